@@ -1,0 +1,83 @@
+// The op table as C++: the enum, its facts, and per op a Row<Op> with templates for value and local derivatives.
+//
+// A Row is generic over the number type T, so eager double arithmetic, the program's vectors and dual numbers
+// all come from one expression in ops.def. The functions for double stand here; the other types bring theirs,
+// found by argument-dependent lookup.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+namespace kilograd {
+
+enum class Op : std::uint8_t {
+    leaf,    // no operands
+    custom,  // operands, and no rule of its own: the gradient stops unless Python supplies one
+    linear,  // operands with local gradients fixed at construction
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) name,
+#include "ops.def"
+#undef KILOGRAD_OP
+    count_
+};
+
+inline constexpr std::size_t op_count = static_cast<std::size_t>(Op::count_);
+inline constexpr std::size_t first_row = 3;  // rows of ops.def follow leaf, custom, linear
+
+enum class Arity : std::uint8_t { None, Unary, Param, Binary };
+enum class Edge : std::uint8_t { Flows, Overflows, Pole, Power };
+
+struct OpInfo {
+    const char* name;
+    const char* label;
+    Arity arity;
+    Edge edge;
+    const char* doc;
+};
+
+inline constexpr OpInfo op_infos[op_count] = {
+    {"leaf", "", Arity::None, Edge::Flows, ""},
+    {"custom", "", Arity::None, Edge::Flows, ""},
+    {"linear", "", Arity::None, Edge::Flows, ""},
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) {#name, label, Arity::arity, Edge::edge, doc},
+#include "ops.def"
+#undef KILOGRAD_OP
+};
+
+constexpr const OpInfo& info(Op op) { return op_infos[static_cast<std::size_t>(op)]; }
+
+namespace scalar {
+using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;
+using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
+using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
+inline double select(bool mask, double x, double y) { return mask ? x : y; }
+}  // namespace scalar
+
+template <Op>
+struct Row;
+
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                            \
+    template <>                                                                                 \
+    struct Row<Op::name> {                                                                      \
+        template <class T>                                                                      \
+        static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {      \
+            using namespace scalar;                                                             \
+            return value_;                                                                      \
+        }                                                                                       \
+        template <class T>                                                                      \
+        static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c,           \
+                    [[maybe_unused]] T y) {                                                     \
+            using namespace scalar;                                                             \
+            return da_;                                                                         \
+        }                                                                                       \
+        template <class T>                                                                      \
+        static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c,           \
+                    [[maybe_unused]] T y) {                                                     \
+            using namespace scalar;                                                             \
+            return db_;                                                                         \
+        }                                                                                       \
+    };
+#include "ops.def"
+#undef KILOGRAD_OP
+
+}  // namespace kilograd
