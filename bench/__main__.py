@@ -57,10 +57,8 @@ def machine() -> dict[str, str]:
     }
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        facts["cpu"] = names[0] if names else facts["cpu"]
+        models = (line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line)
+        facts["cpu"] = next(models, facts["cpu"])
     blas = blas_kernel()
     if blas:
         facts["numpy's BLAS"] = blas
@@ -96,6 +94,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
     engines, missing = load(options.engine)
+    if "kilograd" in missing:
+        print(f"kilograd cannot be imported: {missing['kilograd']}", file=sys.stderr)
+        return 1
     if options.list:
         for name in chosen:
             labels = [entry.label for engine in engines for entry in engine.entries.get(name, [])]

@@ -1,4 +1,4 @@
-"""Who computes: one file per engine, in the order of the tables. An engine whose library is not installed is skipped."""
+"""Who computes: one file per engine, in the order of the tables; one whose library is not installed is skipped."""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import casadi as ca
@@ -12,12 +15,12 @@ from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, re
 
 ENGINE = Engine(
     "casadi",
-    version=ca.__version__,
+    version=version("casadi"),
     drive="SX (moons: MX matrices, the fastest of its forms here) through Function.buffer(); set-up not timed",
     otherwise="builds symbols: there are no values and no gradient while the graph is built",
 )
 
-FUNCTIONS = {"tanh": ca.tanh, "exp": ca.exp, "log": ca.log, "sin": ca.sin}
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {"tanh": ca.tanh, "exp": ca.exp, "log": ca.log, "sin": ca.sin}
 
 
 class Call:
@@ -28,16 +31,17 @@ class Call:
         self.inputs = [np.array(value, dtype=float).ravel(order="F") for value in inputs]
         self.outputs = [np.zeros(function.numel_out(i)) for i in range(function.n_out())]
         for i, array in enumerate(self.inputs):
-            self.buffer.set_arg(i, memoryview(array))
+            self.buffer.set_arg(i, array.data)
         for i, array in enumerate(self.outputs):
-            self.buffer.set_res(i, memoryview(array))
+            self.buffer.set_res(i, array.data)
 
 
 def moons_run(problem: moons.Moons) -> Run:
     n = len(problem.rows)
     p = ca.MX.sym("p", 337)
-    h, offset = ca.DM(np.array(problem.rows).T), 0
-    for nin, nout in zip(moons.SIZES, moons.SIZES[1:], strict=False):
+    h: Any = ca.DM(np.array(problem.rows).T)
+    offset = 0
+    for nin, nout in pairwise(moons.SIZES):
         block = ca.reshape(p[offset : offset + nout * (nin + 1)], nin + 1, nout).T
         offset += nout * (nin + 1)
         h = block[:, :nin] @ h + ca.repmat(block[:, nin], 1, n)

@@ -9,13 +9,13 @@ from typing import Any
 import ddx
 import numpy as np
 
-from bench.model import Engine, Phases, Run, Unavailable
+from bench.model import Engine, P, Phases, Run, Unavailable, Workload
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
 
 ENGINE = Engine(
     "ddx-ad",
     version=version("ddx-ad"),
-    drive="equation recorded once and called through buffer(); interpreted, or compile()d for the batch; set-up not timed",
+    drive="recorded once, called through buffer(); interpreted, or compile()d for the batch; set-up not timed",
     otherwise="records symbols: there are no values and no gradient while the graph is built",
 )
 
@@ -40,13 +40,12 @@ def moons_rows(problem: moons.Moons, compiled: bool) -> Run:
     def relu(z: Any) -> Any:
         return ddx.select(z < 0.0, 0.0, z)
 
-    @ddx.equation
-    def equation() -> Any:
+    def loss() -> Any:
         parameters = [ddx.var(f"p{i}") for i in range(337)]
         x, y = [ddx.param("x0"), ddx.param("x1")], ddx.param("y")
         return relu(1.0 - y * moons.score(parameters, x, relu))
 
-    call = ready(equation, compiled, points=n).buffer(np.zeros((340, n)))
+    call = ready(ddx.equation(loss), compiled, points=n).buffer(np.zeros((340, n)))
     call.x[337:339] = np.array(problem.rows).T
     call.x[339] = problem.targets
     parameters = np.array(problem.parameters)[:, None]
@@ -68,15 +67,14 @@ def moons_vectors(problem: moons.Moons) -> Run:
     def relu(z: Any) -> Any:
         return z * (z > 0.0)
 
-    @ddx.equation
-    def equation() -> Any:
+    def loss() -> Any:
         parameters = [ddx.var(f"p{i}") for i in range(337)]
         ones = ddx.vec_constant([1.0] * n)
         x = [ddx.vec_constant([row[i] for row in problem.rows]) for i in range(2)]
         score = moons.score([_Bias(p, ones) for p in parameters], x, relu)
         return ddx.sum(relu(1.0 - ddx.vec_constant(list(problem.targets)) * score)) * (1.0 / n)
 
-    call = equation.buffer(np.array(problem.parameters))
+    call = ddx.equation(loss).buffer(np.array(problem.parameters))
     parameters = np.array(problem.parameters)
 
     def run() -> Phases:
@@ -101,12 +99,6 @@ class _Bias:
         return self.symbol * self.ones + vector
 
 
-for _workload in (moons.MOONS_100, moons.MOONS_10000):
-    ENGINE.runs(_workload, "interpreter")(lambda problem: moons_rows(problem, compiled=False))
-    ENGINE.runs(_workload, "compiled")(lambda problem: moons_rows(problem, compiled=True))
-    ENGINE.runs(_workload, "vector nodes")(moons_vectors)
-
-
 def one_row(function: Callable[[list[Any]], Any], point: Any, compiled: bool) -> Run:
     """Value and gradient of a scalar function at one point."""
     equation = ddx.equation(lambda: function([ddx.var(f"x{i}") for i in range(len(point))]))
@@ -122,24 +114,62 @@ def one_row(function: Callable[[list[Any]], Any], point: Any, compiled: bool) ->
     return run
 
 
-@ENGINE.runs(random_ops.RANDOM_OPS, "interpreter")
-def random_graph(problem: dag.Dag, compiled: bool = False) -> Run:
+def random_graph(problem: dag.Dag, compiled: bool) -> Run:
     return one_row(lambda leaves: dag.build(problem, leaves, FUNCTIONS), problem.leaves, compiled)
 
 
-@ENGINE.runs(random_ops.RANDOM_OPS, "compiled")
-def random_graph_compiled(problem: dag.Dag) -> Run:
-    return random_graph(problem, True)
-
-
-@ENGINE.runs(chebyshev.CHEBYSHEV, "interpreter")
-def chains(problem: chebyshev.Chebyshev, compiled: bool = False) -> Run:
+def chains(problem: chebyshev.Chebyshev, compiled: bool) -> Run:
     return one_row(lambda inputs: chebyshev.series(problem, inputs), problem.inputs, compiled)
 
 
-@ENGINE.runs(chebyshev.CHEBYSHEV, "compiled", slow="about a minute to compile")
-def chains_compiled(problem: chebyshev.Chebyshev) -> Run:
-    return chains(problem, True)
+def hessian(problem: rosenbrock.Rosenbrock, compiled: bool) -> Run:
+    n = len(problem.point)
+    equation = ddx.equation(lambda: rosenbrock.function([ddx.var(f"x{i}") for i in range(n)]))
+    call = ready(equation, compiled, want=ddx.Want.HESSIAN).buffer(np.array(problem.point), want=ddx.Want.HESSIAN)
+    x = np.array(problem.point)
+
+    def run() -> Phases:
+        call.x[:] = x
+        call()
+        yield "hessian"
+        return {"hessian": np.asarray(call.hessian).ravel().tolist()}
+
+    return run
+
+
+def options(problem: black_scholes.BlackScholes, compiled: bool) -> Run:
+    def price() -> Any:
+        return black_scholes.price(
+            *(ddx.var(name) for name in black_scholes.INPUTS),
+            sqrt=ddx.sqrt,
+            log=ddx.log,
+            exp=ddx.exp,
+            cdf=lambda d: 0.5 * (1.0 + ddx.erf(d * 0.5**0.5)),
+        )
+
+    call = ready(ddx.equation(price), compiled, points=problem.rows).buffer(np.array(problem.columns))
+
+    def run() -> Phases:
+        call()
+        yield "call"
+        return black_scholes.shown(call.value, call.jacobian)
+
+    return run
+
+
+def both(workload: Workload[P], setup: Callable[[P, bool], Run], slow: str | None = None) -> None:
+    """Register `setup` interpreted and compiled; `slow` is about the compiler."""
+    ENGINE.runs(workload, "interpreter")(lambda problem: setup(problem, False))
+    ENGINE.runs(workload, "compiled", slow=slow)(lambda problem: setup(problem, True))
+
+
+for _workload in (moons.MOONS_100, moons.MOONS_10000):
+    both(_workload, moons_rows)
+    ENGINE.runs(_workload, "vector nodes")(moons_vectors)
+both(random_ops.RANDOM_OPS, random_graph)
+both(chebyshev.CHEBYSHEV, chains, slow="about a minute to compile")
+both(rosenbrock.ROSENBROCK, hessian)
+both(black_scholes.BLACK_SCHOLES, options)
 
 
 @ENGINE.runs(recording.RECORDING, "interpreter")
@@ -155,49 +185,3 @@ def recording_cost(problem: dag.Dag) -> Run:
         return {"value": [float(value)], "gradient": np.asarray(gradient).tolist()}
 
     return run
-
-
-@ENGINE.runs(rosenbrock.ROSENBROCK, "interpreter")
-def hessian(problem: rosenbrock.Rosenbrock, compiled: bool = False) -> Run:
-    n = len(problem.point)
-    equation = ddx.equation(lambda: rosenbrock.function([ddx.var(f"x{i}") for i in range(n)]))
-    call = ready(equation, compiled, want=ddx.Want.HESSIAN).buffer(np.array(problem.point), want=ddx.Want.HESSIAN)
-    x = np.array(problem.point)
-
-    def run() -> Phases:
-        call.x[:] = x
-        call()
-        yield "hessian"
-        return {"hessian": np.asarray(call.hessian).ravel().tolist()}
-
-    return run
-
-
-@ENGINE.runs(rosenbrock.ROSENBROCK, "compiled")
-def hessian_compiled(problem: rosenbrock.Rosenbrock) -> Run:
-    return hessian(problem, True)
-
-
-@ENGINE.runs(black_scholes.BLACK_SCHOLES, "interpreter")
-def options(problem: black_scholes.BlackScholes, compiled: bool = False) -> Run:
-    @ddx.equation
-    def equation() -> Any:
-        inputs = [ddx.var(name) for name in black_scholes.INPUTS]
-        return black_scholes.price(
-            *inputs, sqrt=ddx.sqrt, log=ddx.log, exp=ddx.exp, cdf=lambda d: 0.5 * (1.0 + ddx.erf(d * 0.5**0.5))
-        )
-
-    columns = np.array(problem.columns)
-    call = ready(equation, compiled, points=problem.rows).buffer(columns)
-
-    def run() -> Phases:
-        call()
-        yield "call"
-        return black_scholes.shown(call.value, call.jacobian)
-
-    return run
-
-
-@ENGINE.runs(black_scholes.BLACK_SCHOLES, "compiled")
-def options_compiled(problem: black_scholes.BlackScholes) -> Run:
-    return options(problem, True)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.model import Engine, Phases, Run
-from bench.workloads import black_scholes, chebyshev, eager, moons, random_ops, recording, rosenbrock
+from bench.workloads import article, black_scholes, chebyshev, eager, moons, random_ops, recording, rosenbrock
 
 jax.config.update("jax_enable_x64", True)
 
@@ -39,6 +39,34 @@ def eager_loop(problem: eager.Eager) -> Run:
         del pullback
         yield "op"
         return {"x": [float(x)]}
+
+    return run
+
+
+@ENGINE.runs(article.ARTICLE)
+def article_loop(problem: article.Article) -> Run:
+    xs, ys = np.array(article.XS), np.array(article.YS)
+
+    def loss_of(p: Any) -> Any:
+        h = xs
+        for block in (p[:16].reshape(4, 4), p[16:36].reshape(4, 5), p[36:].reshape(1, 5)):
+            h = jnp.tanh(h @ block[:, :-1].T + block[:, -1])
+        return ((h[:, 0] - ys) ** 2).sum()
+
+    def update(p: Any) -> tuple[Any, Any]:
+        loss, gradient = jax.value_and_grad(loss_of)(p)
+        return p - article.RATE * gradient, loss
+
+    step = jax.jit(update)
+
+    def run() -> Phases:
+        p, losses = jnp.array(problem.parameters), []
+        yield None
+        for _ in range(problem.steps):
+            p, loss = step(p)
+            losses.append(float(loss))
+        yield "training"
+        return {"losses": losses, "parameters": np.asarray(p).tolist()}
 
     return run
 

@@ -8,8 +8,18 @@ from typing import Any
 import torch
 
 from bench.model import Engine, Phases, Run
-from bench.workloads import article, backward, black_scholes, chain, chebyshev, dag, eager, moons, random_ops
-from bench.workloads import rosenbrock
+from bench.workloads import (
+    article,
+    backward,
+    black_scholes,
+    chain,
+    chebyshev,
+    dag,
+    eager,
+    moons,
+    random_ops,
+    rosenbrock,
+)
 from bench.workloads.memory import MEMORY
 
 torch.set_num_threads(1)
@@ -18,7 +28,7 @@ torch.set_default_dtype(torch.float64)
 ENGINE = Engine(
     "torch",
     version=torch.__version__,
-    drive="float64, one thread; 'scalars': 0-dimensional tensors in the statements of the reference; else whole tensors",
+    drive="float64, one thread; 'scalars': 0-dimensional tensors, as the reference is written; else whole tensors",
     otherwise="keeps no program of scalar operations: it would build the graph anew on each call",
 )
 ENGINE.cannot(chain.CHAIN, "10^7 tensors need several GB and minutes")

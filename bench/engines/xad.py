@@ -10,8 +10,18 @@ import xad.math as xm
 from xad.adj_1st import Real, Tape
 
 from bench.model import Engine, Phases, Run
-from bench.workloads import article, backward, black_scholes, chain, chebyshev, dag, eager, moons, random_ops
-from bench.workloads import rosenbrock
+from bench.workloads import (
+    article,
+    backward,
+    black_scholes,
+    chain,
+    chebyshev,
+    dag,
+    eager,
+    moons,
+    random_ops,
+    rosenbrock,
+)
 from bench.workloads.memory import MEMORY
 
 ENGINE = Engine(

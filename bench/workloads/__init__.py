@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from bench.model import Workload
-from bench.workloads import article, backward, black_scholes, chain, chebyshev, eager, memory, moons, random_ops
-from bench.workloads import recording, rosenbrock
+from bench.workloads import (
+    article,
+    backward,
+    black_scholes,
+    chain,
+    chebyshev,
+    eager,
+    memory,
+    moons,
+    random_ops,
+    recording,
+    rosenbrock,
+)
 
 WORKLOADS: dict[str, Workload[Any]] = {
     workload.name: workload

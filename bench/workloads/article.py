@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bench.model import Floor, Metric, Phases, Workload
@@ -25,7 +26,7 @@ class Article:
 
 def _make(quick: bool) -> Article:
     rng = random.Random(1337)
-    count = sum((nin + 1) * nout for nin, nout in zip(SIZES, SIZES[1:], strict=False))
+    count = sum((nin + 1) * nout for nin, nout in pairwise(SIZES))
     return Article(5 if quick else 50, [rng.uniform(-1, 1) for _ in range(count)])
 
 
@@ -51,7 +52,7 @@ def train(problem: Article, predict: Callable[[list[float]], Any], parameters: S
 def network(parameters: Sequence[Any], x: Sequence[Any], tanh: Callable[[Any], Any]) -> Any:
     """The same network over any number type, in the order of operations of the article's classes."""
     values = iter(parameters)
-    for nin, nout in zip(SIZES, SIZES[1:], strict=False):
+    for nin, nout in pairwise(SIZES):
         outs = []
         for _ in range(nout):
             weights = [next(values) for _ in range(nin)]

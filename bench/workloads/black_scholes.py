@@ -38,6 +38,7 @@ def price(
     years: Any,
     rate: Any,
     volatility: Any,
+    *,
     sqrt: Callable[[Any], Any],
     log: Callable[[Any], Any],
     exp: Callable[[Any], Any],

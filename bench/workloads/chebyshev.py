@@ -1,4 +1,4 @@
-"""One row through long chains: Chebyshev series by their recurrence T[k+1] = 2 x T[k] - T[k-1], with value and gradient.
+"""One row through long chains: Chebyshev series by their recurrence T[k+1] = 2 x T[k] - T[k-1], with gradient.
 
 Five series over five inputs, of 2,750 terms each, four operations a term. The value and the derivatives also have a
 closed form, sum of c[k] cos(k t) with x = cos(t), which the engines' results are held against.

@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bench.model import Floor, Metric, Workload
@@ -49,7 +50,7 @@ def make(count: int) -> Moons:
     rows, targets = moons(count)
     rng = random.Random(1337)
     parameters = []
-    for nin, nout in zip(SIZES, SIZES[1:], strict=False):
+    for nin, nout in pairwise(SIZES):
         for _ in range(nout):
             parameters += [rng.uniform(-1.0, 1.0) for _ in range(nin)] + [0.0]
     return Moons(rows, targets, parameters)
@@ -58,7 +59,7 @@ def make(count: int) -> Moons:
 def score(parameters: Sequence[Any], x: Sequence[Any], relu: Callable[[Any], Any]) -> Any:
     """The network over any number type, in the order of operations of micrograd's classes."""
     values = iter(parameters)
-    for layer, (nin, nout) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
+    for layer, (nin, nout) in enumerate(pairwise(SIZES)):
         outs = []
         for _ in range(nout):
             weights = [next(values) for _ in range(nin)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bench.model import Floor, Metric, Results, Workload
@@ -19,7 +20,7 @@ class Rosenbrock:
 def function(x: Sequence[Any]) -> Any:
     """Sum of 100 (x[i+1] - x[i]^2)^2 + (1 - x[i])^2 over any number type."""
     total = None
-    for a, b in zip(x, x[1:], strict=False):
+    for a, b in pairwise(x):
         valley, distance = b - a * a, 1.0 - a
         term = 100.0 * (valley * valley) + distance * distance
         total = term if total is None else total + term
