@@ -33,9 +33,7 @@ class Intermediate {
   public:
     explicit Intermediate(Node* node) : node_(node) {
         if (!node) return;
-        bool bound = false;
-        for_each_operand(node, [&](Node* operand) { bound |= operand->has(Stateful | Tainted); });
-        if (!bound) return;
+        if (!carries_state(node->a) && !carries_state(node->b)) return;
         handle_ = wrap(node);
         if (!handle_) node_ = nullptr;
     }

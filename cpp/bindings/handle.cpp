@@ -72,7 +72,7 @@ void taint(Handle* handle) {
 }  // namespace
 
 void release_pending() {
-    if (releasing || pending.empty()) return;
+    if (pending.empty() || releasing) return;
     releasing = true;
     while (!pending.empty()) {
         PyObject* object = pending.back();
@@ -84,7 +84,7 @@ void release_pending() {
 
 void release_node(Node* node) {
     release(node);
-    if (!pending.empty()) release_pending();
+    release_pending();
 }
 
 // --- making and ending handles -----------------------------------------------------------------------------------
@@ -128,27 +128,33 @@ static void drop_state(Handle* handle, Node* node) {
     handle->dict = nullptr;
 }
 
-void handle_dealloc(PyObject* self) {
+static void dealloc_slow(PyObject* self) {
     Handle* handle = as_handle(self);
     PyTypeObject* type = Py_TYPE(self);
     Node* node = handle->node;
-    bool plain = type->tp_dealloc == handle_dealloc;
-    if (!plain || node->has(Tainted)) [[unlikely]]  // others are not tracked
-        PyObject_GC_UnTrack(self);
-    if (handle->weakrefs) [[unlikely]]
-        PyObject_ClearWeakRefs(self);
-    if (handle->state || handle->dict || node->has(Stateful)) [[unlikely]]
-        drop_state(handle, node);
+    PyObject_GC_UnTrack(self);
+    if (handle->weakrefs) PyObject_ClearWeakRefs(self);
+    drop_state(handle, node);
     node->handle = nullptr;
-    if (plain && free_list_size < free_list_limit) [[likely]] {
-        handle->node = reinterpret_cast<Node*>(free_list);
-        free_list = handle;
-        ++free_list_size;
-    } else {
-        type->tp_free(self);
-        Py_DECREF(type);
-    }
+    type->tp_free(self);
+    Py_DECREF(type);
     release_node(node);
+}
+
+void handle_dealloc(PyObject* self) {
+    Handle* handle = as_handle(self);
+    Node* node = handle->node;
+    if (node->has(Stateful | Tainted) || handle->weakrefs || free_list_size == free_list_limit ||
+        Py_TYPE(self)->tp_dealloc != handle_dealloc) [[unlikely]]
+        return dealloc_slow(self);
+    node->handle = nullptr;
+    handle->node = reinterpret_cast<Node*>(free_list);
+    free_list = handle;
+    ++free_list_size;
+    if (--node->refs == 0) {  // nothing without state is pinned
+        destroy(node);
+        release_pending();
+    }
 }
 
 static int handle_traverse(PyObject* self, visitproc visit, void* arg) {
@@ -181,7 +187,11 @@ static int handle_clear(PyObject* self) {
 HandleState* state_of(Handle* handle) {
     if (!handle->state) {
         handle->state = new (std::nothrow) HandleState;
-        if (!handle->state) PyErr_NoMemory();
+        if (!handle->state) {
+            PyErr_NoMemory();
+            return nullptr;
+        }
+        handle->node->flags |= Stateful;
     }
     return handle->state;
 }
