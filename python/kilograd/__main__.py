@@ -1,0 +1,5 @@
+import sys
+
+from kilograd.cli import main
+
+sys.exit(main())
