@@ -129,10 +129,10 @@ class Value:
         return self * -1
 
     def __sub__(self, other: Value | float) -> Value:
-        return self + (-other)
+        return self + (-_plain(other))
 
     def __truediv__(self, other: Value | float) -> Value:
-        return self * other**-1
+        return self * _plain(other) ** -1
 
     def __radd__(self, other: float) -> Value:
         return self + other
@@ -216,10 +216,14 @@ def _nothing() -> None:
     """The rule of a leaf."""
 
 
+def _plain(x: Any) -> Any:
+    """A NumPy scalar as the Python number of the same value (an unsigned one has no negative); else `x` itself."""
+    return x.item() if hasattr(x, "item") and getattr(x, "ndim", 0) == 0 else x
+
+
 def _real(data: Any) -> int | float:
     """`data` as a Python number; TypeError where it is none."""
-    if hasattr(data, "item") and getattr(data, "ndim", 0) == 0:
-        data = data.item()  # a NumPy scalar
+    data = _plain(data)
     if not isinstance(data, (int, float)):
         raise TypeError(f"a Value holds a real number, not {type(data).__name__}: {data!r}")
     return data
