@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 from kilograd import cli, reference
@@ -47,10 +48,9 @@ def test_losses_that_differ_are_an_error(monkeypatch, capsys):
         def __call__(self, x):
             return super().__call__(x) * (1 + 1e-8)
 
-    honest = demo.train
+    off, honest = types.SimpleNamespace(MLP=Off), demo.train
     monkeypatch.setattr(demo, "TIMING_SECONDS", 0.0)
-    monkeypatch.setattr(demo, "train", lambda nn: honest(nn if nn is reference else OffModule))
-    OffModule = type("OffModule", (), {"MLP": Off})
+    monkeypatch.setattr(demo, "train", lambda nn: honest(nn if nn is reference else off))
     assert cli.main(["demo"]) == 1
     assert re.search(r"\d+ of 50 losses DIFFER by more than 1e-09, first at step \d+", capsys.readouterr().out)
 

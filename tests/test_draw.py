@@ -7,7 +7,6 @@ import re
 import sys
 
 import graphviz
-import kilograd.micrograd.engine
 import pytest
 from kilograd import reference
 from kilograd.draw import draw_dot, trace

@@ -94,27 +94,27 @@ def test_the_readme_expression():
 @pytest.mark.parametrize(
     "build",
     [
-        lambda V: V(1),
-        lambda V: V(2.5),
-        lambda V: V(-4) + 1,
-        lambda V: V(2) * V(3),
-        lambda V: V(-2).relu(),
-        lambda V: V(-2.0).relu() * 3.0,
-        lambda V: V(2) ** 3,
-        lambda V: V(2) ** -1,
-        lambda V: V(2.0) ** 0.5,
-        lambda V: -V(3),
-        lambda V: V(3) - 1,
-        lambda V: 1 - V(3),
-        lambda V: V(3) / 2,
-        lambda V: 2 / V(4),
-        lambda V: sum([V(1), V(2.0)]),
-        lambda V: V(True) + V(2),
-        lambda V: (V(3) * 2 + 1).relu() ** 2,
+        lambda value: value(1),
+        lambda value: value(2.5),
+        lambda value: value(-4) + 1,
+        lambda value: value(2) * value(3),
+        lambda value: value(-2).relu(),
+        lambda value: value(-2.0).relu() * 3.0,
+        lambda value: value(2) ** 3,
+        lambda value: value(2) ** -1,
+        lambda value: value(2.0) ** 0.5,
+        lambda value: -value(3),
+        lambda value: value(3) - 1,
+        lambda value: 1 - value(3),
+        lambda value: value(3) / 2,
+        lambda value: 2 / value(4),
+        lambda value: sum([value(1), value(2.0)]),
+        lambda value: value(True) + value(2),
+        lambda value: (value(3) * 2 + 1).relu() ** 2,
     ],
 )
 def test_printed_strings_before_and_after_backward(build):
-    found, expected = both(lambda value, _: build(value))
+    found, expected = both(lambda cls, _: build(cls))
     assert same_graph(found, expected)
     found.backward()
     expected.backward()
@@ -163,13 +163,13 @@ def moons(rows, rng):
 
 
 def test_one_hundred_steps_of_training_on_moons():
-    X, y = moons(12, np.random.default_rng(1))
+    points, y = moons(12, np.random.default_rng(1))
 
     def build(value, net):
         model = net.MLP(2, [8, 8, 1])
         losses = []
         for k in range(100):
-            inputs = [list(map(value, row)) for row in X.tolist()]
+            inputs = [list(map(value, row)) for row in points.tolist()]
             scores = list(map(model, inputs))
             data_loss = sum((1 + -yi * s).relu() for yi, s in zip(y.tolist(), scores, strict=True)) * (1.0 / len(y))
             loss = data_loss + 1e-4 * sum(p * p for p in model.parameters())

@@ -319,7 +319,7 @@ def test_powers_with_a_value_are_no_part_of_the_reference():
 
 
 def test_a_wrong_number_of_inputs(lib):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"shorter|takes 3 inputs"):
         lib.Neuron(3)([1.0, 2.0])
 
 

@@ -75,7 +75,8 @@ class Neuron(Module):
 
     def weighted_sum(self, x: Sequence[Value | float]) -> Value:
         """Weights times inputs, added up from the left, plus the bias. `x` has as many entries as there are weights."""
-        return sum(map(mul, self.w, x)) + self.b
+        z: Value = sum(map(mul, self.w, x)) + self.b
+        return z
 
     def __call__(self, x: Iterable[Value | float] | Value | float) -> Value:
         """The neuron's output for one sample.
@@ -169,9 +170,7 @@ class MLP(Module):
 
     layer_type: ClassVar[type[Layer]] = Layer
 
-    def __init__(
-        self, nin: int, nouts: Sequence[int], activation: Activation | Sequence[Activation] = "tanh"
-    ) -> None:
+    def __init__(self, nin: int, nouts: Sequence[int], activation: Activation | Sequence[Activation] = "tanh") -> None:
         if isinstance(nouts, int):
             raise TypeError(f"nouts is the list of the layers' sizes; for one layer of {nouts} write [{nouts}]")
         activations = _per_layer(activation, len(nouts))

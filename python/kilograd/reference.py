@@ -16,9 +16,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["MLP", "Layer", "Neuron", "Value"]
+
+T = TypeVar("T")
 
 
 class Value:
@@ -216,9 +218,11 @@ def _nothing() -> None:
     """The rule of a leaf."""
 
 
-def _plain(x: Any) -> Any:
+def _plain(x: T) -> T:
     """A NumPy scalar as the Python number of the same value (an unsigned one has no negative); else `x` itself."""
-    return x.item() if hasattr(x, "item") and getattr(x, "ndim", 0) == 0 else x
+    if hasattr(x, "item") and getattr(x, "ndim", 0) == 0:
+        x = x.item()
+    return x
 
 
 def _real(data: Any) -> int | float:

@@ -163,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     print(f"\n{'sample':<20}{'target':>8}{'prediction':>14}")
     for x, y in zip([*XS, UNSEEN], [*YS, None], strict=True):
-        print(f"{str(tuple(x)):<20}{'' if y is None else f'{y:g}':>8}{model(x).data:>14.6f}")
+        print(f"{tuple(x)!s:<20}{'' if y is None else f'{y:g}':>8}{model(x).data:>14.6f}")
 
     slow_times, fast_times = interleaved(lambda: train(reference), lambda: train(kilograd))
     ratios = [slow / fast for slow, fast in zip(slow_times, fast_times, strict=True)]

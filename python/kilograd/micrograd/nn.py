@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import mul
+from typing import cast
 
 from kilograd import nn
 from kilograd.micrograd.engine import Value
@@ -36,7 +37,7 @@ class Neuron(nn.Neuron):
     def _initial_bias() -> float:
         return 0
 
-    def weighted_sum(self, x: Sequence[nn.Value | float]) -> nn.Value:
+    def weighted_sum(self, x: Sequence[Value | float]) -> Value:
         """The bias, plus weights times inputs added up from the left."""
         return sum(map(mul, self.w, x), self.b)
 
@@ -65,10 +66,8 @@ class MLP(nn.MLP):
 
     layer_type = Layer
 
-    def __init__(
-        self, nin: int, nouts: Sequence[int], activation: Activation | Sequence[Activation] = "relu"
-    ) -> None:
+    def __init__(self, nin: int, nouts: Sequence[int], activation: Activation | Sequence[Activation] = "relu") -> None:
         super().__init__(nin, nouts, activation)
         if self.layers and not isinstance(activation, (list, tuple)):
-            for neuron in self.layers[-1].neurons:
+            for neuron in cast("list[Neuron]", self.layers[-1].neurons):
                 neuron.nonlin = False
