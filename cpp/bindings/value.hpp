@@ -1,0 +1,33 @@
+// The parts of the Python type `Value`, each in a file of its own, which adds its slots to the type.
+#pragma once
+
+#include "handle.hpp"
+
+namespace kilograd {
+
+// construct.cpp: Value(data, children, op or local gradients, label)
+void add_construct_slots(std::vector<PyType_Slot>& slots);
+PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keywords);
+
+// attributes.cpp: data, grad, label, _op, _prev, ...
+void add_attribute_slots(std::vector<PyType_Slot>& slots);
+PyObject* op_label(Node* node);  // what `_op` shows: a new reference
+
+// arithmetic.cpp: the operators and comparisons
+void add_arithmetic_slots(std::vector<PyType_Slot>& slots);
+// A node for op over a and b or c, a leaf under no_grad(); null with an error set where the operands are refused.
+Node* build(Op op, Node* a, Node* b, double c, Kind constant);
+PyObject* value_maximum(PyObject* left, PyObject* right);
+PyObject* value_minimum(PyObject* left, PyObject* right);
+
+// methods.cpp: one method per row of the op table, backward, formatting
+void add_method_slots(std::vector<PyType_Slot>& slots);
+
+inline void add_value_slots(std::vector<PyType_Slot>& slots) {
+    add_construct_slots(slots);
+    add_attribute_slots(slots);
+    add_arithmetic_slots(slots);
+    add_method_slots(slots);
+}
+
+}  // namespace kilograd
