@@ -36,10 +36,10 @@ def same_graph(found, expected):
     waiting = [(found, expected)]
     while waiting:
         one, other = waiting.pop()
-        if id(one) in partner:
-            assert partner[id(one)] is other
+        if one in partner:
+            assert partner[one] is other
             continue
-        partner[id(one)] = other
+        partner[one] = other
         assert one._op == other._op
         assert same_node(one, other), f"{one} and {other}"
         assert len(one._prev) == len(other._prev)

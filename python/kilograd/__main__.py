@@ -1,5 +1,8 @@
+"""``python -m kilograd``."""
+
 import sys
 
 from kilograd.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
