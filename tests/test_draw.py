@@ -91,7 +91,7 @@ def odd_names():
 
 def test_special_characters_are_escaped():
     source = draw_dot(odd_names()).source
-    assert r'a\|b \{c\} \<d\> \"e\" \\N |' in source
+    assert r"a\|b \{c\} \<d\> \"e\" \\N |" in source
     assert r'[label="<op\\N>"]' in source
 
 

@@ -2,7 +2,7 @@
 
 One implementation serves both dialects. The classes here are the article's: tanh everywhere, random biases.
 `kilograd.micrograd.nn` derives micrograd's from them by stating where it differs. A neuron's inputs meet its weights in
-one place, `Neuron.weighted_sum`; what a class builds its parts from stands in its class attributes.
+one place, `Neuron.weighted_sum`; what a class makes its parts from stands in its class attributes.
 """
 
 from __future__ import annotations
@@ -78,6 +78,15 @@ class Neuron(Module):
         z: Value = sum(map(mul, self.w, x)) + self.b
         return z
 
+    def activate(self, z: Value) -> Value:
+        """`z` through the activation."""
+        activation = self.activation
+        if activation is None or activation == "linear":
+            return z
+        if isinstance(activation, str):
+            return getattr(z, activation)()  # type: ignore[no-any-return]
+        return activation(z)
+
     def __call__(self, x: Iterable[Value | float] | Value | float) -> Value:
         """The neuron's output for one sample.
 
@@ -91,20 +100,17 @@ class Neuron(Module):
         ValueError
             If the number of inputs is not the number of weights.
         """
-        inputs = _as_list(x)
+        inputs = x if isinstance(x, (list, tuple)) else _as_list(x)
         if len(inputs) != len(self.w):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, one for each weight, and was given {len(inputs)}")
-        return _activate(self._effective_activation(), self.weighted_sum(inputs))
-
-    def _effective_activation(self) -> Activation:
-        return self.activation
+        return self.activate(self.weighted_sum(inputs))
 
     def parameters(self) -> list[Value]:
         """The weights in order, then the bias."""
         return [*self.w, self.b]
 
     def __repr__(self) -> str:
-        return f"{_activation_name(self._effective_activation())}Neuron({len(self.w)})"
+        return f"{_activation_name(self.activation)}Neuron({len(self.w)})"
 
 
 class Layer(Module):
@@ -132,7 +138,7 @@ class Layer(Module):
 
     def __call__(self, x: Iterable[Value | float] | Value | float) -> Any:
         """The list of the neurons' outputs, or the output itself where there is one neuron."""
-        inputs = _as_list(x)
+        inputs = x if isinstance(x, (list, tuple)) else _as_list(x)
         outs = [neuron(inputs) for neuron in self.neurons]
         return outs[0] if len(outs) == 1 else outs
 
@@ -194,9 +200,8 @@ class MLP(Module):
         return f"MLP of [{', '.join(map(repr, self.layers))}]"
 
 
-def _as_list(x: Iterable[Value | float] | Value | float) -> Sequence[Value | float]:
-    if isinstance(x, (list, tuple)):
-        return x
+def _as_list(x: Iterable[Value | float] | Value | float) -> list[Value | float]:
+    """Inputs that come neither as list nor as tuple."""
     try:
         return list(x)  # type: ignore[arg-type]
     except TypeError:  # the unwrapped output of a layer of one neuron
@@ -223,14 +228,6 @@ def _check_activation(activation: Activation, value_type: type[Value]) -> None:
             raise ValueError(f"activation {activation!r} is neither a method of {value_type.__name__} nor 'linear'")
     elif not (activation is None or callable(activation)):
         raise TypeError(f"activation is a name, a callable or None, not {type(activation).__name__}: {activation!r}")
-
-
-def _activate(activation: Activation, z: Value) -> Value:
-    if activation is None or activation == "linear":
-        return z
-    if isinstance(activation, str):
-        return getattr(z, activation)()  # type: ignore[no-any-return]
-    return activation(z)
 
 
 def _activation_name(activation: Activation) -> str:

@@ -41,8 +41,12 @@ class Neuron(nn.Neuron):
         """The bias, plus weights times inputs added up from the left."""
         return sum(map(mul, self.w, x), self.b)
 
-    def _effective_activation(self) -> Activation:
-        return self.activation if self.nonlin else None
+    def activate(self, z: Value) -> Value:
+        """`z` through the activation, or as it is if the neuron is linear."""
+        return super().activate(z) if self.nonlin else z
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self.nonlin else f"LinearNeuron({len(self.w)})"
 
 
 class Layer(nn.Layer):
