@@ -19,7 +19,7 @@ __all__ = ["MLP", "Activation", "Layer", "Module", "Neuron"]
 Activation: TypeAlias = str | Callable[[Value], Value] | None
 """A name of a method of `Value` ("tanh", "relu", ...), a callable, or "linear" or None for none at all."""
 
-_SPELLINGS = {"relu": "ReLU", "leaky_relu": "LeakyReLU", "silu": "SiLU", "gelu": "GELU", "elu": "ELU"}
+_SPELLINGS = {"relu": "ReLU", "leaky_relu": "LeakyReLU", "silu": "SiLU", "gelu": "GELU"}
 
 
 class Module:
@@ -64,9 +64,9 @@ class Neuron(Module):
     value_type: ClassVar[type[Value]] = Value
 
     def __init__(self, nin: int, activation: Activation = "tanh") -> None:
+        _check_activation(activation, self.value_type)
         self.w: list[Value] = [self.value_type(random.uniform(-1, 1)) for _ in range(_count("nin", nin))]
         self.b: Value = self.value_type(self._initial_bias())
-        _check_activation(activation, self.value_type)
         self.activation = activation
 
     @staticmethod

@@ -11,7 +11,6 @@ import gc
 import math
 import pathlib
 import random
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -140,6 +139,8 @@ def run(arguments: argparse.Namespace) -> int:
         except (ImportError, ValueError, RuntimeError, OSError) as error:
             print(f"kilograd demo: cannot draw {arguments.draw}: {error}", file=sys.stderr)
             return 2
+
+    import statistics
 
     import kilograd
     from kilograd import reference
