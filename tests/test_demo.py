@@ -10,6 +10,7 @@ import sys
 import types
 
 import pytest
+
 from kilograd import cli, reference
 from kilograd.cli import demo
 

@@ -9,6 +9,7 @@ import sys
 
 import graphviz
 import pytest
+
 from kilograd import reference
 from kilograd.draw import draw_dot, trace
 

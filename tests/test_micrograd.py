@@ -10,6 +10,7 @@ import micrograd.engine
 import micrograd.nn
 import numpy as np
 import pytest
+
 from kilograd.micrograd import engine, nn
 
 

@@ -7,9 +7,10 @@ import importlib
 import pickle
 import random
 
-import kilograd
 import numpy as np
 import pytest
+
+import kilograd
 from kilograd import nn, reference
 
 

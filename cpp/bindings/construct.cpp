@@ -199,7 +199,7 @@ void add_construct_slots(std::vector<PyType_Slot>& slots) {
     slots.push_back(
         {Py_tp_doc,
          const_cast<char*>(
-             "Value(data, _children=(), _op='', label='')\n--\n\n"
+             "Value(data, _children=(), _op='', label='')\n\n"
              "A number that remembers what it was computed from, so that gradients can flow back.\n\n"
              "Parameters\n----------\n"
              "data : int, float, bool or NumPy real scalar\n    The number.\n"

@@ -9,5 +9,4 @@ if TYPE_CHECKING:
 else:
     from kilograd._core import new_family
 
-    Value = new_family("Value", int_grads=True, shows_grad=True)
-    Value.__module__ = __name__
+    Value = new_family("Value", int_grads=True, shows_grad=True, module=__name__)
