@@ -35,6 +35,7 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     gc.collect()
     before = kilograd.live_nodes()
     yield
+    request.node.funcargs.clear()  # the values of fixtures, which pytest would keep a little longer
     gc.collect()
     after = kilograd.live_nodes()
     report = getattr(request.node, "call_report", None)
