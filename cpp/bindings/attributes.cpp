@@ -154,7 +154,8 @@ int set_dict(PyObject* self, PyObject* value, void*) {
 int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
     if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
     Handle* handle = as_handle(self);
-    if (handle->dict) mark_state(handle, value);  // the value may have become a part of it
+    // The value may have become a part of it: in the dict, or in a slot of a subclass.
+    if (handle->dict || !is_exact_value(self)) mark_state(handle, value);
     return 0;
 }
 

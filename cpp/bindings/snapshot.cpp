@@ -180,6 +180,7 @@ class Snapshot {
 std::unordered_map<const Chunk*, std::vector<Snapshot*>> published;
 
 Snapshot::~Snapshot() {
+    for (Node* node : interior_) node->flags &= static_cast<std::uint8_t>(~InSnapshot);
     for (auto& [chunk, range] : ranges_) {
         auto found = published.find(chunk);
         std::erase(found->second, this);
@@ -192,6 +193,7 @@ Snapshot::~Snapshot() {
 
 void Snapshot::publish() {
     for (std::size_t i = 0; i < interior_.size(); ++i) {
+        interior_[i]->flags |= InSnapshot;
         auto [range, fresh] = ranges_.try_emplace(Chunk::of(interior_[i]), i, i + 1);
         if (!fresh) {
             range->second.second = i + 1;
@@ -202,9 +204,11 @@ void Snapshot::publish() {
 }
 
 Snapshot* Snapshot::find(Node* node, std::size_t* place) {
+    if (!node->has(InSnapshot)) return nullptr;
     auto found = published.find(Chunk::of(node));
-    if (found == published.end()) return nullptr;
-    for (Snapshot* snapshot : found->second) {
+    // The newest first: a list of all values of a chain is pickled as one snapshot for each.
+    for (auto newest = found->second.rbegin(); newest != found->second.rend(); ++newest) {
+        Snapshot* snapshot = *newest;
         auto [begin, end] = snapshot->ranges_.at(found->first);
         auto first = snapshot->interior_.begin();
         auto at = std::lower_bound(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end),

@@ -30,6 +30,7 @@ enum Flag : std::uint8_t {
     Stateful = 8,     // its handle carries state that must live as long as the node
     Tainted = 16,     // its handle refers to objects of the cyclic collector: see bindings/handle.hpp
     OwnsHandle = 32,  // the node holds a reference to its handle, while it has consumers
+    InSnapshot = 128,  // a living snapshot holds it: see bindings/snapshot.cpp
     ExactInts = 64,   // gradients follow Python's integer arithmetic (the micrograd dialect)
 };
 
