@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -141,6 +142,13 @@ Kinds unpack(std::uint8_t byte) {
             static_cast<std::uint8_t>(byte >> 4 & 3)};
 }
 
+// Whether a stored number is of its kind: what is read as an int must be one.
+void check_kind(double value, std::uint8_t kind) {
+    bool integer = std::fabs(value) <= exact_integers && value == std::trunc(value);
+    if (kind == FloatKind || (kind == IntKind && integer) || (kind == BoolKind && (value == 0.0 || value == 1.0))) return;
+    throw py::value_error("Snapshot: a number is not of its kind");
+}
+
 // --- snapshots ---------------------------------------------------------------------------------------------------
 
 // Holds a reference to each of its nodes. Places are numbered: externals, then hidden leaves, then interior nodes.
@@ -156,6 +164,7 @@ class Snapshot {
 
     py::bytes dump() const;
     static std::unique_ptr<Snapshot> load(py::bytes bytes, py::list externals, py::list types);
+    static py::object deepcopy(py::object self, py::dict memo);
     py::list externals() const;
     py::list types() const;
     py::list states() const;
@@ -329,6 +338,8 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         node.family = family[type];
         node.data = in.get<double>();
         node.grad = in.get<double>();
+        check_kind(node.data, node.kinds.data);
+        check_kind(node.grad, node.kinds.grad);
     };
     for (std::size_t i = 0; i < leaf_count; ++i) {
         Node read{};
@@ -355,6 +366,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
                 Node* to = operand();
                 double local = in.get<double>();
                 edges.push_back({to, local, in.get<std::uint8_t>()});
+                check_kind(local, edges.back().kind);
             }
             Fan* fan = new_fan(count);
             std::copy(edges.begin(), edges.end(), fan->begin());
@@ -363,6 +375,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
             Node* a = operand();
             Node* b = info(op).arity == Arity::Binary ? operand() : nullptr;
             double c = info(op).arity == Arity::Param ? in.get<double>() : 0.0;
+            check_kind(c, read.kinds.constant);
             Node like{};
             like.family = read.family;
             like.flags = dialect;
@@ -373,8 +386,22 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         snapshot->interior_.push_back(node);
         places.push_back(node);
     }
+    for (Node* node : snapshot->externals_) pin_state(node);
     snapshot->publish();
     return snapshot;
+}
+
+// As pickle does by itself: what is met again while the leaves are being copied is not copied twice.
+py::object Snapshot::deepcopy(py::object self, py::dict memo) {
+    py::object copy = py::module_::import("copy").attr("deepcopy");
+    auto& snapshot = py::cast<Snapshot&>(self);
+    py::int_ key(reinterpret_cast<std::uintptr_t>(self.ptr()));  // id(self)
+    py::list externals = copy(snapshot.externals(), memo);
+    if (memo.contains(key)) return memo[key];
+    py::object twin = py::cast(load(snapshot.dump(), externals, snapshot.types()));
+    memo[key] = twin;
+    py::cast<Snapshot&>(twin).set_states(copy(snapshot.states(), memo));
+    return twin;
 }
 
 py::list Snapshot::externals() const {
@@ -522,6 +549,7 @@ void add_snapshot(PyObject* module) {
                               py::make_tuple(snapshot.dump(), snapshot.externals(), snapshot.types()),
                               snapshot.states());
     });
+    type.def("__deepcopy__", &Snapshot::deepcopy);
     // pybind11 takes a function of this name for a constructor and does not call it on a constructed object.
     type.def("_set_states", &Snapshot::set_states);
     type.attr("__setstate__") = type.attr("_set_states");
