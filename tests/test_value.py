@@ -229,6 +229,12 @@ def test_integers_stay_integers_while_they_are_exact(expression, data):
     assert repr(expression(Value(2), Value(3))) == f"Value(data={data})"
 
 
+def test_local_gradients_past_the_exact_integers_are_floats():
+    assert (Value(3) ** 2)._local_grads == (6,)
+    assert (Value(2) ** 1023)._local_grads == (math.inf,)
+    assert repr((Value(2) ** 60)._local_grads) == f"({60 * 2.0**59!r},)"
+
+
 def test_booleans_add_up_as_ints():
     assert repr(Value(True) + Value(True)) == "Value(data=2)"
     assert repr(Value(True) * Value(3)) == "Value(data=3)"
