@@ -8,10 +8,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import kilograd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import kilograd
 from kilograd import Value, reference
 from kilograd.micrograd.engine import Value as MicrogradValue
 
@@ -302,7 +303,8 @@ def test_twice_without_zeroing():
 
 
 @pytest.mark.parametrize(
-    ("spelled", "seed"), [((), 1.0), ((2.0,), 2.0), ((-3,), -3.0), ((True,), 1.0), ((0.0,), 0.0), ((math.inf,), math.inf)]
+    ("spelled", "seed"),
+    [((), 1.0), ((2.0,), 2.0), ((-3,), -3.0), ((True,), 1.0), ((0.0,), 0.0), ((math.inf,), math.inf)],
 )
 def test_seeds(spelled, seed):
     x = Value(3.0)
@@ -348,7 +350,12 @@ def test_data_changed_after_the_forward_pass_is_what_the_rules_read():
 
 
 def test_an_operand_used_twice_in_one_operation():
-    for operation, slope in ((lambda a: a + a, 2.0), (lambda a: a * a, 6.0), (lambda a: a - a, 0.0), (lambda a: a / a, 0.0)):
+    for operation, slope in (
+        (lambda a: a + a, 2.0),
+        (lambda a: a * a, 6.0),
+        (lambda a: a - a, 0.0),
+        (lambda a: a / a, 0.0),
+    ):
         x = Value(3.0)
         operation(x).backward()
         assert x.grad == pytest.approx(slope, abs=1e-16)

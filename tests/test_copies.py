@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import kilograd
 import pytest
+
+import kilograd
 from kilograd import MLP, Value, _core
 from kilograd import micrograd as micrograd_package
 from kilograd.micrograd.engine import Value as MicrogradValue
@@ -43,7 +44,16 @@ def described(root: Any) -> list[Any]:
         nodes.append(node)
         stack.extend(reversed(node._children))
     return [
-        (type(n), repr(n.data), repr(n.grad), n._op, n.label, vars(n), n._local_grads, [order[id(c)] for c in n._children])
+        (
+            type(n),
+            repr(n.data),
+            repr(n.grad),
+            n._op,
+            n.label,
+            vars(n),
+            n._local_grads,
+            [order[id(c)] for c in n._children],
+        )
         for n in nodes
     ]
 

@@ -7,8 +7,9 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-import kilograd
 import pytest
+
+import kilograd
 from kilograd import MLP, Value, no_grad
 from kilograd.micrograd.engine import Value as MicrogradValue
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 
-import kilograd
 import numpy as np
 import pytest
+
+import kilograd
 from kilograd import Value
 
-SCALARS = [np.float64(2), np.float32(2), np.float16(2), np.int64(2), np.int8(2), np.uint64(2), np.longdouble(2), np.True_]
+SCALARS = [
+    np.float64(2),
+    np.float32(2),
+    np.float16(2),
+    np.int64(2),
+    np.int8(2),
+    np.uint64(2),
+    np.longdouble(2),
+    np.True_,
+]
 
 
 @pytest.mark.parametrize("scalar", SCALARS, ids=lambda s: type(s).__name__)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from kilograd import Value, no_grad
 
 THREADS = 6

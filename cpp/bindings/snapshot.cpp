@@ -145,7 +145,8 @@ Kinds unpack(std::uint8_t byte) {
 // Whether a stored number is of its kind: what is read as an int must be one.
 void check_kind(double value, std::uint8_t kind) {
     bool integer = std::fabs(value) <= exact_integers && value == std::trunc(value);
-    if (kind == FloatKind || (kind == IntKind && integer) || (kind == BoolKind && (value == 0.0 || value == 1.0))) return;
+    if (kind == FloatKind || (kind == IntKind && integer) || (kind == BoolKind && (value == 0.0 || value == 1.0)))
+        return;
     throw py::value_error("Snapshot: a number is not of its kind");
 }
 
