@@ -200,7 +200,7 @@ def test_with_custom_rules_in_between(leaves, program, data):
             own()
 
         def written(out: Any = node, children: Any = node._children) -> None:
-            for child, local in zip(children, out._local_grads):
+            for child, local in zip(children, out._local_grads, strict=True):
                 child.grad += local * out.grad
 
         node._backward = wrapped if data.draw(st.booleans()) else written
@@ -253,8 +253,7 @@ def test_integer_gradients_of_the_micrograd_dialect(leaves, program):
     mine, theirs = in_exact(MicrogradValue), in_exact(Exact)
     mine.root.backward()
     theirs.root.grad = 1
-    order = [n for n in topological(theirs.root)]
-    for node in order:
+    for node in topological(theirs.root):
         node._backward()
     for v, w in zip(everything(mine), everything(theirs), strict=True):
         assert (repr(v.data), repr(v.grad)) == (repr(w.data), repr(w.grad))
@@ -374,7 +373,7 @@ def test_gradients_that_are_not_numbers_stay_in_their_branch():
 # --- rules in Python -------------------------------------------------------------------------------------------------
 
 
-class Mistake(Exception):
+class MistakeError(Exception):
     """What a user's rule raises."""
 
 
@@ -382,18 +381,18 @@ def test_an_exception_in_a_rule_passes_unchanged_and_leaves_the_engine_usable():
     a, b = Value(2.0), Value(3.0)
     c = a * b
     d = Value(7.0, (c,), "custom")
-    mistake = Mistake("in the rule")
+    mistake = MistakeError("in the rule")
 
     def rule() -> None:
         raise mistake
 
     d._backward = rule
     e = d * 2 + a
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(MistakeError) as caught:
         e.backward()
     assert caught.value is mistake
     assert (e.grad, d.grad, c.grad, a.grad, b.grad) == (1.0, 2.0, 0.0, 1.0, 0.0)
-    with pytest.raises(Mistake):
+    with pytest.raises(MistakeError):
         d._backward()
     e.zero_grad()
     assert [v.grad for v in (a, b, c, d, e)] == [0.0] * 5

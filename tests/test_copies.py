@@ -8,6 +8,7 @@ import pickle
 import random
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ import pytest
 import kilograd
 from kilograd import MLP, Value, _core
 from kilograd import micrograd as micrograd_package
+from kilograd.micrograd import nn as micrograd_nn
 from kilograd.micrograd.engine import Value as MicrogradValue
-from kilograd.micrograd.nn import MLP as MicrogradMLP
 
 
 def pickled(protocol: int) -> Callable[[Any], Any]:
@@ -112,7 +113,7 @@ def test_sharing_inside_containers(copier):
     assert a.grad == 0.0
 
 
-@pytest.mark.parametrize("model", [MLP, MicrogradMLP])
+@pytest.mark.parametrize("model", [MLP, micrograd_nn.MLP])
 def test_models(model, copier):
     random.seed(1)
     net = model(3, [4, 4, 1])
@@ -288,7 +289,7 @@ def test_long_chains_without_recursion(order, copy_with):
         node, depth = node._children[0], depth + 1
     assert depth == length
     if order == "ascending":
-        assert all(t._children[0] is s for s, t in zip(twins, twins[1:]))
+        assert all(t._children[0] is s for s, t in pairwise(twins))
 
 
 def test_pickling_all_values_of_a_chain_is_linear():

@@ -83,7 +83,7 @@ def test_arrays_of_values():
     values = [Value(1.0), Value(2.0), Value(3.0)]
     array = np.array(values)
     assert array.dtype == object
-    assert all(x is y for x, y in zip(array, values))
+    assert all(x is y for x, y in zip(array, values, strict=True))
     ones = np.array([Value(1.0)] * 3)
     weights = np.array([[0.5, 1.0, 1.5]])
     cases = [

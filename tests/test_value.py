@@ -60,14 +60,14 @@ def test_subclasses_of_numbers_are_numbers():
 )
 def test_anything_else_is_a_type_error_that_names_it(data):
     nodes = kilograd.live_nodes()
-    with pytest.raises(TypeError, match=f"real number.*not .*{type(data).__name__}"):
+    with pytest.raises(TypeError, match=rf"real number.*not .*{type(data).__name__}"):
         Value(data)
     assert kilograd.live_nodes() == nodes
 
 
 def test_a_value_of_a_value_is_a_type_error():
     v = Value(1.0)
-    with pytest.raises(TypeError, match="not kilograd.Value"):
+    with pytest.raises(TypeError, match=r"not kilograd\.Value"):
         Value(v)
 
 
@@ -563,7 +563,7 @@ def test_arithmetic_builds_what_the_reference_builds(name, operands):
     assert structure(out) == structure(expected)
     out.backward()
     expected.backward()
-    for v, w in zip(mine, theirs):
+    for v, w in zip(mine, theirs, strict=True):
         assert v.grad == pytest.approx(w.grad, rel=4e-16, abs=0)
 
 
