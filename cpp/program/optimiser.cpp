@@ -354,8 +354,10 @@ Graph optimise(const Recording& recording) {
 }
 
 void validate(const Graph& graph) {
+    constexpr std::uint32_t max_leaves = 1u << 30;
     const auto refuse = [](const char* what) { throw std::invalid_argument(what); };
     if (graph.nodes.size() >= none || graph.terms.size() >= none) refuse("too many nodes");
+    if (graph.n_inputs > max_leaves || graph.n_parameters > max_leaves) refuse("too many inputs or parameters");
     std::vector<std::uint8_t> used(graph.nodes.size(), 0);
     for (std::uint32_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
@@ -365,6 +367,7 @@ void validate(const Graph& graph) {
         if (node.code == Code::dot && (node.a > node.b || node.b > graph.terms.size())) refuse("terms out of range");
         if (node.code == Code::whole_power && !(std::abs(node.c) <= 8.0 && node.c == std::floor(node.c)))
             refuse("exponent out of range");
+        if (node.code == Code::dot && node.a == node.b) refuse("sum without terms");
         graph.for_operands(node, [&](std::uint32_t operand) {
             if (operand >= n) refuse("operand out of order");
             used[operand] = 1;
