@@ -387,8 +387,12 @@ bool row_forward(const RowCode& s, double* v) {
                 }
                 break;
             case Code::dot:
-                if (run->fused) {
+                if (run->fused == Fused::Add) {
                     for (std::uint32_t i = begin; i < end; ++i) v[i] = mul_add(v[a[i]], v[b[i]], v[s.d[i]]);
+                    break;
+                }
+                if (run->fused == Fused::Subtract) {
+                    for (std::uint32_t i = begin; i < end; ++i) v[i] = mul_add(v[a[i]], v[b[i]], -v[s.d[i]]);
                     break;
                 }
                 for (std::uint32_t i = begin; i < end; ++i) {
@@ -462,12 +466,13 @@ void row_reverse(const RowCode& s, const double* v, double* d) {
                 for (std::uint32_t i = end; i-- > begin;) d[a[i]] = mul_add(-(v[i] * v[i]), d[i], d[a[i]]);
                 break;
             case Code::dot:
-                if (run->fused) {
+                if (run->fused != Fused::No) {
+                    const double sign = run->fused == Fused::Add ? 1.0 : -1.0;
                     for (std::uint32_t i = end; i-- > begin;) {
                         const double dy = d[i], va = v[a[i]], vb = v[b[i]];
                         d[a[i]] = mul_add(dy, vb, d[a[i]]);
                         d[b[i]] = mul_add(dy, va, d[b[i]]);
-                        d[s.d[i]] += dy;
+                        d[s.d[i]] = mul_add(sign, dy, d[s.d[i]]);
                     }
                     break;
                 }

@@ -90,10 +90,12 @@ struct RowTerm {
     std::uint32_t a, b;
 };
 
+enum class Fused : std::uint8_t { No, Add, Subtract };  // a * b + d, a * b - d
+
 // `count` nodes of one code at positions begin, begin + 1, ...
 struct Run {
     Code code;
-    bool fused;    // code dot: a * b + d
+    Fused fused;   // of code dot
     bool reverse;  // some wanted leaf needs these
     std::uint32_t begin, count;
 };

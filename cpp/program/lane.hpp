@@ -28,10 +28,10 @@ inline constexpr int width = KILOGRAD_LANES;
 
 #if KILOGRAD_LANES == 1
 using Raw = double;
-using RawBits = std::int64_t;
+using RawBits = std::uint64_t;
 #else
 using Raw = double __attribute__((vector_size(8 * KILOGRAD_LANES)));
-using RawBits = std::int64_t __attribute__((vector_size(8 * KILOGRAD_LANES)));
+using RawBits = std::uint64_t __attribute__((vector_size(8 * KILOGRAD_LANES)));
 #endif
 
 #if defined(__AVX512F__) && KILOGRAD_LANES == 8
@@ -86,24 +86,19 @@ KILOGRAD_INLINE Lane lane(Bits a) {
     std::memcpy(&r.v, &a.i, sizeof r.v);
     return r;
 }
-KILOGRAD_INLINE Bits operator+(Bits a, std::int64_t b) { return {a.i + b}; }
-KILOGRAD_INLINE Bits operator-(Bits a, std::int64_t b) { return {a.i - b}; }
+// Unsigned: shifts are logical (AVX2 has no other of 64 bits), and what NaN makes of the sums wraps around.
+KILOGRAD_INLINE Bits operator+(Bits a, std::uint64_t b) { return {a.i + b}; }
+KILOGRAD_INLINE Bits operator-(Bits a, std::uint64_t b) { return {a.i - b}; }
 KILOGRAD_INLINE Bits operator+(Bits a, Bits b) { return {a.i + b.i}; }
 KILOGRAD_INLINE Bits operator-(Bits a, Bits b) { return {a.i - b.i}; }
-KILOGRAD_INLINE Bits operator&(Bits a, std::int64_t b) { return {a.i & b}; }
-KILOGRAD_INLINE Bits operator|(Bits a, std::int64_t b) { return {a.i | b}; }
+KILOGRAD_INLINE Bits operator&(Bits a, std::uint64_t b) { return {a.i & b}; }
+KILOGRAD_INLINE Bits operator|(Bits a, std::uint64_t b) { return {a.i | b}; }
 KILOGRAD_INLINE Bits operator|(Bits a, Bits b) { return {a.i | b.i}; }
 KILOGRAD_INLINE Bits operator^(Bits a, Bits b) { return {a.i ^ b.i}; }
 KILOGRAD_INLINE Bits operator<<(Bits a, int n) { return {a.i << n}; }
-// Logical, for numbers known to be positive: AVX2 has no arithmetic shift of 64 bits.
-KILOGRAD_INLINE Bits operator>>(Bits a, int n) {
-#if KILOGRAD_LANES == 1
-    return {static_cast<std::int64_t>(static_cast<std::uint64_t>(a.i) >> n)};
-#else
-    using Unsigned = std::uint64_t __attribute__((vector_size(8 * KILOGRAD_LANES)));
-    return {(RawBits)((Unsigned)a.i >> n)};
-#endif
-}
+KILOGRAD_INLINE Bits operator>>(Bits a, int n) { return {a.i >> n}; }
+
+inline constexpr std::uint64_t sign_bit = std::uint64_t{1} << 63;
 
 #if defined(KILOGRAD_MASK_REGISTERS)
 
@@ -113,8 +108,8 @@ KILOGRAD_INLINE Mask operator>(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v,
 KILOGRAD_INLINE Mask operator>=(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_GE_OQ)}; }
 KILOGRAD_INLINE Mask operator==(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 KILOGRAD_INLINE Mask operator!=(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_NEQ_UQ)}; }
-KILOGRAD_INLINE Mask has_bits(Bits a, std::int64_t b) {
-    return {_mm512_test_epi64_mask((__m512i)a.i, _mm512_set1_epi64(b))};
+KILOGRAD_INLINE Mask has_bits(Bits a, std::uint64_t b) {
+    return {_mm512_test_epi64_mask((__m512i)a.i, _mm512_set1_epi64(static_cast<long long>(b)))};
 }
 KILOGRAD_INLINE Lane select(Mask m, Lane x, Lane y) { return Lane(_mm512_mask_blend_pd(m.m, y.v, x.v)); }
 KILOGRAD_INLINE bool any(Mask a) { return a.m != 0; }
@@ -124,7 +119,7 @@ KILOGRAD_INLINE Mask no_lane() { return {0}; }
 
 #if KILOGRAD_LANES == 1
 #define KILOGRAD_COMPARE(op) \
-    KILOGRAD_INLINE Mask operator op(Lane a, Lane b) { return {-static_cast<std::int64_t>(a.v op b.v)}; }
+    KILOGRAD_INLINE Mask operator op(Lane a, Lane b) { return {RawBits{0} - RawBits{a.v op b.v}}; }
 #else
 #define KILOGRAD_COMPARE(op) \
     KILOGRAD_INLINE Mask operator op(Lane a, Lane b) { return {(RawBits)(a.v op b.v)}; }
@@ -137,9 +132,9 @@ KILOGRAD_COMPARE(==)
 KILOGRAD_COMPARE(!=)
 #undef KILOGRAD_COMPARE
 
-KILOGRAD_INLINE Mask has_bits(Bits a, std::int64_t b) {
+KILOGRAD_INLINE Mask has_bits(Bits a, std::uint64_t b) {
 #if KILOGRAD_LANES == 1
-    return {-static_cast<std::int64_t>((a.i & b) != 0)};
+    return {RawBits{0} - RawBits{(a.i & b) != 0}};
 #else
     return {(RawBits)((a.i & b) != 0)};
 #endif
@@ -160,7 +155,7 @@ KILOGRAD_INLINE bool any(Mask a) {
 #elif KILOGRAD_LANES == 1
     return a.m != 0;
 #else
-    std::int64_t r = 0;
+    std::uint64_t r = 0;
     for (int k = 0; k < width; ++k) r |= a.m[k];
     return r != 0;
 #endif
@@ -178,9 +173,9 @@ KILOGRAD_INLINE double get(Lane a, int k) {
 #endif
 }
 
-KILOGRAD_INLINE Lane abs(Lane a) { return lane(bits(a) & INT64_MAX); }
+KILOGRAD_INLINE Lane abs(Lane a) { return lane(bits(a) & ~sign_bit); }
 KILOGRAD_INLINE Lane copy_sign(Lane magnitude, Lane sign) {
-    return lane((bits(magnitude) & INT64_MAX) | (bits(sign) & INT64_MIN));
+    return lane((bits(magnitude) & ~sign_bit) | (bits(sign) & sign_bit));
 }
 
 KILOGRAD_INLINE Lane sqrt(Lane a) {

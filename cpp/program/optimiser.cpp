@@ -170,13 +170,16 @@ class Emitter {
     }
 
   private:
-    bool is_sum(std::uint32_t n) const { return nodes_[n].code == Code::add || nodes_[n].code == Code::offset; }
+    bool is_product(std::uint32_t n) const { return nodes_[n].code == Code::mul || nodes_[n].code == Code::scale; }
+    // Differences count where they begin with a product: one multiplication and subtraction in a kernel.
+    bool is_sum(std::uint32_t n) const {
+        const Node& node = nodes_[n];
+        return node.code == Code::add || node.code == Code::offset ||
+               (node.code == Code::sub && uses_[node.a] == 1 && is_product(node.a));
+    }
 
     void absorb(std::uint32_t operand) {
-        const Code code = nodes_[operand].code;
-        if (uses_[operand] == 1 &&
-            (code == Code::add || code == Code::offset || code == Code::mul || code == Code::scale))
-            inside_[operand] = true;
+        if (uses_[operand] == 1 && (is_sum(operand) || is_product(operand))) inside_[operand] = true;
     }
 
     void count_uses() {
@@ -255,6 +258,9 @@ class Emitter {
                 add_term(number_[n], none);
             } else if (node.code == Code::add) {
                 stack_.push_back(node.b);
+                stack_.push_back(node.a);
+            } else if (node.code == Code::sub) {
+                add_term(constant(-1.0), number_[node.b]);
                 stack_.push_back(node.a);
             } else if (node.code == Code::offset) {
                 sum_of_constants += node.c;

@@ -25,9 +25,26 @@ bool is_scalar(Code code) {
     }
 }
 
-bool is_fused(const Graph& graph, const Node& node) {
-    if (node.code != Code::dot || node.b - node.a != 2) return false;
-    return (graph.terms[node.a].b == none) != (graph.terms[node.a + 1].b == none);
+// The product and the addend of a dot that is a * b + d or a * b - d.
+struct FusedForm {
+    Fused kind = Fused::No;
+    RowTerm product{};
+    std::uint32_t addend = none;
+};
+FusedForm fused_form(const Graph& graph, const Node& node) {
+    if (node.code != Code::dot || node.b - node.a != 2) return {};
+    const RowTerm &first = graph.terms[node.a], &second = graph.terms[node.a + 1];
+    if ((first.b == none) != (second.b == none))
+        return first.b == none ? FusedForm{Fused::Add, second, first.a} : FusedForm{Fused::Add, first, second.a};
+    const auto negated = [&](const RowTerm& term) {
+        const auto is_minus_one = [&](std::uint32_t n) {
+            return n != none && graph.nodes[n].code == Code::constant && graph.nodes[n].c == -1.0;
+        };
+        return is_minus_one(term.b) ? term.a : is_minus_one(term.a) ? term.b : none;
+    };
+    if (negated(second) != none) return {Fused::Subtract, first, negated(second)};
+    if (negated(first) != none) return {Fused::Subtract, second, negated(first)};
+    return {};
 }
 
 // Adding into a constant's adjoint is wasted, and a chain of such additions waits for the one before: each use
@@ -37,7 +54,12 @@ constexpr std::uint32_t copies = 8;
 // Nodes that are ready, by code and by whether the reverse sweep needs them.
 class Ready {
   public:
-    static std::size_t key(Code code, bool fused, bool wanted) { return index_of(code) * 4 + fused * 2 + wanted; }
+    static std::size_t key(Code code, Fused fused, bool wanted) {
+        return index_of(code) * 8 + static_cast<std::size_t>(fused) * 2 + wanted;
+    }
+    static Code code_of(std::size_t key) { return static_cast<Code>(key / 8); }
+    static Fused fused_of(std::size_t key) { return static_cast<Fused>(key / 2 % 4); }
+    static bool wanted_of(std::size_t key) { return key % 2; }
 
     void push(std::size_t key, std::uint32_t node) {
         if (queues_[key].empty()) active_.push_back(key);
@@ -50,7 +72,7 @@ class Ready {
         std::size_t best = 0, best_score = 0;
         for (std::size_t key : active_) {
             const std::size_t length = queues_[key].size();
-            const bool preferred = is_scalar(static_cast<Code>(key / 4)) || length >= 8;
+            const bool preferred = is_scalar(code_of(key)) || length >= 8;
             const std::size_t score = length + (preferred ? std::size_t{1} << 40 : 0);
             if (score > best_score) {
                 best_score = score;
@@ -63,7 +85,7 @@ class Ready {
     void retire(std::size_t key) { active_.erase(std::find(active_.begin(), active_.end(), key)); }
 
   private:
-    std::vector<std::uint32_t> queues_[code_count * 4];
+    std::vector<std::uint32_t> queues_[code_count * 8];
     std::vector<std::size_t> active_;
 };
 
@@ -107,7 +129,7 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
     std::uint32_t op_total = 0;
     Ready ready;
     const auto announce = [&](std::uint32_t n) {
-        ready.push(Ready::key(graph.nodes[n].code, is_fused(graph, graph.nodes[n]), wanted[n]), n);
+        ready.push(Ready::key(graph.nodes[n].code, fused_form(graph, graph.nodes[n]).kind, wanted[n]), n);
     };
     for (std::uint32_t n = 0; n < node_count; ++n) {
         if (!include[n] || is_leaf(graph.nodes[n].code)) continue;
@@ -126,8 +148,9 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
     };
     while (!ready.empty()) {
         const std::size_t key = ready.choose();
-        const auto code = static_cast<Code>(key / 4);
-        const bool fused = key & 2, reverse = key & 1, scalar = is_scalar(code);
+        const Code code = Ready::code_of(key);
+        const Fused fused = Ready::fused_of(key);
+        const bool reverse = Ready::wanted_of(key), scalar = is_scalar(code);
         std::vector<std::uint32_t>& queue = ready.queue(key);
         runs_.push_back({code, fused, reverse, next, 0});
         std::size_t limit = queue.size(), at = 0;
@@ -141,12 +164,11 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
             position_[n] = here;
             ++runs_.back().count;
             c_[here] = node.c;
-            if (fused) {
-                const bool second = graph.terms[node.a].b == none;
-                const RowTerm product = graph.terms[node.a + second], addend = graph.terms[node.a + !second];
-                a_[here] = place(product.a);
-                b_[here] = place(product.b);
-                d_[here] = place(addend.a);
+            if (fused != Fused::No) {
+                const FusedForm form = fused_form(graph, node);
+                a_[here] = place(form.product.a);
+                b_[here] = place(form.product.b);
+                d_[here] = place(form.addend);
             } else if (code == Code::dot) {
                 a_[here] = static_cast<std::uint32_t>(terms_.size());
                 for (std::uint32_t t = node.a; t < node.b; ++t)

@@ -71,11 +71,11 @@ inline Lane expm1(Lane x) {
 
 // x = 2**k m with m in [sqrt(1/2), sqrt(2)), x positive and normal; k is raised by `bias`.
 KILOGRAD_INLINE Lane split_exponent(Lane x, double bias, Lane& k) {
-    constexpr std::int64_t root_half = 0x3fe6a09e667f3bcd, one = 0x3ff0000000000000;
+    constexpr std::uint64_t root_half = 0x3fe6a09e667f3bcd, one = 0x3ff0000000000000;
     const Bits shifted = bits(x) + (one - root_half);
-    const Bits exponent = (shifted >> 52) | static_cast<std::int64_t>(0x4330000000000000);
+    const Bits exponent = (shifted >> 52) | std::uint64_t{0x4330000000000000};
     k = lane(exponent) - Lane(4503599627370496.0 + 1023.0 - bias);
-    return lane((shifted & static_cast<std::int64_t>(0x000fffffffffffff)) + root_half);
+    return lane((shifted & std::uint64_t{0x000fffffffffffff}) + root_half);
 }
 
 // Brings subnormal numbers into the range of split_exponent; `bias` gets what that adds to the exponent.
@@ -185,7 +185,7 @@ KILOGRAD_INLINE Lane sin_shifted(Lane x, int quarters) {
     const Lane sine = high + mul_add(high * z, polynomial(z, sin_coefficients), low * one_less);
     const Lane cosine = one_less + (((Lane(1.0) - one_less) - half) +
                                     mul_add(z * z, polynomial(z, cos_coefficients), -(high * low)));
-    const Bits quadrant = whole + quarters;
+    const Bits quadrant = whole + static_cast<std::uint64_t>(quarters);
     const Lane y = select(has_bits(quadrant, 1), cosine, sine);
     return lane(bits(y) ^ ((quadrant & 2) << 62));
 }
