@@ -15,7 +15,7 @@ enum class Op : std::uint8_t {
     leaf,    // no operands
     custom,  // operands, and no rule of its own: the gradient stops unless Python supplies one
     linear,  // operands with local gradients fixed at construction
-#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) name,
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) name,
 #include "ops.def"
 #undef KILOGRAD_OP
     count_
@@ -39,7 +39,7 @@ inline constexpr OpInfo op_infos[op_count] = {
     {"leaf", "", Arity::None, Edge::Flows, ""},
     {"custom", "", Arity::None, Edge::Flows, ""},
     {"linear", "", Arity::None, Edge::Flows, ""},
-#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) {#name, label, Arity::arity, Edge::edge, doc},
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) {#name, label, Arity::arity, Edge::edge, doc},
 #include "ops.def"
 #undef KILOGRAD_OP
 };
@@ -60,26 +60,24 @@ inline double logistic(double x) {
 template <Op>
 struct Row;
 
-#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                            \
-    template <>                                                                                 \
-    struct Row<Op::name> {                                                                      \
-        template <class T>                                                                      \
-        static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {      \
-            using namespace scalar;                                                             \
-            return value_;                                                                      \
-        }                                                                                       \
-        template <class T>                                                                      \
-        static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c,           \
-                    [[maybe_unused]] T y) {                                                     \
-            using namespace scalar;                                                             \
-            return da_;                                                                         \
-        }                                                                                       \
-        template <class T>                                                                      \
-        static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c,           \
-                    [[maybe_unused]] T y) {                                                     \
-            using namespace scalar;                                                             \
-            return db_;                                                                         \
-        }                                                                                       \
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                                          \
+    template <>                                                                                               \
+    struct Row<Op::name> {                                                                                    \
+        template <class T>                                                                                    \
+        static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {                    \
+            using namespace scalar;                                                                           \
+            return value_;                                                                                    \
+        }                                                                                                     \
+        template <class T>                                                                                    \
+        static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
+            using namespace scalar;                                                                           \
+            return da_;                                                                                       \
+        }                                                                                                     \
+        template <class T>                                                                                    \
+        static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
+            using namespace scalar;                                                                           \
+            return db_;                                                                                       \
+        }                                                                                                     \
     };
 #include "ops.def"
 #undef KILOGRAD_OP

@@ -1,0 +1,289 @@
+// The operators. Their structure is part of the contract, because people draw it: `-a` is `a * -1`, `a - b` is
+// `a + (-b)`, `a / b` is `a * b**-1`, and a number operand becomes a leaf.
+#include <cstring>
+
+#include "errors.hpp"
+#include "modes.hpp"
+#include "numbers.hpp"
+#include "value.hpp"
+
+namespace kilograd {
+
+namespace {
+
+Node* leaf_like(Number number, const Node* like) {
+    return new_leaf(number.value, number.kind, like->family, like->flags & ExactInts);
+}
+
+// Integers have one zero: 0 * -1 is 0, and times 1.0 it is 0.0 and not -0.0.
+double integer_zero(double y) { return y + 0.0; }
+
+// add and mul: nothing to refuse, and hot.
+template <Op op>
+Node* build_plain(Node* a, Node* b) {
+    double y = Row<op>::value(a->data, b->data, 0.0);
+    Kind kind = FloatKind;
+    if (a->kinds.data & b->kinds.data & IntKind) [[unlikely]] {
+        kind = kind_of_result(op, y, a, b, 0.0, FloatKind);
+        if (kind == IntKind) y = integer_zero(y);
+    }
+    if (!recording()) [[unlikely]]
+        return leaf_like({y, kind}, a);
+    return record(op, y, kind, a, b, 0.0, FloatKind, a);
+}
+
+// A node that an operator makes on the way to its result. Where its operands carry state it needs a handle of its
+// own, which holds them (see handle.hpp).
+class Intermediate {
+  public:
+    explicit Intermediate(Node* node) : node_(node) {
+        if (!node) return;
+        if (!carries_state(node->a) && !carries_state(node->b)) return;
+        handle_ = wrap(node);
+        if (!handle_) node_ = nullptr;
+    }
+    Intermediate(const Intermediate&) = delete;
+    Intermediate& operator=(const Intermediate&) = delete;
+    ~Intermediate() {
+        if (handle_) {
+            Py_DECREF(handle_);
+        } else if (node_) {
+            release(node_);  // its consumer holds it, or it is fresh and its operands are held elsewhere
+        }
+    }
+    Node* node() const { return node_; }
+
+  private:
+    Node* node_;
+    PyObject* handle_ = nullptr;
+};
+
+// A number operand as a leaf, for as long as the operation is being built.
+class LeafOperand {
+  public:
+    LeafOperand(Number number, const Node* like) : node_(leaf_like(number, like)) {}
+    LeafOperand(const LeafOperand&) = delete;
+    LeafOperand& operator=(const LeafOperand&) = delete;
+    ~LeafOperand() { release(node_); }
+    Node* node() const { return node_; }
+
+  private:
+    Node* node_;
+};
+
+PyObject* wrap_or_null(Node* node) { return node ? wrap(node) : nullptr; }
+
+// numpy.<ufunc>(left, right), elementwise. Arrays leave the operator to us (see __array_priority__) so that NumPy's
+// scalars do not turn into 0-d arrays on the way.
+PyObject* array_operation(const char* ufunc, PyObject* left, PyObject* right) {
+    PyObject* numpy = PyImport_ImportModule("numpy");
+    PyObject* result = numpy ? PyObject_CallMethod(numpy, ufunc, "OO", left, right) : nullptr;
+    Py_XDECREF(numpy);
+    return result;
+}
+
+// The other operand is no Value. Sets `number` and returns null, or returns what the operator returns.
+PyObject* other_operand(PyObject* other, bool other_is_left, const char* ufunc, PyObject* left, PyObject* right,
+                        Number& number) {
+    switch (to_number(other, number)) {
+        case Conversion::Ok:
+            return nullptr;
+        case Conversion::Error:
+            return nullptr;
+        case Conversion::NotANumber:
+            break;
+    }
+    if (other_is_left && is_array(other)) return array_operation(ufunc, left, right);
+    return Py_NewRef(Py_NotImplemented);
+}
+
+template <Op op>
+PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
+    bool left_is_value = is_value(left);
+    if (left_is_value && is_value(right)) [[likely]]
+        return wrap(build_plain<op>(node_of(left), node_of(right)));
+    PyObject* value = left_is_value ? left : right;
+    PyObject* other = left_is_value ? right : left;
+    Number number{};
+    if (PyObject* result = other_operand(other, !left_is_value, ufunc, left, right, number)) return result;
+    if (PyErr_Occurred()) return nullptr;
+    LeafOperand leaf(number, node_of(value));
+    return wrap(build_plain<op>(node_of(value), leaf.node()));
+}
+
+Node* negated(Node* node) {
+    LeafOperand minus_one({-1.0, IntKind}, node);
+    return build_plain<Op::mul>(node, minus_one.node());
+}
+
+Number negative(Number number) {
+    return {number.kind == FloatKind ? -number.value : 0.0 - number.value,
+            number.kind == FloatKind ? FloatKind : IntKind};
+}
+
+PyObject* value_add(PyObject* left, PyObject* right) { return commutative<Op::add>(left, right, "add"); }
+PyObject* value_multiply(PyObject* left, PyObject* right) { return commutative<Op::mul>(left, right, "multiply"); }
+
+PyObject* value_subtract(PyObject* left, PyObject* right) {
+    bool left_is_value = is_value(left), right_is_value = is_value(right);
+    Number number{};
+    if (!left_is_value || !right_is_value) {
+        PyObject* other = left_is_value ? right : left;
+        if (PyObject* result = other_operand(other, !left_is_value, "subtract", left, right, number)) return result;
+        if (PyErr_Occurred()) return nullptr;
+    }
+    if (!right_is_value) {
+        LeafOperand leaf(negative(number), node_of(left));
+        return wrap(build_plain<Op::add>(node_of(left), leaf.node()));
+    }
+    Intermediate minus(negated(node_of(right)));
+    if (!minus.node()) return nullptr;
+    if (left_is_value) return wrap(build_plain<Op::add>(node_of(left), minus.node()));
+    LeafOperand leaf(number, node_of(right));
+    return wrap(build_plain<Op::add>(minus.node(), leaf.node()));
+}
+
+PyObject* value_divide(PyObject* left, PyObject* right) {
+    bool left_is_value = is_value(left), right_is_value = is_value(right);
+    Number number{};
+    if (!left_is_value || !right_is_value) {
+        PyObject* other = left_is_value ? right : left;
+        if (PyObject* result = other_operand(other, !left_is_value, "true_divide", left, right, number)) return result;
+        if (PyErr_Occurred()) return nullptr;
+    }
+    if (!right_is_value) {
+        Fault fault;
+        double inverse = evaluate(Op::powc, number.value, 0.0, -1.0, fault);
+        if (fault != Fault::None) {
+            raise_fault(fault, Op::powc, number.value, 0.0, -1.0);
+            return nullptr;
+        }
+        LeafOperand leaf({inverse, FloatKind}, node_of(left));
+        return wrap(build_plain<Op::mul>(node_of(left), leaf.node()));
+    }
+    Intermediate inverse(build(Op::powc, node_of(right), nullptr, -1.0, IntKind));
+    if (!inverse.node()) return nullptr;
+    if (left_is_value) return wrap(build_plain<Op::mul>(node_of(left), inverse.node()));
+    LeafOperand leaf(number, node_of(right));
+    return wrap(build_plain<Op::mul>(inverse.node(), leaf.node()));
+}
+
+PyObject* value_power(PyObject* left, PyObject* right, PyObject* modulus) {
+    if (modulus != Py_None) {
+        PyErr_SetString(PyExc_TypeError, "pow() of a Value takes no modulus: use two arguments");
+        return nullptr;
+    }
+    bool left_is_value = is_value(left), right_is_value = is_value(right);
+    if (left_is_value && right_is_value)
+        return wrap_or_null(build(Op::pow, node_of(left), node_of(right), 0.0, FloatKind));
+    Number number{};
+    PyObject* other = left_is_value ? right : left;
+    if (PyObject* result = other_operand(other, !left_is_value, "power", left, right, number)) return result;
+    if (PyErr_Occurred()) return nullptr;
+    if (left_is_value) return wrap_or_null(build(Op::powc, node_of(left), nullptr, number.value, number.kind));
+    LeafOperand leaf(number, node_of(right));
+    return wrap_or_null(build(Op::pow, leaf.node(), node_of(right), 0.0, FloatKind));
+}
+
+PyObject* value_negative(PyObject* self) { return wrap(negated(node_of(self))); }
+PyObject* value_positive(PyObject* self) { return Py_NewRef(self); }
+PyObject* value_absolute(PyObject* self) {
+    return wrap_or_null(build(Op::abs, node_of(self), nullptr, 0.0, FloatKind));
+}
+
+PyObject* refuse_float(PyObject* self) {
+    (void)self;
+    PyErr_SetString(PyExc_TypeError,
+                    "a Value does not convert to a number, because that would silently drop its gradient: use v.data "
+                    "for the number, v.exp() and the like for functions, kilograd.data(array) for arrays");
+    return nullptr;
+}
+
+// Orders by data; equality stays identity, as in the pure-Python class.
+PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
+    if (comparison == Py_EQ || comparison == Py_NE) Py_RETURN_NOTIMPLEMENTED;
+    double x = node_of(self)->data;
+    double y;
+    if (is_value(other)) {
+        y = node_of(other)->data;
+    } else {
+        Number number{};
+        switch (to_number(other, number)) {
+            case Conversion::Ok:
+                break;
+            case Conversion::Error:
+                return nullptr;
+            case Conversion::NotANumber: {
+                static const char* const ufuncs[] = {"less",  "less_equal", nullptr,
+                                                     nullptr, "greater",    "greater_equal"};
+                if (is_array(other)) return array_operation(ufuncs[comparison], self, other);
+                Py_RETURN_NOTIMPLEMENTED;
+            }
+        }
+        y = number.value;
+    }
+    Py_RETURN_RICHCOMPARE(x, y, comparison);
+}
+
+Py_hash_t value_hash(PyObject* self) {
+    auto bits = reinterpret_cast<std::uintptr_t>(self);  // by identity; the low four bits are alignment
+    auto hash = static_cast<Py_hash_t>((bits >> 4) | (bits << (8 * sizeof bits - 4)));
+    return hash == -1 ? -2 : hash;
+}
+
+template <Op op>
+PyObject* binary_function(PyObject* left, PyObject* right) {
+    PyObject* like = is_value(left) ? left : is_value(right) ? right : nullptr;
+    Number x{}, y{};
+    if (!is_value(left) && !require_number(left, info(op).name, x)) return nullptr;
+    if (!is_value(right) && !require_number(right, info(op).name, y)) return nullptr;
+    if (!like) {
+        Fault fault;
+        return PyFloat_FromDouble(evaluate(op, x.value, y.value, 0.0, fault));
+    }
+    if (is_value(left) && is_value(right))
+        return wrap_or_null(build(op, node_of(left), node_of(right), 0.0, FloatKind));
+    LeafOperand leaf(is_value(left) ? y : x, node_of(like));
+    Node* a = is_value(left) ? node_of(left) : leaf.node();
+    Node* b = is_value(right) ? node_of(right) : leaf.node();
+    return wrap_or_null(build(op, a, b, 0.0, FloatKind));
+}
+
+}  // namespace
+
+Node* build(Op op, Node* a, Node* b, double c, Kind constant) {
+    Fault fault;
+    double second = b ? b->data : 0.0;
+    double y = evaluate(op, a->data, second, c, fault);
+    if (fault != Fault::None) [[unlikely]] {
+        raise_fault(fault, op, a->data, second, c);
+        return nullptr;
+    }
+    Kind kind = kind_of_result(op, y, a, b, c, constant);
+    if (kind == IntKind) y = integer_zero(y);
+    if (!recording()) [[unlikely]]
+        return leaf_like({y, kind}, a);
+    return record(op, y, kind, a, b, c, constant, a);
+}
+
+PyObject* value_maximum(PyObject* left, PyObject* right) { return binary_function<Op::maximum>(left, right); }
+PyObject* value_minimum(PyObject* left, PyObject* right) { return binary_function<Op::minimum>(left, right); }
+
+void add_arithmetic_slots(std::vector<PyType_Slot>& slots) {
+    slots.insert(slots.end(), {
+                                  slot<value_add>(Py_nb_add),
+                                  slot<value_multiply>(Py_nb_multiply),
+                                  slot<value_subtract>(Py_nb_subtract),
+                                  slot<value_divide>(Py_nb_true_divide),
+                                  slot<value_power>(Py_nb_power),
+                                  slot<value_negative>(Py_nb_negative),
+                                  slot<value_positive>(Py_nb_positive),
+                                  slot<value_absolute>(Py_nb_absolute),
+                                  slot<refuse_float>(Py_nb_float),
+                                  slot<refuse_float>(Py_nb_int),
+                                  slot<value_compare>(Py_tp_richcompare),
+                                  slot<value_hash>(Py_tp_hash),
+                              });
+}
+
+}  // namespace kilograd

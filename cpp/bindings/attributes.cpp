@@ -1,0 +1,195 @@
+// What can be read from and written to a Value: data, grad, label, and the underscored names that people walk graphs
+// with.
+#include <string>
+
+#include "numbers.hpp"
+#include "value.hpp"
+
+namespace kilograd {
+
+namespace {
+
+PyObject* get_data(PyObject* self, void*) {
+    Node* node = node_of(self);
+    return number_object(node->data, node->kinds.data);
+}
+
+bool refuse_deletion(PyObject* value, const char* name) {
+    if (value) return false;
+    PyErr_Format(PyExc_AttributeError, "%s of a Value cannot be deleted", name);
+    return true;
+}
+
+int set_data(PyObject* self, PyObject* value, void*) {
+    Number number{};
+    if (refuse_deletion(value, "data") || !require_number(value, "the data of a Value", number)) return -1;
+    Node* node = node_of(self);
+    node->data = number.value;
+    node->kinds.data = number.kind;
+    return 0;
+}
+
+PyObject* get_grad(PyObject* self, void*) {
+    Node* node = node_of(self);
+    return number_object(node->grad, node->kinds.grad);
+}
+
+int set_grad(PyObject* self, PyObject* value, void*) {
+    Number number{};
+    if (refuse_deletion(value, "grad") || !require_number(value, "the grad of a Value", number)) return -1;
+    Node* node = node_of(self);
+    node->grad = number.value;
+    node->kinds.grad = node->has(ExactInts) ? number.kind : FloatKind;
+    return 0;
+}
+
+// label and _op: any object is kept, as a Python attribute keeps it.
+template <PyObject* HandleState::*member>
+int set_name(PyObject* self, PyObject* value, const char* name) {
+    if (refuse_deletion(value, name)) return -1;
+    Handle* handle = as_handle(self);
+    HandleState* state = state_of(handle);
+    if (!state) return -1;
+    Py_XSETREF(state->*member, Py_NewRef(value));
+    mark_state(handle, value);
+    return 0;
+}
+
+PyObject* get_label(PyObject* self, void*) {
+    HandleState* state = as_handle(self)->state;
+    return state && state->label ? Py_NewRef(state->label) : PyUnicode_New(0, 0);
+}
+int set_label(PyObject* self, PyObject* value, void*) { return set_name<&HandleState::label>(self, value, "label"); }
+
+PyObject* get_op(PyObject* self, void*) { return op_label(node_of(self)); }
+int set_op(PyObject* self, PyObject* value, void*) { return set_name<&HandleState::op>(self, value, "_op"); }
+
+PyObject* get_children(PyObject* self, void*) {
+    Node* node = node_of(self);
+    Py_ssize_t count = 0;
+    for_each_operand(node, [&](Node*) { ++count; });
+    PyObject* children = PyTuple_New(count);
+    if (!children) return nullptr;
+    Py_ssize_t i = 0;
+    bool failed = false;
+    for_each_operand(node, [&](Node* operand) {
+        PyObject* child = failed ? nullptr : handle_of(operand);
+        failed = failed || !child;
+        PyTuple_SET_ITEM(children, i++, child);
+    });
+    if (failed) Py_CLEAR(children);
+    return children;
+}
+
+PyObject* get_prev(PyObject* self, void*) {
+    PyObject* children = get_children(self, nullptr);
+    PyObject* set = children ? PySet_New(children) : nullptr;
+    Py_XDECREF(children);
+    return set;
+}
+
+PyObject* get_local_grads(PyObject* self, void*) {
+    Node* node = node_of(self);
+    std::vector<Number> locals;
+    if (node->op == Op::linear) {
+        for (Fan::Edge& edge : *node->fan) locals.push_back({edge.local, static_cast<Kind>(edge.kind)});
+    } else if (node->a) {
+        Locals values = locals_of(node);
+        locals.push_back({values.da, local_kind(node, false)});
+        if (node->b) locals.push_back({values.db, local_kind(node, true)});
+    }
+    PyObject* result = PyTuple_New(static_cast<Py_ssize_t>(locals.size()));
+    if (!result) return nullptr;
+    for (std::size_t i = 0; i < locals.size(); ++i) {
+        PyObject* number = number_object(locals[i].value, locals[i].kind);
+        if (!number) {
+            Py_DECREF(result);
+            return nullptr;
+        }
+        PyTuple_SET_ITEM(result, static_cast<Py_ssize_t>(i), number);
+    }
+    return result;
+}
+
+// What `_backward` was before Python supplied a rule: a rule that wraps it must not find itself.
+PyObject* run_own_rule(PyObject* self, PyObject*) {
+    apply_own_rule(node_of(self));
+    Py_RETURN_NONE;
+}
+
+PyMethodDef own_rule = {"_backward", Slot<run_own_rule>::call, METH_NOARGS,
+                        "Runs the backward rule of this node alone: adds this node's gradient, times the local "
+                        "derivatives, into its operands' gradients. Does nothing on a leaf."};
+
+PyObject* get_backward(PyObject* self, void*) {
+    HandleState* state = as_handle(self)->state;
+    if (state && state->rule) return Py_NewRef(state->rule);
+    return PyCFunction_New(&own_rule, self);
+}
+
+int set_backward(PyObject* self, PyObject* value, void*) {
+    if (value && !PyCallable_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "_backward of a Value must be callable without arguments, not %.200s",
+                     Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    Handle* handle = as_handle(self);
+    if (!state_of(handle)) return -1;
+    set_rule(handle, value);  // deletion brings the op's own rule back
+    return 0;
+}
+
+PyObject* get_dict(PyObject* self, void*) {
+    PyObject* dict = PyObject_GenericGetDict(self, nullptr);
+    if (dict) mark_state(as_handle(self), dict);  // it may be filled behind our back
+    return dict;
+}
+
+int set_dict(PyObject* self, PyObject* value, void*) {
+    if (PyObject_GenericSetDict(self, value, nullptr) < 0) return -1;
+    mark_state(as_handle(self), value);
+    return 0;
+}
+
+int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
+    if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
+    Handle* handle = as_handle(self);
+    if (handle->dict) mark_state(handle, value);  // the value may have become a part of it
+    return 0;
+}
+
+PyGetSetDef attributes[] = {
+    {"data", get_data, set_data, "The number: float, or int while integer arithmetic keeps it exact.", nullptr},
+    {"grad", get_grad, set_grad, "The gradient of the root of the last backward() with respect to this node.", nullptr},
+    {"label", get_label, set_label, "A name for drawing.", nullptr},
+    {"_op", get_op, set_op, "The operation that made this node; '' for a leaf.", nullptr},
+    {"_prev", get_prev, nullptr, "The operands, as a set.", nullptr},
+    {"_children", get_children, nullptr, "The operands, as a tuple in operand order.", nullptr},
+    {"_local_grads", get_local_grads, nullptr,
+     "The local derivatives with respect to the operands, at their present data.", nullptr},
+    {"_backward", get_backward, set_backward,
+     "A callable that runs this node's own backward rule; assign a function to give the node a rule.", nullptr},
+    {"__dict__", get_dict, set_dict, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+PyObject* op_label(Node* node) {
+    if (node->handle) {
+        HandleState* state = static_cast<Handle*>(node->handle)->state;
+        if (state && state->op) return Py_NewRef(state->op);
+    }
+    if (node->op != Op::powc) return PyUnicode_InternFromString(info(node->op).label);
+    PyObject* exponent = number_object(node->constant, node->kinds.constant);
+    PyObject* label = exponent ? PyUnicode_FromFormat("**%S", exponent) : nullptr;
+    Py_XDECREF(exponent);
+    return label;
+}
+
+void add_attribute_slots(std::vector<PyType_Slot>& slots) {
+    slots.push_back({Py_tp_getset, attributes});
+    slots.push_back(slot<value_setattr>(Py_tp_setattro));
+}
+
+}  // namespace kilograd

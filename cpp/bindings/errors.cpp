@@ -1,0 +1,50 @@
+#include "errors.hpp"
+
+#include <memory>
+#include <string>
+
+namespace kilograd {
+
+static std::string text_of(double value) {
+    char* text = PyOS_double_to_string(value, 'r', 0, Py_DTSF_ADD_DOT_0, nullptr);
+    if (!text) return "?";
+    std::string result = text;
+    PyMem_Free(text);
+    return result;
+}
+
+void raise_fault(Fault fault, Op op, double a, double b, double c) {
+    const OpInfo& row = info(op);
+    bool power = row.edge == Edge::Power;
+    std::string name = power ? "**" : row.name;
+    std::string call;
+    if (power) {
+        call = text_of(a) + " ** " + text_of(row.arity == Arity::Param ? c : b);
+    } else {
+        call = name + "(" + text_of(a);
+        if (row.arity == Arity::Binary) call += ", " + text_of(b);
+        if (row.arity == Arity::Param) call += ", " + text_of(c);
+        call += ")";
+    }
+    PyObject* type = PyExc_ValueError;
+    std::string message;
+    switch (fault) {
+        case Fault::None:
+            return;
+        case Fault::Domain:
+            message = call + " is undefined: the operand is outside the domain of " + name +
+                      "; keep it inside, for example with maximum() or minimum()";
+            break;
+        case Fault::Overflow:
+            type = PyExc_OverflowError;
+            message = call + " is too large for a float: scale the operand down, or bound it with minimum()";
+            break;
+        case Fault::ZeroDivision:
+            type = PyExc_ZeroDivisionError;
+            message = call + " divides by zero: keep the divisor away from 0, for example by adding a small constant";
+            break;
+    }
+    PyErr_SetString(type, message.c_str());
+}
+
+}  // namespace kilograd

@@ -1,0 +1,317 @@
+#include "handle.hpp"
+
+#include <structmember.h>
+
+#include <new>
+#include <string>
+
+#include "value.hpp"
+
+namespace kilograd {
+
+std::vector<Family> families;
+PyTypeObject* value_type = nullptr;
+PyTypeObject* family_types[256] = {};
+Handle* free_list = nullptr;
+int free_list_size = 0;
+
+namespace {
+
+// References that a dying node or handle gave up. Only the outermost release drops them, so that a chain of a
+// million handles, each holding the next, dies in a loop and not in a recursion.
+std::vector<PyObject*> pending;
+bool releasing = false;
+
+void release_later(PyObject* object) {
+    if (object) pending.push_back(object);
+}
+
+void release_handle(void* handle) { release_later(static_cast<PyObject*>(handle)); }
+
+bool run_rule(Node* node) {
+    Handle* handle = static_cast<Handle*>(node->handle);
+    PyObject* rule = Py_NewRef(handle->state->rule);
+    PyObject* result = PyObject_CallNoArgs(rule);
+    Py_DECREF(rule);
+    Py_XDECREF(result);
+    return result != nullptr;
+}
+
+void pin(Node* node) {
+    if (node->has(OwnsHandle)) return;
+    node->flags |= OwnsHandle;
+    Py_INCREF(static_cast<PyObject*>(node->handle));
+}
+
+void taint(Handle* handle) {
+    handle->node->flags |= Tainted | Stateful;
+    if (!PyObject_GC_IsTracked(as_object(handle))) PyObject_GC_Track(as_object(handle));
+}
+
+}  // namespace
+
+void release_pending() {
+    if (pending.empty() || releasing) return;
+    releasing = true;
+    while (!pending.empty()) {
+        PyObject* object = pending.back();
+        pending.pop_back();
+        Py_DECREF(object);
+    }
+    releasing = false;
+}
+
+void release_node(Node* node) {
+    release(node);
+    release_pending();
+}
+
+// --- making and ending handles -----------------------------------------------------------------------------------
+
+PyObject* allocate_handle(Node* node) {
+    Handle* handle = PyObject_GC_New(Handle, family_types[node->family]);
+    if (!handle) {
+        release_node(node);
+        return nullptr;
+    }
+    handle->state = nullptr;
+    handle->weakrefs = nullptr;
+    handle->dict = nullptr;
+    handle->node = node;
+    node->handle = handle;
+    return as_object(handle);
+}
+
+PyObject* handle_of(Node* node) {
+    if (node->handle) return Py_NewRef(static_cast<PyObject*>(node->handle));
+    ++node->refs;
+    return new_handle(node);
+}
+
+// Takes the state off a dying handle; what it refers to is released later.
+static void drop_state(Handle* handle, Node* node) {
+    if (node->has(Rule)) --rules_alive;
+    node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
+    if (HandleState* state = handle->state) {
+        handle->state = nullptr;
+        for (PyObject* object : {state->label, state->op, state->rule, state->operands}) release_later(object);
+        delete state;
+    }
+    release_later(handle->dict);
+    handle->dict = nullptr;
+}
+
+static void dealloc_slow(PyObject* self) {
+    Handle* handle = as_handle(self);
+    PyTypeObject* type = Py_TYPE(self);
+    Node* node = handle->node;
+    PyObject_GC_UnTrack(self);
+    if (handle->weakrefs) PyObject_ClearWeakRefs(self);
+    drop_state(handle, node);
+    node->handle = nullptr;
+    type->tp_free(self);
+    Py_DECREF(type);
+    release_node(node);
+}
+
+void handle_dealloc(PyObject* self) {
+    Handle* handle = as_handle(self);
+    Node* node = handle->node;
+    // A handle of a subclass is Stateful.
+    if (node->has(Stateful | Tainted) || handle->weakrefs || free_list_size == free_list_limit) [[unlikely]]
+        return dealloc_slow(self);
+    node->handle = nullptr;
+    handle->node = reinterpret_cast<Node*>(free_list);
+    free_list = handle;
+    ++free_list_size;
+    if (--node->refs == 0) {  // nothing without state is pinned
+        destroy(node);
+        release_pending();
+    }
+}
+
+static int handle_traverse(PyObject* self, visitproc visit, void* arg) {
+    Handle* handle = as_handle(self);
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(handle->dict);
+    if (HandleState* state = handle->state) {
+        Py_VISIT(state->label);
+        Py_VISIT(state->op);
+        Py_VISIT(state->rule);
+        Py_VISIT(state->operands);
+    }
+    return 0;
+}
+
+static int handle_clear(PyObject* self) {
+    Handle* handle = as_handle(self);
+    Py_CLEAR(handle->dict);
+    if (HandleState* state = handle->state) {
+        if (state->rule) set_rule(handle, nullptr);
+        Py_CLEAR(state->label);
+        Py_CLEAR(state->op);
+        Py_CLEAR(state->operands);
+    }
+    return 0;
+}
+
+// --- state -------------------------------------------------------------------------------------------------------
+
+HandleState* state_of(Handle* handle) {
+    if (!handle->state) {
+        handle->state = new (std::nothrow) HandleState;
+        if (!handle->state) {
+            PyErr_NoMemory();
+            return nullptr;
+        }
+        handle->node->flags |= Stateful;
+    }
+    return handle->state;
+}
+
+void mark_state(Handle* handle, PyObject* new_content) {
+    Node* node = handle->node;
+    // A node that was tainted before it had consumers is held by their handles, in the sight of the collector.
+    bool held_by_consumers = node->has(Tainted) && !node->has(OwnsHandle);
+    if (new_content && PyType_IS_GC(Py_TYPE(new_content))) taint(handle);
+    node->flags |= Stateful;
+    if (node->refs > 1 && !held_by_consumers) pin(node);
+}
+
+void set_rule(Handle* handle, PyObject* rule) {
+    Node* node = handle->node;
+    PyObject* old = handle->state->rule;
+    handle->state->rule = Py_XNewRef(rule);
+    if (rule && !node->has(Rule)) {
+        node->flags |= Rule;
+        ++rules_alive;
+    } else if (!rule && node->has(Rule)) {
+        node->flags &= static_cast<std::uint8_t>(~Rule);
+        --rules_alive;
+    }
+    if (rule) mark_state(handle, rule);
+    Py_XDECREF(old);
+}
+
+PyObject* wrap_slow(Node* node) {
+    PyObject* self = new_handle(node);
+    if (self && !bind_operands(as_handle(self))) Py_CLEAR(self);
+    return self;
+}
+
+bool bind_operands(Handle* handle) {
+    Py_ssize_t tainted = 0;
+    for_each_operand(handle->node, [&](Node* operand) { tainted += !pin_operand(operand); });
+    if (tainted == 0) return true;
+    HandleState* state = state_of(handle);
+    PyObject* operands = state ? PyTuple_New(tainted) : nullptr;
+    if (!operands) return false;
+    for_each_operand(handle->node, [&](Node* operand) {
+        if (operand->has(Tainted))
+            PyTuple_SET_ITEM(operands, --tainted, Py_NewRef(static_cast<PyObject*>(operand->handle)));
+    });
+    Py_XSETREF(state->operands, operands);
+    taint(handle);
+    return true;
+}
+
+bool pin_operand(Node* operand) {
+    if (operand->has(Tainted)) return false;
+    if (operand->has(Stateful)) pin(operand);
+    return true;
+}
+
+PyObject* replace_node(Handle* handle, Node* node) {
+    Node* old = handle->node;
+    node->flags |= old->flags & (Stateful | Tainted | Rule);
+    old->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
+    if (old->has(OwnsHandle)) {
+        old->flags &= static_cast<std::uint8_t>(~OwnsHandle);
+        release_later(as_object(handle));
+    }
+    old->handle = nullptr;
+    node->handle = handle;
+    handle->node = node;
+    release_node(old);
+    return as_object(handle);
+}
+
+// --- types -------------------------------------------------------------------------------------------------------
+
+static PyMemberDef members[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(Handle, dict), READONLY, nullptr},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Handle, weakrefs), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool grads) {
+    if (families.size() > 255) {
+        PyErr_SetString(PyExc_RuntimeError, "new_family: the limit of 256 families in a process is reached");
+        return false;
+    }
+    type->tp_vectorcall = value_vectorcall;
+    Py_INCREF(type);  // nodes refer to a family by number: it lives as long as the process
+    family_types[families.size()] = type;
+    families.push_back({type, Py_NewRef(name), ints, grads});
+    return true;
+}
+
+PyTypeObject* make_value_type(PyObject* module) {
+    hooks.run_rule = run_rule;
+    hooks.release_handle = release_handle;
+    std::vector<PyType_Slot> slots = {
+        {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
+        {Py_tp_traverse, reinterpret_cast<void*>(handle_traverse)},
+        {Py_tp_clear, reinterpret_cast<void*>(handle_clear)},
+        {Py_tp_members, members},
+    };
+    add_value_slots(slots);
+    slots.push_back({0, nullptr});
+    PyType_Spec spec = {"kilograd.Value", sizeof(Handle), 0,
+                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots.data()};
+    value_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+    if (!value_type) return nullptr;
+    PyObject* name = PyUnicode_FromString("Value");
+    PyObject* priority = PyFloat_FromDouble(1000.0);  // NumPy's operators leave Values to us
+    bool ok = name && priority && register_family(value_type, name, false, false) &&
+              PyObject_SetAttrString(reinterpret_cast<PyObject*>(value_type), "__array_priority__", priority) == 0 &&
+              PyModule_AddObjectRef(module, "Value", reinterpret_cast<PyObject*>(value_type)) == 0;
+    Py_XDECREF(name);
+    Py_XDECREF(priority);
+    return ok ? value_type : nullptr;
+}
+
+PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool grads) {
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
+        {Py_tp_traverse, reinterpret_cast<void*>(handle_traverse)},
+        {Py_tp_clear, reinterpret_cast<void*>(handle_clear)},
+        {0, nullptr},
+    };
+    const char* c_name = PyUnicode_AsUTF8(name);
+    const char* c_module = PyUnicode_AsUTF8(module_name);
+    if (!c_name || !c_module) return nullptr;
+    // Python 3.10 keeps a pointer to the name; a family lives as long as the process.
+    const char* full_name = (new std::string(std::string(c_module) + "." + c_name))->c_str();
+    PyType_Spec spec = {full_name, sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+                        slots};
+    PyObject* type = PyType_FromSpecWithBases(&spec, reinterpret_cast<PyObject*>(value_type));
+    if (!type) return nullptr;
+    if (PyObject_SetAttrString(type, "__doc__", Py_None) < 0 ||
+        !register_family(reinterpret_cast<PyTypeObject*>(type), name, ints, grads)) {
+        Py_DECREF(type);
+        return nullptr;
+    }
+    return type;
+}
+
+int family_of(PyTypeObject* type) {
+    for (PyTypeObject* base = type; base; base = base->tp_base) {
+        if (base->tp_dealloc != handle_dealloc) continue;
+        for (std::size_t i = 0; i < families.size(); ++i)
+            if (families[i].type == base) return static_cast<int>(i);
+    }
+    return 0;
+}
+
+}  // namespace kilograd

@@ -1,0 +1,122 @@
+// The Python `Value`: a raw CPython heap type whose instances are handles, one at most per node, so that identity is
+// stable. Handles are made lazily, come from a free list, and are unknown to the cyclic collector until they matter.
+//
+// Lifetime. A handle owns one reference to its node. State that Python puts on a handle (label, attributes, a rule, a
+// subclass) must live as long as the node, in one of two ways:
+//   Stateful  nothing the collector cares about: while the node has consumers it owns its handle (a pin).
+//   Tainted   the state may refer back to the graph. The collector cannot see C++ edges, so every handle made by an
+//             operation on a tainted one holds its operands' handles by Python references and is tainted too: the
+//             whole region is visible in one pass, and graphs without such state pay nothing.
+// Taint that comes late, when consumers exist already, is pinned as well: it lives until they die.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <vector>
+
+#include "../engine/graph.hpp"
+
+namespace kilograd {
+
+struct HandleState {
+    PyObject* label = nullptr;
+    PyObject* op = nullptr;        // what the constructor or the user named the op
+    PyObject* rule = nullptr;      // a custom `_backward`
+    PyObject* operands = nullptr;  // tuple of the operands' handles, where they are tainted
+};
+
+struct Handle {
+    PyObject_HEAD Node* node;
+    HandleState* state;
+    PyObject* weakrefs;
+    PyObject* dict;
+};
+
+// A family is a Python type together with the conventions of its dialect; a node knows its family by number.
+struct Family {
+    PyTypeObject* type;
+    PyObject* name;   // str, the name that repr prints
+    bool exact_ints;  // gradients follow Python's integer arithmetic
+    bool shows_grad;  // repr has the gradient
+    std::uint8_t dialect() const { return exact_ints ? std::uint8_t{ExactInts} : std::uint8_t{0}; }
+};
+extern std::vector<Family> families;
+extern PyTypeObject* value_type;         // families[0].type, the base of all others
+extern PyTypeObject* family_types[256];  // families[i].type again, one load away
+
+void handle_dealloc(PyObject* self);
+
+inline bool is_exact_value(PyObject* object) { return Py_TYPE(object)->tp_dealloc == handle_dealloc; }
+inline bool is_value(PyObject* object) {
+    return Py_TYPE(object) == value_type || is_exact_value(object) || PyType_IsSubtype(Py_TYPE(object), value_type);
+}
+inline Handle* as_handle(PyObject* object) { return reinterpret_cast<Handle*>(object); }
+inline PyObject* as_object(Handle* handle) { return reinterpret_cast<PyObject*>(handle); }
+inline Node* node_of(PyObject* value) { return as_handle(value)->node; }
+
+// Dead handles wait here for the next node, with their type still set and counted: with the list an eager operation
+// costs about what a float operation costs, without it half as much again.
+inline constexpr int free_list_limit = 256;
+extern Handle* free_list;  // linked through `node`
+extern int free_list_size;
+
+PyObject* allocate_handle(Node* node);
+
+// A new handle for a node that has none; takes over the caller's reference to the node. Null with an error set.
+inline PyObject* new_handle(Node* node) {
+    Handle* handle = free_list;
+    if (!handle) [[unlikely]]
+        return allocate_handle(node);
+    free_list = reinterpret_cast<Handle*>(handle->node);
+    --free_list_size;
+    PyTypeObject* type = family_types[node->family];
+#if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS)
+    Py_DECREF(Py_TYPE(handle));
+    PyObject_Init(as_object(handle), type);
+#else
+    if (Py_TYPE(handle) != type) [[unlikely]] {
+        Py_DECREF(Py_TYPE(handle));
+        Py_INCREF(type);
+        Py_SET_TYPE(handle, type);
+    }
+    Py_SET_REFCNT(as_object(handle), 1);
+#endif
+    handle->node = node;
+    node->handle = handle;
+    return as_object(handle);
+}
+
+// The handle of a node, made if need be: a new reference.
+PyObject* handle_of(Node* node);
+
+// The handle for a freshly recorded node: new_handle, and the bonds to operands that carry state.
+PyObject* wrap_slow(Node* node);
+inline bool carries_state(const Node* operand) { return operand && operand->has(Stateful | Tainted); }
+inline PyObject* wrap(Node* node) {
+    if (carries_state(node->a) || carries_state(node->b) || node->has_fan()) [[unlikely]]
+        return wrap_slow(node);
+    return new_handle(node);
+}
+
+// Bonds a handle to those of its node's operands that are tainted (see above). False with an error set.
+bool bind_operands(Handle* handle);
+
+// For builders that make consumers without handles: pins the state of every operand. False where an operand is
+// tainted, and the graph has to be built through handles instead.
+bool pin_operand(Node* operand);
+
+HandleState* state_of(Handle* handle);                   // made if need be; null with an error set
+void mark_state(Handle* handle, PyObject* new_content);  // after new_content became part of the handle's state
+void set_rule(Handle* handle, PyObject* rule);           // null removes it; takes a new reference
+PyObject* replace_node(Handle* handle, Node* node);      // gives a handle another node (__init__); borrowed handle
+
+// Drops references to nodes and then to whatever Python objects that set free, without recursion.
+void release_node(Node* node);
+void release_pending();
+
+PyTypeObject* make_value_type(PyObject* module);                                      // families[0]
+PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool grads);  // new type, or null
+int family_of(PyTypeObject* type);  // the family whose type this is or derives from
+
+}  // namespace kilograd

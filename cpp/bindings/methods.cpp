@@ -1,0 +1,113 @@
+// One method per row of the op table, backward(), formatting, copying.
+#include <string>
+
+#include "numbers.hpp"
+#include "snapshot.hpp"
+#include "value.hpp"
+
+namespace kilograd {
+
+namespace {
+
+template <Op op>
+PyObject* unary_method(PyObject* self, PyObject*) {
+    Node* node = build(op, node_of(self), nullptr, 0.0, FloatKind);
+    return node ? wrap(node) : nullptr;
+}
+
+PyObject* leaky_relu(PyObject* self, PyObject* args, PyObject* kwargs) {
+    static const char* names[] = {"slope", nullptr};
+    PyObject* slope = nullptr;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:leaky_relu", const_cast<char**>(names), &slope)) return nullptr;
+    Number number{0.01, FloatKind};
+    if (slope && !require_number(slope, "the slope of leaky_relu", number)) return nullptr;
+    Node* node = build(Op::leaky_relu, node_of(self), nullptr, number.value, number.kind);
+    return node ? wrap(node) : nullptr;
+}
+
+PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
+    static const char* names[] = {"grad", nullptr};
+    PyObject* grad = nullptr;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:backward", const_cast<char**>(names), &grad)) return nullptr;
+    Node* root = node_of(self);
+    Number seed{1.0, IntKind};
+    if (grad && !require_number(grad, "the grad of backward()", seed)) return nullptr;
+    ++root->refs;
+    bool ok = backward(root, seed.value, seed.kind);
+    release_node(root);
+    if (!ok) return nullptr;
+    Py_RETURN_NONE;
+}
+
+PyObject* value_zero_grad(PyObject* self, PyObject*) {
+    zero_grad(node_of(self));
+    Py_RETURN_NONE;
+}
+
+PyObject* value_repr(PyObject* self) {
+    Node* node = node_of(self);
+    const Family& family = families[node->family];
+    PyObject* data = number_object(node->data, node->kinds.data);
+    PyObject* grad = family.shows_grad ? number_object(node->grad, node->kinds.grad) : nullptr;
+    PyObject* text = nullptr;
+    if (data && grad) {
+        text = PyUnicode_FromFormat("%U(data=%R, grad=%R)", family.name, data, grad);
+    } else if (data && !family.shows_grad) {
+        text = PyUnicode_FromFormat("%U(data=%R)", family.name, data);
+    }
+    Py_XDECREF(data);
+    Py_XDECREF(grad);
+    return text;
+}
+
+PyObject* value_format(PyObject* self, PyObject* spec) {
+    if (PyUnicode_Check(spec) && PyUnicode_GetLength(spec) == 0) return PyObject_Str(self);
+    Node* node = node_of(self);
+    PyObject* data = number_object(node->data, node->kinds.data);
+    PyObject* text = data ? PyObject_Format(data, spec) : nullptr;
+    Py_XDECREF(data);
+    return text;
+}
+
+template <PyObject* (*function)(PyObject*, PyObject*)>
+PyObject* binary_method(PyObject* self, PyObject* other) {
+    return function(self, other);
+}
+
+std::vector<PyMethodDef> make_methods() {
+    std::vector<PyMethodDef> methods = {
+        {"backward", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<value_backward>::call)),
+         METH_VARARGS | METH_KEYWORDS,
+         "backward($self, /, grad=1.0)\n--\n\n"
+         "Set the gradient of this node to `grad` and add into the gradient of every ancestor.\n\n"
+         "Gradients accumulate, interior ones included: zero them between two calls.\n\n"
+         "Parameters\n----------\ngrad : float, optional\n    The gradient of the root itself.\n"},
+        {"zero_grad", Slot<value_zero_grad>::call, METH_NOARGS,
+         "zero_grad($self, /)\n--\n\nSet the gradient of this node and of every ancestor to zero."},
+        {"leaky_relu", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<leaky_relu>::call)),
+         METH_VARARGS | METH_KEYWORDS, info(Op::leaky_relu).doc},
+        {"maximum", Slot<binary_method<value_maximum>>::call, METH_O, info(Op::maximum).doc},
+        {"minimum", Slot<binary_method<value_minimum>>::call, METH_O, info(Op::minimum).doc},
+        {"__format__", value_format, METH_O, "Format the data; an empty format gives the repr."},
+        {"__reduce__", value_reduce, METH_NOARGS, "Pickle with the graph, without recursion."},
+        {"__copy__", value_copy, METH_NOARGS, "A new node with the same operands, data and gradient."},
+    };
+#define UNARY_METHOD_Unary(name, doc) methods.push_back({#name, Slot<unary_method<Op::name>>::call, METH_NOARGS, doc});
+#define UNARY_METHOD_Param(name, doc)
+#define UNARY_METHOD_Binary(name, doc)
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) UNARY_METHOD_##arity(name, doc)
+#include "../ops.def"
+#undef KILOGRAD_OP
+    methods.push_back({nullptr, nullptr, 0, nullptr});
+    return methods;
+}
+
+}  // namespace
+
+void add_method_slots(std::vector<PyType_Slot>& slots) {
+    static std::vector<PyMethodDef> methods = make_methods();
+    slots.push_back({Py_tp_methods, methods.data()});
+    slots.push_back(slot<value_repr>(Py_tp_repr));
+}
+
+}  // namespace kilograd

@@ -1,0 +1,58 @@
+// The table of contents of kilograd._core.
+#include <pybind11/pybind11.h>
+
+#include "modes.hpp"
+#include "snapshot.hpp"
+#include "value.hpp"
+
+namespace py = pybind11;
+using namespace kilograd;
+
+namespace {
+
+py::object checked(PyObject* object) {
+    if (!object) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(object);
+}
+
+py::list op_table() {
+    static constexpr const char* arities[] = {"None", "Unary", "Param", "Binary"};
+    static constexpr const char* edges[] = {"Flows", "Overflows", "Pole", "Power"};
+    py::list rows;
+    for (std::size_t i = first_row; i < op_count; ++i) {
+        const OpInfo& row = op_infos[i];
+        rows.append(py::make_tuple(row.name, row.label, arities[static_cast<int>(row.arity)],
+                                   edges[static_cast<int>(row.edge)], row.doc));
+    }
+    return rows;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "The compiled core of kilograd.";
+    if (!make_value_type(m.ptr())) throw py::error_already_set();
+    add_snapshot(m.ptr());
+    m.def(
+        "new_family",
+        [](py::str name, bool int_grads, bool shows_grad, py::str module) {
+            return checked(make_family(name.ptr(), module.ptr(), int_grads, shows_grad));
+        },
+        py::arg("name"), py::kw_only(), py::arg("int_grads") = false, py::arg("shows_grad") = false,
+        py::arg("module") = "kilograd", "Make a subclass of Value whose operations give instances of it.");
+    m.def("ops", op_table, "The op table: (name, label, arity, edge, doc) of each row.");
+    m.def(
+        "live_nodes", [] { return arena.live_nodes(); }, "The number of nodes alive now.");
+    m.def(
+        "reserved_bytes", [] { return arena.reserved_bytes(); }, "The memory that the arena holds, in bytes.");
+    m.def(
+        "maximum", [](py::object a, py::object b) { return checked(value_maximum(a.ptr(), b.ptr())); }, py::arg("a"),
+        py::arg("b"), py::pos_only(), info(Op::maximum).doc);
+    m.def(
+        "minimum", [](py::object a, py::object b) { return checked(value_minimum(a.ptr(), b.ptr())); }, py::arg("a"),
+        py::arg("b"), py::pos_only(), info(Op::minimum).doc);
+    m.def("_enter_no_grad", enter_no_grad);
+    m.def("_exit_no_grad", [] {
+        if (!exit_no_grad()) throw std::runtime_error("no_grad: this thread has no such block open");
+    });
+}

@@ -1,0 +1,36 @@
+// Python numbers to doubles and back. Accepted are int, float, bool, their subclasses and NumPy's real scalars;
+// NumPy is recognised without being imported.
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "../engine/node.hpp"
+
+namespace kilograd {
+
+struct Number {
+    double value;
+    Kind kind;
+};
+
+enum class Conversion { Ok, NotANumber, Error };
+
+Conversion to_number_slow(PyObject* object, Number& out);
+inline Conversion to_number(PyObject* object, Number& out) {
+    if (PyFloat_CheckExact(object)) [[likely]] {
+        out = {PyFloat_AS_DOUBLE(object), FloatKind};
+        return Conversion::Ok;
+    }
+    return to_number_slow(object, out);
+}
+
+// As above, but anything that is no number is a TypeError: "<what> must be a real number, not <type>".
+bool require_number(PyObject* object, const char* what, Number& out);
+
+PyObject* number_object(double value, std::uint8_t kind);
+
+// Whether object is an instance of numpy.ndarray; NumPy is not imported for it.
+bool is_array(PyObject* object);
+
+}  // namespace kilograd

@@ -1,0 +1,526 @@
+#include "snapshot.hpp"
+
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <unordered_map>
+
+#include "numbers.hpp"
+
+namespace py = pybind11;
+
+namespace kilograd {
+
+namespace {
+
+py::object steal(PyObject* object) {
+    if (!object) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(object);
+}
+
+py::object core_function(const char* name) { return py::module_::import("kilograd._core").attr(name); }
+
+// --- the Python state of one handle ------------------------------------------------------------------------------
+
+// What pickle sets after construction, in its own (attributes, slots) form; None where there is nothing.
+py::object attributes_of(Handle* handle) {
+    py::object attributes = py::none();
+    if (handle->dict && PyDict_GET_SIZE(handle->dict) > 0)
+        attributes = py::reinterpret_borrow<py::object>(handle->dict);
+    py::dict slots;
+    if (handle->state && handle->state->rule) slots["_backward"] = py::handle(handle->state->rule);
+    if (!is_exact_value(as_object(handle))) {
+        py::object self = py::reinterpret_borrow<py::object>(as_object(handle));
+        for (py::handle name : py::module_::import("copyreg").attr("_slotnames")(py::type::of(self)))
+            if (py::hasattr(self, name)) slots[name] = self.attr(name);
+    }
+    if (slots.empty()) return attributes;
+    return py::make_tuple(attributes, slots);
+}
+
+void set_attributes(PyObject* self, py::handle state) {
+    if (state.is_none()) return;
+    py::object attributes = py::reinterpret_borrow<py::object>(state);
+    if (py::isinstance<py::tuple>(state)) {
+        py::tuple pair = py::reinterpret_borrow<py::tuple>(state);
+        attributes = pair[0];
+        for (auto item : py::cast<py::dict>(pair[1])) py::setattr(self, item.first, item.second);
+    }
+    if (attributes.is_none()) return;
+    for (auto item : py::cast<py::dict>(attributes)) py::setattr(self, item.first, item.second);
+}
+
+py::object or_none(PyObject* object) { return object ? py::reinterpret_borrow<py::object>(object) : py::none(); }
+
+void set_names(Handle* handle, py::handle label, py::handle op) {
+    if (!label.is_none()) py::setattr(as_object(handle), "label", label);
+    if (!op.is_none()) py::setattr(as_object(handle), "_op", op);
+}
+
+// A handle of a given Python class for a node that has none yet. Takes over a reference to the node.
+py::object handle_of_type(Node* node, PyTypeObject* type) {
+    if (type->tp_dealloc == handle_dealloc) return steal(new_handle(node));
+    PyObject* self = type->tp_alloc(type, 0);
+    if (!self) {
+        release_node(node);
+        throw py::error_already_set();
+    }
+    as_handle(self)->node = node;
+    node->handle = self;
+    mark_state(as_handle(self), nullptr);
+    return steal(self);
+}
+
+// --- leaves ------------------------------------------------------------------------------------------------------
+
+py::tuple reduce_leaf(Handle* handle) {
+    Node* node = handle->node;
+    HandleState* state = handle->state;
+    return py::make_tuple(
+        core_function("_leaf"),
+        py::make_tuple(py::type::of(py::handle(as_object(handle))), steal(number_object(node->data, node->kinds.data)),
+                       steal(number_object(node->grad, node->kinds.grad)), or_none(state ? state->label : nullptr),
+                       or_none(state ? state->op : nullptr)),
+        attributes_of(handle));
+}
+
+py::object make_leaf(py::type type, py::object data, py::object grad, py::object label, py::object op) {
+    auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
+    Number number{}, gradient{};
+    if (!PyType_IsSubtype(python_type, value_type)) throw py::type_error("_leaf: the class must derive from Value");
+    if (!require_number(data.ptr(), "the data of a Value", number) ||
+        !require_number(grad.ptr(), "the grad of a Value", gradient))
+        throw py::error_already_set();
+    int family = family_of(python_type);
+    Node* node = new_leaf(number.value, number.kind, static_cast<std::uint8_t>(family),
+                          families[static_cast<std::size_t>(family)].dialect());
+    node->grad = gradient.value;
+    if (node->has(ExactInts)) node->kinds.grad = gradient.kind;
+    py::object self = handle_of_type(node, python_type);
+    set_names(as_handle(self.ptr()), label, op);
+    return self;
+}
+
+// --- flat bytes --------------------------------------------------------------------------------------------------
+
+class Writer {
+  public:
+    template <class T>
+    void put(const T& item) {
+        bytes_.append(reinterpret_cast<const char*>(&item), sizeof item);
+    }
+    void reserve(std::size_t size) { bytes_.reserve(size); }
+    py::bytes take() const { return py::bytes(bytes_); }
+
+  private:
+    std::string bytes_;
+};
+
+class Reader {
+  public:
+    explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+    template <class T>
+    T get() {
+        if (bytes_.size() < sizeof(T)) throw py::value_error("Snapshot: the data ends too early");
+        T item;
+        std::memcpy(&item, bytes_.data(), sizeof item);
+        bytes_.remove_prefix(sizeof item);
+        return item;
+    }
+    std::size_t left() const { return bytes_.size(); }
+
+  private:
+    std::string_view bytes_;
+};
+
+std::uint8_t pack(Kinds kinds) { return static_cast<std::uint8_t>(kinds.data | kinds.grad << 2 | kinds.constant << 4); }
+Kinds unpack(std::uint8_t byte) {
+    return {static_cast<std::uint8_t>(byte & 3), static_cast<std::uint8_t>(byte >> 2 & 3),
+            static_cast<std::uint8_t>(byte >> 4 & 3)};
+}
+
+// --- snapshots ---------------------------------------------------------------------------------------------------
+
+// Holds a reference to each of its nodes. Places are numbered: externals, then hidden leaves, then interior nodes.
+class Snapshot {
+  public:
+    Snapshot() = default;
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+    ~Snapshot();
+
+    static Snapshot* of(Node* root);                        // a new one, of what no living snapshot holds already
+    static Snapshot* find(Node* node, std::size_t* place);  // the living one that holds this interior node
+
+    py::bytes dump() const;
+    static std::unique_ptr<Snapshot> load(py::bytes bytes, py::list externals, py::list types);
+    py::list externals() const;
+    py::list types() const;
+    py::list states() const;
+    void set_states(py::list states);
+    py::object pick(std::size_t place);
+
+  private:
+    void hold(std::vector<Node*>& where, Node* node) {
+        ++node->refs;
+        where.push_back(node);
+    }
+    void publish();  // makes the interior nodes known to find()
+    std::size_t first_interior() const { return externals_.size() + leaves_.size(); }
+
+    std::vector<Node*> externals_;  // leaves with a handle, and nodes of other snapshots
+    std::vector<Node*> leaves_;     // leaves that only the graph knows
+    std::vector<Node*> interior_;   // ascending in tape order, so ascending in address within a chunk
+    std::unordered_map<const Chunk*, std::pair<std::size_t, std::size_t>> ranges_;  // of interior_, by chunk
+};
+
+// The living snapshots that hold nodes of a chunk.
+std::unordered_map<const Chunk*, std::vector<Snapshot*>> published;
+
+Snapshot::~Snapshot() {
+    for (auto& [chunk, range] : ranges_) {
+        auto found = published.find(chunk);
+        std::erase(found->second, this);
+        if (found->second.empty()) published.erase(found);
+    }
+    for (std::vector<Node*>* nodes : {&interior_, &leaves_, &externals_})
+        for (auto node = nodes->rbegin(); node != nodes->rend(); ++node) release(*node);
+    release_pending();
+}
+
+void Snapshot::publish() {
+    for (std::size_t i = 0; i < interior_.size(); ++i) {
+        auto [range, fresh] = ranges_.try_emplace(Chunk::of(interior_[i]), i, i + 1);
+        if (!fresh) {
+            range->second.second = i + 1;
+        } else {
+            published[range->first].push_back(this);
+        }
+    }
+}
+
+Snapshot* Snapshot::find(Node* node, std::size_t* place) {
+    auto found = published.find(Chunk::of(node));
+    if (found == published.end()) return nullptr;
+    for (Snapshot* snapshot : found->second) {
+        auto [begin, end] = snapshot->ranges_.at(found->first);
+        auto first = snapshot->interior_.begin();
+        auto at = std::lower_bound(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end),
+                                   node);
+        if (at == first + static_cast<std::ptrdiff_t>(end) || *at != node) continue;
+        if (place) *place = snapshot->first_interior() + static_cast<std::size_t>(at - first);
+        return snapshot;
+    }
+    return nullptr;
+}
+
+Snapshot* Snapshot::of(Node* root) {
+    auto snapshot = std::make_unique<Snapshot>();
+    Ancestry found = ancestors(&root, 1, [](Node* node) { return find(node, nullptr) != nullptr; });
+    for (Node* node : found.outside) snapshot->hold(snapshot->externals_, node);
+    for (Node* node : found.leaves) snapshot->hold(node->handle ? snapshot->externals_ : snapshot->leaves_, node);
+    for (auto node = found.interior.rbegin(); node != found.interior.rend(); ++node)
+        snapshot->hold(snapshot->interior_, *node);
+    snapshot->publish();
+    return snapshot.release();
+}
+
+constexpr std::uint32_t snapshot_version = 1;
+
+py::bytes Snapshot::dump() const {
+    std::unordered_map<const Node*, std::uint32_t> place;  // of externals and leaves
+    for (const std::vector<Node*>* nodes : {&externals_, &leaves_})
+        for (const Node* node : *nodes) place.emplace(node, static_cast<std::uint32_t>(place.size()));
+    std::unordered_map<int, std::uint8_t> type_place;
+    for (const std::vector<Node*>* nodes : {&leaves_, &interior_})
+        for (const Node* node : *nodes) type_place.emplace(node->family, static_cast<std::uint8_t>(type_place.size()));
+    auto place_of = [&](const Node* node) {
+        auto external = place.find(node);
+        if (external != place.end()) return external->second;
+        auto [begin, end] = ranges_.at(Chunk::of(node));
+        auto first = interior_.begin();
+        auto at = std::lower_bound(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end),
+                                   node);
+        return static_cast<std::uint32_t>(first_interior() + static_cast<std::size_t>(at - first));
+    };
+    Writer out;
+    out.reserve(64 + 19 * leaves_.size() + 35 * interior_.size());
+    out.put(snapshot_version);
+    out.put(static_cast<std::uint32_t>(externals_.size()));
+    out.put(static_cast<std::uint32_t>(leaves_.size()));
+    out.put(static_cast<std::uint32_t>(interior_.size()));
+    auto put_numbers = [&](const Node* node) {
+        out.put(pack(node->kinds));
+        out.put(type_place.at(node->family));
+        out.put(node->data);
+        out.put(node->grad);
+    };
+    for (const Node* node : leaves_) put_numbers(node);
+    for (const Node* node : interior_) {
+        put_numbers(node);
+        out.put(node->op);
+        if (node->has_fan()) {
+            out.put(node->fan->count);
+            for (Fan::Edge& edge : *node->fan) {
+                out.put(place_of(edge.operand));
+                out.put(edge.local);
+                out.put(edge.kind);
+            }
+            continue;
+        }
+        out.put(place_of(node->a));
+        Arity arity = info(node->op).arity;
+        if (arity == Arity::Binary) out.put(place_of(node->b));
+        if (arity == Arity::Param) out.put(node->constant);
+    }
+    return out.take();
+}
+
+py::list Snapshot::types() const {
+    py::list types;
+    std::vector<bool> seen(families.size());
+    for (const std::vector<Node*>* nodes : {&leaves_, &interior_}) {
+        for (const Node* node : *nodes) {
+            if (seen[node->family]) continue;
+            seen[node->family] = true;
+            types.append(py::handle(reinterpret_cast<PyObject*>(families[node->family].type)));
+        }
+    }
+    return types;
+}
+
+std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py::list types) {
+    Reader in{std::string_view(bytes)};
+    if (in.get<std::uint32_t>() != snapshot_version)
+        throw py::value_error("Snapshot: written by another version of kilograd");
+    auto snapshot = std::make_unique<Snapshot>();
+    std::size_t external_count = in.get<std::uint32_t>();
+    std::size_t leaf_count = in.get<std::uint32_t>();
+    std::size_t interior_count = in.get<std::uint32_t>();
+    if (external_count != externals.size() || leaf_count > in.left() || interior_count > in.left())
+        throw py::value_error("Snapshot: the counts do not fit the data");
+    std::vector<std::uint8_t> family;
+    for (py::handle type : types) {
+        if (!PyType_Check(type.ptr())) throw py::type_error("Snapshot: a family must be a class");
+        family.push_back(static_cast<std::uint8_t>(family_of(reinterpret_cast<PyTypeObject*>(type.ptr()))));
+    }
+    std::vector<Node*> places;
+    places.reserve(external_count + leaf_count + interior_count);
+    for (py::handle external : externals) {
+        if (!is_value(external.ptr())) throw py::type_error("Snapshot: an external node must be a Value");
+        places.push_back(node_of(external.ptr()));
+        snapshot->hold(snapshot->externals_, places.back());
+    }
+    auto operand = [&] {
+        std::uint32_t place = in.get<std::uint32_t>();
+        if (place >= places.size()) throw py::value_error("Snapshot: an operand must come before its node");
+        return places[place];
+    };
+    auto numbers = [&](Node& node) {
+        node.kinds = unpack(in.get<std::uint8_t>());
+        std::uint8_t type = in.get<std::uint8_t>();
+        if (type >= family.size()) throw py::value_error("Snapshot: unknown family");
+        node.family = family[type];
+        node.data = in.get<double>();
+        node.grad = in.get<double>();
+    };
+    for (std::size_t i = 0; i < leaf_count; ++i) {
+        Node read{};
+        numbers(read);
+        Node* node =
+            new_leaf(read.data, static_cast<Kind>(read.kinds.data), read.family, families[read.family].dialect());
+        node->grad = read.grad;
+        node->kinds = read.kinds;
+        snapshot->leaves_.push_back(node);
+        places.push_back(node);
+    }
+    for (std::size_t i = 0; i < interior_count; ++i) {
+        Node read{};
+        numbers(read);
+        Op op = static_cast<Op>(in.get<std::uint8_t>());
+        if (op == Op::leaf || op >= Op::count_) throw py::value_error("Snapshot: unknown op");
+        std::uint8_t dialect = families[read.family].dialect();
+        Node* node;
+        if (op == Op::custom || op == Op::linear) {
+            std::uint32_t count = in.get<std::uint32_t>();
+            if (count > in.left()) throw py::value_error("Snapshot: the counts do not fit the data");
+            std::vector<Fan::Edge> edges;
+            for (std::uint32_t k = 0; k < count; ++k) {
+                Node* to = operand();
+                double local = in.get<double>();
+                edges.push_back({to, local, in.get<std::uint8_t>()});
+            }
+            Fan* fan = new_fan(count);
+            std::copy(edges.begin(), edges.end(), fan->begin());
+            node = record_fan(op, read.data, FloatKind, fan, read.family, dialect);
+        } else {
+            Node* a = operand();
+            Node* b = info(op).arity == Arity::Binary ? operand() : nullptr;
+            double c = info(op).arity == Arity::Param ? in.get<double>() : 0.0;
+            Node like{};
+            like.family = read.family;
+            like.flags = dialect;
+            node = record(op, read.data, FloatKind, a, b, c, FloatKind, &like);
+        }
+        node->grad = read.grad;
+        node->kinds = read.kinds;
+        snapshot->interior_.push_back(node);
+        places.push_back(node);
+    }
+    snapshot->publish();
+    return snapshot;
+}
+
+py::list Snapshot::externals() const {
+    py::list values;
+    for (Node* node : externals_) values.append(steal(handle_of(node)));
+    return values;
+}
+
+py::list Snapshot::states() const {
+    py::list states;
+    for (std::size_t i = 0; i < interior_.size(); ++i) {
+        auto* handle = static_cast<Handle*>(interior_[i]->handle);
+        if (!handle || !interior_[i]->has(Stateful)) continue;
+        HandleState* state = handle->state;
+        states.append(py::make_tuple(i, py::type::of(py::handle(as_object(handle))),
+                                     or_none(state ? state->label : nullptr), or_none(state ? state->op : nullptr),
+                                     attributes_of(handle)));
+    }
+    return states;
+}
+
+void Snapshot::set_states(py::list states) {
+    for (py::handle item : states) {
+        py::tuple entry = py::reinterpret_borrow<py::tuple>(item);
+        Node* node = interior_.at(py::cast<std::size_t>(entry[0]));
+        auto* type = reinterpret_cast<PyTypeObject*>(py::object(entry[1]).ptr());
+        py::object self;
+        if (node->handle) {
+            self = steal(handle_of(node));
+        } else {
+            ++node->refs;
+            self = handle_of_type(node, type);
+        }
+        set_names(as_handle(self.ptr()), entry[2], entry[3]);
+        set_attributes(self.ptr(), entry[4]);
+    }
+}
+
+py::object Snapshot::pick(std::size_t place) {
+    if (place < first_interior() || place - first_interior() >= interior_.size())
+        throw py::value_error("Snapshot: no such node");
+    return steal(handle_of(interior_[place - first_interior()]));
+}
+
+}  // namespace
+
+// pickle names functions by module and name, so these are plain C functions of the module.
+namespace {
+
+template <class Fn>
+PyObject* guarded(Fn&& fn) {
+    try {
+        return py::object(fn()).release().ptr();
+    } catch (py::error_already_set& error) {
+        error.restore();
+    } catch (const py::builtin_exception& error) {
+        error.set_error();
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    }
+    return nullptr;
+}
+
+PyObject* leaf_function(PyObject*, PyObject* args) {
+    return guarded([&] {
+        auto [type, data, grad, label, op] =
+            py::cast<std::tuple<py::type, py::object, py::object, py::object, py::object>>(py::handle(args));
+        return make_leaf(type, data, grad, label, op);
+    });
+}
+
+PyObject* pick_function(PyObject*, PyObject* args) {
+    return guarded([&] {
+        auto [owner, place] = py::cast<std::tuple<py::object, std::size_t>>(py::handle(args));
+        return py::cast<Snapshot&>(owner).pick(place);
+    });
+}
+
+PyObject* load_function(PyObject*, PyObject* args) {
+    return guarded([&] {
+        auto [bytes, externals, types] = py::cast<std::tuple<py::bytes, py::list, py::list>>(py::handle(args));
+        return py::cast(Snapshot::load(bytes, externals, types));
+    });
+}
+
+PyMethodDef functions[] = {
+    {"_leaf", leaf_function, METH_VARARGS, "A leaf as pickled: (class, data, grad, label, op)."},
+    {"_pick", pick_function, METH_VARARGS, "The value at a place of a snapshot."},
+    {"_load", load_function, METH_VARARGS, "A snapshot from (bytes, externals, classes)."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+PyObject* value_reduce(PyObject* self, PyObject*) {
+    return guarded([&]() -> py::object {
+        Handle* handle = as_handle(self);
+        if (handle->node->is_leaf()) return reduce_leaf(handle);
+        std::size_t place;
+        Snapshot* snapshot = Snapshot::find(handle->node, &place);
+        py::object owner;
+        if (snapshot) {
+            owner = py::cast(snapshot, py::return_value_policy::reference);
+        } else {
+            owner = py::cast(Snapshot::of(handle->node), py::return_value_policy::take_ownership);
+            Snapshot::find(handle->node, &place);
+        }
+        return py::make_tuple(core_function("_pick"), py::make_tuple(owner, place));
+    });
+}
+
+PyObject* value_copy(PyObject* self, PyObject*) {
+    return guarded([&] {
+        Handle* handle = as_handle(self);
+        const Node* node = handle->node;
+        std::uint8_t dialect = families[node->family].dialect();
+        Node* copy;
+        if (node->is_leaf()) {
+            copy = new_leaf(node->data, FloatKind, node->family, dialect);
+        } else if (node->has_fan()) {
+            Fan* fan = new_fan(node->fan->count);
+            std::copy(node->fan->begin(), node->fan->end(), fan->begin());
+            copy = record_fan(node->op, node->data, FloatKind, fan, node->family, dialect);
+        } else {
+            copy = record(node->op, node->data, FloatKind, node->a, node->b, node->constant, FloatKind, node);
+        }
+        copy->grad = node->grad;
+        copy->kinds = node->kinds;
+        py::object result = handle_of_type(copy, Py_TYPE(self));
+        Handle* copied = as_handle(result.ptr());
+        if (!bind_operands(copied)) throw py::error_already_set();
+        if (HandleState* state = handle->state) set_names(copied, or_none(state->label), or_none(state->op));
+        set_attributes(result.ptr(), attributes_of(handle));
+        return result;
+    });
+}
+
+void add_snapshot(PyObject* module) {
+    if (PyModule_AddFunctions(module, functions) < 0) throw py::error_already_set();
+    // In no namespace: values reduce to calls of the functions above, which find it by type.
+    py::class_<Snapshot> type(py::handle(), "Snapshot",
+                              "The nodes of a graph as flat arrays: what pickle and deepcopy see of it.");
+    type.def("__reduce__", [](const Snapshot& snapshot) {
+        return py::make_tuple(core_function("_load"),
+                              py::make_tuple(snapshot.dump(), snapshot.externals(), snapshot.types()),
+                              snapshot.states());
+    });
+    // pybind11 takes a function of this name for a constructor and does not call it on a constructed object.
+    type.def("_set_states", &Snapshot::set_states);
+    type.attr("__setstate__") = type.attr("_set_states");
+}
+
+}  // namespace kilograd

@@ -1,0 +1,61 @@
+// The parts of the Python type `Value`, each in a file of its own, which adds its slots to the type.
+#pragma once
+
+#include <new>
+#include <type_traits>
+
+#include "handle.hpp"
+
+namespace kilograd {
+
+// A C++ function as CPython calls it: no exception crosses into C, and running out of memory is a MemoryError.
+template <auto fn>
+struct Slot;
+
+template <class Result, class... Args, Result (*fn)(Args...)>
+struct Slot<fn> {
+    static Result call(Args... args) noexcept {
+        try {
+            return fn(args...);
+        } catch (const std::bad_alloc&) {
+            PyErr_NoMemory();
+            if constexpr (std::is_pointer_v<Result>) {
+                return nullptr;
+            } else {
+                return -1;
+            }
+        }
+    }
+};
+
+template <auto fn>
+PyType_Slot slot(int id) {
+    return {id, reinterpret_cast<void*>(&Slot<fn>::call)};
+}
+
+// construct.cpp: Value(data, children, op or local gradients, label)
+void add_construct_slots(std::vector<PyType_Slot>& slots);
+PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keywords);
+
+// attributes.cpp: data, grad, label, _op, _prev, ...
+void add_attribute_slots(std::vector<PyType_Slot>& slots);
+PyObject* op_label(Node* node);  // what `_op` shows: a new reference
+
+// arithmetic.cpp: the operators and comparisons
+void add_arithmetic_slots(std::vector<PyType_Slot>& slots);
+// A node for op over a and b or c, a leaf under no_grad(); null with an error set where the operands are refused.
+Node* build(Op op, Node* a, Node* b, double c, Kind constant);
+PyObject* value_maximum(PyObject* left, PyObject* right);
+PyObject* value_minimum(PyObject* left, PyObject* right);
+
+// methods.cpp: one method per row of the op table, backward, formatting
+void add_method_slots(std::vector<PyType_Slot>& slots);
+
+inline void add_value_slots(std::vector<PyType_Slot>& slots) {
+    add_construct_slots(slots);
+    add_attribute_slots(slots);
+    add_arithmetic_slots(slots);
+    add_method_slots(slots);
+}
+
+}  // namespace kilograd

@@ -1,0 +1,97 @@
+#include "arena.hpp"
+
+#include <new>
+
+namespace kilograd {
+
+Arena arena;
+
+Chunk* Arena::take_block(bool pool) {
+    void* block;
+    if (spare_.empty()) {
+        spare_.reserve(reserve_blocks);  // give_block must not throw
+        block = map_block();
+    } else {
+        block = spare_.back();
+        spare_.pop_back();
+    }
+    ++(pool ? pool_chunks_ : tape_chunks_);
+    return new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
+}
+
+void Arena::give_block(Chunk* chunk) {
+    --(chunk->pool ? pool_chunks_ : tape_chunks_);
+    if (spare_.size() < reserve_blocks) {
+        spare_.push_back(chunk);
+    } else {
+        unmap_block(chunk);
+    }
+}
+
+void Arena::open_chunk() {
+    if (last_ && last_->freed == Chunk::slots) {  // everything in it died while it was being filled
+        last_->freed = 0;
+        bump_ = last_->begin();
+        return;
+    }
+    Chunk* chunk = take_block(false);
+    if (last_) {
+        last_->used = Chunk::slots;
+        last_->next = chunk;
+    }
+    chunk->previous = last_;
+    last_ = chunk;
+    bump_ = chunk->begin();
+    bump_end_ = chunk->end();
+}
+
+void Arena::retire(Chunk* chunk) {  // never the last one: that one is open
+    if (chunk->previous) chunk->previous->next = chunk->next;
+    chunk->next->previous = chunk->previous;
+    give_block(chunk);
+}
+
+void Arena::link_room(Chunk* chunk) {
+    chunk->previous = nullptr;
+    chunk->next = room_;
+    if (room_) room_->previous = chunk;
+    room_ = chunk;
+}
+
+void Arena::unlink_room(Chunk* chunk) {
+    if (chunk->previous) chunk->previous->next = chunk->next;
+    if (chunk->next) chunk->next->previous = chunk->previous;
+    if (room_ == chunk) room_ = chunk->next;
+}
+
+void Arena::open_pool_chunk() {
+    Chunk* chunk = take_block(true);
+    for (Node* node = chunk->end(); node-- != chunk->begin();) {
+        node->a = chunk->free;
+        chunk->free = node;
+    }
+    chunk->freed = Chunk::slots;
+    link_room(chunk);
+}
+
+void Arena::recycle_leaf(Chunk* chunk, Node* node) {
+    node->a = chunk->free;
+    chunk->free = node;
+    if (chunk->freed++ == 0) {
+        link_room(chunk);
+    } else if (chunk->freed == Chunk::slots && (chunk->previous || chunk->next)) {
+        unlink_room(chunk);
+        give_block(chunk);
+    }
+}
+
+std::size_t Arena::live_nodes() const {
+    std::size_t live = 0;
+    for (const Chunk* chunk = last_; chunk; chunk = chunk->previous) live += Chunk::slots - chunk->freed;
+    if (last_) live -= static_cast<std::size_t>(bump_end_ - bump_);
+    live += pool_chunks_ * Chunk::slots;
+    for (const Chunk* chunk = room_; chunk; chunk = chunk->next) live -= chunk->freed;
+    return live;
+}
+
+}  // namespace kilograd

@@ -1,0 +1,105 @@
+// Where nodes live: the tape and the leaf pool, both made of chunks of one page block each.
+//
+// The tape hands out nodes by bumping through a chunk and then through the next, so address order within a chunk and
+// chunk order are creation order, which is a topological order. A chunk whose nodes have all died is taken out whole.
+// The pool hands out leaves from free lists, so that a long-lived parameter never pins a chunk of the tape.
+// Single-threaded by contract: callers hold the GIL.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "node.hpp"
+#include "pages.hpp"
+
+namespace kilograd {
+
+struct Chunk {
+    Chunk* previous;  // neighbours in the tape, or in the pool's list of chunks with room
+    Chunk* next;
+    Node* free;           // pool: the free slots, linked through Node::a
+    std::uint32_t used;   // tape: slots handed out, or `open` while the chunk is being filled
+    std::uint32_t freed;  // tape: slots that died; pool: slots on the free list
+    bool pool;
+    bool dirty;  // the running sweep has marked a node in here
+
+    static constexpr std::uint32_t open = std::numeric_limits<std::uint32_t>::max();
+    static constexpr std::size_t header = 64;
+    static constexpr std::uint32_t slots = (page_block - header) / sizeof(Node);
+
+    Node* begin() { return reinterpret_cast<Node*>(reinterpret_cast<char*>(this) + header); }
+    Node* end() { return begin() + slots; }
+    static Chunk* of(const Node* node) {
+        return reinterpret_cast<Chunk*>(reinterpret_cast<std::uintptr_t>(node) & ~(page_block - 1));
+    }
+};
+static_assert(sizeof(Chunk) <= Chunk::header);
+
+class Arena {
+  public:
+    Node* new_node() {
+        if (bump_ == bump_end_) [[unlikely]]
+            open_chunk();
+        return bump_++;
+    }
+
+    Node* new_leaf() {
+        if (!room_) [[unlikely]]
+            open_pool_chunk();
+        Node* node = room_->free;
+        room_->free = node->a;
+        if (--room_->freed == 0) [[unlikely]]
+            unlink_room(room_);
+        return node;
+    }
+
+    void recycle(Node* node) {
+        node->flags = 0;  // so that a sweep passes over it
+        Chunk* chunk = Chunk::of(node);
+        if (chunk->pool) {
+            recycle_leaf(chunk, node);
+        } else if (++chunk->freed == chunk->used) [[unlikely]] {
+            retire(chunk);
+        }
+    }
+
+    Chunk* last() { return last_; }
+    Node* end_of(Chunk* chunk) { return chunk == last_ ? bump_ : chunk->end(); }  // behind its newest node
+
+    // A held chunk outlives the death of its nodes.
+    void hold(Chunk* chunk) { --chunk->freed; }
+    void unhold(Chunk* chunk) {
+        if (++chunk->freed == chunk->used) retire(chunk);
+    }
+
+    std::size_t live_nodes() const;
+    std::size_t reserved_bytes() const { return (tape_chunks_ + pool_chunks_ + spare_.size()) * page_block; }
+
+  private:
+    // Emptied blocks kept for the next graph: 8 MiB hold one of 149,000 nodes, so a training step of that size maps
+    // no memory.
+    static constexpr std::size_t reserve_blocks = (std::size_t{8} << 20) / page_block;
+
+    void open_chunk();
+    void open_pool_chunk();
+    void recycle_leaf(Chunk* chunk, Node* node);
+    void retire(Chunk* chunk);
+    void link_room(Chunk* chunk);
+    void unlink_room(Chunk* chunk);
+    Chunk* take_block(bool pool);
+    void give_block(Chunk* chunk);
+
+    Node* bump_ = nullptr;
+    Node* bump_end_ = nullptr;
+    Chunk* last_ = nullptr;  // the chunk that bump_ walks through: the end of the tape
+    Chunk* room_ = nullptr;  // head of the list of pool chunks that have room
+    std::size_t tape_chunks_ = 0;
+    std::size_t pool_chunks_ = 0;
+    std::vector<void*> spare_;
+};
+
+extern Arena arena;
+
+}  // namespace kilograd

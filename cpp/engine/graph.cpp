@@ -1,0 +1,384 @@
+#include "graph.hpp"
+
+#include <cstdlib>
+#include <new>
+
+namespace kilograd {
+
+Hooks hooks;
+std::size_t rules_alive = 0;
+
+const ValueFn value_of[op_count] = {
+    nullptr, nullptr, nullptr,  // leaf, custom, linear: not evaluated
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) &Row<Op::name>::value<double>,
+#include "../ops.def"
+#undef KILOGRAD_OP
+};
+
+Fault fault_of(Op op, double a, double b, double c, double y) {
+    const OpInfo& row = info(op);
+    double second = row.arity == Arity::Binary ? b : row.arity == Arity::Param ? c : 0.0;
+    if (!std::isfinite(a) || !std::isfinite(second)) return Fault::None;
+    if (std::isnan(y)) return Fault::Domain;
+    switch (row.edge) {
+        case Edge::Flows:
+            return Fault::None;
+        case Edge::Overflows:
+            return Fault::Overflow;
+        case Edge::Pole:
+            return Fault::Domain;
+        case Edge::Power:
+            return a == 0.0 ? Fault::ZeroDivision : Fault::Overflow;
+    }
+    return Fault::None;
+}
+
+Kind kind_of_result(Op op, double y, const Node* a, const Node* b, double c, Kind constant) {
+    auto integral = [](std::uint8_t kind) { return (kind & IntKind) != 0; };
+    bool exact = integral(a->kinds.data);
+    switch (op) {
+        case Op::add:
+        case Op::mul:
+            exact = exact && integral(b->kinds.data);
+            break;
+        case Op::pow:
+            exact = exact && integral(b->kinds.data) && b->data >= 0.0;
+            break;
+        case Op::powc:
+            exact = exact && integral(constant) && c >= 0.0;
+            break;
+        case Op::relu:  // in the micrograd dialect `0 if self.data < 0 else self.data`
+            if (!a->has(ExactInts)) return FloatKind;
+            exact = exact || a->data < 0.0;
+            break;
+        default:
+            return FloatKind;
+    }
+    return exact && std::fabs(y) <= exact_integers ? IntKind : FloatKind;
+}
+
+// --- the sweep ---------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Visits marked nodes from the end of the tape downwards, and clears their marks. The visitor marks what it wants
+// visited further down; nothing else may run in between.
+class Sweep {
+  public:
+    void mark(Node* node) {
+        pending_ += (node->flags & Marked) == 0;
+        node->flags |= Marked;
+        Chunk::of(node)->dirty = true;
+    }
+
+    // From the root's own place, or from the end of the tape. `fn(node)` may recycle the node.
+    template <class Fn>
+    void run(Node* root, Fn&& fn) {
+        Chunk* chunk = root ? Chunk::of(root) : arena.last();
+        Node* node = root ? root + 1 : arena.end_of(chunk);
+        while (pending_) {
+            Chunk* const previous = chunk->previous;
+            if (chunk->dirty) {
+                arena.hold(chunk);
+                for (Node* const first = chunk->begin(); node != first && pending_;) {
+                    --node;
+                    if (node - first >= ahead) {
+                        prefetch(node[-ahead].a);
+                        prefetch(node[-ahead].b);
+                    }
+                    if (!(node->flags & Marked)) continue;
+                    node->flags &= static_cast<std::uint8_t>(~Marked);
+                    --pending_;
+                    fn(node);
+                }
+                chunk->dirty = false;
+                arena.unhold(chunk);
+            }
+            chunk = previous;
+            if (chunk) node = chunk->end();
+        }
+    }
+
+  private:
+    // The operands of the node twelve places on: a random graph of 10^6 nodes goes from 18 to 12 ns a node.
+    static constexpr std::ptrdiff_t ahead = 12;
+    static void prefetch([[maybe_unused]] const void* address) {
+#if defined(__GNUC__) || defined(__clang__)
+        __builtin_prefetch(address, 1);
+#endif
+    }
+
+    std::size_t pending_ = 0;
+};
+
+// Runs `fn(node, sweep)` over the marked part of the ancestry of one root.
+template <class Fn>
+void sweep_from(Node* root, Fn&& fn) {
+    if (root->is_leaf()) return;
+    Sweep sweep;
+    sweep.mark(root);
+    sweep.run(root, [&](Node* node) { fn(node, sweep); });
+}
+
+}  // namespace
+
+// --- nodes -------------------------------------------------------------------------------------------------------
+
+Fan* new_fan(std::uint32_t count) {
+    void* memory = std::malloc(sizeof(Fan) + count * sizeof(Fan::Edge));
+    if (!memory) throw std::bad_alloc();
+    return new (memory) Fan{count};
+}
+
+void free_fan(Fan* fan) { std::free(fan); }
+
+Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect) {
+    Node* node = arena.new_node();
+    *node = Node{.data = y,
+                 .grad = 0.0,
+                 .a = nullptr,
+                 .b = nullptr,
+                 .fan = fan,
+                 .handle = nullptr,
+                 .refs = 1,
+                 .op = op,
+                 .kinds = Kinds{static_cast<std::uint8_t>(kind),
+                                dialect ? std::uint8_t{IntKind} : std::uint8_t{FloatKind}, FloatKind},
+                 .flags = dialect,
+                 .family = family};
+    for (Fan::Edge& edge : *fan) ++edge.operand->refs;
+    return node;
+}
+
+void destroy(Node* root) {
+    // Dead nodes wait on a stack that is linked through their `handle`: a dead node has none. Depth first is fastest
+    // while the graph is in the cache. Where more dies, the rest is swept: a random graph of 10^6 nodes took 80 ns a
+    // node by the stack and takes 31 by the sweep.
+    constexpr int stack_budget = 4096;
+    Node* stack = nullptr;
+    auto drop = [](Node* operand, auto&& bury) {
+        if (--operand->refs == 0) {
+            bury(operand);
+        } else if (operand->refs == 1 && operand->has(OwnsHandle)) {
+            unpin(operand);
+        }
+    };
+    auto free_node = [](Node* node) {
+        if (node->has_fan()) free_fan(node->fan);
+        arena.recycle(node);
+    };
+    auto push = [&stack](Node* node) {
+        node->handle = stack;
+        stack = node;
+    };
+    Node* node = root;
+    for (int i = 0; node; ++i) {
+        if (i == stack_budget) break;
+        for_each_operand(node, [&](Node* operand) { drop(operand, push); });
+        free_node(node);
+        node = stack;
+        if (node) stack = static_cast<Node*>(node->handle);
+    }
+    if (!node) return;
+    Sweep sweep;
+    auto bury = [&](Node* dead) {
+        if (dead->is_leaf()) {
+            arena.recycle(dead);
+        } else {
+            sweep.mark(dead);
+        }
+    };
+    for (push(node); stack;) {
+        Node* dead = stack;
+        stack = static_cast<Node*>(dead->handle);
+        bury(dead);
+    }
+    sweep.run(nullptr, [&](Node* dead) {
+        for_each_operand(dead, [&](Node* operand) { drop(operand, bury); });
+        free_node(dead);
+    });
+}
+
+// --- rules -------------------------------------------------------------------------------------------------------
+
+Locals locals_of(const Node* node) {
+    double a = node->a->data;
+    double b = node->b ? node->b->data : 0.0;
+    double c = node->constant;
+    double y = node->data;
+    switch (node->op) {
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
+    case Op::name:                                                   \
+        return {Row<Op::name>::da(a, b, c, y), Row<Op::name>::db(a, b, c, y)};
+#include "../ops.def"
+#undef KILOGRAD_OP
+        default:
+            return {0.0, 0.0};
+    }
+}
+
+static bool both(std::uint8_t x, std::uint8_t y) { return (x & y & IntKind) != 0; }
+
+Kind local_kind(const Node* node, bool second) {
+    switch (node->op) {
+        case Op::add:
+        case Op::relu:
+            return IntKind;
+        case Op::mul:
+            return static_cast<Kind>((second ? node->a : node->b)->kinds.data);
+        case Op::powc:
+            return both(node->kinds.constant, node->a->kinds.data) && node->constant >= 1.0 ? IntKind : FloatKind;
+        default:
+            return FloatKind;
+    }
+}
+
+namespace {
+
+void accumulate(Node* operand, double term) { operand->grad += term; }
+
+// The micrograd dialect: a gradient stays an int where Python's arithmetic on ints keeps it one.
+void accumulate_exact(Node* operand, double term, std::uint8_t kind) {
+    operand->grad += term;
+    if (!both(operand->kinds.grad, kind) || std::fabs(operand->grad) > exact_integers) operand->kinds.grad = FloatKind;
+}
+
+// One step of the chain rule: adds to the gradients of the operands and calls visit() on each.
+template <bool Exact, class Visit>
+inline void propagate(Node* node, Visit&& visit) {
+    const double g = node->grad;
+    auto add = [&](Node* operand, double term, bool second) {
+        if constexpr (Exact) {
+            accumulate_exact(operand, term, node->kinds.grad & local_kind(node, second));
+        } else {
+            (void)second;
+            accumulate(operand, term);
+        }
+        visit(operand);
+    };
+    switch (node->op) {
+        case Op::leaf:
+            return;
+        case Op::custom:
+            for (Fan::Edge& edge : *node->fan) visit(edge.operand);
+            return;
+        case Op::linear:
+            for (Fan::Edge& edge : *node->fan) {
+                if constexpr (Exact) {
+                    accumulate_exact(edge.operand, edge.local * g, node->kinds.grad & edge.kind);
+                } else {
+                    accumulate(edge.operand, edge.local * g);
+                }
+                visit(edge.operand);
+            }
+            return;
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)     \
+    case Op::name: {                                                     \
+        Node* left = node->a;                                            \
+        const double a = left->data, c = node->constant, y = node->data; \
+        if constexpr (Arity::arity == Arity::Binary) {                   \
+            Node* right = node->b;                                       \
+            const double b = right->data;                                \
+            const double to_left = Row<Op::name>::da(a, b, c, y) * g;    \
+            const double to_right = Row<Op::name>::db(a, b, c, y) * g;   \
+            add(left, to_left, false);                                   \
+            add(right, to_right, true);                                  \
+        } else {                                                         \
+            add(left, Row<Op::name>::da(a, 0.0, c, y) * g, false);       \
+        }                                                                \
+        return;                                                          \
+    }
+#include "../ops.def"
+#undef KILOGRAD_OP
+        case Op::count_:
+            return;
+    }
+}
+
+}  // namespace
+
+Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop) {
+    Ancestry found;
+    auto see = [](Node* node, std::vector<Node*>& where) {
+        if (node->has(Seen)) return;
+        node->flags |= Seen;
+        where.push_back(node);
+    };
+    Sweep sweep;
+    auto reach = [&](Node* node) {
+        if (node->is_leaf()) {
+            see(node, found.leaves);
+        } else {
+            sweep.mark(node);
+        }
+    };
+    for (std::size_t i = 0; i < count; ++i) reach(roots[i]);
+    bool single = count == 1 && !roots[0]->is_leaf();
+    sweep.run(single ? roots[0] : nullptr, [&](Node* node) {
+        found.interior.push_back(node);
+        for_each_operand(node, [&](Node* operand) {
+            if (stop && !operand->is_leaf() && stop(operand)) {
+                see(operand, found.outside);
+            } else {
+                reach(operand);
+            }
+        });
+    });
+    for (const std::vector<Node*>* nodes : {&found.leaves, &found.outside})
+        for (Node* node : *nodes) node->flags &= static_cast<std::uint8_t>(~Seen);
+    return found;
+}
+
+void apply_own_rule(Node* node) {
+    auto nothing = [](Node*) {};
+    if (node->has(ExactInts)) {
+        propagate<true>(node, nothing);
+    } else {
+        propagate<false>(node, nothing);
+    }
+}
+
+bool backward(Node* root, double seed, Kind seed_kind) {
+    root->grad = seed;
+    root->kinds.grad = root->has(ExactInts) ? seed_kind : FloatKind;
+    if (rules_alive == 0) {
+        if (root->has(ExactInts)) {
+            sweep_from(root,
+                       [](Node* node, Sweep& sweep) { propagate<true>(node, [&](Node* to) { sweep.mark(to); }); });
+        } else {
+            sweep_from(root,
+                       [](Node* node, Sweep& sweep) { propagate<false>(node, [&](Node* to) { sweep.mark(to); }); });
+        }
+        return true;
+    }
+    // A Python rule may build, free and differentiate graphs, or let another thread do so: by the time it runs, no
+    // mark is left anywhere. The caller's reference to the root keeps all of these nodes alive.
+    Ancestry order = ancestors(root);
+    for (Node* node : order.interior) {
+        if (!node->has(Rule)) {
+            apply_own_rule(node);
+        } else if (!hooks.run_rule(node)) {
+            return false;
+        }
+    }
+    for (Node* leaf : order.leaves)
+        if (leaf->has(Rule) && !hooks.run_rule(leaf)) return false;
+    return true;
+}
+
+void zero_grad(Node* root) {
+    auto zero = [](Node* node) {
+        node->grad = 0.0;
+        node->kinds.grad = node->has(ExactInts) ? IntKind : FloatKind;
+    };
+    zero(root);
+    sweep_from(root, [&](Node* node, Sweep& sweep) {
+        zero(node);
+        for_each_operand(node, [&](Node* operand) {
+            zero(operand);
+            sweep.mark(operand);
+        });
+    });
+}
+
+}  // namespace kilograd

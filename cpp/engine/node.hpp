@@ -1,0 +1,85 @@
+// A node of the graph: one number, its gradient, and what it was computed from.
+//
+// 56 bytes, so that a million of them are 56 MB and a sweep streams seven nodes per eight cache lines. A node is
+// counted by its consumers and by its handle (the Python object, opaque here). A leaf lives in the leaf pool; every
+// other node lives in the tape, at a higher place than its operands.
+#pragma once
+
+#include <cstdint>
+
+#include "../ops.hpp"
+
+namespace kilograd {
+
+// How Python sees a number that is stored as a double. Bit 0 says "integral", so that kinds combine with `&`.
+enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, BoolKind = 3 };
+
+inline constexpr double exact_integers = 9007199254740992.0;  // 2**53: every integer up to it is a double
+
+// The kinds of a node's data, gradient and constant, packed into one byte.
+struct Kinds {
+    std::uint8_t data : 2 = FloatKind;
+    std::uint8_t grad : 2 = FloatKind;
+    std::uint8_t constant : 2 = FloatKind;
+};
+
+enum Flag : std::uint8_t {
+    Marked = 1,       // the running sweep will visit it; always set on a leaf, which no sweep visits
+    Seen = 2,         // scratch of a traversal that collects leaves
+    Rule = 4,         // Python supplies the backward rule
+    Stateful = 8,     // its handle carries state that must live as long as the node
+    Tainted = 16,     // its handle refers to objects of the cyclic collector: see bindings/handle.hpp
+    OwnsHandle = 32,  // the node holds a reference to its handle, while it has consumers
+    ExactInts = 64,   // gradients follow Python's integer arithmetic (the micrograd dialect)
+};
+
+struct Node;
+
+// The operands of a `custom` or `linear` node, which may have any number of them.
+struct Fan {
+    struct Edge {
+        Node* operand;
+        double local;       // d node / d operand; used by `linear` only
+        std::uint8_t kind;  // Kind of `local`
+    };
+    std::uint32_t count;
+    Edge* begin() { return reinterpret_cast<Edge*>(this + 1); }
+    Edge* end() { return begin() + count; }
+};
+
+struct Node {
+    double data;
+    double grad;
+    Node* a;  // operands: null where there is none
+    Node* b;
+    union {
+        double constant;  // Param ops
+        Fan* fan;         // custom, linear
+    };
+    void* handle;  // the Python object that stands for this node, or null
+    std::uint32_t refs;
+    Op op;
+    Kinds kinds;
+    std::uint8_t flags;
+    std::uint8_t family;  // which Python type its handle has
+
+    bool has(std::uint8_t mask) const { return (flags & mask) != 0; }
+    bool is_leaf() const { return op == Op::leaf; }
+    bool has_fan() const { return op == Op::custom || op == Op::linear; }
+};
+
+static_assert(sizeof(Node) == 56);
+static_assert(alignof(Fan::Edge) <= alignof(std::max_align_t) && sizeof(Fan) <= sizeof(Fan::Edge));
+
+// Calls fn(operand) for each operand, in operand order.
+template <class Fn>
+inline void for_each_operand(const Node* node, Fn&& fn) {
+    if (node->has_fan()) {
+        for (Fan::Edge& edge : *node->fan) fn(edge.operand);
+        return;
+    }
+    if (node->a) fn(node->a);
+    if (node->b) fn(node->b);
+}
+
+}  // namespace kilograd
