@@ -1,4 +1,4 @@
-// Code: the operations of a program, which are the leaves, every row of ops.def, every row of reduced.def, and `dot`.
+// Code: the operations of a program, which are the leaves, every row of ops.def, every row of reduced_ops.def, and `dot`.
 //
 // A row of ops.def has the same number as Op and as Code. Rule<code> is the row as templates over the number type,
 // from which kernels, constant folding and error diagnosis come. Everything here must be constexpr or a template:
@@ -17,9 +17,9 @@ enum class Code : std::uint8_t {
     input,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) name,
 #include "../ops.def"
-#include "reduced.def"
+#include "reduced_ops.def"
 #undef KILOGRAD_OP
-    dot,    // the sum of products of pairs; a pair without its second half counts once
+    dot,  // the sum of products of pairs; a pair without its second half counts once
     count_
 };
 static_assert(static_cast<std::size_t>(Code::add) == first_row);
@@ -35,7 +35,7 @@ inline constexpr OpInfo code_infos[code_count] = {
     {"input", "", Arity::None, Edge::Flows, ""},
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) {#name, label, Arity::arity, Edge::edge, doc},
 #include "../ops.def"
-#include "reduced.def"
+#include "reduced_ops.def"
 #undef KILOGRAD_OP
     {"dot", "+", Arity::None, Edge::Flows, "Sum of products."},
 };
@@ -68,7 +68,7 @@ template <Code>
 struct Rule;
 
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
-    template <>                                                     \
+    template <>                                                      \
     struct Rule<Code::name> : Row<Op::name> {};
 #include "../ops.def"
 #undef KILOGRAD_OP
@@ -82,28 +82,26 @@ namespace {
 }
 }  // namespace
 
-#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                            \
-    template <>                                                                                 \
-    struct Rule<Code::name> {                                                                   \
-        template <class T>                                                                      \
-        static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {      \
-            using namespace scalar;                                                             \
-            return value_;                                                                      \
-        }                                                                                       \
-        template <class T>                                                                      \
-        static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c,           \
-                    [[maybe_unused]] T y) {                                                     \
-            using namespace scalar;                                                             \
-            return da_;                                                                         \
-        }                                                                                       \
-        template <class T>                                                                      \
-        static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c,           \
-                    [[maybe_unused]] T y) {                                                     \
-            using namespace scalar;                                                             \
-            return db_;                                                                         \
-        }                                                                                       \
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                                          \
+    template <>                                                                                               \
+    struct Rule<Code::name> {                                                                                 \
+        template <class T>                                                                                    \
+        static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {                    \
+            using namespace scalar;                                                                           \
+            return value_;                                                                                    \
+        }                                                                                                     \
+        template <class T>                                                                                    \
+        static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
+            using namespace scalar;                                                                           \
+            return da_;                                                                                       \
+        }                                                                                                     \
+        template <class T>                                                                                    \
+        static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
+            using namespace scalar;                                                                           \
+            return db_;                                                                                       \
+        }                                                                                                     \
     };
-#include "reduced.def"
+#include "reduced_ops.def"
 #undef KILOGRAD_OP
 
 }  // namespace kilograd::program

@@ -2,7 +2,7 @@
 //
 //   8 bytes   the letters "kgprog" and two bytes of version, 1 0
 //   6 x u32   counts: inputs, parameters, nodes, terms, outputs, recorded ops
-//   per node  u8 length and name of its operation (codes.hpp, ops.def, reduced.def), u32 a, u32 b, f64 c
+//   per node  u8 length and name of its operation (codes.hpp, ops.def, reduced_ops.def), u32 a, u32 b, f64 c
 //   per term  u32 a, u32 b           (b = 0xffffffff: a alone)
 //   per output u32 node
 //   per recorded op  u8 length, name, u32 how many of it the recorded graph had

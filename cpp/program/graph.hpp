@@ -16,9 +16,9 @@
 namespace kilograd::program {
 
 struct Node {
-    double c = 0.0;            // constant: its value; Arity::Param: the constant of the op
-    std::uint32_t a = 0;       // operand; input, parameter: its number; dot: first term
-    std::uint32_t b = 0;       // operand; dot: one past the last term
+    double c = 0.0;       // constant: its value; Arity::Param: the constant of the op
+    std::uint32_t a = 0;  // operand; input, parameter: its number; dot: first term
+    std::uint32_t b = 0;  // operand; dot: one past the last term
     Code code = Code::constant;
 };
 

@@ -270,24 +270,22 @@ using Reverse = void (*)(const ReverseArguments&);
 
 template <class T>
 constexpr Forward forward_of(std::size_t code) {
-    constexpr Forward table[] = {
-        nullptr, nullptr, nullptr,
+    constexpr Forward table[] = {nullptr, nullptr, nullptr,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) forward<Code::name, T>,
 #include "../ops.def"
-#include "reduced.def"
+#include "reduced_ops.def"
 #undef KILOGRAD_OP
-        nullptr};
+                                 nullptr};
     return table[code];
 }
 template <class T>
 constexpr Reverse reverse_of(std::size_t code) {
-    constexpr Reverse table[] = {
-        nullptr, nullptr, nullptr,
+    constexpr Reverse table[] = {nullptr, nullptr, nullptr,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) reverse<Code::name, T>,
 #include "../ops.def"
-#include "reduced.def"
+#include "reduced_ops.def"
 #undef KILOGRAD_OP
-        nullptr};
+                                 nullptr};
     return table[code];
 }
 
@@ -330,8 +328,8 @@ void row_reverse_gathered(const RowCode& s, const Run& run, const double* v, dou
             y[k] = v[from];
             dy[k] = adjoints[from];
         }
-        ReverseArguments arguments{{y, a, b, s.c[begin], width, width, static_cast<Size>(padded)},
-                                   dy, da, binary ? db : nullptr, true, true};
+        ReverseArguments arguments{
+            {y, a, b, s.c[begin], width, width, static_cast<Size>(padded)}, dy, da, binary ? db : nullptr, true, true};
         kernel(arguments);
         for (std::uint32_t k = 0; k < count; ++k) adjoints[s.a[begin + k]] += da[k];
         if (binary)
@@ -502,10 +500,21 @@ void row_reverse(const RowCode& s, const double* v, double* d) {
 
 template <std::size_t... k>
 constexpr Kernels make_table(std::index_sequence<k...>) {
-    return {KILOGRAD_STRING(KILOGRAD_ISA), width, {forward_of<Lane>(k)...}, {forward_of<Dual>(k)...},
-            {reverse_of<Lane>(k)...},      {reverse_of<Dual>(k)...},
-            dot<Lane>, dot<Dual>, dot_reverse<Lane>, dot_reverse<Dual>,
-            linear, outer, sum_lanes, row_forward, row_reverse};
+    return {KILOGRAD_STRING(KILOGRAD_ISA),
+            width,
+            {forward_of<Lane>(k)...},
+            {forward_of<Dual>(k)...},
+            {reverse_of<Lane>(k)...},
+            {reverse_of<Dual>(k)...},
+            dot<Lane>,
+            dot<Dual>,
+            dot_reverse<Lane>,
+            dot_reverse<Dual>,
+            linear,
+            outer,
+            sum_lanes,
+            row_forward,
+            row_reverse};
 }
 
 }  // namespace

@@ -40,8 +40,8 @@ struct Ref {
 };
 
 struct DotTerm {
-    Ref a, b;                 // b.index == none: the term is a alone
-    std::uint32_t da, db;     // adjoint slots (or uniform sums), none where nobody asks
+    Ref a, b;              // b.index == none: the term is a alone
+    std::uint32_t da, db;  // adjoint slots (or uniform sums), none where nobody asks
     bool fresh_a, fresh_b;
 };
 
@@ -65,11 +65,11 @@ struct LinearArguments {
     const std::uint32_t* x;
     std::size_t x_count;
     double* y_base;
-    const std::uint32_t* y;         // none: skipped
-    const std::uint8_t* accumulate; // null: assign all
+    const std::uint32_t* y;          // none: skipped
+    const std::uint8_t* accumulate;  // null: assign all
     std::size_t y_count;
     std::ptrdiff_t rows;
-    std::ptrdiff_t slot_size;       // doubles from slot to slot
+    std::ptrdiff_t slot_size;  // doubles from slot to slot
 };
 
 // sums[o * x_count + n] += sum over rows of d[o] * x[n], lane by lane; bias_sums[o] += sum over rows of d[o].

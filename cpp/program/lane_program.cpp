@@ -54,10 +54,11 @@ const std::array<Reads, code_count>& derivative_reads() {
     static const std::array<Reads, code_count> table = [] {
         std::array<Reads, code_count> t{};
         const Trace a(reads_a), b(reads_b), c, y(reads_y);
-#define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc) \
-    t[index_of(Code::name)] = {Rule<Code::name>::da<Trace>(a, b, c, y).reads, Rule<Code::name>::db<Trace>(a, b, c, y).reads};
+#define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc)           \
+    t[index_of(Code::name)] = {Rule<Code::name>::da<Trace>(a, b, c, y).reads, \
+                               Rule<Code::name>::db<Trace>(a, b, c, y).reads};
 #include "../ops.def"
-#include "reduced.def"
+#include "reduced_ops.def"
 #undef KILOGRAD_OP
         return t;
     }();
@@ -255,7 +256,8 @@ class LaneProgram::Builder {
             instruction.first = static_cast<std::uint32_t>(p_.terms.size());
             for (std::uint32_t k = node.a; k < node.b; ++k) {
                 const RowTerm& term = graph_.terms[k];
-                p_.terms.push_back({ref(term.a), term.b == none ? Ref{none, false} : ref(term.b), none, none, false, false});
+                p_.terms.push_back(
+                    {ref(term.a), term.b == none ? Ref{none, false} : ref(term.b), none, none, false, false});
             }
             instruction.last = static_cast<std::uint32_t>(p_.terms.size());
             release_operands();
@@ -412,8 +414,8 @@ LaneProgram::LaneProgram(const Graph& graph, Wants wants, const std::vector<std:
 }
 
 std::size_t LaneProgram::bytes() const {
-    std::size_t total = uniform.bytes() + instructions.size() * sizeof(LaneInstruction) + terms.size() * sizeof(DotTerm) +
-                        (spread.size() + packed.size() + sums.size()) * 4;
+    std::size_t total = uniform.bytes() + instructions.size() * sizeof(LaneInstruction) +
+                        terms.size() * sizeof(DotTerm) + (spread.size() + packed.size() + sums.size()) * 4;
     for (const LinearGroup& group : groups)
         total += sizeof group + (group.x.size() + group.y.size() + group.dx.size() + group.dy.size()) * 4;
     return total;

@@ -36,12 +36,12 @@ struct LaneInstruction {
 };
 
 struct LinearGroup {
-    std::vector<std::uint32_t> x, y, dx, dy;    // slots; dx: none where nobody asks
-    std::vector<std::uint8_t> accumulate;       // by dx
-    std::uint32_t coefficients = 0;             // first of y.size() * x.size() packed uniforms, then the biases
+    std::vector<std::uint32_t> x, y, dx, dy;  // slots; dx: none where nobody asks
+    std::vector<std::uint8_t> accumulate;     // by dx
+    std::uint32_t coefficients = 0;           // first of y.size() * x.size() packed uniforms, then the biases
     bool has_bias = false;
-    bool sums = false;                          // some coefficient's gradient is wanted
-    std::uint32_t sum = 0;                      // first of the sums, in the order of the coefficients
+    bool sums = false;      // some coefficient's gradient is wanted
+    std::uint32_t sum = 0;  // first of the sums, in the order of the coefficients
 };
 
 class LaneProgram {
@@ -60,16 +60,16 @@ class LaneProgram {
     std::vector<LaneInstruction> instructions;
     std::vector<DotTerm> terms;
     std::vector<LinearGroup> groups;
-    std::vector<Load> loads;         // before the forward sweep
-    std::vector<Load> gradients;     // after the reverse sweep: adjoint slots of the inputs
+    std::vector<Load> loads;      // before the forward sweep
+    std::vector<Load> gradients;  // after the reverse sweep: adjoint slots of the inputs
     std::vector<Output> outputs;
     std::uint32_t slot_count = 0;
 
     RowProgram uniform;
-    std::vector<std::uint32_t> spread;   // positions in `uniform` of what instructions read as vectors
-    std::vector<std::uint32_t> packed;   // positions of coefficients and biases; none: zero; one: one
+    std::vector<std::uint32_t> spread;  // positions in `uniform` of what instructions read as vectors
+    std::vector<std::uint32_t> packed;  // positions of coefficients and biases; none: zero; one: one
     static constexpr std::uint32_t one = none - 1;
-    std::vector<std::uint32_t> sums;     // positions that the sums belong to, the spread ones first; none: dropped
+    std::vector<std::uint32_t> sums;  // positions that the sums belong to, the spread ones first; none: dropped
     struct ParameterGradient {
         std::uint32_t position, number;
     };

@@ -14,7 +14,7 @@ double evaluate(Code code, double a, double b, double c) {
     case Code::name:                                                 \
         return Rule<Code::name>::value<double>(a, b, c);
 #include "../ops.def"
-#include "reduced.def"
+#include "reduced_ops.def"
 #undef KILOGRAD_OP
         default:
             return c;
@@ -54,7 +54,9 @@ class Simplifier {
   public:
     std::vector<Node> nodes;
 
-    explicit Simplifier(std::size_t expected) : table_(std::bit_ceil(2 * expected + 16), none) { nodes.reserve(expected); }
+    explicit Simplifier(std::size_t expected) : table_(std::bit_ceil(2 * expected + 16), none) {
+        nodes.reserve(expected);
+    }
 
     std::uint32_t constant(double c) { return find({c, 0, 0, Code::constant}); }
 
@@ -237,7 +239,8 @@ class Emitter {
     }
 
     std::uint32_t emit_sum(std::uint32_t root) {
-        // Terms by kind: of uniform values only, one uniform and one varying factor or a varying one alone, two varying.
+        // Terms by kind: of uniform values only, one uniform and one varying factor or a varying one alone, two
+        // varying.
         std::vector<RowTerm>&uniform = buffers_[0], &linear = buffers_[1], &square = buffers_[2];
         for (auto& buffer : buffers_) buffer.clear();
         std::size_t products = 0;

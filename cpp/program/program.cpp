@@ -184,8 +184,8 @@ class Program::BatchRun {
           kernels_(kernels),
           dual_(request.tangents || request.unit_tangents),
           reverse_(request.dx || request.dx_tangents || request.dp),
-          lanes_(program.lanes({request.dx || request.dx_tangents, request.dp || (reverse_ && request.promoted),
-                                request.promoted})),
+          lanes_(program.lanes(
+              {request.dx || request.dx_tangents, request.dp || (reverse_ && request.promoted), request.promoted})),
           width_(static_cast<std::size_t>(kernels.width)),
           factor_(dual_ ? 2 : 1),
           columns_(program.n_inputs() + (request.promoted ? program.n_parameters() : 0)) {
@@ -212,7 +212,8 @@ class Program::BatchRun {
         results_ = packed_ + lanes_.packed.size();
 
         uniform.load(nullptr, 0, request_.parameters, values);
-        if (kernels_.row_forward(uniform.code(), values) && request_.check && request_.rows) program_.diagnose(request_, 0);
+        if (kernels_.row_forward(uniform.code(), values) && request_.check && request_.rows)
+            program_.diagnose(request_, 0);
         for (std::size_t k = 0; k < lanes_.spread.size(); ++k) {
             double* to = spread_ + k * factor_ * width_;
             std::fill(to, to + width_, values[lanes_.spread[k]]);
@@ -324,7 +325,8 @@ class Program::BatchRun {
                     for (std::size_t r = 0; r < block.count; ++r, from += request_.row_stride) to[r] = *from;
                 } else {
                     for (std::size_t r = 0; r < block.count; ++r)
-                        to[r] = from[static_cast<std::ptrdiff_t>((block.first + r) / request_.repeat) * request_.row_stride];
+                        to[r] = from[static_cast<std::ptrdiff_t>((block.first + r) / request_.repeat) *
+                                     request_.row_stride];
                 }
                 std::fill(to + block.count, to + block.padded, to[block.count - 1]);
             }
@@ -355,8 +357,15 @@ class Program::BatchRun {
     }
 
     DotArguments dot_arguments(const Block& block, const LaneInstruction& i) const {
-        return {block.slots, block.slots, spread_, block.sums, lanes_.terms.data() + i.first, i.last - i.first,
-                i.y,         i.dy,        static_cast<std::ptrdiff_t>(block.padded)};
+        return {block.slots,
+                block.slots,
+                spread_,
+                block.sums,
+                lanes_.terms.data() + i.first,
+                i.last - i.first,
+                i.y,
+                i.dy,
+                static_cast<std::ptrdiff_t>(block.padded)};
     }
 
     bool forward(const Block& block, const LaneInstruction& i) const {
@@ -369,10 +378,19 @@ class Program::BatchRun {
             case LaneInstruction::Kind::Linear: {
                 const LinearGroup& g = lanes_.groups[i.first];
                 const double* coefficients = packed_ + g.coefficients;
-                LinearArguments a{coefficients, static_cast<std::ptrdiff_t>(g.x.size()), 1,
+                LinearArguments a{coefficients,
+                                  static_cast<std::ptrdiff_t>(g.x.size()),
+                                  1,
                                   g.has_bias ? coefficients + g.x.size() * g.y.size() : nullptr,
-                                  block.slots, g.x.data(), g.x.size(), block.slots, g.y.data(), nullptr, g.y.size(),
-                                  static_cast<std::ptrdiff_t>(block.padded), static_cast<std::ptrdiff_t>(block.slot)};
+                                  block.slots,
+                                  g.x.data(),
+                                  g.x.size(),
+                                  block.slots,
+                                  g.y.data(),
+                                  nullptr,
+                                  g.y.size(),
+                                  static_cast<std::ptrdiff_t>(block.padded),
+                                  static_cast<std::ptrdiff_t>(block.slot)};
                 kernels_.linear(a);
                 if (dual_) {  // coefficients and biases have no tangent
                     a.bias = nullptr;
@@ -392,8 +410,8 @@ class Program::BatchRun {
                     if (index == none) return nullptr;
                     return ref.uniform ? block.sums + index * width_ : block.at(index);
                 };
-                const ReverseArguments a{{arguments(block, i)}, block.at(i.dy), target(i.da, i.a), target(i.db, i.b),
-                                         i.fresh_a, i.fresh_b};
+                const ReverseArguments a{{arguments(block, i)}, block.at(i.dy), target(i.da, i.a),
+                                         target(i.db, i.b),     i.fresh_a,      i.fresh_b};
                 (dual_ ? kernels_.reverse_dual : kernels_.reverse)[index_of(i.code)](a);
                 return;
             }
@@ -408,9 +426,19 @@ class Program::BatchRun {
     void backward_linear(const Block& block, const LinearGroup& g) const {
         const auto rows = static_cast<std::ptrdiff_t>(block.padded), slot = static_cast<std::ptrdiff_t>(block.slot);
         if (!g.dx.empty()) {
-            LinearArguments a{packed_ + g.coefficients, 1, static_cast<std::ptrdiff_t>(g.x.size()), nullptr,
-                              block.slots, g.dy.data(), g.dy.size(), block.slots, g.dx.data(), g.accumulate.data(),
-                              g.dx.size(), rows, slot};
+            LinearArguments a{packed_ + g.coefficients,
+                              1,
+                              static_cast<std::ptrdiff_t>(g.x.size()),
+                              nullptr,
+                              block.slots,
+                              g.dy.data(),
+                              g.dy.size(),
+                              block.slots,
+                              g.dx.data(),
+                              g.accumulate.data(),
+                              g.dx.size(),
+                              rows,
+                              slot};
             kernels_.linear(a);
             if (dual_) {
                 a.x_base = a.y_base = block.slots + block.padded;
@@ -437,7 +465,8 @@ class Program::BatchRun {
             }
             if (request_.value_tangents) {
                 double* to = request_.value_tangents + block.first * outputs + o;
-                for (std::size_t r = 0; r < block.count; ++r) to[r * outputs] = ref.uniform ? 0.0 : from[block.padded + r];
+                for (std::size_t r = 0; r < block.count; ++r)
+                    to[r * outputs] = ref.uniform ? 0.0 : from[block.padded + r];
             }
         }
     }

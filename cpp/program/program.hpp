@@ -22,10 +22,10 @@ namespace kilograd::program {
 // A finite operand outside an op's domain, as eager code would refuse it.
 struct DomainError : std::runtime_error {
     Failure failure;
-    std::string label;        // of the op
-    double operand;           // its (first) operand
-    std::size_t row;          // of the batch
-    bool in_every_row;        // the op depends on no input
+    std::string label;  // of the op
+    double operand;     // its (first) operand
+    std::size_t row;    // of the batch
+    bool in_every_row;  // the op depends on no input
     DomainError(Failure failure_, std::string label_, double operand_, std::size_t row_, bool in_every_row_);
 };
 
@@ -76,7 +76,7 @@ class Program {
   private:
     struct RowSchedule {
         RowProgram program;
-        std::vector<std::uint32_t> outputs;  // positions
+        std::vector<std::uint32_t> outputs;                                                         // positions
         std::vector<std::pair<std::uint32_t, std::uint32_t>> input_gradients, parameter_gradients;  // position, number
     };
     class BatchRun;

@@ -172,7 +172,8 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
             } else if (code == Code::dot) {
                 a_[here] = static_cast<std::uint32_t>(terms_.size());
                 for (std::uint32_t t = node.a; t < node.b; ++t)
-                    terms_.push_back({place(graph.terms[t].a), graph.terms[t].b == none ? none : place(graph.terms[t].b)});
+                    terms_.push_back(
+                        {place(graph.terms[t].a), graph.terms[t].b == none ? none : place(graph.terms[t].b)});
                 b_[here] = static_cast<std::uint32_t>(terms_.size());
             } else {
                 a_[here] = place(node.a);
@@ -194,8 +195,8 @@ void RowProgram::load(const double* inputs, std::ptrdiff_t input_stride, const d
 }
 
 std::size_t RowProgram::bytes() const {
-    return position_.size() * 4 + (a_.size() + b_.size() + d_.size()) * 4 + c_.size() * 8 + terms_.size() * sizeof(RowTerm) +
-           runs_.size() * sizeof(Run) + constants_.size() * 8;
+    return position_.size() * 4 + (a_.size() + b_.size() + d_.size()) * 4 + c_.size() * 8 +
+           terms_.size() * sizeof(RowTerm) + runs_.size() * sizeof(Run) + constants_.size() * 8;
 }
 
 }  // namespace kilograd::program

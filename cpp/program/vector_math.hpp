@@ -41,10 +41,10 @@ KILOGRAD_INLINE Lane reduce_exp(Lane x, Lane& n, Bits& whole) {
 }
 
 // (exp(r) - 1 - r) / r**2 on |r| <= 0.3467, relative error of exp 1.6e-19
-inline constexpr double exp_coefficients[] = {
-    0x1.0000000000000p-1,  0x1.5555555555557p-3,  0x1.5555555555558p-5,  0x1.11111111100d3p-7,
-    0x1.6c16c16c151f5p-10, 0x1.a01a01abeca4fp-13, 0x1.a01a01acfcb12p-16, 0x1.71de0222d7426p-19,
-    0x1.27e4cccab8666p-22, 0x1.af4e08340fc9bp-26, 0x1.1f8b4fd9f6b25p-29};
+inline constexpr double exp_coefficients[] = {0x1.0000000000000p-1,  0x1.5555555555557p-3,  0x1.5555555555558p-5,
+                                              0x1.11111111100d3p-7,  0x1.6c16c16c151f5p-10, 0x1.a01a01abeca4fp-13,
+                                              0x1.a01a01acfcb12p-16, 0x1.71de0222d7426p-19, 0x1.27e4cccab8666p-22,
+                                              0x1.af4e08340fc9bp-26, 0x1.1f8b4fd9f6b25p-29};
 
 inline Lane exp(Lane x) {
     Lane n;
@@ -161,7 +161,7 @@ Lane each(F f, Lane a, Lane b) {
 }
 
 // sin(r) / r - 1 over r**2, and (cos(r) - 1 + r**2 / 2) / r**4, in r**2, for |r| <= pi / 4
-inline constexpr double sin_coefficients[] = {-0x1.5555555555555p-3, 0x1.1111111110bb1p-7,  -0x1.a01a019e833cdp-13,
+inline constexpr double sin_coefficients[] = {-0x1.5555555555555p-3, 0x1.1111111110bb1p-7,   -0x1.a01a019e833cdp-13,
                                               0x1.71de3795f24dep-19, -0x1.ae600a5d44286p-26, 0x1.5e0adc4470db3p-33};
 inline constexpr double cos_coefficients[] = {0x1.5555555555555p-5,   -0x1.6c16c16c16966p-10, 0x1.a01a019f4e75dp-16,
                                               -0x1.27e4fa178a86cp-22, 0x1.1eeb6893220f8p-29,  -0x1.907d638114ffap-37};
@@ -183,8 +183,8 @@ KILOGRAD_INLINE Lane sin_shifted(Lane x, int quarters) {
     const Lane half = Lane(0.5) * z;
     const Lane one_less = Lane(1.0) - half;
     const Lane sine = high + mul_add(high * z, polynomial(z, sin_coefficients), low * one_less);
-    const Lane cosine = one_less + (((Lane(1.0) - one_less) - half) +
-                                    mul_add(z * z, polynomial(z, cos_coefficients), -(high * low)));
+    const Lane cosine =
+        one_less + (((Lane(1.0) - one_less) - half) + mul_add(z * z, polynomial(z, cos_coefficients), -(high * low)));
     const Bits quadrant = whole + static_cast<std::uint64_t>(quarters);
     const Lane y = select(has_bits(quadrant, 1), cosine, sine);
     return lane(bits(y) ^ ((quadrant & 2) << 62));
@@ -256,8 +256,10 @@ inline Lane pow(Lane x, Lane y) {
     return select((x == one) | (y == zero), one, v);
 }
 
-#define KILOGRAD_LIBM(name) \
-    inline Lane name(Lane a) { return each([](double v) { return ::name(v); }, a); }
+#define KILOGRAD_LIBM(name)                                 \
+    inline Lane name(Lane a) {                              \
+        return each([](double v) { return ::name(v); }, a); \
+    }
 KILOGRAD_LIBM(tan)
 KILOGRAD_LIBM(asin)
 KILOGRAD_LIBM(acos)

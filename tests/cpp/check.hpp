@@ -31,9 +31,9 @@ inline int run_tests() {
 
 }  // namespace check
 
-#define TEST(name)                                        \
-    static void name();                                   \
-    static check::Register register_##name(#name, name);  \
+#define TEST(name)                                       \
+    static void name();                                  \
+    static check::Register register_##name(#name, name); \
     static void name()
 
 #define CHECK(condition)                                                                \
@@ -42,14 +42,14 @@ inline int run_tests() {
             std::printf("  %s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
     } while (false)
 
-#define CHECK_THROWS(type, expression)                                                       \
-    do {                                                                                     \
-        bool thrown = false;                                                                 \
-        try {                                                                                \
-            expression;                                                                      \
-        } catch (const type&) {                                                              \
-            thrown = true;                                                                   \
-        }                                                                                    \
-        if (!thrown && ++check::failures <= 20)                                              \
+#define CHECK_THROWS(type, expression)                                                         \
+    do {                                                                                       \
+        bool thrown = false;                                                                   \
+        try {                                                                                  \
+            expression;                                                                        \
+        } catch (const type&) {                                                                \
+            thrown = true;                                                                     \
+        }                                                                                      \
+        if (!thrown && ++check::failures <= 20)                                                \
             std::printf("  %s:%d: %s throws no %s\n", __FILE__, __LINE__, #expression, #type); \
     } while (false)

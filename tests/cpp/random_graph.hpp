@@ -96,8 +96,7 @@ inline Case random_case(unsigned seed, std::size_t inputs, std::size_t parameter
     };
     for (std::size_t k = 0; k < inputs; ++k)
         r.inputs.push_back(leaf([&](std::size_t row) { return c.x[row * inputs + k]; }, 0.0));
-    for (std::size_t k = 0; k < parameters; ++k)
-        r.parameters.push_back(leaf([&](std::size_t) { return c.p[k]; }, 0.0));
+    for (std::size_t k = 0; k < parameters; ++k) r.parameters.push_back(leaf([&](std::size_t) { return c.p[k]; }, 0.0));
     for (double constant : {0.0, 1.0, -1.0, 2.0, 0.3}) leaf([&](std::size_t) { return constant; }, constant);
 
     const double exponents[] = {-2, -1, -0.5, 0, 0.5, 1, 2, 3, 5, 2.5};
@@ -124,7 +123,8 @@ inline Case random_case(unsigned seed, std::size_t inputs, std::size_t parameter
         v.push_back(std::move(y));
         ++made;
     }
-    for (std::size_t k = 0; k < outputs; ++k) r.outputs.push_back(pool[pool.size() - 1 - (k == 0 ? 0 : g() % (made / 2 + 1))]);
+    for (std::size_t k = 0; k < outputs; ++k)
+        r.outputs.push_back(pool[pool.size() - 1 - (k == 0 ? 0 : g() % (made / 2 + 1))]);
     return c;
 }
 

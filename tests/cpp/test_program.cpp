@@ -52,7 +52,8 @@ Results run(const Program& p, const Case& c, const Kernels& kernels, unsigned th
 TEST(agrees_with_plain_evaluation) {
     for (unsigned seed = 0; seed < 60; ++seed) {
         const std::size_t rows = std::vector<std::size_t>{1, 7, 64, 1000, 0, 13}[seed % 6];
-        const Case c = random_case(seed, 1 + seed % 4, seed % 5, 40 + seed * 3, 1 + seed % 3, std::max<std::size_t>(rows, 1));
+        const Case c =
+            random_case(seed, 1 + seed % 4, seed % 5, 40 + seed * 3, 1 + seed % 3, std::max<std::size_t>(rows, 1));
         Case used = c;
         used.rows = rows;
         const Program p(c.recording);
@@ -208,13 +209,13 @@ TEST(domain_errors) {
         Failure failure;
     };
     const Example examples[] = {
-        {Op::log, 0, 0.0, 1.0, Failure::Domain},          {Op::log, 0, -1.0, 1.0, Failure::Domain},
-        {Op::sqrt, 0, -1.0, 1.0, Failure::Domain},        {Op::exp, 0, 1000.0, 1.0, Failure::Overflow},
-        {Op::powc, -1, 0.0, 1.0, Failure::ZeroDivision},  {Op::powc, -2, 0.0, 1.0, Failure::ZeroDivision},
-        {Op::powc, 2, 1e200, 1.0, Failure::Overflow},     {Op::powc, 3, 1e200, 1.0, Failure::Overflow},
-        {Op::powc, 0.5, -1.0, 1.0, Failure::Domain},      {Op::powc, 1.5, -8.0, 1.0, Failure::Domain},
-        {Op::asin, 0, 2.0, 0.5, Failure::Domain},         {Op::atanh, 0, 1.0, 0.5, Failure::Domain},
-        {Op::cosh, 0, 1000.0, 0.5, Failure::Overflow},    {Op::powc, -1, 1e-310, 1.0, Failure::Overflow},
+        {Op::log, 0, 0.0, 1.0, Failure::Domain},         {Op::log, 0, -1.0, 1.0, Failure::Domain},
+        {Op::sqrt, 0, -1.0, 1.0, Failure::Domain},       {Op::exp, 0, 1000.0, 1.0, Failure::Overflow},
+        {Op::powc, -1, 0.0, 1.0, Failure::ZeroDivision}, {Op::powc, -2, 0.0, 1.0, Failure::ZeroDivision},
+        {Op::powc, 2, 1e200, 1.0, Failure::Overflow},    {Op::powc, 3, 1e200, 1.0, Failure::Overflow},
+        {Op::powc, 0.5, -1.0, 1.0, Failure::Domain},     {Op::powc, 1.5, -8.0, 1.0, Failure::Domain},
+        {Op::asin, 0, 2.0, 0.5, Failure::Domain},        {Op::atanh, 0, 1.0, 0.5, Failure::Domain},
+        {Op::cosh, 0, 1000.0, 0.5, Failure::Overflow},   {Op::powc, -1, 1e-310, 1.0, Failure::Overflow},
     };
     const double inf = std::numeric_limits<double>::infinity();
     for (const Example& e : examples)
@@ -225,10 +226,10 @@ TEST(domain_errors) {
                     c.rows = rows;
                     Recording& r = c.recording;
                     const auto x = r.add(Op::leaf);
-                    r.inputs = {x};
+                    r.inputs.assign(1, x);
                     auto y = r.add(e.op, x, 0, e.c);
                     if (divided) y = r.add(Op::mul, r.add(Op::tanh, x), y);  // a quotient where e is a reciprocal
-                    r.outputs = {r.add(Op::tanh, y)};
+                    r.outputs.assign(1, r.add(Op::tanh, y));
                     const Program p(r);
                     c.x.assign(rows, e.good);
                     run(p, c, *kernels);
@@ -256,16 +257,16 @@ TEST(domain_errors) {
 TEST(infinite_derivatives_survive_padding) {
     Recording r;
     const auto x = r.add(Op::leaf), w = r.add(Op::leaf);
-    r.inputs = {x};
-    r.parameters = {w};
-    r.outputs = {r.add(Op::sqrt, r.add(Op::mul, w, x))};
+    r.inputs.assign(1, x);
+    r.parameters.assign(1, w);
+    r.outputs.assign(1, r.add(Op::sqrt, r.add(Op::mul, w, x)));
     const Program p(r);
     for (std::size_t rows : {1, 2, 3, 7, 9})
         for (const Kernels* kernels : available_kernels()) {
             Case c;
             c.rows = rows;
             c.x.assign(rows, 1.0);
-            c.p = {0.0};
+            c.p.assign(1, 0.0);
             const Results got = run(p, c, *kernels);
             CHECK(std::isinf(got.dp[0]));
         }
@@ -275,7 +276,7 @@ TEST(uniform_outputs_and_plain_leaves) {
     Recording r;
     const auto x = r.add(Op::leaf), w = r.add(Op::leaf), two = r.add(Op::leaf, 0, 0, 2.0), unused = r.add(Op::leaf);
     r.inputs = {x, unused};
-    r.parameters = {w};
+    r.parameters.assign(1, w);
     r.outputs = {x, w, two, r.add(Op::mul, w, w), x};
     const Program p(r);
     for (std::size_t rows : {1, 2, 100})
@@ -283,7 +284,7 @@ TEST(uniform_outputs_and_plain_leaves) {
             Case c;
             c.rows = rows;
             for (std::size_t k = 0; k < rows; ++k) c.x.insert(c.x.end(), {double(k), 5.0});
-            c.p = {3.0};
+            c.p.assign(1, 3.0);
             const Results got = run(p, c, *kernels);
             for (std::size_t k = 0; k < rows; ++k) {
                 CHECK(got.values[5 * k] == double(k) && got.values[5 * k + 1] == 3.0 && got.values[5 * k + 2] == 2.0);
@@ -346,7 +347,8 @@ TEST(format_refuses_damage) {
     int accepted = 0;
     for (int trial = 0; trial < 30000; ++trial) {
         std::string bad = good;
-        for (std::size_t n = 1 + g() % 3; n-- > 0;) bad[6 + g() % (bad.size() - 14)] = static_cast<char>(g() % 4 ? g() % 8 : g());
+        for (std::size_t n = 1 + g() % 3; n-- > 0;)
+            bad[6 + g() % (bad.size() - 14)] = static_cast<char>(g() % 4 ? g() % 8 : g());
         std::uint64_t h = 0xcbf29ce484222325u;
         for (std::size_t k = 0; k + 8 < bad.size(); ++k) h = (h ^ static_cast<unsigned char>(bad[k])) * 0x100000001b3u;
         std::memcpy(bad.data() + bad.size() - 8, &h, 8);  // the tests run on little-endian machines
@@ -388,8 +390,8 @@ TEST(one_program_in_many_threads) {
 TEST(refuses_what_it_cannot_record) {
     Recording r;
     const auto x = r.add(Op::leaf);
-    r.inputs = {x};
-    r.outputs = {r.add(Op::custom, x)};
+    r.inputs.assign(1, x);
+    r.outputs.assign(1, r.add(Op::custom, x));
     CHECK_THROWS(NotRecordable, optimise(r));
 }
 

@@ -33,8 +33,8 @@ std::vector<double> apply(const Kernels& kernels, Code code, std::vector<double>
     a.resize((size + 7) / 8 * 8, 1.0);
     if (!b.empty()) b.resize(a.size(), 1.0);
     std::vector<double> y(a.size());
-    kernels.forward[index_of(code)]({y.data(), a.data(), b.data(), 0.0, kernels.width, kernels.width,
-                                     static_cast<std::ptrdiff_t>(a.size())});
+    kernels.forward[index_of(code)](
+        {y.data(), a.data(), b.data(), 0.0, kernels.width, kernels.width, static_cast<std::ptrdiff_t>(a.size())});
     y.resize(size);
     return y;
 }
@@ -60,11 +60,13 @@ struct Function {
     double low, high;
 };
 const Function functions[] = {
-    {Code::exp, expq, -745.0, 709.7},   {Code::exp, expq, -1.0, 1.0},      {Code::expm1, expm1q, -40.0, 709.7},
-    {Code::expm1, expm1q, -2.0, 2.0},   {Code::log, logq, 0.0, 1e3},       {Code::log, logq, 0.5, 2.0},
-    {Code::log1p, log1pq, -1.0, 10.0},  {Code::sin, sinq, -10.0, 10.0},    {Code::sin, sinq, -1e6, 1e6},
-    {Code::cos, cosq, -10.0, 10.0},     {Code::cos, cosq, -1e6, 1e6},      {Code::tanh, tanhq, -22.0, 22.0},
-    {Code::tanh, tanhq, -1.0, 1.0},     {Code::sigmoid, sigmoid_q, -700.0, 700.0},
+    {Code::exp, expq, -745.0, 709.7},      {Code::exp, expq, -1.0, 1.0},
+    {Code::expm1, expm1q, -40.0, 709.7},   {Code::expm1, expm1q, -2.0, 2.0},
+    {Code::log, logq, 0.0, 1e3},           {Code::log, logq, 0.5, 2.0},
+    {Code::log1p, log1pq, -1.0, 10.0},     {Code::sin, sinq, -10.0, 10.0},
+    {Code::sin, sinq, -1e6, 1e6},          {Code::cos, cosq, -10.0, 10.0},
+    {Code::cos, cosq, -1e6, 1e6},          {Code::tanh, tanhq, -22.0, 22.0},
+    {Code::tanh, tanhq, -1.0, 1.0},        {Code::sigmoid, sigmoid_q, -700.0, 700.0},
     {Code::sigmoid, sigmoid_q, -5.0, 5.0},
 };
 
@@ -74,11 +76,50 @@ bool same(double got, double want) {
     return std::isinf(want) ? got == want : ulps(got, want) <= 2.0;
 }
 
-const double special[] = {0.0, -0.0, 1, -1, inf, -inf, std::nan(""), 5e-324, -5e-324, 1e-310, 2.2250738585072014e-308,
-                          1.7976931348623157e308, -1.7976931348623157e308, 0.5, -0.5, 2, -2, 3, -3, 1e300, -1e300,
-                          4503599627370497.0, 9007199254740993.0, 4503599627370495.5, -4503599627370495.5,
-                          709.782712893384, 709.79, -745.13, -745.2, -708.5, 1e6, 1e7, 1e22, 22, -22, 37, 1e-20, -1e-20,
-                          0.9999999999999999, 1.0000000000000002, -0.9999999999999999, 4.0, 1e5, -2.5};
+const double special[] = {0.0,
+                          -0.0,
+                          1,
+                          -1,
+                          inf,
+                          -inf,
+                          std::nan(""),
+                          5e-324,
+                          -5e-324,
+                          1e-310,
+                          2.2250738585072014e-308,
+                          1.7976931348623157e308,
+                          -1.7976931348623157e308,
+                          0.5,
+                          -0.5,
+                          2,
+                          -2,
+                          3,
+                          -3,
+                          1e300,
+                          -1e300,
+                          4503599627370497.0,
+                          9007199254740993.0,
+                          4503599627370495.5,
+                          -4503599627370495.5,
+                          709.782712893384,
+                          709.79,
+                          -745.13,
+                          -745.2,
+                          -708.5,
+                          1e6,
+                          1e7,
+                          1e22,
+                          22,
+                          -22,
+                          37,
+                          1e-20,
+                          -1e-20,
+                          0.9999999999999999,
+                          1.0000000000000002,
+                          -0.9999999999999999,
+                          4.0,
+                          1e5,
+                          -2.5};
 
 }  // namespace
 
@@ -119,8 +160,10 @@ TEST(pow_within_two_ulps) {
 }
 
 TEST(special_values) {
-    double (*const libm[])(double) = {std::exp, std::expm1, std::log, std::log1p, std::sin, std::cos, std::tanh, std::sqrt, std::fabs};
-    const Code codes[] = {Code::exp, Code::expm1, Code::log, Code::log1p, Code::sin, Code::cos, Code::tanh, Code::sqrt, Code::abs};
+    double (*const libm[])(double) = {std::exp, std::expm1, std::log,  std::log1p, std::sin,
+                                      std::cos, std::tanh,  std::sqrt, std::fabs};
+    const Code codes[] = {Code::exp, Code::expm1, Code::log,  Code::log1p, Code::sin,
+                          Code::cos, Code::tanh,  Code::sqrt, Code::abs};
     const std::vector<double> x(std::begin(special), std::end(special));
     for (const Kernels* kernels : available_kernels()) {
         for (std::size_t f = 0; f < std::size(codes); ++f) {
