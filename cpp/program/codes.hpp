@@ -1,4 +1,4 @@
-// Code: the operations of a program, which are the leaves, every row of ops.def, every row of reduced_ops.def, and `dot`.
+// Code: the operations of a program: leaves, every row of ops.def, every row of reduced_ops.def, and `dot`.
 //
 // A row of ops.def has the same number as Op and as Code. Rule<code> is the row as templates over the number type,
 // from which kernels, constant folding and error diagnosis come. Everything here must be constexpr or a template:
