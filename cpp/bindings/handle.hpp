@@ -7,7 +7,9 @@
 //   Tainted   the state may refer back to the graph. The collector cannot see C++ edges, so every handle made by an
 //             operation on a tainted one holds its operands' handles by Python references and is tainted too: the
 //             whole region is visible in one pass, and graphs without such state pay nothing.
-// Taint that comes late, when consumers exist already, is pinned as well: it lives until they die.
+// Taint that comes late, when consumers exist already, is pinned at first, out of the collector's sight. Before the
+// next collection of an older generation one pass over the tape makes the handles and references that were not made
+// in time, and takes the pin off.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
@@ -101,6 +103,9 @@ inline PyObject* wrap(Node* node) {
 
 // Bonds a handle to those of its node's operands that are tainted (see above). False with an error set.
 bool bind_operands(Handle* handle);
+
+// Keeps the state of a node's handle, if it has any, for as long as the node has consumers.
+void pin_state(Node* node);
 
 // For builders that make consumers without handles: pins the state of every operand. False where an operand is
 // tainted, and the graph has to be built through handles instead.

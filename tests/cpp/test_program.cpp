@@ -400,4 +400,4 @@ TEST(instruction_set_by_name) {
     CHECK_THROWS(std::invalid_argument, kernels_named("mmx"));
 }
 
-int main() { return check::run_tests(); }
+RUN_TESTS()

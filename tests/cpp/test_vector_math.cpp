@@ -181,4 +181,4 @@ TEST(special_values) {
     }
 }
 
-int main() { return check::run_tests(); }
+RUN_TESTS()
