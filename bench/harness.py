@@ -25,17 +25,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench.model import Engine, Entry, Floor, Results, Run, Unavailable, Workload
+from bench.model import Engine, Entry, Floor, Results, Run, UnavailableError, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = "kilograd"
 ROUNDS = 15
-FEWEST = 3
+ALWAYS = (0, ROUNDS // 2, ROUNDS - 1)
+"""Rounds in which an engine has a turn however much time it has used."""
 
 Sample = dict[str, float]
 
 
-class Mismatch(Exception):
+class MismatchError(Exception):
     """Two engines do not agree on the results of a workload."""
 
 
@@ -177,7 +178,7 @@ def resident() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        raise Unavailable("resident memory is read from /proc, which this system does not have") from None
+        raise UnavailableError("resident memory is read from /proc, which this system does not have") from None
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -186,7 +187,7 @@ def peak_resident() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise Unavailable("this system does not tell a process its peak memory")
+    raise UnavailableError("this system does not tell a process its peak memory")
 
 
 def metrics_of(workload: Workload[Any], problem: Any, sample: Sample) -> Sample:
@@ -204,20 +205,20 @@ def metrics_of(workload: Workload[Any], problem: Any, sample: Sample) -> Sample:
 
 
 def compare(expected: Results, found: Results, tolerance: float) -> None:
-    """Raise `Mismatch` unless every list that both have agrees, and there is one."""
+    """Raise `MismatchError` unless every list that both have agrees, and there is one."""
     common = expected.keys() & found.keys()
     if not common:
-        raise Mismatch(f"gave {sorted(found)}, of which nothing is among {sorted(expected)}")
+        raise MismatchError(f"gave {sorted(found)}, of which nothing is among {sorted(expected)}")
     for key in sorted(common):
         right, got = expected[key], found[key]
         if len(right) != len(got):
-            raise Mismatch(f"{key}: {len(got)} numbers where {len(right)} are right")
+            raise MismatchError(f"{key}: {len(got)} numbers where {len(right)} are right")
         scale = max((abs(value) for value in right), default=0.0)
         for i, (a, b) in enumerate(zip(right, got, strict=True)):
             if not abs(a - b) <= tolerance * scale:
-                raise Mismatch(f"{key}[{i}] is {b!r}, should be {a!r}")
+                raise MismatchError(f"{key}[{i}] is {b!r}, should be {a!r}")
             if not math.isfinite(a):
-                raise Mismatch(f"{key}[{i}] is {a!r}: the workload itself is broken")
+                raise MismatchError(f"{key}[{i}] is {a!r}: the workload itself is broken")
 
 
 @contextmanager
@@ -250,13 +251,13 @@ def measure(
     slow : bool
         Also the entries whose set-up takes long.
     seconds : float
-        Time for each engine, set-up aside; at least `FEWEST` turns are taken whatever they cost.
+        Time for each engine, set-up aside; three turns are taken whatever they cost.
     say : callable
         Is told what is going on.
     """
     problem = workload.make(quick)
     report = Report(workload)
-    first: dict[str, tuple[float, Sample, Results]] = {}
+    results: dict[str, Results] = {}
     for engine in engines:
         entries = engine.entries.get(workload.name, [])
         if not entries:
@@ -268,36 +269,28 @@ def measure(
             say(f"{workload.name}: {entry.label}")
             try:
                 execute = _executor(workload, entry, problem, quick)
-                start = perf_counter()
-                sample, results = execute()
-                cost = perf_counter() - start
-                if cost > seconds / ROUNDS and not (quick or workload.isolated):  # a compiler, perhaps: once more
-                    start = perf_counter()
-                    execute()
-                    cost = perf_counter() - start
-            except Unavailable as reason:
+                _, results[entry.label] = execute()
+            except UnavailableError as reason:
                 report.absent[entry.label] = str(reason)
             except Exception as error:  # one engine's failure is reported and must not take the others' numbers along
                 report.failures[entry.label] = f"{type(error).__name__}: {error}"
             else:
-                first[entry.label] = (cost, sample, results)
                 report.contenders.append(Contender(entry.label, execute))
 
-    _check(workload, problem, report, {label: results for label, (_, _, results) in first.items()})
+    _check(workload, problem, report, results)
     if quick:
         return report
 
-    plan = {}
-    for contender in report.contenders:
-        turns = min(ROUNDS, max(FEWEST, int(seconds / first[contender.label][0])))
-        plan[contender.label] = {k * ROUNDS // turns for k in range(turns)}
-    first.clear()
+    spent = dict.fromkeys(results, 0.0)
+    del results
     with frozen():
         for k in range(ROUNDS):
-            say(f"{workload.name}: round {k + 1} of {ROUNDS}")
             for contender in report.contenders:
-                if k in plan[contender.label]:
+                if spent[contender.label] <= seconds * k / ROUNDS or k in ALWAYS:
+                    say(f"{workload.name}: round {k + 1} of {ROUNDS}, {contender.label}")
+                    start = perf_counter()
                     contender.turns[k] = _turn(workload, problem, contender, seconds / ROUNDS)
+                    spent[contender.label] += perf_counter() - start
     return report
 
 
@@ -330,6 +323,6 @@ def _check(workload: Workload[Any], problem: Any, report: Report, results: Mappi
     for contender in list(report.contenders):
         try:
             compare(right, results[contender.label], workload.tolerance)
-        except Mismatch as mismatch:
+        except MismatchError as mismatch:
             report.failures[contender.label] = f"wrong result: {mismatch}"
             report.contenders.remove(contender)

@@ -30,7 +30,7 @@ Run = Callable[[], Phases]
 P = TypeVar("P")
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """Raised by an engine's set-up when this installation cannot do the workload; the message says why."""
 
 

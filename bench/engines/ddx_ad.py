@@ -9,7 +9,7 @@ from typing import Any
 import ddx
 import numpy as np
 
-from bench.model import Engine, P, Phases, Run, Unavailable, Workload
+from bench.model import Engine, P, Phases, Run, UnavailableError, Workload
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
 
 ENGINE = Engine(
@@ -26,7 +26,7 @@ def ready(equation: Any, compiled: bool, points: int = 1, want: Any = None) -> A
     """The equation, compiled if it is to be."""
     if compiled:
         if not ddx.has_jit:
-            raise Unavailable("this build has no LLVM")
+            raise UnavailableError("this build has no LLVM")
         equation.compile(points=points)
         if want is not None:
             equation.wait_for_kernel(want=want)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import kilograd
+from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
+from bench.model import Engine, Phases, Run, UnavailableError
+from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
+from bench.workloads.memory import MEMORY
 from kilograd import MLP, Value
 from kilograd.micrograd import nn as micrograd_nn
 from kilograd.micrograd.engine import Value as MicrogradValue
-
-from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
-from bench.model import Engine, Phases, Run, Unavailable
-from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
-from bench.workloads.memory import MEMORY
 
 ENGINE = Engine(
     "kilograd",
@@ -42,9 +41,10 @@ def memory(problem: dag.Dag) -> Run:
 
 def record(output: Value, inputs: list[Value]) -> Any:
     """A Program, where this version has programs."""
-    if not hasattr(kilograd, "Program"):
-        raise Unavailable("this version has no Program")
-    return kilograd.Program(output, inputs=inputs)
+    program: Any = getattr(kilograd, "Program", None)
+    if program is None:
+        raise UnavailableError("this version has no Program")
+    return program(output, inputs=inputs)
 
 
 def moons_run(problem: moons.Moons, threads: int) -> Run:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.model import Engine, Phases, Run, Unavailable
+from bench.model import Engine, Phases, Run, UnavailableError
 from bench.workloads import article, black_scholes, moons, rosenbrock
 
 ENGINE = Engine(
@@ -133,7 +133,7 @@ def _ndtr() -> Any:
     try:
         from scipy.special import ndtr
     except ImportError:
-        raise Unavailable("the normal distribution function is SciPy's, which is not installed") from None
+        raise UnavailableError("the normal distribution function is SciPy's, which is not installed") from None
     return ndtr
 
 
