@@ -96,6 +96,8 @@ class Report:
     contenders: list[Contender] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    share: float = 1.0
+    """Processor time over wall time while it was timed: below 1 where other programs wanted the core too."""
 
     def find(self, label: str) -> Contender | None:
         return next((c for c in self.contenders if c.label == label), None)
@@ -284,6 +286,7 @@ def measure(
     spent = dict.fromkeys(results, 0.0)
     del results
     with frozen():
+        before = os.times()
         for k in range(ROUNDS):
             for contender in report.contenders:
                 if spent[contender.label] <= seconds * k / ROUNDS or k in ALWAYS:
@@ -291,6 +294,8 @@ def measure(
                     start = perf_counter()
                     contender.turns[k] = _turn(workload, problem, contender, seconds / ROUNDS)
                     spent[contender.label] += perf_counter() - start
+        after = os.times()
+        report.share = (sum(after[:4]) - sum(before[:4])) / (after.elapsed - before.elapsed)
     return report
 
 

@@ -71,7 +71,9 @@ def verdict_text(verdict: Verdict, metric: Metric) -> str:
 
 def notes(report: Report) -> list[str]:
     metrics = {metric.name: metric for metric in report.workload.metrics}
+    busy = f"a busy machine: this run had {report.share:.0%} of its core, expect wide quartiles"
     return [
+        *([busy] if report.share < 0.9 else []),
         *(f"floor: {verdict_text(verdict, metrics[verdict.floor.metric])}" for verdict in report.verdicts()),
         *(f"{label}: {reason}" for label, reason in report.absent.items()),
         *(f"{label} FAILED: {reason}" for label, reason in report.failures.items()),
@@ -131,6 +133,7 @@ def as_json(report: Report) -> dict[str, Any]:
             for metric in report.workload.metrics
         ],
         "floors": [{"floor": v.floor.text, "value": spread(v.value), "passed": v.passed} for v in report.verdicts()],
+        "share of the core": report.share,
         "agree": [contender.label for contender in report.contenders],
         "absent": report.absent,
         "failures": report.failures,

@@ -29,7 +29,7 @@ ENGINE = Engine(
     "torch",
     version=torch.__version__,
     drive="float64, one thread; 'scalars': 0-dimensional tensors, as the reference is written; else whole tensors",
-    otherwise="keeps no program of scalar operations: it would build the graph anew on each call",
+    otherwise="keeps no program of scalar operations: it builds the graph anew on each call",
 )
 ENGINE.cannot(chain.CHAIN, "10^7 tensors need several GB and minutes")
 
