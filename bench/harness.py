@@ -18,7 +18,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,13 +206,17 @@ def metrics_of(workload: Workload[Any], problem: Any, sample: Sample) -> Sample:
     return values
 
 
+def numbers(values: Iterable[Any]) -> list[float]:
+    return [float(value) for value in values]
+
+
 def compare(expected: Results, found: Results, tolerance: float) -> None:
     """Raise `MismatchError` unless every list that both have agrees, and there is one."""
     common = expected.keys() & found.keys()
     if not common:
         raise MismatchError(f"gave {sorted(found)}, of which nothing is among {sorted(expected)}")
     for key in sorted(common):
-        right, got = expected[key], found[key]
+        right, got = numbers(expected[key]), numbers(found[key])
         if len(right) != len(got):
             raise MismatchError(f"{key}: {len(got)} numbers where {len(right)} are right")
         scale = max((abs(value) for value in right), default=0.0)
@@ -289,7 +293,7 @@ def measure(
         before = os.times()
         for k in range(ROUNDS):
             for contender in report.contenders:
-                if spent[contender.label] <= seconds * k / ROUNDS or k in ALWAYS:
+                if spent[contender.label] <= seconds * (k + 0.5) / ROUNDS or k in ALWAYS:
                     say(f"{workload.name}: round {k + 1} of {ROUNDS}, {contender.label}")
                     start = perf_counter()
                     contender.turns[k] = _turn(workload, problem, contender, seconds / ROUNDS)

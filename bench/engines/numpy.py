@@ -43,7 +43,7 @@ def article_loop(problem: article.Article) -> Run:
             p -= article.RATE * gradient
             losses.append(float(error @ error))
         yield "training"
-        return {"losses": losses, "parameters": p.tolist()}
+        return {"losses": losses, "parameters": p}
 
     return run
 
@@ -92,7 +92,7 @@ def moons_demo(problem: moons.Moons) -> Run:
         loss += moons.ALPHA * float(p @ p)
         gradient += 2.0 * moons.ALPHA * p
         yield "step"
-        return {"loss": [loss], "gradient": gradient.tolist()}
+        return {"loss": [loss], "gradient": gradient}
 
     return run
 
@@ -103,7 +103,7 @@ def moons_run(problem: moons.Moons) -> Run:
     def run() -> Phases:
         loss, gradient = step(p)
         yield "step"
-        return {"loss": [loss], "gradient": gradient.tolist()}
+        return {"loss": [loss], "gradient": gradient}
 
     return run
 
@@ -124,7 +124,7 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
         diagonal[1:] += 200.0
         above[: n - 1] = below[: n - 1] = -400.0 * x[:-1]
         yield "hessian"
-        return {"hessian": matrix.ravel().tolist()}
+        return {"hessian": matrix.ravel()}
 
     return run
 
