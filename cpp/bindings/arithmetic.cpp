@@ -15,13 +15,18 @@ Node* leaf_like(Number number, const Node* like) {
     return new_leaf(number.value, number.kind, like->family, like->flags & ExactInts);
 }
 
+// Integers have one zero: 0 * -1 is 0, and times 1.0 it is 0.0 and not -0.0.
+double integer_zero(double y) { return y + 0.0; }
+
 // add and mul: nothing to refuse, and hot.
 template <Op op>
 Node* build_plain(Node* a, Node* b) {
     double y = Row<op>::value(a->data, b->data, 0.0);
     Kind kind = FloatKind;
-    if (a->kinds.data & b->kinds.data & IntKind) [[unlikely]]
+    if (a->kinds.data & b->kinds.data & IntKind) [[unlikely]] {
         kind = kind_of_result(op, y, a, b, 0.0, FloatKind);
+        if (kind == IntKind) y = integer_zero(y);
+    }
     if (!recording()) [[unlikely]]
         return leaf_like({y, kind}, a);
     return record(op, y, kind, a, b, 0.0, FloatKind, a);
@@ -93,10 +98,9 @@ PyObject* other_operand(PyObject* other, bool other_is_left, const char* ufunc, 
 }
 
 template <Op op>
-PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
+[[gnu::noinline]] PyObject* commutative_slow(PyObject* left, PyObject* right, const char* ufunc) {
     bool left_is_value = is_value(left);
-    if (left_is_value && is_value(right)) [[likely]]
-        return wrap(build_plain<op>(node_of(left), node_of(right)));
+    if (left_is_value && is_value(right)) return wrap(build_plain<op>(node_of(left), node_of(right)));
     PyObject* value = left_is_value ? left : right;
     PyObject* other = left_is_value ? right : left;
     Number number{};
@@ -104,6 +108,18 @@ PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
     if (PyErr_Occurred()) return nullptr;
     LeafOperand leaf(number, node_of(value));
     return wrap(build_plain<op>(node_of(value), leaf.node()));
+}
+
+// The hottest lines of the package: two floating-point Values without state, while recording.
+template <Op op>
+PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
+    if (is_exact_value(left) && is_exact_value(right) && no_grad_blocks == 0) [[likely]] {
+        Node* a = node_of(left);
+        Node* b = node_of(right);
+        if (!(a->kinds.data & b->kinds.data & IntKind) && !((a->flags | b->flags) & (Stateful | Tainted))) [[likely]]
+            return new_handle(record(op, Row<op>::value(a->data, b->data, 0.0), FloatKind, a, b, 0.0, FloatKind, a));
+    }
+    return commutative_slow<op>(left, right, ufunc);
 }
 
 Node* negated(Node* node) {
@@ -255,6 +271,7 @@ Node* build(Op op, Node* a, Node* b, double c, Kind constant) {
         return nullptr;
     }
     Kind kind = kind_of_result(op, y, a, b, c, constant);
+    if (kind == IntKind) y = integer_zero(y);
     if (!recording()) [[unlikely]]
         return leaf_like({y, kind}, a);
     return record(op, y, kind, a, b, c, constant, a);
