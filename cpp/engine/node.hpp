@@ -31,6 +31,7 @@ enum Flag : std::uint8_t {
     Tainted = 16,     // its handle refers to objects of the cyclic collector: see bindings/handle.hpp
     OwnsHandle = 32,  // the node holds a reference to its handle, while it has consumers
     ExactInts = 64,   // gradients follow Python's integer arithmetic (the micrograd dialect)
+    Replayed = 128,   // a root whose order is kept: see engine/replay.hpp
 };
 
 struct Node;
