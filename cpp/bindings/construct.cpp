@@ -188,7 +188,23 @@ static PyObject* construct(PyObject* type, PyObject* const* args, std::size_t na
     return self;
 }
 
+// The class is mutable: where somebody replaced its __init__ or __new__, the call goes the long way through them.
+static PyObject* construct_by_slots(PyObject* type, PyObject* const* args, std::size_t nargsf,
+                                    PyObject* keyword_names) {
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t keywords_given = keyword_names ? PyTuple_GET_SIZE(keyword_names) : 0;
+    Reference positional, named;
+    if (!positional.take(PyTuple_New(count)) || !named.take(PyDict_New())) return nullptr;
+    for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(positional.object, i, Py_NewRef(args[i]));
+    for (Py_ssize_t i = 0; i < keywords_given; ++i)
+        if (PyDict_SetItem(named.object, PyTuple_GET_ITEM(keyword_names, i), args[count + i]) < 0) return nullptr;
+    return PyType_Type.tp_call(type, positional.object, named.object);
+}
+
 PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keyword_names) {
+    auto* python_type = reinterpret_cast<PyTypeObject*>(type);
+    if (python_type->tp_init != Slot<value_init>::call || python_type->tp_new != Slot<value_new>::call) [[unlikely]]
+        return construct_by_slots(type, args, nargsf, keyword_names);
     return Slot<construct>::call(type, args, nargsf, keyword_names);
 }
 

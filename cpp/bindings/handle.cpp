@@ -227,9 +227,11 @@ HandleState* state_of(Handle* handle) {
 
 void mark_state(Handle* handle, PyObject* new_content) {
     Node* node = handle->node;
+    // A node that was tainted before it had consumers is held by their handles, in the sight of the collector.
+    bool held_by_consumers = node->has(Tainted) && !node->has(OwnsHandle);
     if (new_content && PyType_IS_GC(Py_TYPE(new_content))) taint(handle);
     node->flags |= Stateful;
-    if (node->refs > 1) pin(node);
+    if (node->refs > 1 && !held_by_consumers) pin(node);
 }
 
 void set_rule(Handle* handle, PyObject* rule) {

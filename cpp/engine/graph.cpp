@@ -338,15 +338,13 @@ Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop) {
     return found;
 }
 
-bool apply_rule(Node* node) {
-    if (node->has(Rule)) return hooks.run_rule(node);
+void apply_own_rule(Node* node) {
     auto nothing = [](Node*) {};
     if (node->has(ExactInts)) {
         propagate<true>(node, nothing);
     } else {
         propagate<false>(node, nothing);
     }
-    return true;
 }
 
 bool backward(Node* root, double seed, Kind seed_kind) {
@@ -369,8 +367,13 @@ bool backward(Node* root, double seed, Kind seed_kind) {
     // A Python rule may build, free and differentiate graphs, or let another thread do so: by the time it runs, no
     // mark is left anywhere. The caller's reference to the root keeps all of these nodes alive.
     Ancestry order = ancestors(root);
-    for (Node* node : order.interior)
-        if (!apply_rule(node)) return false;
+    for (Node* node : order.interior) {
+        if (!node->has(Rule)) {
+            apply_own_rule(node);
+        } else if (!hooks.run_rule(node)) {
+            return false;
+        }
+    }
     for (Node* leaf : order.leaves)
         if (leaf->has(Rule) && !hooks.run_rule(leaf)) return false;
     return true;
