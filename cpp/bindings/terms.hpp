@@ -57,6 +57,8 @@ PyObject* guarded(Fn&& body) {
     } catch (const nn::HostFailed&) {
     } catch (pybind11::error_already_set& error) {
         error.restore();
+    } catch (const pybind11::builtin_exception& error) {
+        error.set_error();
     } catch (const std::bad_alloc&) {
         PyErr_NoMemory();
     }

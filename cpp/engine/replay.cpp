@@ -94,8 +94,8 @@ void restore(const Course& course, const State* state, std::size_t count) {
 void set(Node* node, double y, Kind kind) {
     node->data = y;
     node->grad = 0.0;
-    node->kinds.data = kind;
-    node->kinds.grad = node->has(ExactInts) ? IntKind : FloatKind;
+    std::uint8_t zero = node->has(ExactInts) ? IntKind : FloatKind;
+    node->kinds = Kinds{static_cast<std::uint8_t>(kind), zero, node->kinds.constant};
 }
 
 // Recomputes one native node; false, with the node as it was, where the operation is refused.

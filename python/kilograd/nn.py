@@ -36,8 +36,7 @@ class Module:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
-        for p in self.parameters():
-            p.grad = 0
+        _core.zero_grad(self.parameters())
 
 
 class Neuron(Module):
