@@ -9,9 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
-import kilograd
 import pytest
 from hypothesis import HealthCheck, settings
+
+import kilograd
 
 settings.register_profile(
     "kilograd",

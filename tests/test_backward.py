@@ -8,10 +8,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import kilograd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import kilograd
 from kilograd import Value, reference
 from kilograd.micrograd.engine import Value as MicrogradValue
 
@@ -199,7 +200,7 @@ def test_with_custom_rules_in_between(leaves, program, data):
             own()
 
         def written(out: Any = node, children: Any = node._children) -> None:
-            for child, local in zip(children, out._local_grads):
+            for child, local in zip(children, out._local_grads, strict=True):
                 child.grad += local * out.grad
 
         node._backward = wrapped if data.draw(st.booleans()) else written
@@ -252,8 +253,7 @@ def test_integer_gradients_of_the_micrograd_dialect(leaves, program):
     mine, theirs = in_exact(MicrogradValue), in_exact(Exact)
     mine.root.backward()
     theirs.root.grad = 1
-    order = [n for n in topological(theirs.root)]
-    for node in order:
+    for node in topological(theirs.root):
         node._backward()
     for v, w in zip(everything(mine), everything(theirs), strict=True):
         assert (repr(v.data), repr(v.grad)) == (repr(w.data), repr(w.grad))
@@ -302,7 +302,8 @@ def test_twice_without_zeroing():
 
 
 @pytest.mark.parametrize(
-    ("spelled", "seed"), [((), 1.0), ((2.0,), 2.0), ((-3,), -3.0), ((True,), 1.0), ((0.0,), 0.0), ((math.inf,), math.inf)]
+    ("spelled", "seed"),
+    [((), 1.0), ((2.0,), 2.0), ((-3,), -3.0), ((True,), 1.0), ((0.0,), 0.0), ((math.inf,), math.inf)],
 )
 def test_seeds(spelled, seed):
     x = Value(3.0)
@@ -348,7 +349,12 @@ def test_data_changed_after_the_forward_pass_is_what_the_rules_read():
 
 
 def test_an_operand_used_twice_in_one_operation():
-    for operation, slope in ((lambda a: a + a, 2.0), (lambda a: a * a, 6.0), (lambda a: a - a, 0.0), (lambda a: a / a, 0.0)):
+    for operation, slope in (
+        (lambda a: a + a, 2.0),
+        (lambda a: a * a, 6.0),
+        (lambda a: a - a, 0.0),
+        (lambda a: a / a, 0.0),
+    ):
         x = Value(3.0)
         operation(x).backward()
         assert x.grad == pytest.approx(slope, abs=1e-16)
@@ -367,7 +373,7 @@ def test_gradients_that_are_not_numbers_stay_in_their_branch():
 # --- rules in Python -------------------------------------------------------------------------------------------------
 
 
-class Mistake(Exception):
+class MistakeError(Exception):
     """What a user's rule raises."""
 
 
@@ -375,18 +381,18 @@ def test_an_exception_in_a_rule_passes_unchanged_and_leaves_the_engine_usable():
     a, b = Value(2.0), Value(3.0)
     c = a * b
     d = Value(7.0, (c,), "custom")
-    mistake = Mistake("in the rule")
+    mistake = MistakeError("in the rule")
 
     def rule() -> None:
         raise mistake
 
     d._backward = rule
     e = d * 2 + a
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(MistakeError) as caught:
         e.backward()
     assert caught.value is mistake
     assert (e.grad, d.grad, c.grad, a.grad, b.grad) == (1.0, 2.0, 0.0, 1.0, 0.0)
-    with pytest.raises(Mistake):
+    with pytest.raises(MistakeError):
         d._backward()
     e.zero_grad()
     assert [v.grad for v in (a, b, c, d, e)] == [0.0] * 5

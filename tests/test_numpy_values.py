@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 
-import kilograd
 import numpy as np
 import pytest
+
+import kilograd
 from kilograd import Value
 
-SCALARS = [np.float64(2), np.float32(2), np.float16(2), np.int64(2), np.int8(2), np.uint64(2), np.longdouble(2), np.True_]
+SCALARS = [
+    np.float64(2),
+    np.float32(2),
+    np.float16(2),
+    np.int64(2),
+    np.int8(2),
+    np.uint64(2),
+    np.longdouble(2),
+    np.True_,
+]
 
 
 @pytest.mark.parametrize("scalar", SCALARS, ids=lambda s: type(s).__name__)
@@ -73,7 +83,7 @@ def test_arrays_of_values():
     values = [Value(1.0), Value(2.0), Value(3.0)]
     array = np.array(values)
     assert array.dtype == object
-    assert all(x is y for x, y in zip(array, values))
+    assert all(x is y for x, y in zip(array, values, strict=True))
     ones = np.array([Value(1.0)] * 3)
     weights = np.array([[0.5, 1.0, 1.5]])
     cases = [

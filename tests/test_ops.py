@@ -12,17 +12,19 @@ condition number of what follows multiplies that rounding, and the row says so i
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import kilograd
 import mpmath
 import pytest
-from kilograd import Value, _core
 from mpmath import mpf
+
+import kilograd
+from kilograd import Value, _core
 
 EPS = 2.0**-52
 TINY = 2.0**-1022  # below the smallest normal number a double loses digits: errors of that size are underflow
@@ -98,8 +100,21 @@ DATA = {
     ),
     "powc": Data(
         lambda a, c: a**c,
-        [(3.0, 2.0), (-1.5, 3.0), (-2.0, -2.0), (0.3, 0.5), (1e-8, 0.5), (2.0, -1.0), (1e100, 3.0), (0.0, 2.0)]
-        + [(5.0, 0.0), (0.7, -1.5), (1e-100, -3.0), (4.0, 1.0), (1.0 + 1e-9, 1e6)],
+        [
+            (3.0, 2.0),
+            (-1.5, 3.0),
+            (-2.0, -2.0),
+            (0.3, 0.5),
+            (1e-08, 0.5),
+            (2.0, -1.0),
+            (1e100, 3.0),
+            (0.0, 2.0),
+            (5.0, 0.0),
+            (0.7, -1.5),
+            (1e-100, -3.0),
+            (4.0, 1.0),
+            (1.0 + 1e-09, 1000000.0),
+        ],
         python=math.pow,
         kinks={(0.0, 0.0): (0.0,), (0.0, 1.0): (1.0,), (0.0, 0.5): (inf,), (-3.0, 0.0): (0.0,)},
         edge=[
@@ -168,7 +183,7 @@ DATA = {
     ),
     "gelu": Data(
         lambda a: a * mpmath.erfc(-a / mpmath.sqrt(2)) / 2,
-        [*AROUND_ZERO, *unary(-0.7518, 6.0, -6.0, -12.0, 30.0, -37.0, 1e4, -1e4)],
+        [*AROUND_ZERO, *unary(-0.7518, 6.0, -6.0, -12.0, 9.0, -37.0, 1e4, -1e4)],
         python=lambda a: 0.5 * a * math.erfc(-a / math.sqrt(2.0)),
         at_infinity=[((inf,), inf), ((-inf,), nan)],
         # The rounding of a / sqrt(2) and of -a*a/2 goes through exp(-a*a/2).
@@ -303,7 +318,7 @@ DATA = {
     ),
     "erf": Data(
         mpmath.erf,
-        [*AROUND_ZERO, *unary(6.0, -6.0, 26.0, 1e4)],
+        [*AROUND_ZERO, *unary(6.0, -6.0, 9.0, 1e4)],
         python=math.erf,
         at_infinity=[((inf,), 1.0), ((-inf,), -1.0)],
         condition=lambda a: a * a if abs(a) < 40 else 0.0,  # the rounding of a*a goes through exp(-a*a)
@@ -365,9 +380,10 @@ def close(got: float, want: Any, ulps: float, largest: float) -> bool:
     return abs(mpf(got) - want) <= ulps * EPS * max(abs(want), mpf(largest)) + mpf(TINY)
 
 
-def digits(name: str) -> int:
-    """Of mpmath while it differentiates, so that 50 are left: erf(26) is 1 - 10**-296, and the step is 10**-30."""
-    return 450 if name in ("erf", "erfc", "gelu") else 150
+def digits(name: str, point: tuple[float, ...]) -> int:
+    """Of mpmath while it differentiates, so that 50 are left: the step is 10**-30, erf(9) is 1 - 10**-37."""
+    wide = any(x != 0 and not 1e-60 < abs(x) < 1e60 for x in point)
+    return 450 if wide else 150
 
 
 def exact_derivative(name: str, point: tuple[float, ...], i: int, order: int = 1) -> Any:
@@ -443,7 +459,7 @@ def test_derivative_against_fifty_digits(name, point):
     data = DATA[name]
     out, operands = apply(name, point)
     out.backward()
-    with mpmath.workdps(digits(name)):
+    with mpmath.workdps(digits(name, point)):
         for i in range(differentiable(name)):
             want = exact_derivative(name, point, i)
             ulps = ULPS + data.condition(*point)
@@ -459,17 +475,16 @@ def test_derivative_against_central_differences(name, point):
     out.backward()
     for i in range(differentiable(name)):
         h = 2.0**-18 * room(name, point, i)
-        left, right = (point[:i] + (point[i] + step,) + point[i + 1 :] for step in (-h, h))
+        left, right = ((*point[:i], point[i] + step, *point[i + 1 :]) for step in (-h, h))
         width = right[i] - left[i]  # what the rounded operands really differ by
         if width == 0.0:  # the edge of the domain is less than an ulp away
             continue
         low, high = apply(name, left)[0].data, apply(name, right)[0].data
         if math.isinf(operands[i].grad):  # past the largest double, as the test above checked
             continue
-        with mpmath.workdps(digits(name)):
-            second, third = (
-                max(abs(exact_derivative(name, at, i, order)) for at in (left, point, right)) for order in (2, 3)
-            )
+        with mpmath.workdps(digits(name, point)):
+            second = abs(exact_derivative(name, point, i, 2))
+            third = max(abs(exact_derivative(name, at, i, 3)) for at in (left, right))
         # The two points are not quite symmetric about x: half an ulp of x times the second derivative.
         error = float(mpf(h) ** 2 * third + EPS * abs(mpf(point[i])) * second)
         rounding = (ULPS + data.condition(*point)) * EPS * max(abs(low), abs(high), data.largest(*point) * h) / width
@@ -508,13 +523,14 @@ def test_refused_and_nothing_changed(name, point, error):
     nodes = kilograd.live_nodes()
     before = [(v.data, v.grad, v.label, v._op) for v in [*operands, parent]]
     arity = ROWS[name][1]
+    if arity == "Binary":
+        refused = functools.partial(BINARY[name], *operands)
+    elif arity == "Param":
+        refused = functools.partial(PARAM[name], operands[0], point[1])
+    else:
+        refused = getattr(operands[0], name)
     with pytest.raises(error) as caught:
-        if arity == "Binary":
-            BINARY[name](*operands)
-        elif arity == "Param":
-            PARAM[name](operands[0], point[1])
-        else:
-            getattr(operands[0], name)()
+        refused()
     message = str(caught.value)
     assert ("**" if "pow" in name else name) in message
     assert repr(point[0]) in message
@@ -550,12 +566,12 @@ def test_nan_flows(name):
     numbers = {point for point, _ in data.nan_at}
     first = data.points[0]
     for i in range(len(first)):
-        point = first[:i] + (nan,) + first[i + 1 :]
-        if any(all(same(x, y) for x, y in zip(point, exception)) for exception in numbers):
+        point = (*first[:i], nan, *first[i + 1 :])
+        if any(all(same(x, y) for x, y in zip(point, exception, strict=True)) for exception in numbers):
             continue
         if name == "leaky_relu" and i == 1:
             continue  # the slope does not matter on the right
-        out, operands = apply(name, point)
+        out, _ = apply(name, point)
         assert math.isnan(out.data)
         out.backward()
     for point, want in data.nan_at:
@@ -569,7 +585,7 @@ def test_rules_read_the_data_at_the_time_of_backward(name):
         second = (second[0], first[1])
     moved, operands = apply(name, first)
     fresh, others = apply(name, second)
-    for v, w in zip(operands, others):
+    for v, w in zip(operands, others, strict=True):
         v.data = w.data
     moved.data = fresh.data
     moved.backward()
@@ -577,7 +593,9 @@ def test_rules_read_the_data_at_the_time_of_backward(name):
     assert [v.grad for v in operands] == [w.grad for w in others]
 
 
-@pytest.mark.parametrize("x", [1e-320, 1e-17, 1e-8, 1e-4, 0.1, 0.5, 0.55, 1.0, 5.0, 19.0, 22.0, 353.0, 355.0, 1e4, 1e308])
+@pytest.mark.parametrize(
+    "x", [1e-320, 1e-17, 1e-8, 1e-4, 0.1, 0.5, 0.55, 1.0, 5.0, 19.0, 22.0, 353.0, 355.0, 1e4, 1e308]
+)
 def test_tanh_is_accurate_to_a_few_ulp_everywhere(x):
     with mpmath.workdps(50):
         for signed in (x, -x):

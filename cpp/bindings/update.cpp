@@ -3,7 +3,7 @@
 #include "update.hpp"
 
 #include <cmath>
-#include <limits>
+#include <string_view>
 
 #include "../nn/update.hpp"
 #include "terms.hpp"
@@ -213,6 +213,13 @@ PyObject* write_data(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return none_if(in.ok());
 }
 
+PyObject* all_finite(PyObject*, PyObject* parameters) {
+    if (!take_parameters(parameters)) return nullptr;
+    for (const Node* node : nodes)
+        if (!std::isfinite(node->data)) Py_RETURN_FALSE;
+    Py_RETURN_TRUE;
+}
+
 // A list of new leaves of a type for an array of doubles.
 PyObject* leaves(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (count != 2 || !PyType_Check(args[1]) ||
@@ -272,6 +279,7 @@ PyMethodDef functions[] = {
      "read_grad(values, out, /)\n--\n\nWrite the gradients of a list of Values into an array."},
     {"write_data", raw(write_data), METH_FASTCALL,
      "write_data(values, array, /)\n--\n\nSet the data of a list of Values from an array."},
+    {"all_finite", all_finite, METH_O, "all_finite(values, /)\n--\n\nWhether no data is infinite or NaN."},
     {"leaves", raw(leaves), METH_FASTCALL,
      "leaves(array, type, /)\n--\n\nA list of new leaves from an array of float64."},
     {nullptr, nullptr, 0, nullptr},

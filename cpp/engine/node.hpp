@@ -21,17 +21,18 @@ struct Kinds {
     std::uint8_t data : 2 = FloatKind;
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
+    std::uint8_t replayed : 1 = 0;  // a spare bit: this root's order is kept, see replay.hpp
 };
 
 enum Flag : std::uint8_t {
-    Marked = 1,       // the running sweep will visit it; always set on a leaf, which no sweep visits
-    Seen = 2,         // scratch of a traversal that collects leaves
-    Rule = 4,         // Python supplies the backward rule
-    Stateful = 8,     // its handle carries state that must live as long as the node
-    Tainted = 16,     // its handle refers to objects of the cyclic collector: see bindings/handle.hpp
-    OwnsHandle = 32,  // the node holds a reference to its handle, while it has consumers
-    ExactInts = 64,   // gradients follow Python's integer arithmetic (the micrograd dialect)
-    Replayed = 128,   // a root whose order is kept: see engine/replay.hpp
+    Marked = 1,        // the running sweep will visit it; always set on a leaf, which no sweep visits
+    Seen = 2,          // scratch of a traversal that collects leaves
+    Rule = 4,          // Python supplies the backward rule
+    Stateful = 8,      // its handle carries state that must live as long as the node
+    Tainted = 16,      // its handle refers to objects of the cyclic collector: see bindings/handle.hpp
+    OwnsHandle = 32,   // the node holds a reference to its handle, while it has consumers
+    InSnapshot = 128,  // a living snapshot holds it: see bindings/snapshot.cpp
+    ExactInts = 64,    // gradients follow Python's integer arithmetic (the micrograd dialect)
 };
 
 struct Node;

@@ -42,7 +42,7 @@ std::array<Entry, kept> entries;
 std::size_t next_entry = 0;
 
 Entry* find(const Node* root) {
-    if (root->has(Replayed))
+    if (root->kinds.replayed)
         for (Entry& entry : entries)
             if (entry.root == root) return &entry;
     return nullptr;
@@ -67,7 +67,7 @@ std::shared_ptr<const Course> course_for(Node* root) {
         next_entry = (next_entry + 1) % kept;
     }
     *entry = Entry{root, course};
-    root->flags |= Replayed;
+    root->kinds.replayed = 1;
     return course;
 }
 
@@ -94,8 +94,8 @@ void restore(const Course& course, const State* state, std::size_t count) {
 void set(Node* node, double y, Kind kind) {
     node->data = y;
     node->grad = 0.0;
-    std::uint8_t zero = node->has(ExactInts) ? IntKind : FloatKind;
-    node->kinds = Kinds{static_cast<std::uint8_t>(kind), zero, node->kinds.constant};
+    node->kinds.data = kind;
+    node->kinds.grad = node->has(ExactInts) ? IntKind : FloatKind;
 }
 
 // Recomputes one native node; false, with the node as it was, where the operation is refused.

@@ -3,7 +3,7 @@
 // A node's operands never change, so what a root reaches stays the same for as long as the root lives: its order is
 // found once and kept as runs of neighbouring tape slots (a freshly built graph is a handful of them). Replaying is
 // then a walk over memory in both directions, with no marking. Kept orders cannot go stale: they belong to roots that
-// carry Flag::Replayed, which dies with the node.
+// are marked with Kinds::replayed, which dies with the node.
 #pragma once
 
 #include <memory>

@@ -36,7 +36,7 @@ def mse(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
 
 
 def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: Reduction = "mean") -> Any:
-    """Huber's loss of d = \\|p - t\\|: ``d**2 / 2`` up to `delta`, ``delta * (d - delta/2)`` beyond.
+    """Huber loss of the distance d between p and t: ``d**2 / 2`` up to `delta`, ``delta * (d - delta/2)`` beyond.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ called in Python, and the rest stays native.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import mul
 from typing import Any, ClassVar, TypeAlias
 
@@ -37,6 +37,24 @@ class Module:
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
         _core.zero_grad(self.parameters())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The data of all parameters, as float arrays named after where they are: see `kilograd.checkpoint`."""
+        from kilograd.checkpoint import state_dict
+
+        return state_dict(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the data of the parameters from what `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If names or shapes are not this model's. Nothing is changed.
+        """
+        from kilograd.checkpoint import load_state_dict
+
+        load_state_dict(self, state)
 
 
 class Neuron(Module):

@@ -237,6 +237,18 @@ class Optimizer:
             found = self._state[name] = array("d", bytes(8 * len(self.parameters)))
         return found
 
+    def bookmark(self) -> Callable[[], None]:
+        """Remember the parameters and the running averages; what is returned brings them back."""
+        before = array("d", bytes(8 * len(self.parameters)))
+        _core.read_data(self.parameters, before)
+        steps, state = self.steps, {name: values[:] for name, values in self._state.items()}
+
+        def restore() -> None:
+            _core.write_data(self.parameters, before)
+            self.steps, self._state = steps, state
+
+        return restore
+
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on, besides the parameters and a learning rate that is a function.
 
