@@ -47,6 +47,11 @@ class Reader {
         }
         if (depth == 32) refuse(std::string(what_) + " are nested more than 32 deep");
         py::object items = sequence(object);
+        if (is_array(object) && is_element(items.ptr())) {  // a 0-d array
+            out_.owners.push_back(std::move(items));
+            leave(depth);
+            return;
+        }
         auto count = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(items.ptr()));
         if (depth == out_.shape.size() && !leaf_depth_) {
             out_.shape.push_back(count);
@@ -80,11 +85,7 @@ class Reader {
             PyErr_Clear();
             not_a_number(object);
         }
-        if (PyList_CheckExact(list)) return py::reinterpret_steal<py::object>(list);
-        py::object wrapped = py::reinterpret_steal<py::object>(PyList_New(1));  // a 0-d array
-        if (!wrapped) throw py::error_already_set();
-        PyList_SET_ITEM(wrapped.ptr(), 0, list);
-        return wrapped;
+        return py::reinterpret_steal<py::object>(list);
     }
 
     [[noreturn]] void not_a_number(PyObject* object) const {

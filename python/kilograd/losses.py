@@ -69,7 +69,8 @@ def binary_cross_entropy(
     Parameters
     ----------
     prediction : Values and numbers
-        Probabilities from 0 to 1; a logarithm below -100 counts as -100. With `from_logits` any numbers z, of which
+        Probabilities from 0 to 1; a logarithm below -100 counts as -100, and gradients are
+        exact (PyTorch caps them for p or 1 - p below 1e-12). With `from_logits` any numbers z, of which
         ``sigmoid(z)`` is the probability: the loss is then ``softplus(z) - t * z``, without any loss of accuracy.
     target : numbers or Values from 0 to 1, of the same shape
     from_logits : bool, default False
