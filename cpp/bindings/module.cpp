@@ -1,8 +1,11 @@
 // The table of contents of kilograd._core.
 #include <pybind11/pybind11.h>
 
+#include "losses.hpp"
 #include "modes.hpp"
+#include "network.hpp"
 #include "snapshot.hpp"
+#include "update.hpp"
 #include "value.hpp"
 
 namespace py = pybind11;
@@ -33,6 +36,9 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of kilograd.";
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
+    add_network(m);
+    add_losses(m);
+    add_update(m);
     m.def(
         "new_family",
         [](py::str name, bool int_grads, bool shows_grad, py::str module) {

@@ -1,5 +1,7 @@
 #include "graph.hpp"
 
+#include "replay.hpp"
+
 #include <cstdlib>
 #include <new>
 
@@ -295,6 +297,13 @@ inline void propagate(Node* node, Visit&& visit) {
     }
 }
 
+// The order of a sweep, where it is known already.
+template <bool Exact>
+void descend(const Course& course) {
+    for (auto run = course.runs.rbegin(); run != course.runs.rend(); ++run)
+        for (Node* node = run->end; node != run->begin;) propagate<Exact>(--node, [](Node*) {});
+}
+
 }  // namespace
 
 Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop) {
@@ -342,6 +351,10 @@ bool backward(Node* root, double seed, Kind seed_kind) {
     root->grad = seed;
     root->kinds.grad = root->has(ExactInts) ? seed_kind : FloatKind;
     if (rules_alive == 0) {
+        if (const Course* course = course_of(root)) {
+            root->has(ExactInts) ? descend<true>(*course) : descend<false>(*course);
+            return true;
+        }
         if (root->has(ExactInts)) {
             sweep_from(root,
                        [](Node* node, Sweep& sweep) { propagate<true>(node, [&](Node* to) { sweep.mark(to); }); });
