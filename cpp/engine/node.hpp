@@ -11,8 +11,15 @@
 
 namespace kilograd {
 
-// How Python sees a number that is stored as a double. Bit 0 says "integral", so that kinds combine with `&`.
-enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, BoolKind = 3 };
+// How Python sees a number that is stored as a double. Bit 0 says "integral". NumpyKind is numpy.float64, which only
+// served classes keep apart from float.
+enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, NumpyKind = 2, BoolKind = 3 };
+
+// The kind of a sum or product.
+inline Kind join_kinds(std::uint8_t x, std::uint8_t y) {
+    if (x == NumpyKind || y == NumpyKind) return NumpyKind;
+    return x & y & IntKind ? IntKind : FloatKind;
+}
 
 inline constexpr double exact_integers = 9007199254740992.0;  // 2**53: every integer up to it is a double
 
@@ -31,6 +38,7 @@ enum Flag : std::uint8_t {
     Tainted = 16,     // its handle refers to objects of the cyclic collector: see bindings/handle.hpp
     OwnsHandle = 32,  // the node holds a reference to its handle, while it has consumers
     ExactInts = 64,   // gradients follow Python's integer arithmetic (the micrograd dialect)
+    Foreign = 128,    // of a served class, holding what the engine cannot: see bindings/served.hpp
 };
 
 struct Node;
@@ -43,6 +51,7 @@ struct Fan {
         std::uint8_t kind;  // Kind of `local`
     };
     std::uint32_t count;
+    std::uint32_t tag = 0;  // which operation of a served class made the node
     Edge* begin() { return reinterpret_cast<Edge*>(this + 1); }
     Edge* end() { return begin() + count; }
 };
