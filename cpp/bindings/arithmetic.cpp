@@ -33,9 +33,7 @@ class Intermediate {
   public:
     explicit Intermediate(Node* node) : node_(node) {
         if (!node) return;
-        bool bound = false;
-        for_each_operand(node, [&](Node* operand) { bound |= operand->has(Stateful | Tainted); });
-        if (!bound) return;
+        if (!carries_state(node->a) && !carries_state(node->b)) return;
         handle_ = wrap(node);
         if (!handle_) node_ = nullptr;
     }
@@ -267,18 +265,18 @@ PyObject* value_minimum(PyObject* left, PyObject* right) { return binary_functio
 
 void add_arithmetic_slots(std::vector<PyType_Slot>& slots) {
     slots.insert(slots.end(), {
-                                  {Py_nb_add, reinterpret_cast<void*>(value_add)},
-                                  {Py_nb_multiply, reinterpret_cast<void*>(value_multiply)},
-                                  {Py_nb_subtract, reinterpret_cast<void*>(value_subtract)},
-                                  {Py_nb_true_divide, reinterpret_cast<void*>(value_divide)},
-                                  {Py_nb_power, reinterpret_cast<void*>(value_power)},
-                                  {Py_nb_negative, reinterpret_cast<void*>(value_negative)},
-                                  {Py_nb_positive, reinterpret_cast<void*>(value_positive)},
-                                  {Py_nb_absolute, reinterpret_cast<void*>(value_absolute)},
-                                  {Py_nb_float, reinterpret_cast<void*>(refuse_float)},
-                                  {Py_nb_int, reinterpret_cast<void*>(refuse_float)},
-                                  {Py_tp_richcompare, reinterpret_cast<void*>(value_compare)},
-                                  {Py_tp_hash, reinterpret_cast<void*>(value_hash)},
+                                  slot<value_add>(Py_nb_add),
+                                  slot<value_multiply>(Py_nb_multiply),
+                                  slot<value_subtract>(Py_nb_subtract),
+                                  slot<value_divide>(Py_nb_true_divide),
+                                  slot<value_power>(Py_nb_power),
+                                  slot<value_negative>(Py_nb_negative),
+                                  slot<value_positive>(Py_nb_positive),
+                                  slot<value_absolute>(Py_nb_absolute),
+                                  slot<refuse_float>(Py_nb_float),
+                                  slot<refuse_float>(Py_nb_int),
+                                  slot<value_compare>(Py_tp_richcompare),
+                                  slot<value_hash>(Py_tp_hash),
                               });
 }
 

@@ -116,7 +116,7 @@ PyObject* run_own_rule(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
-PyMethodDef own_rule = {"_backward", run_own_rule, METH_NOARGS,
+PyMethodDef own_rule = {"_backward", Slot<run_own_rule>::call, METH_NOARGS,
                         "Runs the backward rule of this node alone: adds this node's gradient, times the local "
                         "derivatives, into its operands' gradients. Does nothing on a leaf."};
 
@@ -188,7 +188,7 @@ PyObject* op_label(Node* node) {
 
 void add_attribute_slots(std::vector<PyType_Slot>& slots) {
     slots.push_back({Py_tp_getset, attributes});
-    slots.push_back({Py_tp_setattro, reinterpret_cast<void*>(value_setattr)});
+    slots.push_back(slot<value_setattr>(Py_tp_setattro));
 }
 
 }  // namespace kilograd

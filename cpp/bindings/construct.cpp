@@ -169,7 +169,7 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
 
 }  // namespace
 
-PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keyword_names) {
+static PyObject* construct(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keyword_names) {
     Arguments arguments;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     int family = family_of(reinterpret_cast<PyTypeObject*>(type));
@@ -188,14 +188,18 @@ PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t na
     return self;
 }
 
+PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keyword_names) {
+    return Slot<construct>::call(type, args, nargsf, keyword_names);
+}
+
 void add_construct_slots(std::vector<PyType_Slot>& slots) {
-    slots.push_back({Py_tp_new, reinterpret_cast<void*>(value_new)});
-    slots.push_back({Py_tp_init, reinterpret_cast<void*>(value_init)});
+    slots.push_back(slot<value_new>(Py_tp_new));
+    slots.push_back(slot<value_init>(Py_tp_init));
     slots.push_back({Py_tp_free, reinterpret_cast<void*>(PyObject_GC_Del)});
     slots.push_back(
         {Py_tp_doc,
          const_cast<char*>(
-             "Value(data, _children=(), _op='', label='')\n--\n\n"
+             "Value(data, _children=(), _op='', label='')\n\n"
              "A number that remembers what it was computed from, so that gradients can flow back.\n\n"
              "Parameters\n----------\n"
              "data : int, float, bool or NumPy real scalar\n    The number.\n"

@@ -62,13 +62,9 @@ PyObject* handle_of(Node* node);
 
 // The handle for a freshly recorded node: new_handle, and the bonds to operands that carry state.
 PyObject* wrap_slow(Node* node);
+inline bool carries_state(const Node* operand) { return operand && operand->has(Stateful | Tainted); }
 inline PyObject* wrap(Node* node) {
-    std::uint8_t operand_flags = 0;
-    if (node->has_fan()) [[unlikely]]
-        return wrap_slow(node);
-    if (node->a) operand_flags |= node->a->flags;
-    if (node->b) operand_flags |= node->b->flags;
-    if (operand_flags & (Stateful | Tainted)) [[unlikely]]
+    if (carries_state(node->a) || carries_state(node->b) || node->has_fan()) [[unlikely]]
         return wrap_slow(node);
     return new_handle(node);
 }

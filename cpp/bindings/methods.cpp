@@ -76,23 +76,23 @@ PyObject* binary_method(PyObject* self, PyObject* other) {
 
 std::vector<PyMethodDef> make_methods() {
     std::vector<PyMethodDef> methods = {
-        {"backward", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(value_backward)),
+        {"backward", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<value_backward>::call)),
          METH_VARARGS | METH_KEYWORDS,
          "backward($self, /, grad=1.0)\n--\n\n"
          "Set the gradient of this node to `grad` and add into the gradient of every ancestor.\n\n"
          "Gradients accumulate, interior ones included: zero them between two calls.\n\n"
          "Parameters\n----------\ngrad : float, optional\n    The gradient of the root itself.\n"},
-        {"zero_grad", value_zero_grad, METH_NOARGS,
+        {"zero_grad", Slot<value_zero_grad>::call, METH_NOARGS,
          "zero_grad($self, /)\n--\n\nSet the gradient of this node and of every ancestor to zero."},
-        {"leaky_relu", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(leaky_relu)), METH_VARARGS | METH_KEYWORDS,
-         info(Op::leaky_relu).doc},
-        {"maximum", binary_method<value_maximum>, METH_O, info(Op::maximum).doc},
-        {"minimum", binary_method<value_minimum>, METH_O, info(Op::minimum).doc},
+        {"leaky_relu", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<leaky_relu>::call)),
+         METH_VARARGS | METH_KEYWORDS, info(Op::leaky_relu).doc},
+        {"maximum", Slot<binary_method<value_maximum>>::call, METH_O, info(Op::maximum).doc},
+        {"minimum", Slot<binary_method<value_minimum>>::call, METH_O, info(Op::minimum).doc},
         {"__format__", value_format, METH_O, "Format the data; an empty format gives the repr."},
         {"__reduce__", value_reduce, METH_NOARGS, "Pickle with the graph, without recursion."},
         {"__copy__", value_copy, METH_NOARGS, "A new node with the same operands, data and gradient."},
     };
-#define UNARY_METHOD_Unary(name, doc) methods.push_back({#name, unary_method<Op::name>, METH_NOARGS, doc});
+#define UNARY_METHOD_Unary(name, doc) methods.push_back({#name, Slot<unary_method<Op::name>>::call, METH_NOARGS, doc});
 #define UNARY_METHOD_Param(name, doc)
 #define UNARY_METHOD_Binary(name, doc)
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) UNARY_METHOD_##arity(name, doc)
@@ -107,7 +107,7 @@ std::vector<PyMethodDef> make_methods() {
 void add_method_slots(std::vector<PyType_Slot>& slots) {
     static std::vector<PyMethodDef> methods = make_methods();
     slots.push_back({Py_tp_methods, methods.data()});
-    slots.push_back({Py_tp_repr, reinterpret_cast<void*>(value_repr)});
+    slots.push_back(slot<value_repr>(Py_tp_repr));
 }
 
 }  // namespace kilograd

@@ -510,7 +510,8 @@ PyObject* value_copy(PyObject* self, PyObject*) {
 
 void add_snapshot(PyObject* module) {
     if (PyModule_AddFunctions(module, functions) < 0) throw py::error_already_set();
-    py::class_<Snapshot> type(py::reinterpret_borrow<py::module_>(module), "Snapshot",
+    // In no namespace: values reduce to calls of the functions above, which find it by type.
+    py::class_<Snapshot> type(py::handle(), "Snapshot",
                               "The nodes of a graph as flat arrays: what pickle and deepcopy see of it.");
     type.def("__reduce__", [](const Snapshot& snapshot) {
         return py::make_tuple(core_function("_load"),

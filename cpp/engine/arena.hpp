@@ -68,6 +68,12 @@ class Arena {
     Chunk* last() { return last_; }
     Node* end_of(Chunk* chunk) { return chunk == last_ ? bump_ : chunk->end(); }  // behind its newest node
 
+    // A held chunk outlives the death of its nodes.
+    void hold(Chunk* chunk) { --chunk->freed; }
+    void unhold(Chunk* chunk) {
+        if (++chunk->freed == chunk->used) retire(chunk);
+    }
+
     std::size_t live_nodes() const;
     std::size_t reserved_bytes() const { return (tape_chunks_ + pool_chunks_ + spare_.size()) * page_block; }
 

@@ -1,6 +1,6 @@
 """Scalar-valued reverse-mode autograd with a compiled core.
 
-A drop-in for the pure-Python ``Value`` class: the same attributes, the same graph, the same numbers, at the speed of C++.
+A drop-in for the pure-Python ``Value`` class: the same attributes, graph and numbers, at the speed of C++.
 
 >>> from kilograd import Value
 >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")

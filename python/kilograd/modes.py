@@ -28,5 +28,7 @@ class no_grad(ContextDecorator):
         _core._enter_no_grad()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         _core._exit_no_grad()

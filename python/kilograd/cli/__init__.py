@@ -1,0 +1,28 @@
+"""The command line: ``python -m kilograd COMMAND`` and the console script ``kilograd``.
+
+Each command is a module of this folder with a function ``add_to(commands)``: it adds a parser to the argparse
+subparsers that it is given and sets that parser's default ``run``, a function from the parsed arguments to the exit
+status. A module is listed in `COMMANDS`, and imports what is heavy only when its command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from kilograd.cli import demo
+
+__all__ = ["main"]
+
+COMMANDS = (demo,)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (by default that of the process) and return the exit status."""
+    parser = argparse.ArgumentParser(prog="kilograd", description="Scalar autograd at C++ speed.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_to(commands)
+    arguments = parser.parse_args(argv)
+    status: int = arguments.run(arguments)
+    return status
