@@ -13,12 +13,13 @@ True
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kilograd._core import Value, live_nodes, maximum, minimum, reserved_bytes
 from kilograd.modes import no_grad
 
 if TYPE_CHECKING:
+    from kilograd.arrays import data, grad
     from kilograd.draw import draw_dot, trace
     from kilograd.micrograd import install_as_micrograd
     from kilograd.nn import MLP, Layer, Module, Neuron
@@ -31,7 +32,9 @@ __all__ = [
     "Module",
     "Neuron",
     "Value",
+    "data",
     "draw_dot",
+    "grad",
     "install_as_micrograd",
     "live_nodes",
     "maximum",
@@ -47,7 +50,9 @@ _LAZY = {
     "Layer": "kilograd.nn",
     "Module": "kilograd.nn",
     "Neuron": "kilograd.nn",
+    "data": "kilograd.arrays",
     "draw_dot": "kilograd.draw",
+    "grad": "kilograd.arrays",
     "install_as_micrograd": "kilograd.micrograd",
     "trace": "kilograd.draw",
 }
@@ -59,6 +64,16 @@ def __getattr__(name: str) -> object:
         globals()[name] = value
         return value
     raise AttributeError(f"module 'kilograd' has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext kilograd``: serve the ``Value`` classes of the cells that follow."""
+    import_module("kilograd.run.notebook").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext kilograd``."""
+    import_module("kilograd.run.notebook").unload(shell)
 
 
 def __dir__() -> list[str]:

@@ -14,7 +14,7 @@ from types import CodeType, ModuleType
 
 from kilograd.run.source import compile_marked
 
-__all__ = ["Finder", "MicrogradFinder", "install"]
+__all__ = ["Finder", "MicrogradFinder", "install", "uninstall"]
 
 INSTALLED = ("site-packages", "dist-packages")
 PACKAGE = "micrograd"
@@ -94,3 +94,8 @@ def install(folder: str) -> None:
     """Serve the modules of the program that lives in `folder` from here on, in this process."""
     sys.meta_path.insert(0, Finder(folder))
     sys.meta_path.append(MicrogradFinder)
+
+
+def uninstall() -> None:
+    """Import everything untouched again; what is imported already stays."""
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, Finder) and one is not MicrogradFinder]

@@ -310,7 +310,8 @@ class _Trial:
     def __init__(self, author: type, copy: Any, served: Any, plan: Plan, hazards: dict[str, str]) -> None:
         self.author, self.copy, self.served, self.plan, self.hazards = author, copy, served, plan, hazards
         self.change = rebinder(author.__name__, served)
-        self.expected: dict[int, Any] = {}
+        self.expected: dict[probes.Probe, Any] = {}  # what the author's class gives, observed once
+        self.trials: dict[str, list[probes.Probe]] = {}
 
     def dress(self, plan: Plan) -> None:
         dress(self.served, self.author, plan, self.change)
@@ -318,9 +319,22 @@ class _Trial:
 
     def first_difference(self, trials: Iterable[probes.Probe], tolerance: float = 0.0) -> probes.Probe | None:
         for probe in trials:
-            if not probes.agree(probe, self.copy, self.served, self.plan, tolerance):
+            if probe not in self.expected:
+                self.expected[probe] = probes.observe(probe, self.copy, self.plan)
+            if not probes.same(self.expected[probe], probes.observe(probe, self.served, self.plan), tolerance):
                 return probe
         return None
+
+    def of_operator(self, name: str) -> list[probes.Probe]:
+        if name not in self.trials:
+            self.trials[name] = probes.binary(name)
+        return self.trials[name]
+
+    def of_method(self, name: str) -> list[probes.Probe]:
+        if name not in self.trials:
+            constants = purity.constants(vars(self.author)[name].__code__)
+            self.trials[name] = probes.unary(name, lambda node: getattr(node, name)(), constants)
+        return self.trials[name]
 
     def accepts(self, plan: Plan, trials: Iterable[probes.Probe], tolerance: float = 0.0) -> bool:
         former = self.plan
@@ -391,8 +405,7 @@ def _conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
     ordered = all(container in ("tuple", "list") for container in containers)
     if "locals" in kinds and not ordered:
         raise LeftAlone("its local gradients belong to operands that have no order")
-    grad = plan.named("grad")
-    assert grad is not None
+    grad = plan.grad
     x, y = cls(2.375), cls(-1.625)
     plan.int_zero = type(getattr(x, grad)) is int
     plan.int_one = plan.int_zero
@@ -432,13 +445,6 @@ def _one_operand(trial: _Trial) -> list[str]:
     ]
 
 
-def _unary_probes(trial: _Trial, name: str) -> list[probes.Probe]:
-    def call(node: Any) -> Any:
-        return getattr(node, name)()
-
-    return probes.unary(name, call, purity.constants(vars(trial.author)[name].__code__))
-
-
 def _try_kept(trial: _Trial) -> None:
     """The author's code on engine nodes must be indistinguishable from the author's code on the author's nodes."""
     trial.dress(trial.plan)
@@ -446,9 +452,9 @@ def _try_kept(trial: _Trial) -> None:
     trials = probes.composite(uses=2)
     for name in probes.SYMBOLS:
         if name in members and name not in trial.hazards:
-            trials += probes.binary(name)
+            trials += trial.of_operator(name)
     for name in _one_operand(trial):
-        trials += _unary_probes(trial, name)
+        trials += trial.of_method(name)
     difference = trial.first_difference(trials)
     if difference is None and trial.first_difference(probes.composite()) is None:
         return
@@ -470,7 +476,7 @@ def _try_operators(trial: _Trial) -> None:
         if name not in members or name in trial.hazards or not isinstance(members[name], FunctionType):
             continue
         label = _operator_label(trial, name)
-        trials = probes.binary(name)
+        trials = trial.of_operator(name)
         if name == "__pow__":
             bits = [NUMBERS]
         elif OPERATORS[name][1]:
@@ -549,7 +555,7 @@ def _try_methods(trial: _Trial) -> None:
                 label = getattr(getattr(trial.copy(0.75), name)(), op)
             except Exception:
                 continue
-        trials = _unary_probes(trial, name)
+        trials = trial.of_method(name)
         has_numpy = "numpy" in sys.modules
         for recipe in _recipes(name):
             if recipe.numpy and not has_numpy:

@@ -20,7 +20,7 @@ from typing import Any
 
 from kilograd.run.served import Plan
 
-__all__ = ["Probe", "agree", "binary", "composite", "observe", "quiet", "unary"]
+__all__ = ["Probe", "binary", "composite", "observe", "quiet", "same", "unary"]
 
 SEED = 0.6180339887498949
 
@@ -88,31 +88,52 @@ def _plain(value: Any) -> Any:
         return (type(value).__name__, type(error).__name__)
 
 
-def _container(kind: type, items: list[Any]) -> Any:
-    return (kind.__name__, sorted(items, key=repr) if kind in (set, frozenset) else items)
+def _key(value: Any, cls: type, data: str, leaves: dict[int, int]) -> Any:
+    """What identifies an operand in the description of a node."""
+    if id(value) in leaves:
+        return ("leaf", leaves[id(value)])
+    return ("node", _plain(getattr(value, data))) if isinstance(value, cls) else _plain(value)
 
 
-def _look(value: Any, cls: type, plan: Plan, known: list[Any], depth: int = 0) -> Any:
-    for index, leaf in enumerate(known):
-        if value is leaf and depth:
-            return ("leaf", index)
-    if not isinstance(value, cls):
-        if isinstance(value, tuple | list | set | frozenset):
-            return _container(type(value), [_look(item, cls, plan, known, depth + 1) for item in value])
-        return _plain(value)
-    if depth > 6:
-        return "deep"
-    described: list[Any] = [type(value).__name__]
+def _nodes(root: Any, cls: type, plan: Plan) -> list[Any]:
+    """Every node that the root reaches."""
+    children = [name for name, attribute in plan.attributes.items() if attribute.role == "children"]
+    found, seen = [root], {id(root)}
+    for node in found:
+        for name in children:
+            for child in getattr(node, name) or ():
+                if id(child) not in seen and isinstance(child, cls):
+                    seen.add(id(child))
+                    found.append(child)
+    return found
+
+
+def _describe(node: Any, cls: type, plan: Plan, leaves: dict[int, int]) -> Any:
+    data = plan.data
+    described: list[Any] = [type(node).__name__]
     for name, attribute in plan.attributes.items():
+        if attribute.role == "rule":
+            continue
         try:
-            content = getattr(value, name)
+            content = getattr(node, name)
         except Exception as error:
             described.append((name, type(error).__name__))
             continue
-        if attribute.role == "rule":
-            continue
-        described.append((name, _look(content, cls, plan, known, depth + 1)))
+        if isinstance(content, tuple | list | set | frozenset):
+            keys = [_key(item, cls, data, leaves) for item in content]
+            if not isinstance(content, tuple | list):
+                keys.sort(key=repr)
+            described.append((name, type(content).__name__, tuple(keys)))
+        else:
+            described.append((name, _plain(content)))
     return tuple(described)
+
+
+def _look(value: Any, cls: type, plan: Plan, leaves: list[Any]) -> Any:
+    if not isinstance(value, cls):
+        return _plain(value)
+    numbered = {id(leaf): index for index, leaf in enumerate(leaves)}
+    return tuple(sorted((_describe(node, cls, plan, numbered) for node in _nodes(value, cls, plan)), key=repr))
 
 
 def _texts(value: Any) -> Any:
@@ -140,8 +161,7 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
     seen: list[Any] = [_look(result, cls, plan, leaves), _texts(result)]
     if not isinstance(result, cls):
         return tuple(seen)
-    data, grad, rule = plan.named("data"), plan.named("grad"), plan.named("rule")
-    assert data is not None and grad is not None
+    data, grad, rule = plan.data, plan.grad, plan.named("rule")
 
     def gradients() -> Any:
         return tuple(_plain(getattr(leaf, grad)) for leaf in leaves)
@@ -155,7 +175,8 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
     if hasattr(cls, "backward"):
         for _ in range(probe.passes):  # the second adds to what the first left
             seen.append(_attempt(result.backward))
-            seen.append((gradients(), _look(result, cls, plan, leaves)))
+            reached = [(_plain(getattr(n, data)), _plain(getattr(n, grad))) for n in _nodes(result, cls, plan)]
+            seen.append((gradients(), tuple(sorted(reached))))
         seen.append(_texts(result))
     return tuple(seen)
 
@@ -170,9 +191,8 @@ def _close(left: Any, right: Any, tolerance: float) -> bool:
     return bool(left == right)
 
 
-def agree(probe: Probe, left: Any, right: Any, plan: Plan, tolerance: float = 0.0) -> bool:
-    """Whether the probe gives the same over both classes, to the last bit unless a tolerance is given."""
-    one, two = observe(probe, left, plan), observe(probe, right, plan)
+def same(one: Any, two: Any, tolerance: float = 0.0) -> bool:
+    """Whether two observations are equal, to the last bit unless a tolerance is given."""
     if tolerance:
         return _close(_without_texts(one), _without_texts(two), tolerance)
     return bool(one == two)
@@ -276,6 +296,7 @@ SYMBOLS = {
     "__rtruediv__": operator.truediv,
 }
 PAIR = (0, 1, 2, -3, True, 0.0, -0.0, 0.5, -1.0, 1e-300, 1e300, -1e308, math.inf, math.nan)
+EDGES = (0, 3, True, -0.0, 0.0, 1e300, math.inf, math.nan)
 EXPONENTS: tuple[Any, ...] = (2, 3, 2.0, 0.5, -1, -1.0, 0, 0.0, 1, 1.5, -2, 1 / 3, True, 400, 1e300, math.nan, math.inf)
 
 
@@ -285,18 +306,22 @@ def binary(name: str) -> list[Probe]:
     reflected = name.startswith("__r")
     others = [*PAIR, *ORDINARY[:3], *STRANGE, *_loaded()]
     if "pow" in name:
+        # No big integers: one to the power of another does not end.
         others = [*EXPONENTS, *(other for other in STRANGE if type(other) is not int), *_loaded()]
+    strange = [2**60, 1 + 2j] if name != "__rpow__" else [1 + 2j]
+    pairs = [(x, other) for x in (*ORDINARY[3:5], -1, 3) for other in others]
+    pairs += itertools.product([*EDGES, *strange, *_loaded()], EXPONENTS[:8] if "pow" in name else EDGES)
     probes: list[Probe] = []
-    for x in [*ORDINARY[3:8], *PAIR, *(STRANGE[2:3] if name == "__rpow__" else STRANGE[:3]), *_loaded()]:
-        for other in others:
-            if reflected:
-                probes.append(Probe(f"{other!r} {name} node", [x], lambda a, other=other: function(other, a)))
-            else:
-                probes.append(Probe(f"node {name} {other!r}", [x], lambda a, other=other: function(a, other)))
+    for x, other in pairs:
+        if reflected:
+            probes.append(Probe(f"{other!r} {name} node", [x], lambda a, other=other: function(other, a)))
+        else:
+            probes.append(Probe(f"node {name} {other!r}", [x], lambda a, other=other: function(a, other)))
     if reflected:
         return probes
-    for x, y in itertools.product([*ORDINARY[8:12], *PAIR, *_loaded(), 1j if "pow" in name else 2**60], repeat=2):
-        probes.append(Probe(f"node {name} node", [x, y], function))
+    for x, y in itertools.product([*ORDINARY[8:10], *EDGES, *_loaded(), *strange[:1]], repeat=2):
+        if "pow" not in name or type(y) is not int or abs(y) < 1000:
+            probes.append(Probe(f"node {name} node", [x, y], function))
     for x in (*ORDINARY[:2], 3, 0.0):
         probes.append(Probe(f"node {name} itself", [x], lambda a: function(a, a)))
         probes.append(Probe(f"node {name} an equal one", [x, x], function))

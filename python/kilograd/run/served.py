@@ -76,6 +76,16 @@ class Plan:
     labels: dict[str, str | None] = field(default_factory=dict)  # what the op attribute shows
     methods: dict[str, Recipe] = field(default_factory=dict)
 
+    @property
+    def data(self) -> str:
+        """The author's name for the number."""
+        return self.named("data") or ""
+
+    @property
+    def grad(self) -> str:
+        """The author's name for the gradient."""
+        return self.named("grad") or ""
+
     def named(self, role: str) -> str | None:
         """The author's name for the first attribute of a role."""
         return next((name for name, attribute in self.attributes.items() if attribute.role == role), None)
