@@ -45,13 +45,14 @@ struct Served {
     bool plain_init = false;   // Class(number) only stores the number
     Kind zero = IntKind;
     Kind one = IntKind;
+    bool closed = false;       // its objects take no attributes but their own (`__slots__`)
     bool depth_first = false;  // backward() visits nodes in the order of a recursive search
     std::array<Operator, operator_count> operators;
     std::array<PyObject*, op_count> labels{};  // what the op attribute shows for a row; "{}" is the exponent
     std::vector<PyObject*> tags;               // the same for nodes with fixed local gradients
     PyObject* data_name = nullptr;
     PyObject* grad_name = nullptr;
-    PyObject* children_name = nullptr;
+    std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot
 };
 
 std::array<std::unique_ptr<Served>, 256> served;
@@ -143,8 +144,7 @@ bool drop_foreign(Handle* handle, PyObject* name) {
     int present = PyDict_Contains(handle->dict, name);
     if (present < 0 || (present && PyDict_DelItem(handle->dict, name) < 0)) return false;
     const Served& own = *served_of(node);
-    for (PyObject* other : {own.data_name, own.grad_name, own.children_name}) {
-        if (!other) continue;
+    for (PyObject* other : own.foreign_names) {
         int there = PyDict_Contains(handle->dict, other);
         if (there < 0) return false;
         if (there) return true;
@@ -293,9 +293,47 @@ PyObject* operate(PyObject* left, PyObject* right) {
     return PyObject_Vectorcall(function, arguments, 2, nullptr);
 }
 
+constexpr const char* forward_names[] = {"__add__", "__mul__", "__pow__"};
+constexpr const char* reflected_names[] = {"__radd__", "__rmul__", "__rpow__"};
+
+// Python's own rule for a binary operator, for operands whose classes may override it: the right operand goes first
+// where its class derives from the left one's and has a reflected method of its own.
+PyObject* general_operation(OperatorIndex index, PyObject* left, PyObject* right) {
+    auto look_up = [](PyObject* object, const char* name) {
+        PyObject* method = PyObject_TypeCheck(object, served_type)
+                               ? PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), name)
+                               : nullptr;
+        if (!method) PyErr_Clear();
+        return py::reinterpret_steal<py::object>(method);
+    };
+    auto call = [](const py::object& method, PyObject* self, PyObject* other) {
+        if (!method) Py_RETURN_NOTIMPLEMENTED;
+        PyObject* arguments[] = {self, other};
+        return PyObject_Vectorcall(method.ptr(), arguments, 2, nullptr);
+    };
+    py::object forward = look_up(left, forward_names[index]);
+    py::object reflected = Py_TYPE(left) == Py_TYPE(right) ? py::object() : look_up(right, reflected_names[index]);
+    if (forward && reflected && PyType_IsSubtype(Py_TYPE(right), Py_TYPE(left)) &&
+        !reflected.is(look_up(left, reflected_names[index]))) {
+        PyObject* result = call(reflected, right, left);
+        if (result != Py_NotImplemented) return result;
+        Py_DECREF(result);
+        reflected = py::object();
+    }
+    PyObject* result = call(forward, left, right);
+    if (result != Py_NotImplemented) return result;
+    Py_DECREF(result);
+    return call(reflected, right, left);
+}
+
 // left + right where both are served, of two classes: the left one's method, then the right one's reflected one.
 template <OperatorIndex index>
 PyObject* binary_slot(PyObject* left, PyObject* right) {
+    auto overriding = [](PyObject* object) {
+        return Py_TYPE(object)->tp_dealloc != handle_dealloc && PyObject_TypeCheck(object, served_type);
+    };
+    if (overriding(left) || overriding(right)) [[unlikely]]
+        return general_operation(index, left, right);
     PyObject* result = operate<index>(left, right);
     if (result != Py_NotImplemented || !PyObject_TypeCheck(left, served_type) ||
         !PyObject_TypeCheck(right, served_type) || node_of(left)->family == node_of(right)->family)
@@ -329,7 +367,9 @@ double checked_exp(double x) {
 double tanh_by_exp(double x) { return (checked_exp(2.0 * x) - 1.0) / (checked_exp(2.0 * x) + 1.0); }
 double tanh_by_math(double x) { return std::tanh(x); }
 double logistic_by_exp(double x) { return 1.0 / (1.0 + checked_exp(-x)); }
-double one_minus_power(double, double y) { return 1.0 - std::pow(y, 2.0); }
+// A constant exponent would be compiled into y * y, which differs from Python's y**2 in one case of a thousand.
+volatile double two = 2.0;
+double one_minus_power(double, double y) { return 1.0 - std::pow(y, two); }
 double one_minus_product(double, double y) { return 1.0 - y * y; }
 double logistic_slope(double, double y) { return y * (1.0 - y); }
 
@@ -961,6 +1001,16 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
 }
 
 int served_setattr(PyObject* self, PyObject* name, PyObject* value) {
+    if (is_exact_value(self) && served_of(node_of(self))->closed) {
+        PyObject* descriptor = PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(self)), name);
+        bool own = descriptor && Py_TYPE(descriptor)->tp_descr_set;
+        Py_XDECREF(descriptor);
+        if (!own) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '%U'", Py_TYPE(self)->tp_name, name);
+            return -1;
+        }
+    }
     if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
     Handle* handle = as_handle(self);
     if (handle->dict) mark_state(handle, handle->dict);
@@ -1151,19 +1201,21 @@ void add_served(py::module_& m) {
     m.attr("Served") = py::handle(reinterpret_cast<PyObject*>(served_type));
     m.def("new_served", new_served, py::arg("name"), py::arg("module"), py::arg("metaclass"));
     m.def("served_conventions",
-          [](py::object cls, bool int_zero, bool int_one, bool depth_first, py::object data, py::object grad,
-             py::object children) {
+          [](py::object cls, bool int_zero, bool int_one, bool depth_first, bool closed, py::object data,
+             py::object grad, py::list foreign) {
               Served& own = own_of(cls);
+              own.closed = closed;
               own.zero = int_zero ? IntKind : FloatKind;
               own.one = int_one ? IntKind : FloatKind;
               own.depth_first = depth_first;
-              for (auto& [slot, name] : {std::pair{&own.data_name, data}, {&own.grad_name, grad}, {&own.children_name, children}}) {
-                  keep(*slot, name);
-                  if (*slot) PyUnicode_InternInPlace(slot);
-              }
+              keep(own.data_name, data);
+              keep(own.grad_name, grad);
+              own.foreign_names.clear();  // interned and immortal, as names of attributes are
+              for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
           },
-          py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("depth_first"), py::arg("data"),
-          py::arg("grad"), py::arg("children"));
+          py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("depth_first"),
+          py::arg("closed"), py::arg("data"),
+          py::arg("grad"), py::arg("foreign"));
     m.def("served_init",
           [](py::object cls, py::object function, bool plain) {
               Served& own = own_of(cls);
@@ -1179,6 +1231,13 @@ void add_served(py::module_& m) {
                                               : PyDict_SetItem(type->tp_dict, name.ptr(), value.ptr());
         PyType_Modified(type);
         if (failed) throw py::error_already_set();
+    });
+    // Gives a subclass of a served class the operators of the engine: they follow what it overrides.
+    m.def("served_subclass", [](py::type cls) {
+        PyNumberMethods* number = reinterpret_cast<PyTypeObject*>(cls.ptr())->tp_as_number;
+        number->nb_add = binary_slot<Add>;
+        number->nb_multiply = binary_slot<Multiply>;
+        number->nb_power = power_slot;
     });
     m.def("served_rule", [](py::object cls, py::object function) { keep(own_of(cls).rule, function); });
     m.def("served_operator",

@@ -12,6 +12,7 @@ import itertools
 import math
 import operator
 import random
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ from kilograd.run.served import Plan
 __all__ = ["Probe", "binary", "composite", "observe", "quiet", "same", "unary"]
 
 SEED = 0.6180339887498949
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
 
 
 @contextmanager
@@ -83,7 +85,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and type(value) is float:
         return ("float", "nan" if value != value else value.hex())
     try:
-        return (type(value).__name__, repr(value))
+        return (type(value).__name__, ADDRESS.sub("", repr(value)))
     except Exception as error:
         return (type(value).__name__, type(error).__name__)
 
@@ -137,7 +139,7 @@ def _look(value: Any, cls: type, plan: Plan, leaves: list[Any]) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    return tuple(_attempt(lambda form=form: form(value)) for form in (repr, str))
+    return tuple(_attempt(lambda form=form: ADDRESS.sub("", form(value))) for form in (repr, str))
 
 
 def _attempt(action: Callable[[], Any]) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 __all__ = ["code_objects", "constants", "hazard", "names", "own_attributes"]
 
 SAFE_BUILTINS = frozenset(
-    "abs all any bool complex dict divmod enumerate filter float format frozenset getattr hasattr int isinstance issubclass "
+    "abs all any bool complex dict divmod enumerate filter float format frozenset getattr hasattr id int isinstance issubclass "
     "iter len list map max min next object pow range repr reversed round set sorted str sum super tuple type zip "
     "NotImplemented True False None Ellipsis property staticmethod classmethod".split()
 )
@@ -121,9 +121,9 @@ def hazard(function: FunctionType, own: str, attributes: Collection[str], class_
         if name in (own, "__class__") or name.startswith(DATACLASS_CELLS):
             continue
         return f"uses the variable {name!r} of an enclosing function"
+    if code.co_flags & 0x2A0:  # generator, coroutine, async generator
+        return "is a generator"
     for part in code_objects(code):
-        if part.co_flags & 0x2A0:  # generator, coroutine, async generator
-            return "is a generator"
         for instruction in dis.get_instructions(part):
             operation, value = instruction.opname, instruction.argval
             if operation in ("STORE_GLOBAL", "DELETE_GLOBAL", "DELETE_ATTR", "IMPORT_STAR", "STORE_NAME"):

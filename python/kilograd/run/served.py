@@ -41,6 +41,7 @@ OPERATORS = {
     "__pow__": ("pow", False),
     "__rpow__": ("pow", True),
 }
+HOLDERS = frozenset({"data", "grad", "children", "locals", "rule"})  # roles that may hold what the engine cannot
 UNCOPIED = frozenset({"__dict__", "__weakref__", "__slots__", "__init__", "__module__", "__qualname__", "__doc__"})
 
 
@@ -96,10 +97,16 @@ class ServedMeta(type):
 
     __slots__ = ()
 
+    def __init__(cls, *arguments: Any, **keywords: Any) -> None:
+        type.__init__(cls, *arguments, **keywords)
+        _core.served_subclass(cls)  # only subclasses are made by calling the metaclass
+
     def __setattr__(cls, name: str, value: Any) -> None:
         patched = WATCHERS.get(cls)
         if patched is None:
             type.__setattr__(cls, name, value)
+            if name in OPERATORS:
+                _core.served_subclass(cls)
         else:
             patched(name, value)
 
@@ -137,9 +144,10 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         int_zero=plan.int_zero,
         int_one=plan.int_one,
         depth_first=plan.depth_first,
+        closed="__slots__" in members and "__dict__" not in members,
         data=plan.named("data"),
         grad=plan.named("grad"),
-        children=plan.named("children"),
+        foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS],
     )
     for name, (core_name, reflected) in OPERATORS.items():
         function = members.get(name)
