@@ -224,7 +224,7 @@ bool plain_power(double a, double c) {
 }
 
 PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
-    if (c.kind == BoolKind || !plain_power(a->data, c.value)) return nullptr;
+    if (c.kind == BoolKind || c.kind == NumpyKind || !plain_power(a->data, c.value)) return nullptr;
     double y = Row<Op::powc>::value(a->data, 0.0, c.value);
     if (!std::isfinite(y)) return nullptr;
     Kind kind = FloatKind;
@@ -1190,6 +1190,8 @@ py::object new_method(py::object cls, py::str name, const std::string& recipe, p
 }
 
 }  // namespace
+
+bool is_served_type(PyTypeObject* type) { return PyType_IsSubtype(type, served_type); }
 
 void drop_foreign_flag(Node* node) {
     node->flags &= static_cast<std::uint8_t>(~Foreign);

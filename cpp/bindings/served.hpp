@@ -16,6 +16,7 @@
 namespace kilograd {
 
 void add_served(pybind11::module_& module);
+bool is_served_type(PyTypeObject* type);
 void drop_foreign_flag(Node* node);
 PyObject* run_served_rule(Node* node);  // the rule of one node, in Python arithmetic where it is Foreign
 

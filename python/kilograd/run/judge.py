@@ -118,7 +118,7 @@ def _finish(cls: type, served: type, plan: Plan, judgement: Judgement) -> None:
     judgement.kept = [
         name
         for name, value in vars(cls).items()
-        if name not in native and isinstance(value, FunctionType) and name not in ("__init__", "__repr__")
+        if isinstance(value, FunctionType) and name not in (*native, *plan.attributes, "__init__", "__repr__")
     ]
 
 
@@ -383,6 +383,7 @@ def _copy(cls: type) -> Any:
         if name not in ("__dict__", "__weakref__") and not isinstance(value, MemberDescriptorType)
     }
     copy = type(cls.__name__, (object,), namespace)
+    copy.__qualname__ = cls.__qualname__
     rebind = rebinder(cls.__name__, copy)
     for name, value in namespace.items():
         changed = map_functions(value, rebind)

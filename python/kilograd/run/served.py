@@ -181,7 +181,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
             name, attribute.role, container=attribute.container, empty=attribute.empty, on_class=on_class
         )
         type.__setattr__(served, name, member)
-    rule = members.get("_backward")
+    rule = members.get("_backward") if plan.named("rule") is None else None
     _core.served_rule(served, change(rule) if isinstance(rule, FunctionType) else None)
     type.__setattr__(served, "__module__", author.__module__)
     type.__setattr__(served, "__name__", author.__name__)
