@@ -6,6 +6,7 @@ or ``python -m MODULE``: the program's frames are the only ones that its traceba
 
 from __future__ import annotations
 
+import ast
 import builtins
 import importlib.util
 import io
@@ -20,6 +21,8 @@ from kilograd.run import importer, source
 
 __all__ = ["run_module", "run_script"]
 
+OWN = os.path.join(os.path.dirname(__file__), "")
+
 
 class _Launcher:
     """Stands between the process and the program; knows which frames are its own."""
@@ -31,7 +34,16 @@ class _Launcher:
         main = self.module
         vars(main)["__builtins__"] = builtins
         sys.modules["__main__"] = main
+        # The program has as much stack as if it had been started directly.
+        sys.setrecursionlimit(sys.getrecursionlimit() + _depth() + 5)
         return _guarded(lambda: exec(code, vars(main)))
+
+
+def _depth() -> int:
+    depth, frame = 0, sys._getframe(1)
+    while frame.f_back is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def _guarded(action: object) -> int:
@@ -52,9 +64,22 @@ def _guarded(action: object) -> int:
 
 
 def _strip(traceback: TracebackType | None) -> TracebackType | None:
-    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+    """The traceback without the frames of this package, and of the import system and `ast` on its behalf."""
+    kept: list[TracebackType] = []
+    inside = True
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if filename.startswith(OWN):
+            inside = True
+            while kept and kept[-1].tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+                kept.pop()
+        elif not inside or filename != ast.__file__:
+            inside = False
+            kept.append(traceback)
         traceback = traceback.tb_next
-    return traceback
+    for one, following in zip(kept, [*kept[1:], None], strict=True):
+        one.tb_next = following
+    return kept[0] if kept else None
 
 
 def _die_of_interrupt() -> None:
