@@ -9,7 +9,6 @@ and text.
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -327,13 +326,14 @@ class _Trial:
 
     def of_operator(self, name: str) -> list[probes.Probe]:
         if name not in self.trials:
-            self.trials[name] = probes.binary(name)
+            self.trials[name] = probes.binary(name, light=name not in OPERATORS or name == "__rpow__")
         return self.trials[name]
 
     def of_method(self, name: str) -> list[probes.Probe]:
         if name not in self.trials:
             constants = purity.constants(vars(self.author)[name].__code__)
-            self.trials[name] = probes.unary(name, lambda node: getattr(node, name)(), constants)
+            light = not any(True for _ in _recipes(name))
+            self.trials[name] = probes.unary(name, lambda node: getattr(node, name)(), constants, light)
         return self.trials[name]
 
     def accepts(self, plan: Plan, trials: Iterable[probes.Probe], tolerance: float = 0.0) -> bool:
@@ -346,6 +346,16 @@ class _Trial:
 
 
 def _judge(cls: type, served: type) -> Plan:
+    """As `_examine`, with every unforeseen exception turned into a reason: in doubt, the class is left alone."""
+    try:
+        return _examine(cls, served)
+    except LeftAlone:
+        raise
+    except Exception as error:
+        raise LeftAlone(f"trying it failed with {type(error).__name__}: {error}") from None
+
+
+def _examine(cls: type, served: type) -> Plan:
     """How to serve `cls`; `served` is left in the state of the last trial.
 
     Raises
@@ -427,11 +437,13 @@ def _conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
 
 
 def _required_parameters(function: FunctionType) -> int:
-    parameters = inspect.signature(function).parameters.values()
-    return sum(
-        parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        for parameter in parameters
-    )
+    given = len(function.__defaults__ or ()) + len(function.__kwdefaults__ or {})
+    return function.__code__.co_argcount + function.__code__.co_kwonlyargcount - given
+
+
+def _takes_only_itself(function: FunctionType) -> bool:
+    code = function.__code__
+    return code.co_argcount == 1 and not code.co_kwonlyargcount and not code.co_flags & 0x0C  # *args, **kwargs
 
 
 def _one_operand(trial: _Trial) -> list[str]:
@@ -548,7 +560,7 @@ def _recipes(name: str) -> Iterable[Recipe]:
 def _try_methods(trial: _Trial) -> None:
     op = trial.plan.named("op")
     for name in _one_operand(trial):
-        if name.startswith("__") or inspect.signature(vars(trial.author)[name]).parameters.__len__() != 1:
+        if name.startswith("__") or not _takes_only_itself(vars(trial.author)[name]):
             continue
         label = None
         if op is not None:

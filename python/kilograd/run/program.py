@@ -73,7 +73,7 @@ def _strip(traceback: TracebackType | None) -> TracebackType | None:
             inside = True
             while kept and kept[-1].tb_frame.f_code.co_filename.startswith("<frozen importlib"):
                 kept.pop()
-        elif not inside or filename != ast.__file__:
+        elif not (inside and filename == ast.__file__):
             inside = False
             kept.append(traceback)
         traceback = traceback.tb_next

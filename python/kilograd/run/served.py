@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
@@ -77,12 +78,12 @@ class Plan:
     labels: dict[str, str | None] = field(default_factory=dict)  # what the op attribute shows
     methods: dict[str, Recipe] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def data(self) -> str:
         """The author's name for the number."""
         return self.named("data") or ""
 
-    @property
+    @cached_property
     def grad(self) -> str:
         """The author's name for the gradient."""
         return self.named("grad") or ""
