@@ -79,7 +79,7 @@ class Value:
 random.seed(42)
 steps = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 syllables = ["ka", "ri", "mo", "te", "nu", "sha", "lo", "vi", "an", "el"]
-words = ["".join(random.choice(syllables) for _ in range(random.randint(3, 4))) for _ in range(200)]
+words = ["".join(random.choice(syllables) for _ in range(random.randint(4, 5))) for _ in range(200)]
 letters = sorted(set("".join(words)))
 stop = len(letters)  # begins and ends a word
 vocabulary, width, heads, block = stop + 1, 16, 4, 12

@@ -833,8 +833,9 @@ int set_children(Member* member, Handle* handle, PyObject* value) {
         if (!PyObject_TypeCheck(item, served_type) || node_of(item)->family != node->family || node_of(item) == node)
             Py_CLEAR(sequence);
     }
-    // A node that has consumers keeps its place on the tape, so it can be given no operands that came after it.
-    bool movable = node->refs == 1;
+    // A node that has consumers keeps its place on the tape, so it can be given no operands that came after it. The
+    // result of a native operation keeps its rule when its operands are taken away, as an author's closure does.
+    bool movable = node->refs == 1 && (node->is_leaf() || node->op == Op::custom);
     if (sequence && fitting && node->has_fan() && PyAnySet_Check(value)) {  // a second view of the same operands
         PyObject* present = in_container(member->container, operand_tuple(node));
         int same = present ? PyObject_RichCompareBool(present, value, Py_EQ) : -1;

@@ -197,3 +197,88 @@ for x in (0.5, 3.75, 3.7500001, 11.999, 12.0):
     y = v.tanh() * v.exp() + v.exp()
     y.backward()
     print(repr(y.data), repr(v.grad))
+
+
+def limited(where):
+    """Classes with a limit that ordinary numbers never reach."""
+
+    class Value:
+        def __init__(self, data, _children=(), _op=""):
+            self.data = data
+            self.grad = 0.0
+            self._prev = set(_children)
+            self._op = _op
+            self._backward = lambda: None
+
+        def __add__(self, other):
+            out = Value(self.data + other.data, (self, other), "+")
+
+            def _backward():
+                self.grad += out.grad
+                other.grad += out.grad
+
+            out._backward = _backward
+            return out
+
+        def __mul__(self, other):
+            out = Value(self.data * other.data, (self, other), "*")
+
+            def _backward():
+                self.grad += other.data * out.grad
+                other.grad += self.data * out.grad
+
+            out._backward = _backward
+            return out
+
+    def clipped_init(self, data, _children=(), _op=""):
+        self.data = max(min(data, 1e5), -1e5)
+        self.grad = 0.0
+        self._prev = set(_children)
+        self._op = _op
+        self._backward = lambda: None
+
+    def clipped_tanh(self):
+        t = math.tanh(self.data)
+        out = Value(t, (self,), "tanh")
+
+        def _backward():
+            self.grad += (1 - t * t) * min(out.grad, 7777.0)
+
+        out._backward = _backward
+        return out
+
+    def clipped_add(self, other):
+        out = Value(self.data + other.data, (self, other), "+")
+
+        def _backward():
+            self.grad += min(out.grad, 12345.0)
+            other.grad += min(out.grad, 12345.0)
+
+        out._backward = _backward
+        return out
+
+    if where == "init":
+        Value.__init__ = clipped_init
+    if where == "add":
+        Value.__add__ = clipped_add
+    Value.tanh = clipped_tanh
+    return Value
+
+
+for where in ("init", "add", "tanh"):
+    Value = limited(where)
+    a, b = Value(0.25), Value(4e5)
+    c = (a.tanh() + a) * b
+    c.grad = 1.0
+    for node in (c, *c._prev, *(n for m in c._prev for n in m._prev)):
+        node._backward()
+    print(where, c.data, a.grad, b.grad)
+v, w = Sloppy(2.0), Sloppy(3.0)
+u = v * w
+t = u + v
+u._prev = set()  # cuts the search, and leaves the closure
+t.backward()
+print(t.data, v.grad, w.grad, u.grad)
+u._backward = lambda: None
+t.backward()
+print(v.grad, w.grad)

@@ -300,6 +300,25 @@ def _gradient_name(cls: Any, zeros: list[str]) -> str:
     raise LeftAlone("its objects have no attribute that starts at zero and receives the gradient")
 
 
+# Numbers that may stand in a method: what it branches at is then among the data of the probes.
+ORDINARY_CONSTANTS = frozenset({0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5})
+
+
+def _check_constants(cls: type, roles: dict[str, Attribute]) -> None:
+    """A number in an essential method may be a limit that no probe reaches."""
+    defaults = {float(role.empty) for role in roles.values() if type(role.empty) in (int, float)}
+    for name in ESSENTIAL:
+        function = vars(cls).get(name)
+        if not isinstance(function, FunctionType):
+            continue
+        found = purity.constants(function.__code__) | {
+            float(value) for value in function.__defaults__ or () if type(value) in (int, float)
+        }
+        odd = found - ORDINARY_CONSTANTS - defaults
+        if odd:
+            raise LeftAlone(f"{name} depends on the number {min(odd):g}")
+
+
 # --- the trial ------------------------------------------------------------------------------------------------------
 
 
@@ -375,6 +394,7 @@ def _examine(cls: type, served: type) -> Plan:
     with probes.quiet():
         copy = _copy(cls)
         roles = _roles(copy)
+        _check_constants(cls, roles)
         plan = _conventions(copy, roles)
         trial = _Trial(cls, copy, served, plan, hazards)
         _try_kept(trial)
@@ -488,6 +508,8 @@ def _try_operators(trial: _Trial) -> None:
     for name in OPERATORS:
         if name not in members or name in trial.hazards or not isinstance(members[name], FunctionType):
             continue
+        if purity.constants(members[name].__code__) - ORDINARY_CONSTANTS:
+            continue
         label = _operator_label(trial, name)
         trials = trial.of_operator(name)
         if name == "__pow__":
@@ -561,6 +583,8 @@ def _try_methods(trial: _Trial) -> None:
     op = trial.plan.named("op")
     for name in _one_operand(trial):
         if name.startswith("__") or not _takes_only_itself(vars(trial.author)[name]):
+            continue
+        if purity.constants(vars(trial.author)[name].__code__) - ORDINARY_CONSTANTS:
             continue
         label = None
         if op is not None:

@@ -278,6 +278,8 @@ def unary(name: str, call: Callable[[Any], Any], constants: Iterable[float] = ()
     far = (710.0, -710.0, 355.0, -355.0, 20.0, -20.0, 40.0, 1e-8)
     data = [*ORDINARY[:12], *_hard, *SPECIAL, *far, *STRANGE, *_loaded(), *_around(constants)]
     probes = [Probe(name, [x], call) for x in data]
+    for x, factor in itertools.product(ORDINARY[:3], (1000.0, -1000.0)):  # a gradient may be clipped
+        probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b: call(a) * b))
     for x in ORDINARY[:2]:
         probes.append(Probe(f"{name}, shared", [x, 0.75], lambda a, b: (lambda y: y * b + y)(call(a)), passes=1))
         for disturb in (_disturb_leaf, _disturb_result):
