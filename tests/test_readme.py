@@ -15,9 +15,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 def test_code_blocks_run(capsys):
     blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 5
-    namespace: dict[str, object] = {"__name__": "readme"}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
+        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
     printed = capsys.readouterr().out.splitlines()
     promised = re.findall(r"^print\(.*\) +# (.*)$", "".join(blocks), re.MULTILINE)
     assert promised

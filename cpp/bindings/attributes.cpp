@@ -1,5 +1,6 @@
 // What can be read from and written to a Value: data, grad, label, and the underscored names that people walk graphs
 // with.
+#include <cmath>
 #include <string>
 
 #include "numbers.hpp"
@@ -94,9 +95,12 @@ PyObject* get_local_grads(PyObject* self, void*) {
     if (node->op == Op::linear) {
         for (Fan::Edge& edge : *node->fan) locals.push_back({edge.local, static_cast<Kind>(edge.kind)});
     } else if (node->a) {
+        auto push = [&](double local, Kind kind) {
+            locals.push_back({local, std::fabs(local) <= exact_integers ? kind : FloatKind});
+        };
         Locals values = locals_of(node);
-        locals.push_back({values.da, local_kind(node, false)});
-        if (node->b) locals.push_back({values.db, local_kind(node, true)});
+        push(values.da, local_kind(node, false));
+        if (node->b) push(values.db, local_kind(node, true));
     }
     PyObject* result = PyTuple_New(static_cast<Py_ssize_t>(locals.size()));
     if (!result) return nullptr;
@@ -111,8 +115,9 @@ PyObject* get_local_grads(PyObject* self, void*) {
     return result;
 }
 
+// What `_backward` was before Python supplied a rule: a rule that wraps it must not find itself.
 PyObject* run_own_rule(PyObject* self, PyObject*) {
-    if (!apply_rule(node_of(self))) return nullptr;
+    apply_own_rule(node_of(self));
     Py_RETURN_NONE;
 }
 
@@ -153,7 +158,8 @@ int set_dict(PyObject* self, PyObject* value, void*) {
 int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
     if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
     Handle* handle = as_handle(self);
-    if (handle->dict) mark_state(handle, value);  // the value may have become a part of it
+    // The value may have become a part of it: in the dict, or in a slot of a subclass.
+    if (handle->dict || !is_exact_value(self)) mark_state(handle, value);
     return 0;
 }
 

@@ -137,15 +137,18 @@ bool set_names(Handle* handle, PyObject* op_name, PyObject* label) {
 }
 
 PyObject* value_new(PyTypeObject* type, PyObject*, PyObject*) {
-    auto* handle = reinterpret_cast<Handle*>(type->tp_alloc(type, 0));
-    if (!handle) return nullptr;
-    int family = family_of(type);
-    Node* node = new_leaf(0.0, FloatKind, static_cast<std::uint8_t>(family),
-                          families[static_cast<std::size_t>(family)].dialect());
-    if (!is_exact_value(as_object(handle))) node->flags |= Stateful;  // its class must come back with it
-    handle->node = node;
-    node->handle = handle;
-    return as_object(handle);
+    auto family = static_cast<std::uint8_t>(family_of(type));
+    Node* node = new_leaf(0.0, FloatKind, family, families[family].dialect());
+    if (families[family].type == type) return new_handle(node);
+    PyObject* self = type->tp_alloc(type, 0);
+    if (!self) {
+        release(node);
+        return nullptr;
+    }
+    node->flags |= Stateful;  // its class must come back with it
+    as_handle(self)->node = node;
+    node->handle = self;
+    return self;
 }
 
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -188,7 +191,23 @@ static PyObject* construct(PyObject* type, PyObject* const* args, std::size_t na
     return self;
 }
 
+// The class is mutable: where somebody replaced its __init__ or __new__, the call goes the long way through them.
+static PyObject* construct_by_slots(PyObject* type, PyObject* const* args, std::size_t nargsf,
+                                    PyObject* keyword_names) {
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t keywords_given = keyword_names ? PyTuple_GET_SIZE(keyword_names) : 0;
+    Reference positional, named;
+    if (!positional.take(PyTuple_New(count)) || !named.take(PyDict_New())) return nullptr;
+    for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(positional.object, i, Py_NewRef(args[i]));
+    for (Py_ssize_t i = 0; i < keywords_given; ++i)
+        if (PyDict_SetItem(named.object, PyTuple_GET_ITEM(keyword_names, i), args[count + i]) < 0) return nullptr;
+    return PyType_Type.tp_call(type, positional.object, named.object);
+}
+
 PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keyword_names) {
+    auto* python_type = reinterpret_cast<PyTypeObject*>(type);
+    if (python_type->tp_init != Slot<value_init>::call || python_type->tp_new != Slot<value_new>::call) [[unlikely]]
+        return construct_by_slots(type, args, nargsf, keyword_names);
     return Slot<construct>::call(type, args, nargsf, keyword_names);
 }
 

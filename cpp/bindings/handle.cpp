@@ -2,8 +2,10 @@
 
 #include <structmember.h>
 
+#include <cstring>
 #include <new>
 #include <string>
+#include <unordered_map>
 
 #include "served.hpp"
 #include "value.hpp"
@@ -12,32 +14,13 @@ namespace kilograd {
 
 std::vector<Family> families;
 PyTypeObject* value_type = nullptr;
+PyTypeObject* family_types[256] = {};
+Handle* free_list = nullptr;
+int free_list_size = 0;
 
 namespace {
 
-// Dead handles wait here for the next node, with their type still set and counted: with the list an eager operation
-// costs about what a float operation costs, without it half as much again.
-constexpr int free_list_limit = 256;
-Handle* free_list = nullptr;  // linked through `node`
-int free_list_size = 0;
-
-Handle* take_from_free_list(PyTypeObject* type) {
-    Handle* handle = free_list;
-    free_list = reinterpret_cast<Handle*>(handle->node);
-    --free_list_size;
-#if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS)
-    Py_DECREF(Py_TYPE(handle));
-    PyObject_Init(as_object(handle), type);
-#else
-    if (Py_TYPE(handle) != type) [[unlikely]] {
-        Py_DECREF(Py_TYPE(handle));
-        Py_INCREF(type);
-        Py_SET_TYPE(handle, type);
-    }
-    Py_SET_REFCNT(as_object(handle), 1);
-#endif
-    return handle;
-}
+void pin(Node* node);
 
 // References that a dying node or handle gave up. Only the outermost release drops them, so that a chain of a
 // million handles, each holding the next, dies in a loop and not in a recursion.
@@ -59,15 +42,86 @@ bool run_rule(Node* node) {
     return result != nullptr;
 }
 
+// --- late taint --------------------------------------------------------------------------------------------------
+
+bool late_taint = false;  // some node is both Tainted and pinned
+
+bool pinned_taint(const Node* node) { return node->has(Tainted) && node->has(OwnsHandle); }
+
+// Brings late taint into the collector's sight: bonds all that was built on it, which taints that in turn. Where every
+// other reference to a pinned node is an edge from a bonded consumer, its pin is no longer needed.
+void expose_late_taint() {
+    std::vector<PyObject*> made;  // handles, held until they are bonded
+    std::unordered_map<Node*, std::uint32_t> edges;
+    bool complete = true;
+    arena.for_each_node([&](Node* node) {
+        bool over_taint = false;
+        for_each_operand(node, [&](Node* operand) { over_taint = over_taint || pinned_taint(operand); });
+        if (!over_taint || !complete) return;
+        PyObject* self = handle_of(node);
+        complete = self && (made.push_back(self), true) && bind_operands(as_handle(self));
+        if (!complete) return;
+        for_each_operand(node, [&](Node* operand) { edges[operand] += pinned_taint(operand); });
+        if (node->refs > 1) pin(node);
+    });
+    late_taint = false;
+    for (auto [node, count] : edges) {
+        if (!pinned_taint(node)) continue;
+        if (complete && node->refs == count + 1) {
+            node->flags &= static_cast<std::uint8_t>(~OwnsHandle);
+            made.push_back(static_cast<PyObject*>(node->handle));
+        } else {
+            late_taint = true;
+        }
+    }
+    for (PyObject* handle : made) Py_DECREF(handle);
+}
+
+// In gc.callbacks from the first late taint on. The youngest generation is left out: it is collected every few hundred
+// allocations, and a pass costs a nanosecond or two for each node alive.
+PyObject* before_collection(PyObject*, PyObject* args) {
+    const char* phase;
+    PyObject* info;
+    if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
+    PyObject* generation = PyDict_GetItemString(info, "generation");
+    if (late_taint && std::strcmp(phase, "start") == 0 && generation && PyLong_AsLong(generation) > 0) {
+        try {
+            expose_late_taint();
+        } catch (const std::bad_alloc&) {
+            PyErr_NoMemory();
+        }
+    }
+    if (PyErr_Occurred()) return nullptr;
+    Py_RETURN_NONE;
+}
+
+PyMethodDef before_collection_method = {"kilograd_before_collection", before_collection, METH_VARARGS, nullptr};
+
+void note_late_taint() {
+    late_taint = true;
+    static bool watching = false;
+    if (watching) return;
+    watching = true;
+    PyObject* gc = PyImport_ImportModule("gc");
+    PyObject* callbacks = gc ? PyObject_GetAttrString(gc, "callbacks") : nullptr;
+    PyObject* callback = callbacks ? PyCFunction_New(&before_collection_method, nullptr) : nullptr;
+    if (!callback || PyList_Append(callbacks, callback) < 0) PyErr_WriteUnraisable(nullptr);
+    Py_XDECREF(callback);
+    Py_XDECREF(callbacks);
+    Py_XDECREF(gc);
+}
+
 void pin(Node* node) {
     if (node->has(OwnsHandle)) return;
     node->flags |= OwnsHandle;
     Py_INCREF(static_cast<PyObject*>(node->handle));
+    if (node->has(Tainted)) note_late_taint();
 }
 
 void taint(Handle* handle) {
     handle->node->flags |= Tainted | Stateful;
     if (!PyObject_GC_IsTracked(as_object(handle))) PyObject_GC_Track(as_object(handle));
+    if (handle->node->has(OwnsHandle)) note_late_taint();
 }
 
 }  // namespace
@@ -90,21 +144,15 @@ void release_node(Node* node) {
 
 // --- making and ending handles -----------------------------------------------------------------------------------
 
-PyObject* new_handle(Node* node) {
-    PyTypeObject* type = families[node->family].type;
-    Handle* handle;
-    if (free_list) [[likely]] {
-        handle = take_from_free_list(type);
-    } else {
-        handle = PyObject_GC_New(Handle, type);
-        if (!handle) {
-            release_node(node);
-            return nullptr;
-        }
-        handle->state = nullptr;
-        handle->weakrefs = nullptr;
-        handle->dict = nullptr;
+PyObject* allocate_handle(Node* node) {
+    Handle* handle = PyObject_GC_New(Handle, family_types[node->family]);
+    if (!handle) {
+        release_node(node);
+        return nullptr;
     }
+    handle->state = nullptr;
+    handle->weakrefs = nullptr;
+    handle->dict = nullptr;
     handle->node = node;
     node->handle = handle;
     return as_object(handle);
@@ -119,7 +167,7 @@ PyObject* handle_of(Node* node) {
 // Takes the state off a dying handle; what it refers to is released later.
 static void drop_state(Handle* handle, Node* node) {
     if (node->has(Rule)) --rules_alive;
-    if (node->has(Foreign)) drop_foreign_flag(node);
+    if (node->is_foreign()) drop_foreign_flag(node);
     node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
     if (HandleState* state = handle->state) {
         handle->state = nullptr;
@@ -146,8 +194,8 @@ static void dealloc_slow(PyObject* self) {
 void handle_dealloc(PyObject* self) {
     Handle* handle = as_handle(self);
     Node* node = handle->node;
-    if (node->has(Stateful | Tainted) || handle->weakrefs || free_list_size == free_list_limit ||
-        Py_TYPE(self)->tp_dealloc != handle_dealloc) [[unlikely]]
+    // A handle of a subclass is Stateful.
+    if (node->has(Stateful | Tainted) || handle->weakrefs || free_list_size == free_list_limit) [[unlikely]]
         return dealloc_slow(self);
     node->handle = nullptr;
     handle->node = reinterpret_cast<Node*>(free_list);
@@ -200,9 +248,11 @@ HandleState* state_of(Handle* handle) {
 
 void mark_state(Handle* handle, PyObject* new_content) {
     Node* node = handle->node;
+    // A node that was tainted before it had consumers is held by their handles, in the sight of the collector.
+    bool held_by_consumers = node->has(Tainted) && !node->has(OwnsHandle);
     if (new_content && PyType_IS_GC(Py_TYPE(new_content))) taint(handle);
     node->flags |= Stateful;
-    if (node->refs > 1) pin(node);
+    if (node->refs > 1 && !held_by_consumers) pin(node);
 }
 
 void set_rule(Handle* handle, PyObject* rule) {
@@ -242,16 +292,22 @@ bool bind_operands(Handle* handle) {
     return true;
 }
 
+void pin_state(Node* node) {
+    if (node->has(Stateful)) pin(node);
+}
+
 bool pin_operand(Node* operand) {
     if (operand->has(Tainted)) return false;
-    if (operand->has(Stateful)) pin(operand);
+    pin_state(operand);
     return true;
 }
 
 PyObject* replace_node(Handle* handle, Node* node) {
     Node* old = handle->node;
-    node->flags |= old->flags & (Stateful | Tainted | Rule | Foreign);
-    old->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule | Foreign));
+    node->flags |= old->flags & (Stateful | Tainted | Rule);
+    old->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
+    node->kinds.foreign = old->kinds.foreign;
+    old->kinds.foreign = 0;
     if (old->has(OwnsHandle)) {
         old->flags &= static_cast<std::uint8_t>(~OwnsHandle);
         release_later(as_object(handle));
@@ -278,6 +334,7 @@ static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool 
     }
     type->tp_vectorcall = value_vectorcall;
     Py_INCREF(type);  // nodes refer to a family by number: it lives as long as the process
+    family_types[families.size()] = type;
     families.push_back({type, Py_NewRef(name), ints, grads});
     return true;
 }

@@ -116,7 +116,7 @@ bool is_number_like(PyObject* object, Number& out) {
 // --- foreign state -----------------------------------------------------------------------------------------------
 
 PyObject* foreign_value(Node* node, PyObject* name) {  // borrowed or null
-    if (!node->has(Foreign) || !node->handle || !name) return nullptr;
+    if (!node->is_foreign() || !node->handle || !name) return nullptr;
     PyObject* dict = static_cast<Handle*>(node->handle)->dict;
     return dict ? PyDict_GetItemWithError(dict, name) : nullptr;
 }
@@ -130,8 +130,8 @@ bool keep_in_dict(Handle* handle, PyObject* name, PyObject* value) {
 
 bool keep_foreign(Handle* handle, PyObject* name, PyObject* value) {
     if (!keep_in_dict(handle, name, value)) return false;
-    if (!handle->node->has(Foreign)) {
-        handle->node->flags |= Foreign;
+    if (!handle->node->is_foreign()) {
+        handle->node->kinds.foreign = 1;
         ++foreign_alive;
     }
     return true;
@@ -140,7 +140,7 @@ bool keep_foreign(Handle* handle, PyObject* name, PyObject* value) {
 // Forgets a foreign object under `name`; the node is an ordinary one again when it was the last.
 bool drop_foreign(Handle* handle, PyObject* name) {
     Node* node = handle->node;
-    if (!node->has(Foreign) || !handle->dict) return true;
+    if (!node->is_foreign() || !handle->dict) return true;
     int present = PyDict_Contains(handle->dict, name);
     if (present < 0 || (present && PyDict_DelItem(handle->dict, name) < 0)) return false;
     const Served& own = *served_of(node);
@@ -149,14 +149,14 @@ bool drop_foreign(Handle* handle, PyObject* name) {
         if (there < 0) return false;
         if (there) return true;
     }
-    node->flags &= static_cast<std::uint8_t>(~Foreign);
+    node->kinds.foreign = 0;
     --foreign_alive;
     return true;
 }
 
 bool any_foreign(const Node* node) {
-    bool found = node->has(Foreign);
-    for_each_operand(node, [&](Node* operand) { found |= operand->has(Foreign); });
+    bool found = node->is_foreign();
+    for_each_operand(node, [&](Node* operand) { found |= operand->is_foreign(); });
     return found;
 }
 
@@ -250,13 +250,13 @@ PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
 }
 
 bool native_operand(PyObject* object, std::uint8_t family) {
-    return is_value(object) && node_of(object)->family == family && !node_of(object)->has(Foreign);
+    return is_value(object) && node_of(object)->family == family && !node_of(object)->is_foreign();
 }
 
 template <OperatorIndex index>
 PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std::uint8_t mode) {
     Node* node = node_of(self);
-    if (node->has(Foreign) || !recording()) return nullptr;
+    if (node->is_foreign() || !recording()) return nullptr;
     if constexpr (index == Power) {
         Number number{};
         if (reflected || !(mode & Numbers) || !is_number_like(other, number)) return nullptr;
@@ -532,7 +532,7 @@ std::vector<Node*> depth_first(Node* root) {
 PyObject* served_backward(Method* method, PyObject* self) {
     Node* root = node_of(self);
     const Served& own = *served_of(root);
-    if (root->has(Foreign) || !recording()) return nullptr;
+    if (root->is_foreign() || !recording()) return nullptr;
     if (foreign_alive == 0 && rules_alive == 0 && !own.depth_first) {
         if (!backward(root, 1.0, own.one)) return nullptr;
         Py_RETURN_NONE;
@@ -575,7 +575,7 @@ PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nar
         if (method->backward) {
             PyObject* result = served_backward(method, args[0]);
             if (result || PyErr_Occurred()) return result;
-        } else if (!node->has(Foreign) && recording()) {
+        } else if (!node->is_foreign() && recording()) {
             if (Node* made = native_unary(method, node)) return wrap(made);
         }
     }
@@ -708,7 +708,7 @@ PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject*) {
     if (!object) return Py_NewRef(member->on_class ? member->on_class : descriptor);
     Node* node = node_of(object);
     Handle* handle = as_handle(object);
-    if (node->has(Foreign) || member->role == Role::Extra) [[unlikely]] {
+    if (node->is_foreign() || member->role == Role::Extra) [[unlikely]] {
         PyObject* kept = handle->dict ? PyDict_GetItemWithError(handle->dict, member->name) : nullptr;
         if (kept) return Py_NewRef(kept);
         if (PyErr_Occurred()) return nullptr;
@@ -907,7 +907,7 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
         case Role::Data:
         case Role::Grad: {
             if (!is_number_like(value, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
-            if (node->has(Foreign) && !drop_foreign(handle, member->name)) return -1;
+            if (node->is_foreign() && !drop_foreign(handle, member->name)) return -1;
             if (member->role == Role::Data) {
                 node->data = number.value;
                 node->kinds.data = number.kind;
@@ -1195,7 +1195,7 @@ py::object new_method(py::object cls, py::str name, const std::string& recipe, p
 bool is_served_type(PyTypeObject* type) { return PyType_IsSubtype(type, served_type); }
 
 void drop_foreign_flag(Node* node) {
-    node->flags &= static_cast<std::uint8_t>(~Foreign);
+    node->kinds.foreign = 0;
     --foreign_alive;
 }
 

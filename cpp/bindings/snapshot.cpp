@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -150,6 +151,14 @@ Kinds unpack(std::uint8_t byte) {
             static_cast<std::uint8_t>(byte >> 4 & 3)};
 }
 
+// Whether a stored number is of its kind: what is read as an int must be one.
+void check_kind(double value, std::uint8_t kind) {
+    bool integer = std::fabs(value) <= exact_integers && value == std::trunc(value);
+    if (kind == FloatKind || (kind == IntKind && integer) || (kind == BoolKind && (value == 0.0 || value == 1.0)))
+        return;
+    throw py::value_error("Snapshot: a number is not of its kind");
+}
+
 // --- snapshots ---------------------------------------------------------------------------------------------------
 
 // Holds a reference to each of its nodes. Places are numbered: externals, then hidden leaves, then interior nodes.
@@ -165,6 +174,7 @@ class Snapshot {
 
     py::bytes dump() const;
     static std::unique_ptr<Snapshot> load(py::bytes bytes, py::list externals, py::list types);
+    static py::object deepcopy(py::object self, py::dict memo);
     py::list externals() const;
     py::list types() const;
     py::list states() const;
@@ -189,6 +199,7 @@ class Snapshot {
 std::unordered_map<const Chunk*, std::vector<Snapshot*>> published;
 
 Snapshot::~Snapshot() {
+    for (Node* node : interior_) node->flags &= static_cast<std::uint8_t>(~InSnapshot);
     for (auto& [chunk, range] : ranges_) {
         auto found = published.find(chunk);
         std::erase(found->second, this);
@@ -201,6 +212,7 @@ Snapshot::~Snapshot() {
 
 void Snapshot::publish() {
     for (std::size_t i = 0; i < interior_.size(); ++i) {
+        interior_[i]->flags |= InSnapshot;
         auto [range, fresh] = ranges_.try_emplace(Chunk::of(interior_[i]), i, i + 1);
         if (!fresh) {
             range->second.second = i + 1;
@@ -211,9 +223,11 @@ void Snapshot::publish() {
 }
 
 Snapshot* Snapshot::find(Node* node, std::size_t* place) {
+    if (!node->has(InSnapshot)) return nullptr;
     auto found = published.find(Chunk::of(node));
-    if (found == published.end()) return nullptr;
-    for (Snapshot* snapshot : found->second) {
+    // The newest first: a list of all values of a chain is pickled as one snapshot for each.
+    for (auto newest = found->second.rbegin(); newest != found->second.rend(); ++newest) {
+        Snapshot* snapshot = *newest;
         auto [begin, end] = snapshot->ranges_.at(found->first);
         auto first = snapshot->interior_.begin();
         auto at = std::lower_bound(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end),
@@ -334,6 +348,8 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         node.family = family[type];
         node.data = in.get<double>();
         node.grad = in.get<double>();
+        check_kind(node.data, node.kinds.data);
+        check_kind(node.grad, node.kinds.grad);
     };
     for (std::size_t i = 0; i < leaf_count; ++i) {
         Node read{};
@@ -360,6 +376,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
                 Node* to = operand();
                 double local = in.get<double>();
                 edges.push_back({to, local, in.get<std::uint8_t>()});
+                check_kind(local, edges.back().kind);
             }
             Fan* fan = new_fan(count);
             std::copy(edges.begin(), edges.end(), fan->begin());
@@ -368,6 +385,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
             Node* a = operand();
             Node* b = info(op).arity == Arity::Binary ? operand() : nullptr;
             double c = info(op).arity == Arity::Param ? in.get<double>() : 0.0;
+            check_kind(c, read.kinds.constant);
             Node like{};
             like.family = read.family;
             like.flags = dialect;
@@ -378,8 +396,22 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         snapshot->interior_.push_back(node);
         places.push_back(node);
     }
+    for (Node* node : snapshot->externals_) pin_state(node);
     snapshot->publish();
     return snapshot;
+}
+
+// As pickle does by itself: what is met again while the leaves are being copied is not copied twice.
+py::object Snapshot::deepcopy(py::object self, py::dict memo) {
+    py::object copy = py::module_::import("copy").attr("deepcopy");
+    auto& snapshot = py::cast<Snapshot&>(self);
+    py::int_ key(reinterpret_cast<std::uintptr_t>(self.ptr()));  // id(self)
+    py::list externals = copy(snapshot.externals(), memo);
+    if (memo.contains(key)) return memo[key];
+    py::object twin = py::cast(load(snapshot.dump(), externals, snapshot.types()));
+    memo[key] = twin;
+    py::cast<Snapshot&>(twin).set_states(copy(snapshot.states(), memo));
+    return twin;
 }
 
 py::list Snapshot::externals() const {
@@ -527,6 +559,7 @@ void add_snapshot(PyObject* module) {
                               py::make_tuple(snapshot.dump(), snapshot.externals(), snapshot.types()),
                               snapshot.states());
     });
+    type.def("__deepcopy__", &Snapshot::deepcopy);
     // pybind11 takes a function of this name for a constructor and does not call it on a constructed object.
     type.def("_set_states", &Snapshot::set_states);
     type.attr("__setstate__") = type.attr("_set_states");

@@ -68,6 +68,16 @@ class Arena {
     Chunk* last() { return last_; }
     Node* end_of(Chunk* chunk) { return chunk == last_ ? bump_ : chunk->end(); }  // behind its newest node
 
+    // Calls fn(node) for each living node of the tape, operands before results. fn makes and frees none.
+    template <class Fn>
+    void for_each_node(Fn&& fn) {
+        Chunk* chunk = last_;
+        while (chunk && chunk->previous) chunk = chunk->previous;
+        for (; chunk; chunk = chunk->next)
+            for (Node* node = chunk->begin(); node != end_of(chunk); ++node)
+                if (node->refs) fn(node);
+    }
+
     // A held chunk outlives the death of its nodes.
     void hold(Chunk* chunk) { --chunk->freed; }
     void unhold(Chunk* chunk) {

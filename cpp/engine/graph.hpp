@@ -130,8 +130,8 @@ inline Ancestry ancestors(Node* root) { return ancestors(&root, 1); }
 // Sets root.grad to `seed` and adds into the gradient of every ancestor. False when a Python rule raised.
 bool backward(Node* root, double seed, Kind seed_kind);
 
-// Runs the rule of this node alone, as stored: its gradient flows one step. False when a Python rule raised.
-bool apply_rule(Node* node);
+// Runs the op's own rule on this node alone, whatever rule Python supplies: its gradient flows one step.
+void apply_own_rule(Node* node);
 
 // Sets the gradient of everything that root reaches to zero.
 void zero_grad(Node* root);

@@ -28,17 +28,18 @@ struct Kinds {
     std::uint8_t data : 2 = FloatKind;
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
+    std::uint8_t foreign : 1 = 0;  // of a served class, holding what the engine cannot: see bindings/served.hpp
 };
 
 enum Flag : std::uint8_t {
-    Marked = 1,       // the running sweep will visit it; always set on a leaf, which no sweep visits
-    Seen = 2,         // scratch of a traversal that collects leaves
-    Rule = 4,         // Python supplies the backward rule
-    Stateful = 8,     // its handle carries state that must live as long as the node
-    Tainted = 16,     // its handle refers to objects of the cyclic collector: see bindings/handle.hpp
-    OwnsHandle = 32,  // the node holds a reference to its handle, while it has consumers
-    ExactInts = 64,   // gradients follow Python's integer arithmetic (the micrograd dialect)
-    Foreign = 128,    // of a served class, holding what the engine cannot: see bindings/served.hpp
+    Marked = 1,        // the running sweep will visit it; always set on a leaf, which no sweep visits
+    Seen = 2,          // scratch of a traversal that collects leaves
+    Rule = 4,          // Python supplies the backward rule
+    Stateful = 8,      // its handle carries state that must live as long as the node
+    Tainted = 16,      // its handle refers to objects of the cyclic collector: see bindings/handle.hpp
+    OwnsHandle = 32,   // the node holds a reference to its handle, while it has consumers
+    InSnapshot = 128,  // a living snapshot holds it: see bindings/snapshot.cpp
+    ExactInts = 64,    // gradients follow Python's integer arithmetic (the micrograd dialect)
 };
 
 struct Node;
@@ -73,6 +74,7 @@ struct Node {
     std::uint8_t family;  // which Python type its handle has
 
     bool has(std::uint8_t mask) const { return (flags & mask) != 0; }
+    bool is_foreign() const { return kinds.foreign != 0; }
     bool is_leaf() const { return op == Op::leaf; }
     bool has_fan() const { return op == Op::custom || op == Op::linear; }
 };

@@ -1,0 +1,200 @@
+"""kilograd: eagerly as a Value class, and recorded as a Program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kilograd
+from kilograd import MLP, Value
+from kilograd.micrograd import nn as micrograd_nn
+from kilograd.micrograd.engine import Value as MicrogradValue
+
+from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
+from bench.model import Engine, Phases, Run, Unavailable
+from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
+from bench.workloads.memory import MEMORY
+
+ENGINE = Engine(
+    "kilograd",
+    version=kilograd.__version__,
+    drive="the same statements as the reference; recorded workloads through Program, 'eager' builds anew each time",
+    otherwise="no entry",
+)
+
+run_eager(ENGINE, Value)
+run_backward(ENGINE, Value)
+run_chain(ENGINE, Value)
+run_article(ENGINE, MLP)
+run_moons(ENGINE, micrograd_nn.MLP, MicrogradValue)
+
+
+@ENGINE.runs(MEMORY)
+def memory(problem: dag.Dag) -> Run:
+    def run() -> Phases:
+        leaves = [Value(x) for x in problem.leaves]
+        yield None
+        root = dag.build(problem, leaves, FUNCTIONS)
+        yield "build"
+        return {"root": [root.data]}
+
+    return run
+
+
+def record(output: Value, inputs: list[Value]) -> Any:
+    """A Program, where this version has programs."""
+    if not hasattr(kilograd, "Program"):
+        raise Unavailable("this version has no Program")
+    return kilograd.Program(output, inputs=inputs)
+
+
+def moons_run(problem: moons.Moons, threads: int) -> Run:
+    import numpy as np
+
+    parameters = [Value(p) for p in problem.parameters]
+    inputs = [Value(0.0), Value(0.0), Value(1.0)]
+    *x, target = inputs
+    loss = (1.0 - target * moons.score(parameters, x, lambda v: v.relu())).relu()
+    program = record(loss, inputs)
+    order = [program.parameters.index(p) for p in parameters]
+    rows = np.column_stack([np.array(problem.rows), np.array(problem.targets)])
+
+    def run() -> Phases:
+        value, gradient = program.value_and_grad(rows, wrt="parameters", reduce="mean", threads=threads)
+        yield "step"
+        return {"loss": [float(value)], "gradient": gradient[order].tolist()}
+
+    return run
+
+
+@ENGINE.runs(moons.MOONS_100)
+def moons_100(problem: moons.Moons) -> Run:
+    return moons_run(problem, threads=1)
+
+
+@ENGINE.runs(moons.MOONS_10000)
+def moons_10000(problem: moons.Moons) -> Run:
+    return moons_run(problem, threads=1)
+
+
+@ENGINE.runs(moons.MOONS_10000, "2 threads")
+def moons_10000_threads(problem: moons.Moons) -> Run:
+    from bench.cores import all_cores
+
+    inner = moons_run(problem, threads=2)
+
+    def run() -> Phases:
+        with all_cores():
+            yield None
+            return (yield from inner())
+
+    return run
+
+
+def one_row(root: Value, inputs: list[Value], point: Any) -> Run:
+    """Value and gradient of a recorded scalar at `point`."""
+    import numpy as np
+
+    program = record(root, inputs)
+    x = np.array(point)
+
+    def run() -> Phases:
+        value, gradient = program.value_and_grad(x)
+        yield "call"
+        return {"value": [float(value)], "gradient": gradient.tolist()}
+
+    return run
+
+
+@ENGINE.runs(random_ops.RANDOM_OPS)
+def random_graph(problem: dag.Dag) -> Run:
+    leaves = [Value(x) for x in problem.leaves]
+    return one_row(dag.build(problem, leaves, FUNCTIONS), leaves, problem.leaves)
+
+
+@ENGINE.runs(random_ops.RANDOM_OPS, "eager")
+def random_graph_eager(problem: dag.Dag) -> Run:
+    def run() -> Phases:
+        leaves = [Value(x) for x in problem.leaves]
+        root = dag.build(problem, leaves, FUNCTIONS)
+        root.backward()
+        yield "call"
+        return {"value": [root.data], "gradient": [leaf.grad for leaf in leaves]}
+
+    return run
+
+
+@ENGINE.runs(chebyshev.CHEBYSHEV)
+def chains(problem: chebyshev.Chebyshev) -> Run:
+    inputs = [Value(x) for x in problem.inputs]
+    return one_row(chebyshev.series(problem, inputs), inputs, problem.inputs)
+
+
+@ENGINE.runs(chebyshev.CHEBYSHEV, "eager")
+def chains_eager(problem: chebyshev.Chebyshev) -> Run:
+    def run() -> Phases:
+        inputs = [Value(x) for x in problem.inputs]
+        root = chebyshev.series(problem, inputs)
+        root.backward()
+        yield "call"
+        return {"value": [root.data], "gradient": [x.grad for x in inputs]}
+
+    return run
+
+
+@ENGINE.runs(recording.RECORDING)
+def recording_cost(problem: dag.Dag) -> Run:
+    import numpy as np
+
+    point = np.array(problem.leaves)
+    record(Value(1.0) * 2.0, [])
+
+    def run() -> Phases:
+        leaves = [Value(x) for x in problem.leaves]
+        root = dag.build(problem, leaves, FUNCTIONS)
+        yield "build"
+        program = record(root, leaves)
+        yield "record"
+        value, gradient = program.value_and_grad(point)
+        yield "first call"
+        return {"value": [float(value)], "gradient": gradient.tolist()}
+
+    return run
+
+
+@ENGINE.runs(rosenbrock.ROSENBROCK)
+def hessian(problem: rosenbrock.Rosenbrock) -> Run:
+    import numpy as np
+
+    inputs = [Value(x) for x in problem.point]
+    program = record(rosenbrock.function(inputs), inputs)
+    point = np.array(problem.point)
+
+    def run() -> Phases:
+        matrix = program.hessian(point)
+        yield "hessian"
+        return {"hessian": matrix.ravel().tolist()}
+
+    return run
+
+
+@ENGINE.runs(black_scholes.BLACK_SCHOLES)
+def options(problem: black_scholes.BlackScholes) -> Run:
+    import numpy as np
+
+    inputs = [Value(column[0]) for column in problem.columns]
+    price = black_scholes.price(
+        *inputs,
+        sqrt=lambda v: v.sqrt(),
+        log=lambda v: v.log(),
+        exp=lambda v: v.exp(),
+        cdf=lambda v: 0.5 * (1.0 + (v * 0.5**0.5).erf()),
+    )
+    program = record(price, inputs)
+    rows = np.array(problem.columns).T
+
+    def run() -> Phases:
+        prices, gradient = program.value_and_grad(rows)
+        yield "call"
+        return black_scholes.shown(prices, gradient.T)
+
+    return run

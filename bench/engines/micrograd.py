@@ -1,0 +1,27 @@
+"""micrograd from PyPI, as its demo uses it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from micrograd.engine import Value
+from micrograd.nn import MLP
+
+from bench.engines.value_class import run_eager, run_moons
+from bench.model import Engine
+from bench.workloads import article, chain
+from bench.workloads.backward import BACKWARD
+from bench.workloads.memory import MEMORY
+
+ENGINE = Engine(
+    "micrograd",
+    version=version("micrograd"),
+    drive="as its demo notebook writes it",
+    otherwise="builds the graph anew each time, and lacks the functions that this needs",
+)
+for _workload in (article.ARTICLE, BACKWARD, MEMORY):
+    ENGINE.cannot(_workload, "has no tanh")
+ENGINE.cannot(chain.CHAIN, "backward() recurses once per node of a chain")
+
+run_eager(ENGINE, Value)
+run_moons(ENGINE, MLP, Value)

@@ -1,0 +1,39 @@
+"""What is computed: one file per workload, no engine in any of them. `WORKLOADS` is the order of the tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.model import Workload
+from bench.workloads import (
+    article,
+    backward,
+    black_scholes,
+    chain,
+    chebyshev,
+    eager,
+    memory,
+    moons,
+    random_ops,
+    recording,
+    rosenbrock,
+)
+
+WORKLOADS: dict[str, Workload[Any]] = {
+    workload.name: workload
+    for workload in (
+        eager.EAGER,
+        backward.BACKWARD,
+        memory.MEMORY,
+        chain.CHAIN,
+        article.ARTICLE,
+        moons.MOONS,
+        moons.MOONS_100,
+        moons.MOONS_10000,
+        random_ops.RANDOM_OPS,
+        chebyshev.CHEBYSHEV,
+        recording.RECORDING,
+        rosenbrock.ROSENBROCK,
+        black_scholes.BLACK_SCHOLES,
+    )
+}

@@ -1,0 +1,68 @@
+"""What every test shares: the leak check, and the helpers that compare kilograd with the reference."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import kilograd
+
+settings.register_profile(
+    "kilograd",
+    deadline=None,  # two busy cores: a time limit would measure the neighbours
+    derandomize=True,  # the same examples in every run; `--hypothesis-seed` or the profile "explore" tries others
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("explore", settings.get_profile("kilograd"), derandomize=False, max_examples=2000)
+settings.load_profile(os.environ.get("KILOGRAD_HYPOTHESIS", "kilograd"))
+
+
+def pytest_collection_finish() -> None:
+    """Everything imported so far is permanent: leave it out of the collections that `no_leaks` makes."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test ends with as many live nodes as it began with (or fewer, after a failure whose traceback held some)."""
+    gc.collect()
+    before = kilograd.live_nodes()
+    yield
+    request.node.funcargs.clear()  # the values of fixtures, which pytest would keep a little longer
+    gc.collect()
+    after = kilograd.live_nodes()
+    report = getattr(request.node, "call_report", None)
+    if report is not None and report.passed:  # the traceback of a failed test holds its values
+        assert after <= before, f"{after - before} nodes are still alive after the test"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.when == "call":
+        item.call_report = report  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def run_python() -> Callable[[str], str]:
+    """Runs a program in a Python of its own and returns what it printed."""
+
+    def run(program: str) -> str:
+        package = pathlib.Path(kilograd.__file__).parent.parent
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")])}
+        result = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=300
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run

@@ -1,0 +1,519 @@
+"""How long nodes, handles and Python state live: as long as somebody can reach them, and not longer."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+
+import kilograd
+from kilograd import MLP, Value, no_grad
+from kilograd.micrograd.engine import Value as MicrogradValue
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def custom(x: Value, factor: float = 1.0, tagged: bool = False) -> Value:
+    """An op of the user's own, with the usual cycle: closure -> out -> closure."""
+    out = Value(x.data * factor, (x,), "custom")
+
+    def _backward() -> None:
+        x.grad += factor * out.grad
+
+    out._backward = _backward
+    if tagged:
+        out.tag = [out]
+    return out
+
+
+# --- without the collector -------------------------------------------------------------------------------------------
+
+
+def test_dropping_the_root_frees_the_graph_at_once(no_gc):
+    a = Value(2.0)
+    before = kilograd.live_nodes()
+    out = a
+    for _ in range(1000):
+        out = (out * 2.0 + a).tanh()
+    assert kilograd.live_nodes() == before + 4000
+    out.backward()
+    del out
+    assert kilograd.live_nodes() == before
+
+
+def test_dropping_one_of_two_consumers_keeps_the_other(no_gc):
+    before = kilograd.live_nodes()
+    a = Value(2.0)
+    shared = a * 3.0
+    left, right = shared + 1.0, shared * shared
+    del shared, left
+    assert kilograd.live_nodes() == before + 4
+    right.backward()
+    assert a.grad == 36.0
+    assert [v.data for v in right._children] == [6.0, 6.0]
+    del right
+    assert kilograd.live_nodes() == before + 1
+
+
+def test_a_node_lives_while_its_consumer_does(no_gc):
+    a = Value(2.0)
+    out = Value(3.0) * a
+    del a
+    first, second = out._children
+    del out
+    assert (first.data, second.data) == (3.0, 2.0)
+
+
+def test_a_training_loop_of_ten_thousand_steps_does_not_grow(no_gc):
+    net = MLP(2, [3, 1])
+    xs = [[0.5, -1.0], [1.5, 2.0]]
+    parameters = net.parameters()
+    before = kilograd.live_nodes()
+    sizes = []
+    for step in range(10_000):
+        loss = sum((net(x) - 0.5) ** 2 for x in xs)
+        for p in parameters:
+            p.grad = 0.0
+        loss.backward()
+        for p in parameters:
+            p.data += -0.01 * p.grad
+        if step % 1000 == 10:
+            sizes.append(kilograd.reserved_bytes())
+    del loss
+    assert kilograd.live_nodes() == before
+    assert sizes[-1] <= sizes[0]
+
+
+def test_parameters_made_in_the_middle_of_graphs_pin_no_memory(no_gc):
+    kept = []
+    sizes = []
+    for step in range(2000):
+        x = Value(1.0)
+        for _ in range(500):
+            x = x * 1.01
+        kept.append(Value(float(step)))
+        if step % 200 == 5:
+            sizes.append(kilograd.reserved_bytes())
+    assert sizes[-1] - sizes[0] <= 8 * 65536
+
+
+def test_an_interior_node_that_is_kept_pins_one_chunk_at_most(no_gc):
+    kept = []
+    for _ in range(20):
+        x = Value(1.0)
+        for i in range(20_000):
+            x = x * 1.01
+            if i == 10:
+                kept.append(Value(x.data, (Value(1.0),), (1.0,)))
+    del x
+    assert kilograd.reserved_bytes() < 16 * MIB
+    for v in kept:
+        v.backward()
+
+
+def test_memory_goes_back_to_the_system_after_a_large_graph(no_gc):
+    before = kilograd.reserved_bytes()
+    x = Value(1.0)
+    for _ in range(1_000_000):
+        x = x * 1.0
+    during = kilograd.reserved_bytes()
+    assert during - before > 90 * MIB
+    assert during - before < 130 * MIB
+    del x
+    assert kilograd.reserved_bytes() <= max(before, 9 * MIB)
+
+
+def test_memory_goes_back_when_the_graph_dies_from_the_bottom(no_gc):
+    """Values held one by one, and dropped oldest first, newest first, and every other first."""
+    for order in (lambda xs: xs.reverse(), lambda xs: None, lambda xs: xs.sort(key=lambda v: hash(v) % 64)):
+        xs = [Value(1.0)]
+        before = kilograd.reserved_bytes()
+        for _ in range(100_000):
+            xs.append(xs[-1] * 1.0)
+        order(xs)
+        while xs:
+            xs.pop()
+        assert kilograd.reserved_bytes() <= max(before, 9 * MIB)
+
+
+def test_labels_rules_and_attributes_need_no_collector_unless_they_refer_back(no_gc):
+    before = kilograd.live_nodes()
+    x = Value(1.0, label="x")
+    x.note = "n"
+    y = x * 2
+    y.label = "y"
+    y.note = ["list"]
+    z = y + x
+    z._backward = int
+    w = z * 2
+    del x, y, z, w
+    assert kilograd.live_nodes() == before
+
+
+def test_nan_graphs_and_refused_operations_leave_nothing(no_gc):
+    x = Value(0.0)
+    before = kilograd.live_nodes()
+    for _ in range(100):
+        for refuse in (x.log, lambda: 1 / x, lambda: x**-1, lambda: (x - 1).sqrt(), lambda: x + "a"):
+            with pytest.raises((ValueError, ZeroDivisionError, TypeError)):
+                refuse()
+    assert kilograd.live_nodes() == before
+
+
+# --- cycles ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+@pytest.mark.parametrize("between", [0, 1, 5])
+def test_a_chain_of_custom_ops_dies_in_one_collection(between, tagged, no_gc):
+    before = kilograd.live_nodes()
+    a = x = Value(1.0)
+    for _ in range(10_000):
+        x = custom(x, 1.0, tagged)
+        for _ in range(between):
+            x = x * 1.0
+    x.backward()
+    assert a.grad == 1.0
+    del a, x
+    gc.collect()
+    assert kilograd.live_nodes() == before
+
+
+def test_custom_ops_of_every_arithmetic_neighbour_die_in_one_collection(no_gc):
+    before = kilograd.live_nodes()
+    a = Value(1.5)
+    x = custom(a)
+    outs = [x + 1, 1 + x, x - 1, 1 - x, x * 2, 2 / x, x / 2, x / a, a / x, a - x, x**2, 2**x, x**a, a**x, -x, abs(x)]
+    outs += [x.tanh(), x.leaky_relu(), kilograd.maximum(x, 1), kilograd.minimum(2, x), x.maximum(a), sum([x, x])]
+    outs += [Value(1.0, (x, a), "f"), Value(1.0, (a, x), (1.0, 2.0)), x._children[0] + x]
+    total = sum(outs)
+    total.backward()
+    total.zero_grad()
+    shown = [repr(v) for v in total._children]
+    assert shown
+    del a, x, outs, total
+    gc.collect()
+    assert kilograd.live_nodes() == before
+
+
+def test_custom_ops_for_a_hundred_thousand_steps_do_not_grow():
+    gc.collect()
+    w = Value(0.5)
+    before = kilograd.live_nodes()
+    most = 0
+    sizes = []
+    for step in range(100_000):
+        loss = (custom(w, 2.0) - 1.0) ** 2
+        w.grad = 0.0
+        loss.backward()
+        w.data -= 0.01 * w.grad
+        most = max(most, kilograd.live_nodes() - before)
+        if step % 10_000 == 9_999:
+            sizes.append(kilograd.reserved_bytes())
+    del loss
+    gc.collect()
+    assert kilograd.live_nodes() == before
+    assert most < 50_000  # what piles up between two collections
+    assert sizes[-1] <= sizes[0]
+
+
+def test_rules_that_are_given_after_the_consumers_exist_die_in_one_collection(no_gc):
+    """As a program does that wraps the rules of a finished graph."""
+    before = kilograd.live_nodes()
+    xs = [Value(1.0)]
+    for _ in range(1000):
+        xs.append(xs[-1] * 1.0)
+    for x in xs:
+
+        def hook(own: Any = x._backward) -> None:
+            own()
+
+        x._backward = hook
+    xs[-1].backward()
+    assert xs[0].grad == 1.0
+    del xs, x, hook
+    gc.collect()
+    assert kilograd.live_nodes() == before
+
+
+def test_attributes_that_refer_to_consumers_die_in_one_collection(no_gc):
+    before = kilograd.live_nodes()
+    x = Value(1.0)
+    y = x * 2
+    z = y + x
+    x.users = [y, z]  # given late, when the consumers exist
+    y.users = [z]
+    del x, y, z
+    gc.collect()
+    assert kilograd.live_nodes() == before
+
+
+def test_late_state_survives_collections_while_somebody_holds_a_consumer(no_gc):
+    x = Value(1.0)
+    y = (x * 2).tanh()
+    z = y + 1
+    x.users = [y, z]
+    x.label = "x"
+    y.note = [x]
+    ids = id(x), id(y)
+    del x, y
+    for _ in range(3):
+        gc.collect()
+    y, _ = z._children
+    x = y._children[0]._children[0]
+    assert (id(x), id(y)) == ids
+    assert (x.label, x.users, y.note) == ("x", [y, z], [x])
+    z.backward()
+    assert x.grad == 2 * (1 - y.data**2)
+
+
+def test_slots_of_a_subclass_are_seen_by_the_collector(no_gc):
+    class Slotted(Value):
+        __slots__ = ("out",)
+
+    before = kilograd.live_nodes()
+    x = Slotted(1.0)
+    x.out = x * 2
+    del x
+    gc.collect()
+    assert kilograd.live_nodes() == before
+
+
+def test_the_collector_may_run_at_any_allocation():
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        a = Value(2.0, label="a")
+        for _ in range(30):
+            x = custom(a, 2.0, tagged=True)
+            y = (x * a - 1.0) / x + x._children[0]
+            y.label = "y"
+            y.extra = {"x": x}
+            y.backward()
+            assert x.tag == [x]
+            a.zero_grad()
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+# --- state -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", [Value, MicrogradValue])
+@pytest.mark.parametrize("late", [False, True])
+def test_state_outlives_the_python_object(cls, late):
+    calls = []
+    x = cls(1.0)
+    if late:
+        out = x * 2
+    x.label, x._op, x.note, x.more = "label", "op", "note", ["list"]
+    x._backward = lambda: calls.append("rule")
+    if not late:
+        out = x * 2
+    del x
+    for _ in range(2):
+        gc.collect()
+        x = out._children[0]
+        assert (x.label, x._op, x.note, x.more) == ("label", "op", "note", ["list"])
+        del x
+    out.backward()
+    assert calls == ["rule"]
+
+
+def test_state_on_an_object_that_came_back():
+    out = Value(1.0) * 2
+    out._children[0].label = "first"
+    gc.collect()
+    out._children[0].note = "n"
+    assert (out._children[0].label, out._children[0].note) == ("first", "n")
+    out._children[0].note = ["now a list"]
+    del out._children[0].note
+    gc.collect()
+    assert not hasattr(out._children[0], "note")
+    assert out._children[0].label == "first"
+
+
+def test_state_dies_with_the_last_consumer(no_gc):
+    class Marker:
+        pass
+
+    marker = Marker()
+    ref = weakref.ref(marker)
+    x = Value(1.0)
+    x.marker = marker
+    first, second = x * 2, x + 1
+    del x, marker
+    del first
+    assert ref() is not None
+    del second
+    assert ref() is None
+
+
+def test_weak_references():
+    gone = []
+    x = Value(1.0)
+    ref = weakref.ref(x, gone.append)
+    table = weakref.WeakKeyDictionary({x: "x"})
+    assert ref() is x
+    assert table[x] == "x"
+    del x
+    assert ref() is None
+    assert gone == [ref]
+    assert len(table) == 0
+    x = Value(1.0)
+    ref = weakref.ref(x)
+    y = x * 2
+    del x  # a plain handle goes; the node stays, and gets a new one when somebody looks
+    assert y._children[0].data == 1.0
+    named = Value(1.0, label="named")
+    ref = weakref.ref(named)
+    y = named * 2
+    del named
+    assert ref() is y._children[0]  # one with state stays with its node
+    del y
+    assert ref() is None
+
+
+class Counted(Value):
+    deleted: ClassVar[list[float]] = []
+
+    def __del__(self) -> None:
+        self.deleted.append((self * 1).data)
+
+
+def test_del_runs_once_when_the_node_dies(no_gc):
+    Counted.deleted.clear()
+    x = Counted(5.0)
+    y = x * 2
+    del x
+    assert Counted.deleted == []
+    assert type(y._children[0]) is Counted
+    del y
+    assert Counted.deleted == [5.0]
+
+
+class Phoenix(Value):
+    saved: ClassVar[list[Any]] = []
+
+    def __del__(self) -> None:
+        self.saved.append(self)
+
+
+def test_del_may_resurrect(no_gc):
+    x = Phoenix(5.0)
+    x.note = "n"
+    y = x * 2
+    del x, y
+    (x,) = Phoenix.saved
+    Phoenix.saved.clear()
+    assert (x.data, x.note) == (5.0, "n")
+    (x * 3).backward()
+    assert x.grad == 3.0
+
+
+def test_instances_of_subclasses_come_back_as_themselves():
+    class Named(Value):
+        def __init__(self, data: float, name: str) -> None:
+            super().__init__(data)
+            self.name = name
+
+    y = Named(1.0, "n") * Named(2.0, "m")
+    gc.collect()
+    assert [(type(v), v.name) for v in y._children] == [(Named, "n"), (Named, "m")]
+
+    class Bare(Value):
+        pass
+
+    y = Bare(1.0) * 2
+    gc.collect()
+    assert type(y._children[0]) is Bare
+
+
+def test_many_handles_die_in_any_order():
+    before = kilograd.live_nodes()
+    xs = [Value(float(i)) for i in range(5000)]
+    ys = [x * 2 for x in xs]
+    children = [y._children for y in ys]
+    del xs[::2], children[::3], ys[::5]
+    gc.collect()
+    for x, two in children:
+        assert two.data == 2.0
+        assert x.data >= 0.0
+    del xs, ys, children, x, two
+    gc.collect()
+    assert kilograd.live_nodes() == before
+
+
+# --- chains with state: no recursion ---------------------------------------------------------------------------------
+
+
+def test_a_chain_of_a_million_labelled_nodes_is_freed_without_recursion(no_gc):
+    before = kilograd.live_nodes()
+    x = Value(1.0)
+    for _ in range(1_000_000):
+        x = x * 1.0
+        x.label = "x"
+    del x
+    assert kilograd.live_nodes() == before
+
+
+def test_a_chain_of_a_million_nodes_over_a_list_is_freed_without_recursion(no_gc):
+    before = kilograd.live_nodes()
+    x = Value(1.0)
+    x.history = [1, 2, 3]
+    for _ in range(1_000_000):
+        x = x * 1.0
+    bottom = x
+    for _ in range(10):
+        bottom = bottom._children[0]
+    del bottom
+    x.backward()
+    del x
+    gc.collect()
+    assert kilograd.live_nodes() == before
+
+
+def test_a_linked_list_of_attributes_is_freed_without_recursion(no_gc):
+    before = kilograd.live_nodes()
+    head = Value(0.0)
+    for i in range(200_000):
+        v = Value(float(i))
+        v.next = head
+        head = v
+    del head, v
+    gc.collect()
+    assert kilograd.live_nodes() == before
+
+
+def test_a_fan_of_a_million_operands_is_freed(no_gc):
+    before = kilograd.live_nodes()
+    xs = [Value(1.0) for _ in range(300_000)]
+    total = Value(3e5, xs, [1.0] * len(xs))
+    nested = sum([total] * 1000)
+    nested.backward()
+    assert xs[7].grad == 1000.0
+    del xs
+    del total, nested
+    assert kilograd.live_nodes() == before
+
+
+def test_no_grad_loops_hold_nothing(no_gc):
+    before = kilograd.live_nodes()
+    x = Value(1.0)
+    with no_grad():
+        for _ in range(10_000):
+            x = (x * 1.5).tanh()
+        assert kilograd.live_nodes() == before + 1
+    del x
+    assert kilograd.live_nodes() == before
