@@ -249,14 +249,15 @@ PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
     return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
 }
 
+// An object of the class itself. One of a subclass may have overridden what the author's method reads or makes.
 bool native_operand(PyObject* object, std::uint8_t family) {
-    return is_value(object) && node_of(object)->family == family && !node_of(object)->is_foreign();
+    return is_exact_value(object) && node_of(object)->family == family && !node_of(object)->is_foreign();
 }
 
 template <OperatorIndex index>
 PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std::uint8_t mode) {
     Node* node = node_of(self);
-    if (node->is_foreign() || !recording()) return nullptr;
+    if (node->is_foreign() || !recording() || !is_exact_value(self)) return nullptr;
     if constexpr (index == Power) {
         Number number{};
         if (reflected || !(mode & Numbers) || !is_number_like(other, number)) return nullptr;
@@ -465,7 +466,7 @@ PyObject* local_object(Node* node, std::uint32_t index) {
 PyObject* run_served_rule(Node* node) {
     if (node->is_leaf() || node->op == Op::custom) Py_RETURN_NONE;
     if (!any_foreign(node)) {
-        if (!apply_rule(node)) return nullptr;
+        apply_own_rule(node);
         Py_RETURN_NONE;
     }
     PyObject* name = served_of(node)->grad_name;
@@ -549,8 +550,10 @@ PyObject* served_backward(Method* method, PyObject* self) {
     root->kinds.grad = own.one;
     // The caller's reference to the root keeps all of these nodes alive while a Python rule runs.
     for (Node* node : order) {
-        if (node->has(Rule) || foreign_alive == 0) {
-            if (!apply_rule(node)) return nullptr;
+        if (node->has(Rule)) {
+            if (!hooks.run_rule(node)) return nullptr;
+        } else if (foreign_alive == 0) {
+            apply_own_rule(node);
         } else {
             PyObject* done = run_served_rule(node);
             if (!done) return nullptr;
@@ -570,7 +573,7 @@ PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nar
         return PyObject_Vectorcall(method->function, args, nargsf, keywords);
     }
     bool alone = PyVectorcall_NARGS(nargsf) == 1 && (!keywords || PyTuple_GET_SIZE(keywords) == 0);
-    if (alone && PyObject_TypeCheck(args[0], served_type)) [[likely]] {
+    if (alone && PyObject_TypeCheck(args[0], served_type) && (method->backward || is_exact_value(args[0]))) [[likely]] {
         Node* node = node_of(args[0]);
         if (method->backward) {
             PyObject* result = served_backward(method, args[0]);
