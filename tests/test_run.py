@@ -123,7 +123,7 @@ def test_folder_with_main(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "def f():\n    raise KeyError('k')\ntry:\n    f()\nexcept KeyError as e:\n    raise RuntimeError('later') from e\n",
+        "def f():\n    raise KeyError('k')\ntry:\n    f()\nexcept KeyError as e:\n    raise ValueError('x') from e\n",
         "x = 1\nif x\n    pass\n",
         "import sys\nsys.exit('a message')\n",
         "import sys\nsys.exit(7)\n",
@@ -192,7 +192,9 @@ def test_terminal_input(tmp_path: pathlib.Path) -> None:
 
 
 def test_interpreter_options(tmp_path: pathlib.Path) -> None:
-    script = str(write(tmp_path, "script.py", "import sys\nassert False\nprint(sys.flags.optimize, sys.flags.dev_mode)\n"))
+    script = str(
+        write(tmp_path, "script.py", "import sys\nassert False\nprint(sys.flags.optimize, sys.flags.dev_mode)\n")
+    )
     assert execute("-O", "-X", "dev", "-m", "kilograd", "run", script).stdout == "1 True\n"
 
 
@@ -278,7 +280,14 @@ def notebook(*cells: str) -> str:
     return json.dumps(
         {
             "cells": [
-                {"cell_type": "code", "execution_count": None, "id": f"c{i}", "metadata": {}, "outputs": [], "source": text}
+                {
+                    "cell_type": "code",
+                    "execution_count": None,
+                    "id": f"c{i}",
+                    "metadata": {},
+                    "outputs": [],
+                    "source": text,
+                }
                 for i, text in enumerate(cells)
             ],
             "metadata": {},
@@ -297,7 +306,9 @@ def test_notebook(tmp_path: pathlib.Path) -> None:
     done = run(str(path))
     assert done.returncode == 0, done.stderr
     executed = json.loads((tmp_path / "lecture.executed.ipynb").read_text())["cells"]
-    text = ["".join("".join(o.get("text", "")) for o in cell["outputs"] if o.get("name") == "stdout") for cell in executed]
+    text = [
+        "".join("".join(o.get("text", "")) for o in cell["outputs"] if o.get("name") == "stdout") for cell in executed
+    ]
     assert "".join(text) == "2\n" + execute("patched.py").stdout
     assert executed[-1]["outputs"][0]["data"]["text/plain"] == ["('ServedMeta', 1)"]
     assert [cell["execution_count"] for cell in executed] == [1, 2, 3, 4, 5]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import kilograd
-from kilograd import MLP, Value
-from kilograd.micrograd import nn as micrograd_nn
-from kilograd.micrograd.engine import Value as MicrogradValue
-
+from bench.engines.programs import run_programs
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, Unavailable
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
 from bench.workloads.memory import MEMORY
+from kilograd import MLP, Value
+from kilograd.micrograd import nn as micrograd_nn
+from kilograd.micrograd.engine import Value as MicrogradValue
 
 ENGINE = Engine(
     "kilograd",
@@ -24,6 +24,7 @@ ENGINE = Engine(
 run_eager(ENGINE, Value)
 run_backward(ENGINE, Value)
 run_chain(ENGINE, Value)
+run_programs(ENGINE, "-m", "kilograd", "run")
 run_article(ENGINE, MLP)
 run_moons(ENGINE, micrograd_nn.MLP, MicrogradValue)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 
-from kilograd.reference import MLP, Value
-
+from bench.engines.programs import run_programs
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_eager
 from bench.model import Engine, Phases, Run
 from bench.workloads import chain, chebyshev, dag, moons, random_ops
 from bench.workloads.memory import MEMORY
+from kilograd.reference import MLP, Value
 
 ENGINE = Engine(
     "reference",
@@ -21,6 +21,7 @@ ENGINE.cannot(chain.CHAIN, "10^7 Python objects need about 10 GB")
 
 run_eager(ENGINE, Value)
 run_backward(ENGINE, Value)
+run_programs(ENGINE)
 run_article(ENGINE, MLP)
 
 

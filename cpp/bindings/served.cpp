@@ -30,7 +30,7 @@ enum OperatorMode : std::uint8_t {
 };
 
 struct Operator {
-    PyObject* function = nullptr;   // the author's method, or null where the class has none
+    PyObject* function = nullptr;  // the author's method, or null where the class has none
     PyObject* reflected = nullptr;
     std::uint8_t mode = 0;
     std::uint8_t reflected_mode = 0;
@@ -241,7 +241,7 @@ PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
     }
     if (mode & Captured) {
         double da = Row<Op::powc>::da(a->data, 0.0, c.value, y);
-        std::uint8_t local = kind == NumpyKind ? NumpyKind
+        std::uint8_t local = kind == NumpyKind                                      ? NumpyKind
                              : (a->kinds.data & c.kind & IntKind) && c.value >= 1.0 ? IntKind
                                                                                     : FloatKind;
         return wrap(served_fixed(y, kind, a, {da, local}, nullptr, {}, tag_power));
@@ -386,8 +386,7 @@ constexpr Formula formulas[] = {
 enum ReluForm : std::uint8_t { NotRelu, NegativeToInt, NegativeToFloat, PositiveOrInt, PositiveOrFloat };
 
 struct Method {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyObject* function;  // the author's
     PyObject* name;
     const Formula* formula;
@@ -478,9 +477,7 @@ PyObject* run_served_rule(Node* node) {
         PyObject* grad = PyObject_GetAttr(self, name);
         PyObject* local = grad ? local_object(node, i) : nullptr;
         // `+` adds the gradient itself: multiplying it by one could change its type.
-        PyObject* term = !local               ? nullptr
-                         : node->op == Op::add ? Py_NewRef(grad)
-                                               : PyNumber_Multiply(local, grad);
+        PyObject* term = !local ? nullptr : node->op == Op::add ? Py_NewRef(grad) : PyNumber_Multiply(local, grad);
         PyObject* operand = term ? handle_of(operands[i]) : nullptr;
         PyObject* old = operand ? PyObject_GetAttr(operand, name) : nullptr;
         PyObject* sum = old ? PyNumber_InPlaceAdd(old, term) : nullptr;
@@ -634,8 +631,7 @@ enum class Container : std::uint8_t { Set, Frozenset, Tuple, List };
 
 // An attribute of a served class, under the author's name for it.
 struct Member {
-    PyObject_HEAD
-    PyObject* name;
+    PyObject_HEAD PyObject* name;
     PyObject* empty;     // what a leaf shows, where that is not the engine's own
     PyObject* on_class;  // what the class itself shows (a dataclass default), or null
     Role role;
@@ -653,10 +649,14 @@ PyObject* in_container(Container container, PyObject* tuple) {  // steals
 
 bool is_container(Container container, PyObject* object) {
     switch (container) {
-        case Container::Set: return PySet_CheckExact(object);
-        case Container::Frozenset: return PyFrozenSet_CheckExact(object);
-        case Container::Tuple: return PyTuple_CheckExact(object);
-        case Container::List: return PyList_CheckExact(object);
+        case Container::Set:
+            return PySet_CheckExact(object);
+        case Container::Frozenset:
+            return PyFrozenSet_CheckExact(object);
+        case Container::Tuple:
+            return PyTuple_CheckExact(object);
+        case Container::List:
+            return PyList_CheckExact(object);
     }
     return false;
 }
@@ -667,8 +667,10 @@ PyObject* operand_tuple(Node* node) {
     PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(operands.size()));
     for (std::size_t i = 0; tuple && i < operands.size(); ++i) {
         PyObject* operand = handle_of(operands[i]);
-        if (!operand) Py_CLEAR(tuple);
-        else PyTuple_SET_ITEM(tuple, static_cast<Py_ssize_t>(i), operand);
+        if (!operand)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, static_cast<Py_ssize_t>(i), operand);
     }
     return tuple;
 }
@@ -678,8 +680,10 @@ PyObject* local_tuple(Node* node) {
     PyObject* tuple = PyTuple_New(count);
     for (std::uint32_t i = 0; tuple && i < count; ++i) {
         PyObject* local = local_object(node, i);
-        if (!local) Py_CLEAR(tuple);
-        else PyTuple_SET_ITEM(tuple, i, local);
+        if (!local)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, i, local);
     }
     return tuple;
 }
@@ -717,22 +721,26 @@ PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject*) {
         if (PyErr_Occurred()) return nullptr;
     }
     switch (member->role) {
-        case Role::Data: return served_number(node->data, node->kinds.data);
-        case Role::Grad: return served_number(node->grad, node->kinds.grad);
+        case Role::Data:
+            return served_number(node->data, node->kinds.data);
+        case Role::Grad:
+            return served_number(node->grad, node->kinds.grad);
         case Role::Children:
             if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
             return in_container(member->container, operand_tuple(node));
         case Role::Locals:
             if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
             return in_container(member->container, local_tuple(node));
-        case Role::Op: return op_text(node, member->empty);
+        case Role::Op:
+            return op_text(node, member->empty);
         case Role::Rule:
             if (handle->state && handle->state->rule) return Py_NewRef(handle->state->rule);
             if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
             return PyCFunction_New(&own_rule_def, object);
         case Role::Label:
             return Py_NewRef(handle->state && handle->state->label ? handle->state->label : member->empty);
-        case Role::Extra: return Py_NewRef(member->empty);
+        case Role::Extra:
+            return Py_NewRef(member->empty);
     }
     return nullptr;
 }
@@ -824,9 +832,8 @@ bool set_operands(Handle* handle, PyObject* sequence) {
 int set_children(Member* member, Handle* handle, PyObject* value) {
     Node* node = handle->node;
     bool fitting = is_container(member->container, value);
-    PyObject* sequence = PyAnySet_Check(value) || PyTuple_Check(value) || PyList_Check(value)
-                             ? PySequence_Fast(value, "")
-                             : nullptr;
+    PyObject* sequence =
+        PyAnySet_Check(value) || PyTuple_Check(value) || PyList_Check(value) ? PySequence_Fast(value, "") : nullptr;
     if (member->empty && value == member->empty) {
         Py_XSETREF(sequence, PyTuple_New(0));
         fitting = true;
@@ -889,7 +896,8 @@ int set_locals(Member* member, Handle* handle, PyObject* value) {
 int set_rule_member(Member* member, Handle* handle, PyObject* value) {
     if (does_nothing(value) || (member->empty && value == member->empty)) {
         if (handle->state && handle->state->rule) set_rule(handle, nullptr);
-        if (handle->node->is_leaf() || handle->node->op == Op::custom) return drop_foreign(handle, member->name) ? 0 : -1;
+        if (handle->node->is_leaf() || handle->node->op == Op::custom)
+            return drop_foreign(handle, member->name) ? 0 : -1;
     }
     if (!PyCallable_Check(value)) return keep_foreign(handle, member->name, value) ? 0 : -1;
     if (!state_of(handle)) return -1;
@@ -920,12 +928,16 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
             }
             return 0;
         }
-        case Role::Children: return set_children(member, handle, value);
-        case Role::Locals: return set_locals(member, handle, value);
+        case Role::Children:
+            return set_children(member, handle, value);
+        case Role::Locals:
+            return set_locals(member, handle, value);
         case Role::Op:
-            if (node->is_leaf() && same_constant(value, member->empty) && !(handle->state && handle->state->op)) return 0;
+            if (node->is_leaf() && same_constant(value, member->empty) && !(handle->state && handle->state->op))
+                return 0;
             return set_state(handle, &HandleState::op, value);
-        case Role::Rule: return set_rule_member(member, handle, value);
+        case Role::Rule:
+            return set_rule_member(member, handle, value);
         case Role::Label:
             if (same_constant(value, member->empty) && !(handle->state && handle->state->label)) return 0;
             return set_state(handle, &HandleState::label, value);
@@ -974,8 +986,7 @@ int served_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     Py_XDECREF(bound);
     if (!result) return -1;
     bool none = result == Py_None;
-    if (!none)
-        PyErr_Format(PyExc_TypeError, "__init__() should return None, not '%.200s'", Py_TYPE(result)->tp_name);
+    if (!none) PyErr_Format(PyExc_TypeError, "__init__() should return None, not '%.200s'", Py_TYPE(result)->tp_name);
     Py_DECREF(result);
     return none ? 0 : -1;
 }
@@ -1033,7 +1044,7 @@ PyGetSetDef served_getset[] = {
 };
 
 PyMethodDef served_methods[] = {
-    {"__reduce_ex__", value_reduce, METH_O, nullptr},
+    {"__reduce__", value_reduce, METH_NOARGS, nullptr},
     {"__copy__", value_copy, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -1065,17 +1076,17 @@ void make_types() {
                             {{Py_tp_dealloc, reinterpret_cast<void*>(member_dealloc)},
                              {Py_tp_descr_get, reinterpret_cast<void*>(member_get)},
                              {Py_tp_descr_set, reinterpret_cast<void*>(member_set)}});
-    method_type = make_type(
-        "kilograd._core.Method", sizeof(Method),
-        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
-        {{Py_tp_dealloc, reinterpret_cast<void*>(method_dealloc)},
-         {Py_tp_traverse, reinterpret_cast<void*>(method_traverse)},
-         {Py_tp_clear, reinterpret_cast<void*>(method_clear)},
-         {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-         {Py_tp_descr_get, reinterpret_cast<void*>(method_get)},
-         {Py_tp_getattro, reinterpret_cast<void*>(method_getattr)},
-         {Py_tp_repr, reinterpret_cast<void*>(method_repr)},
-         {Py_tp_members, method_members}});
+    method_type =
+        make_type("kilograd._core.Method", sizeof(Method),
+                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
+                  {{Py_tp_dealloc, reinterpret_cast<void*>(method_dealloc)},
+                   {Py_tp_traverse, reinterpret_cast<void*>(method_traverse)},
+                   {Py_tp_clear, reinterpret_cast<void*>(method_clear)},
+                   {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                   {Py_tp_descr_get, reinterpret_cast<void*>(method_get)},
+                   {Py_tp_getattro, reinterpret_cast<void*>(method_getattr)},
+                   {Py_tp_repr, reinterpret_cast<void*>(method_repr)},
+                   {Py_tp_members, method_members}});
 }
 
 // --- the table of contents, for python/kilograd/run ---------------------------------------------------------------
@@ -1137,8 +1148,9 @@ py::object new_member(py::str name, const std::string& role, const std::string& 
         if (container == text) member->container = value;
     if (!known) throw py::value_error("no such role: " + role);
     // An empty container is made anew for every reader: it may be a mutable one.
-    bool fresh = empty.is_none() && (member->role == Role::Children || member->role == Role::Locals ||
-                                     member->role == Role::Rule) && container != "none";
+    bool fresh = empty.is_none() &&
+                 (member->role == Role::Children || member->role == Role::Locals || member->role == Role::Rule) &&
+                 container != "none";
     if (!fresh) member->empty = empty.inc_ref().ptr();
     if (!on_class.is(py::ellipsis())) member->on_class = on_class.inc_ref().ptr();
     return result;
@@ -1179,7 +1191,8 @@ py::object new_method(py::object cls, py::str name, const std::string& recipe, p
     for (const Formula& formula : formulas)
         if (recipe == formula.name) method->formula = &formula, found = true;
     for (std::size_t i = first_row; !found && i < op_count; ++i)
-        if (recipe == op_infos[i].name && op_infos[i].arity == Arity::Unary) method->op = static_cast<Op>(i), found = true;
+        if (recipe == op_infos[i].name && op_infos[i].arity == Arity::Unary)
+            method->op = static_cast<Op>(i), found = true;
     if (!found) throw py::value_error("no such recipe: " + recipe);
     if (!label.is_none()) {
         if (fixed || method->formula) {
@@ -1206,29 +1219,30 @@ void add_served(py::module_& m) {
     make_types();
     m.attr("Served") = py::handle(reinterpret_cast<PyObject*>(served_type));
     m.def("new_served", new_served, py::arg("name"), py::arg("module"), py::arg("metaclass"));
-    m.def("served_conventions",
-          [](py::object cls, bool int_zero, bool int_one, bool depth_first, bool closed, py::object data,
-             py::object grad, py::list foreign) {
-              Served& own = own_of(cls);
-              own.closed = closed;
-              own.zero = int_zero ? IntKind : FloatKind;
-              own.one = int_one ? IntKind : FloatKind;
-              own.depth_first = depth_first;
-              keep(own.data_name, data);
-              keep(own.grad_name, grad);
-              own.foreign_names.clear();  // interned and immortal, as names of attributes are
-              for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
-          },
-          py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("depth_first"),
-          py::arg("closed"), py::arg("data"),
-          py::arg("grad"), py::arg("foreign"));
-    m.def("served_init",
-          [](py::object cls, py::object function, bool plain) {
-              Served& own = own_of(cls);
-              keep(own.init, function);
-              own.plain_init = plain;
-          },
-          py::arg("cls"), py::arg("function"), py::arg("plain"));
+    m.def(
+        "served_conventions",
+        [](py::object cls, bool int_zero, bool int_one, bool depth_first, bool closed, py::object data, py::object grad,
+           py::list foreign) {
+            Served& own = own_of(cls);
+            own.closed = closed;
+            own.zero = int_zero ? IntKind : FloatKind;
+            own.one = int_one ? IntKind : FloatKind;
+            own.depth_first = depth_first;
+            keep(own.data_name, data);
+            keep(own.grad_name, grad);
+            own.foreign_names.clear();  // interned and immortal, as names of attributes are
+            for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
+        },
+        py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("depth_first"),
+        py::arg("closed"), py::arg("data"), py::arg("grad"), py::arg("foreign"));
+    m.def(
+        "served_init",
+        [](py::object cls, py::object function, bool plain) {
+            Served& own = own_of(cls);
+            keep(own.init, function);
+            own.plain_init = plain;
+        },
+        py::arg("cls"), py::arg("function"), py::arg("plain"));
     // Puts an attribute on a served class without touching the type's slots, which stay the engine's.
     m.def("served_attribute", [](py::type cls, py::str name, py::object value) {
         own_of(cls);
@@ -1246,20 +1260,21 @@ void add_served(py::module_& m) {
         number->nb_power = power_slot;
     });
     m.def("served_rule", [](py::object cls, py::object function) { keep(own_of(cls).rule, function); });
-    m.def("served_operator",
-          [](py::object cls, const std::string& name, bool reflected, py::object function, int mode, py::object label) {
-              Served& own = own_of(cls);
-              OperatorIndex index = operator_index(name);
-              Operator& operation = own.operators[index];
-              keep(reflected ? operation.reflected : operation.function, function);
-              (reflected ? operation.reflected_mode : operation.mode) = static_cast<std::uint8_t>(mode);
-              if (label.is_none()) return;
-              constexpr Op rows[] = {Op::add, Op::mul, Op::powc};
-              keep(own.labels[static_cast<std::size_t>(rows[index])], label);
-              if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
-              keep(own.tags[index + 1u], label);
-          },
-          py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"));
+    m.def(
+        "served_operator",
+        [](py::object cls, const std::string& name, bool reflected, py::object function, int mode, py::object label) {
+            Served& own = own_of(cls);
+            OperatorIndex index = operator_index(name);
+            Operator& operation = own.operators[index];
+            keep(reflected ? operation.reflected : operation.function, function);
+            (reflected ? operation.reflected_mode : operation.mode) = static_cast<std::uint8_t>(mode);
+            if (label.is_none()) return;
+            constexpr Op rows[] = {Op::add, Op::mul, Op::powc};
+            keep(own.labels[static_cast<std::size_t>(rows[index])], label);
+            if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
+            keep(own.tags[index + 1u], label);
+        },
+        py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"));
     m.def("new_member", new_member, py::arg("name"), py::arg("role"), py::arg("container") = "tuple",
           py::arg("empty") = py::none(), py::arg("on_class") = py::ellipsis());
     m.def("new_method", new_method, py::arg("cls"), py::arg("name"), py::arg("recipe"), py::arg("function"),

@@ -1,10 +1,11 @@
-"""``kilograd run``: a script, module or notebook with its own ``Value`` class, on the engine, without a change to it."""
+"""``kilograd run``: a script, module or notebook with its own ``Value`` class, unchanged, on the engine."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,9 +26,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("-m", dest="module", metavar="MODULE", help="run a module, as python -m does")
     parser.add_argument("program", nargs="?", help=argparse.SUPPRESS)
     parser.set_defaults(run=run)
-    own = parser.parse_known_args
+    own: Callable[..., tuple[argparse.Namespace, list[str]]] = parser.parse_known_args
 
-    def parse(args: Sequence[str] | None = None, namespace: object = None) -> object:
+    def parse(args: Sequence[str] | None = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:
         """Everything behind the program's name is the program's own, options included."""
         head, tail = _split(list(args or ()))
         known, unknown = own(head, namespace)

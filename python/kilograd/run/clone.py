@@ -21,8 +21,11 @@ def map_functions(attribute: Any, change: Callable[[FunctionType], FunctionType]
     if isinstance(attribute, staticmethod | classmethod) and isinstance(attribute.__func__, FunctionType):
         return type(attribute)(change(attribute.__func__))
     if type(attribute) is property:
-        parts = (attribute.fget, attribute.fset, attribute.fdel)
-        return property(*(change(part) if isinstance(part, FunctionType) else part for part in parts), attribute.__doc__)
+        get, put, delete = (  # the parts of a property have three types, and a copy has that of its original
+            change(part) if isinstance(part, FunctionType) else part
+            for part in (attribute.fget, attribute.fset, attribute.fdel)
+        )
+        return property(get, put, delete, attribute.__doc__)  # type: ignore[arg-type]
     return attribute
 
 

@@ -22,7 +22,9 @@ def _first_difference(plain: bytes, served: bytes) -> str:
     for number, (one, two) in enumerate(lines, 1):
         if one != two:
             shown = ["(no such line)" if line is None else line.decode(errors="replace") for line in (one, two)]
-            return f"the outputs differ, first in line {number}:\n  plain Python: {shown[0]}\n  kilograd:     {shown[1]}"
+            return (
+                f"the outputs differ, first in line {number}:\n  plain Python: {shown[0]}\n  kilograd:     {shown[1]}"
+            )
     return "the outputs differ in their line ends"
 
 
@@ -50,8 +52,9 @@ def compare(program: Sequence[str]) -> int:
     elif plain_status != served_status:
         verdict = f"the exit status differs: {plain_status} in plain Python, {served_status} here"
     print(f"kilograd: {verdict or 'the same output and exit status'}", file=sys.stderr)
+    ratio = plain_time / served_time
     print(
-        f"kilograd: plain Python {plain_time:.2f} s, kilograd {served_time:.2f} s: {plain_time / served_time:.1f} times as fast",
+        f"kilograd: plain Python {plain_time:.2f} s, kilograd {served_time:.2f} s: {ratio:.1f} times as fast",
         file=sys.stderr,
     )
     return 0 if verdict is None else 1

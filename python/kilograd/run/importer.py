@@ -1,7 +1,8 @@
 """The import hook: modules from the program's own folder are compiled with their candidate classes marked.
 
 Everything else, installed packages above all, is imported untouched. The one exception is the package ``micrograd``:
-where it is installed its class is a candidate like the program's own, and where it is not, `kilograd.micrograd` stands in.
+where it is installed its class is a candidate like the program's own, and where it is not, `kilograd.micrograd` stands
+in.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
@@ -21,7 +23,7 @@ PACKAGE = "micrograd"
 
 
 class MarkingLoader(SourceFileLoader):
-    """Loads a source file with its candidate classes marked, past the bytecode cache, which stays the plain program's."""
+    """Loads a source file with its candidate classes marked; the bytecode cache stays the plain program's."""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -78,15 +80,13 @@ class MicrogradFinder:
         return ModuleSpec(PACKAGE, _Present())
 
 
-class _Present:
+class _Present(Loader):
     """Loads a module that is in `sys.modules` already."""
 
-    @staticmethod
-    def create_module(spec: ModuleSpec) -> ModuleType:
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
         return sys.modules[spec.name]
 
-    @staticmethod
-    def exec_module(module: ModuleType) -> None:
+    def exec_module(self, module: ModuleType) -> None:
         pass
 
 

@@ -1,16 +1,16 @@
-"""Judging a class: is it a scalar autograd class, and which of its methods can the engine serve with equal results?
+"""Judging a class: whether it is a scalar autograd class, and what of it the engine serves with equal results.
 
 The author's class is copied and so is the engine's type, dressed with copies of the author's methods. First all
 operators run in the author's code on engine nodes: if that differs from the author's class in anything that can be
 observed, the class is left alone. Then one method after the other is tried natively, and what agrees on every probe is
-served. Nothing here trusts a name: ``tanh`` is what behaves as a hyperbolic tangent, in value, gradient, type, structure
-and text.
+served. Nothing here trusts a name: ``tanh`` is what behaves as a hyperbolic tangent, in value, gradient, type,
+structure and text.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
@@ -50,7 +50,7 @@ FORBIDDEN = (
 )
 
 
-class LeftAlone(Exception):
+class LeftAlone(Exception):  # noqa: N818 - a verdict, not a fault
     """The class is not served; the message is the reason."""
 
 
@@ -222,7 +222,9 @@ def _roles(cls: Any) -> dict[str, Attribute]:
         x, y = cls(2.375), cls(-1.625)
         product, total = x * y, x + y
     except Exception as error:
-        raise LeftAlone(f"{cls.__name__}(2.375) * {cls.__name__}(-1.625) raises {type(error).__name__}: {error}") from None
+        raise LeftAlone(
+            f"{cls.__name__}(2.375) * {cls.__name__}(-1.625) raises {type(error).__name__}: {error}"
+        ) from None
     if type(product) is not cls or type(total) is not cls:
         raise LeftAlone(f"its product is a {type(product).__name__}")
     leaf, other, made, summed = map(_instance_attributes, (x, y, product, total))

@@ -56,7 +56,7 @@ def execute(path: str) -> int:
         )
         return 2
     try:
-        notebook = nbformat.read(path, as_version=4)
+        notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except OSError as error:
         print(f"kilograd run: can't open {path!r}: {error.strerror}", file=sys.stderr)
         return 2
@@ -64,7 +64,9 @@ def execute(path: str) -> int:
         print(f"kilograd run: {path!r} is no notebook: {error}", file=sys.stderr)
         return 2
     folder = os.path.dirname(os.path.abspath(path))
-    client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": folder}})
+    client: Any = NotebookClient(
+        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": folder}}
+    )
     copy = f"{path.removesuffix('.ipynb')}.executed.ipynb"
     status = 0
     with client.setup_kernel():
@@ -77,6 +79,6 @@ def execute(path: str) -> int:
             print(error, file=sys.stderr)
             status = 1
         finally:
-            nbformat.write(notebook, copy)
+            nbformat.write(notebook, copy)  # type: ignore[no-untyped-call]
     print(f"kilograd: the executed notebook is {copy}", file=sys.stderr)
     return status

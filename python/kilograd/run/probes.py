@@ -148,7 +148,7 @@ def _look(value: Any, cls: type, plan: Plan, leaves: list[Any]) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    return tuple(_attempt(lambda form=form: ADDRESS.sub("", form(value))) for form in (repr, str))
+    return (_attempt(lambda: ADDRESS.sub("", repr(value))), _attempt(lambda: ADDRESS.sub("", str(value))))
 
 
 def _attempt(action: Callable[[], Any]) -> Any:
@@ -252,7 +252,7 @@ def _around(constants: Iterable[float]) -> list[float]:
 
 
 def _hard_squares() -> list[float]:
-    """Points x where t**2 and t*t differ in the last bit for t = tanh(x), however tanh is written: one in a thousand."""
+    """Points x where t**2 and t*t differ in the last bit for t = tanh(x): one in a thousand."""
     found: list[float] = []
     source = random.Random(21)
     for _ in range(20000):
@@ -332,7 +332,11 @@ def binary(name: str, light: bool = False) -> list[Probe]:
             probes.append(Probe(f"node {name} {other!r}", [x], lambda a, other=other: function(a, other)))
     if reflected:
         return probes
-    nodes = [ORDINARY[8], 3] if light else [ORDINARY[8], 3, True, -0.0, 1e300, math.nan, *_loaded(), *([] if power else [2**60])]
+    nodes = (
+        [ORDINARY[8], 3]
+        if light
+        else [ORDINARY[8], 3, True, -0.0, 1e300, math.nan, *_loaded(), *([] if power else [2**60])]
+    )
     probes += [Probe(f"node {name} node", pair, function) for pair in itertools.product(nodes, repeat=2)]
     for x in (ORDINARY[0], 3):
         probes.append(Probe(f"node {name} itself", [x], lambda a: function(a, a)))

@@ -77,8 +77,8 @@ def _strip(traceback: TracebackType | None) -> TracebackType | None:
             inside = False
             kept.append(traceback)
         traceback = traceback.tb_next
-    for one, following in zip(kept, [*kept[1:], None], strict=True):
-        one.tb_next = following
+    for i, one in enumerate(kept):
+        one.tb_next = kept[i + 1] if i + 1 < len(kept) else None
     return kept[0] if kept else None
 
 
@@ -165,7 +165,9 @@ def _main_spec(name: str) -> ModuleSpec:
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ImportError(f"Error while finding module specification for {name!r} ({type(error).__name__}: {error})") from None
+        raise ImportError(
+            f"Error while finding module specification for {name!r} ({type(error).__name__}: {error})"
+        ) from None
     if spec is None:
         raise ImportError(f"No module named {name}")
     if spec.submodule_search_locations is not None:

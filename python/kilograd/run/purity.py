@@ -1,8 +1,8 @@
-"""Reading a function before anybody runs it: may it be tried on probes, and does only its input decide what it returns?
+"""Reading a function before anybody runs it: whether it may be tried on probes, and depends on its input alone.
 
 The judge runs an author's methods on small expressions. That is safe where a method neither prints, draws random
-numbers, opens files nor touches anything but the nodes it was given, and it proves something where the method depends on
-nothing else. Both are read off the bytecode: the names it loads and the attributes it sets.
+numbers, opens files nor touches anything but the nodes it was given, and it proves something where the method depends
+on nothing else. Both are read off the bytecode: the names it loads and the attributes it sets.
 """
 
 from __future__ import annotations
@@ -17,14 +17,78 @@ from typing import Any
 __all__ = ["code_objects", "constants", "hazard", "names", "own_attributes"]
 
 SAFE_BUILTINS = frozenset(
-    "abs all any bool complex dict divmod enumerate filter float format frozenset getattr hasattr id int isinstance issubclass "
-    "iter len list map max min next object pow range repr reversed round set sorted str sum super tuple type zip "
-    "NotImplemented True False None Ellipsis property staticmethod classmethod".split()
+    [
+        "abs",
+        "all",
+        "any",
+        "bool",
+        "complex",
+        "dict",
+        "divmod",
+        "enumerate",
+        "filter",
+        "float",
+        "format",
+        "frozenset",
+        "getattr",
+        "hasattr",
+        "id",
+        "int",
+        "isinstance",
+        "issubclass",
+        "iter",
+        "len",
+        "list",
+        "map",
+        "max",
+        "min",
+        "next",
+        "object",
+        "pow",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "sorted",
+        "str",
+        "sum",
+        "super",
+        "tuple",
+        "type",
+        "zip",
+        "NotImplemented",
+        "True",
+        "False",
+        "None",
+        "Ellipsis",
+        "property",
+        "staticmethod",
+        "classmethod",
+    ]
 )
-SAFE_MODULES = frozenset({"math", "cmath", "numpy", "typing", "operator", "numbers", "functools", "itertools", "__future__"})
+SAFE_MODULES = frozenset(
+    {"math", "cmath", "numpy", "typing", "operator", "numbers", "functools", "itertools", "__future__"}
+)
 UNSAFE_ATTRIBUTES = frozenset(
-    "random save savez savetxt load loadtxt fromfile tofile memmap seterr set_printoptions genfromtxt __dict__ __globals__ "
-    "__subclasses__ f_back".split()
+    [
+        "random",
+        "save",
+        "savez",
+        "savetxt",
+        "load",
+        "loadtxt",
+        "fromfile",
+        "tofile",
+        "memmap",
+        "seterr",
+        "set_printoptions",
+        "genfromtxt",
+        "__dict__",
+        "__globals__",
+        "__subclasses__",
+        "f_back",
+    ]
 )
 # Names that `dataclasses` gives to the cells of the methods that it writes.
 DATACLASS_CELLS = ("_dflt_", "_type_", "__dataclass", "_HAS_DEFAULT_FACTORY", "MISSING", "_return_type")
