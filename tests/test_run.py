@@ -248,6 +248,30 @@ def test_micrograd_installed_or_not(tmp_path: pathlib.Path) -> None:
         assert run(str(script)).stdout == plain.stdout
 
 
+def test_custom_operations_do_not_grow(tmp_path: pathlib.Path) -> None:
+    source = (PROGRAMS / "numpy_data.py").read_text().partition("def show")[0]
+    loop = """
+    import gc
+    def resident():
+        gc.collect()
+        return int(open("/proc/self/statm").read().split()[1]) * 4
+    w, sizes = Tensor(0.3), []
+    for step in range(60001):
+        y = (w * 0.5 + w).tanh()
+        y.backward()
+        w.data, w.grad = 0.3, 0
+        if step % 20000 == 0:
+            sizes.append(resident())
+    print(sizes[-1] - sizes[1] < 1000, sizes)
+    """
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("resident memory is read from /proc")
+    script = str(write(tmp_path, "script.py", source + textwrap.dedent(loop)))
+    done = run("--report", script)
+    assert "Tensor: served" in done.stderr
+    assert done.stdout.startswith("True"), done.stdout
+
+
 def test_compare() -> None:
     done = run("--compare", "fractions_and_complex.py")
     assert done.returncode == 0
