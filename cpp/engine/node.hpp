@@ -29,6 +29,7 @@ struct Kinds {
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
     std::uint8_t foreign : 1 = 0;  // of a served class, holding what the engine cannot: see bindings/served.hpp
+    std::uint8_t unused : 1 = 0;   // named, so that a store writes the whole byte and reads nothing
 };
 
 enum Flag : std::uint8_t {
