@@ -17,6 +17,7 @@ from bench.workloads import (
     random_ops,
     recording,
     rosenbrock,
+    run,
 )
 
 WORKLOADS: dict[str, Workload[Any]] = {
@@ -35,5 +36,6 @@ WORKLOADS: dict[str, Workload[Any]] = {
         recording.RECORDING,
         rosenbrock.ROSENBROCK,
         black_scholes.BLACK_SCHOLES,
+        *run.RUNS,
     )
 }
