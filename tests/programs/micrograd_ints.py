@@ -105,7 +105,8 @@ f = e**2
 g = f / 2.0
 g = g + 10.0 / f
 g.backward()
-print(g, a, b, c, d, e, f)
+# Nodes with three uses and more, over sets: the last digit is chance, in plain Python too.
+print([(f"{v.data:.10g}", f"{v.grad:.10g}", type(v.data), type(v.grad)) for v in (g, a, b, c, d, e, f)])
 big = Scalar(3) ** 40 * Scalar(3) ** 40
 print(big, Scalar(2**70) + 1, Scalar(True) + True, Scalar(5) * False)
 big.backward()
