@@ -9,6 +9,7 @@ from kilograd import MLP, Value
 from kilograd.micrograd import nn as micrograd_nn
 from kilograd.micrograd.engine import Value as MicrogradValue
 
+from bench.engines.training import run_kilograd
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, Unavailable
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
@@ -26,6 +27,7 @@ run_backward(ENGINE, Value)
 run_chain(ENGINE, Value)
 run_article(ENGINE, MLP)
 run_moons(ENGINE, micrograd_nn.MLP, MicrogradValue)
+run_kilograd(ENGINE)
 
 
 @ENGINE.runs(MEMORY)

@@ -6,6 +6,7 @@ import platform
 
 from kilograd.reference import MLP, Value
 
+from bench.engines.training import run_article_again, run_image
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_eager
 from bench.model import Engine, Phases, Run
 from bench.workloads import chain, chebyshev, dag, moons, random_ops
@@ -22,6 +23,8 @@ ENGINE.cannot(chain.CHAIN, "10^7 Python objects need about 10 GB")
 run_eager(ENGINE, Value)
 run_backward(ENGINE, Value)
 run_article(ENGINE, MLP)
+run_article_again(ENGINE, MLP)
+run_image(ENGINE, Value)
 
 
 @ENGINE.runs(MEMORY)

@@ -17,6 +17,7 @@ from bench.workloads import (
     random_ops,
     recording,
     rosenbrock,
+    training,
 )
 
 WORKLOADS: dict[str, Workload[Any]] = {
@@ -28,6 +29,7 @@ WORKLOADS: dict[str, Workload[Any]] = {
         chain.CHAIN,
         article.ARTICLE,
         moons.MOONS,
+        *training.WORKLOADS,
         moons.MOONS_100,
         moons.MOONS_10000,
         random_ops.RANDOM_OPS,
