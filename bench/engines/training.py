@@ -79,9 +79,10 @@ def run_kilograd(engine: Engine) -> None:
             x = [Value(p) for p in problem.pixels]
             loss = kilograd.cross_entropy(model(x), problem.label)
             loss.backward()
+            yield "forward and backward"
             data = loss.data
             del loss, x
-            yield "step"
+            yield "free"
             return {"loss": [data], "gradient": [p.grad for p in model.parameters()]}
 
         return run
@@ -157,9 +158,10 @@ def run_image(engine: Engine, value: Any) -> None:
             below = [z - largest for z in x]
             loss = sum(z.exp() for z in below).log() - below[problem.label]
             loss.backward()
+            yield "forward and backward"
             data = loss.data
             del loss, below, x, outs, z
-            yield "step"
+            yield "free"
             return {"loss": [data], "gradient": [p.grad for p in parameters]}
 
         return run
