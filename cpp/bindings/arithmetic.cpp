@@ -98,10 +98,9 @@ PyObject* other_operand(PyObject* other, bool other_is_left, const char* ufunc, 
 }
 
 template <Op op>
-PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
+[[gnu::noinline]] PyObject* commutative_slow(PyObject* left, PyObject* right, const char* ufunc) {
     bool left_is_value = is_value(left);
-    if (left_is_value && is_value(right)) [[likely]]
-        return wrap(build_plain<op>(node_of(left), node_of(right)));
+    if (left_is_value && is_value(right)) return wrap(build_plain<op>(node_of(left), node_of(right)));
     PyObject* value = left_is_value ? left : right;
     PyObject* other = left_is_value ? right : left;
     Number number{};
@@ -109,6 +108,18 @@ PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
     if (PyErr_Occurred()) return nullptr;
     LeafOperand leaf(number, node_of(value));
     return wrap(build_plain<op>(node_of(value), leaf.node()));
+}
+
+// The hottest lines of the package: two floating-point Values without state, while recording.
+template <Op op>
+PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
+    if (is_exact_value(left) && is_exact_value(right) && no_grad_blocks == 0) [[likely]] {
+        Node* a = node_of(left);
+        Node* b = node_of(right);
+        if (!(a->kinds.data & b->kinds.data & IntKind) && !((a->flags | b->flags) & (Stateful | Tainted))) [[likely]]
+            return new_handle(record(op, Row<op>::value(a->data, b->data, 0.0), FloatKind, a, b, 0.0, FloatKind, a));
+    }
+    return commutative_slow<op>(left, right, ufunc);
 }
 
 Node* negated(Node* node) {
@@ -199,6 +210,27 @@ PyObject* refuse_float(PyObject* self) {
     return nullptr;
 }
 
+bool compare_doubles(double x, double y, int comparison) {
+    switch (comparison) {
+        case Py_LT:
+            return x < y;
+        case Py_LE:
+            return x <= y;
+        case Py_GT:
+            return x > y;
+        default:
+            return x >= y;
+    }
+}
+
+bool note_comparison(PyObject* left, PyObject* right, int comparison, PyObject* result) {
+    static const char* const symbols[] = {"<", "<=", nullptr, nullptr, ">", ">="};
+    PyObject* entry = Py_BuildValue("(sOOO)", symbols[comparison], left, right, result);
+    bool ok = entry && PyList_Append(comparisons, entry) == 0;
+    Py_XDECREF(entry);
+    return ok;
+}
+
 // Orders by data; equality stays identity, as in the pure-Python class.
 PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
     if (comparison == Py_EQ || comparison == Py_NE) Py_RETURN_NOTIMPLEMENTED;
@@ -222,7 +254,9 @@ PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
         }
         y = number.value;
     }
-    Py_RETURN_RICHCOMPARE(x, y, comparison);
+    PyObject* result = compare_doubles(x, y, comparison) ? Py_True : Py_False;
+    if (comparisons && !note_comparison(self, other, comparison, result)) return nullptr;
+    return Py_NewRef(result);
 }
 
 Py_hash_t value_hash(PyObject* self) {

@@ -61,4 +61,14 @@ PYBIND11_MODULE(_core, m) {
     m.def("_exit_no_grad", [] {
         if (!exit_no_grad()) throw std::runtime_error("no_grad: this thread has no such block open");
     });
+    m.def(
+        "_note_comparisons",
+        [](py::object list) {
+            if (!list.is_none() && !py::isinstance<py::list>(list))
+                throw py::type_error("_note_comparisons: a list or None is needed");
+            py::object before = comparisons ? py::reinterpret_steal<py::object>(comparisons) : py::none();
+            comparisons = list.is_none() ? nullptr : list.release().ptr();
+            return before;
+        },
+        "Note the orderings of Values in this thread in a list, or stop doing so with None; returns what was set.");
 }
