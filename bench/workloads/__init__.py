@@ -18,6 +18,7 @@ from bench.workloads import (
     recording,
     rosenbrock,
     run,
+    training,
 )
 
 WORKLOADS: dict[str, Workload[Any]] = {
@@ -29,6 +30,7 @@ WORKLOADS: dict[str, Workload[Any]] = {
         chain.CHAIN,
         article.ARTICLE,
         moons.MOONS,
+        *training.WORKLOADS,
         moons.MOONS_100,
         moons.MOONS_10000,
         random_ops.RANDOM_OPS,

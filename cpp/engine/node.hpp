@@ -28,7 +28,7 @@ struct Kinds {
     std::uint8_t data : 2 = FloatKind;
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
-    std::uint8_t replayed : 1 = 0;  // a spare bit: this root's order is kept, see replay.hpp
+    std::uint8_t replayed : 1 = 0;  // this root's order is kept, see replay.hpp
     std::uint8_t foreign : 1 = 0;   // of a served class, holding what the engine cannot: see bindings/served.hpp
 };
 
