@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "modes.hpp"
+#include "program.hpp"
 #include "snapshot.hpp"
 #include "value.hpp"
 
@@ -33,6 +34,7 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of kilograd.";
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
+    add_program(m);
     m.def(
         "new_family",
         [](py::str name, bool int_grads, bool shows_grad, py::str module) {
