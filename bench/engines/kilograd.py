@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import kilograd
-from kilograd import MLP, Value
-from kilograd.micrograd import nn as micrograd_nn
-from kilograd.micrograd.engine import Value as MicrogradValue
-
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, Unavailable
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
 from bench.workloads.memory import MEMORY
+from kilograd import MLP, Value
+from kilograd.micrograd import nn as micrograd_nn
+from kilograd.micrograd.engine import Value as MicrogradValue
 
 ENGINE = Engine(
     "kilograd",

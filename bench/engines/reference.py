@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 
-from kilograd.reference import MLP, Value
-
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_eager
 from bench.model import Engine, Phases, Run
 from bench.workloads import chain, chebyshev, dag, moons, random_ops
 from bench.workloads.memory import MEMORY
+from kilograd.reference import MLP, Value
 
 ENGINE = Engine(
     "reference",
