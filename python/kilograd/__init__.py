@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kilograd.nn import MLP, Layer, Module, Neuron
     from kilograd.reductions import dot, log_softmax, logsumexp, mean, softmax, total
     from kilograd.training import History, fit, plot_boundary, predict
+    from kilograd.program import Program
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "Layer",
     "Module",
     "Neuron",
+    "Program",
     "Value",
     "assign",
     "binary_cross_entropy",
@@ -82,6 +84,7 @@ _LAZY = {
     "cross_entropy": "kilograd.losses",
     "data": "kilograd.arrays",
     "dot": "kilograd.reductions",
+    "Program": "kilograd.program",
     "draw_dot": "kilograd.draw",
     "fit": "kilograd.training",
     "grad": "kilograd.arrays",
