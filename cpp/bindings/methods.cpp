@@ -1,6 +1,7 @@
 // One method per row of the op table, backward(), formatting, copying.
 #include <string>
 
+#include "modes.hpp"
 #include "numbers.hpp"
 #include "snapshot.hpp"
 #include "value.hpp"
@@ -28,6 +29,7 @@ PyObject* leaky_relu(PyObject* self, PyObject* args, PyObject* kwargs) {
 PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
     static const char* names[] = {"grad", nullptr};
     PyObject* grad = nullptr;
+    if (refuse_while_tracing("backward()")) return nullptr;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:backward", const_cast<char**>(names), &grad)) return nullptr;
     Node* root = node_of(self);
     Number seed{1.0, IntKind};
@@ -40,6 +42,7 @@ PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
 }
 
 PyObject* value_zero_grad(PyObject* self, PyObject*) {
+    if (refuse_while_tracing("zero_grad()")) return nullptr;
     zero_grad(node_of(self));
     Py_RETURN_NONE;
 }
