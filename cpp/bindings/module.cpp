@@ -4,6 +4,7 @@
 
 #include "guards.hpp"
 #include "modes.hpp"
+#include "program.hpp"
 #include "snapshot.hpp"
 #include "value.hpp"
 
@@ -35,6 +36,7 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of kilograd.";
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
+    add_program(m);
     m.def(
         "new_family",
         [](py::str name, bool int_grads, bool shows_grad, py::str module) {

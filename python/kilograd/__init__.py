@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kilograd.draw import draw_dot, trace
     from kilograd.micrograd import install_as_micrograd
     from kilograd.nn import MLP, Layer, Module, Neuron
+    from kilograd.program import Program
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "Layer",
     "Module",
     "Neuron",
+    "Program",
     "Value",
     "draw_dot",
     "install_as_micrograd",
@@ -47,6 +49,7 @@ _LAZY = {
     "Layer": "kilograd.nn",
     "Module": "kilograd.nn",
     "Neuron": "kilograd.nn",
+    "Program": "kilograd.program",
     "draw_dot": "kilograd.draw",
     "install_as_micrograd": "kilograd.micrograd",
     "trace": "kilograd.draw",

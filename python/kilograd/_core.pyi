@@ -1,8 +1,8 @@
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, final, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self, disjoint_base
 
 # What becomes a leaf where a Value is expected. NumPy's real scalars are accepted too; their types are left out so
@@ -124,3 +124,109 @@ def _exit_no_grad() -> None: ...
 def _leaf(cls: type[Value], data: float, grad: float, label: object, op: object, /) -> Value: ...
 def _pick(snapshot: object, place: SupportsIndex, /) -> Value: ...
 def _load(data: bytes, externals: list[Value], classes: list[type[Value]], /) -> object: ...
+
+@final
+class _Program:
+    @property
+    def n_inputs(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __len__(self) -> int: ...
+    def counts(self) -> dict[str, dict[str, int]]: ...
+    def dump(self, data: Sequence[float], /) -> bytes: ...
+    def forward(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        reduce: str | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def value_and_grad(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        wrt: str,
+        weights: ArrayLike | None,
+        reduce: str | None,
+        threads: int,
+        check: bool,
+        out: Sequence[NDArray[np.float64]] | None,
+        /,
+    ) -> tuple[NDArray[np.float64], ...]: ...
+    def backward(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        weights: ArrayLike | None,
+        reduce: str | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def vjp(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        v: ArrayLike,
+        wrt: str,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def jvp(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        v: ArrayLike,
+        wrt: str,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def jacobian(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        wrt: str,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def hessian(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        wrt: str,
+        weights: ArrayLike | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def hvp(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        v: ArrayLike,
+        wrt: str,
+        weights: ArrayLike | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+
+def _record(
+    outputs: list[Value | float], shape: Sequence[int], inputs: list[Any], parameters: list[Any] | None
+) -> tuple[_Program, list[Value]]: ...
+def _load_program(data: bytes) -> tuple[_Program, list[float]]: ...
+def _instruction_sets() -> list[str]: ...
