@@ -3,9 +3,12 @@
 #include <pybind11/stl.h>
 
 #include "guards.hpp"
+#include "losses.hpp"
 #include "modes.hpp"
+#include "network.hpp"
 #include "program.hpp"
 #include "snapshot.hpp"
+#include "update.hpp"
 #include "value.hpp"
 
 namespace py = pybind11;
@@ -37,6 +40,9 @@ PYBIND11_MODULE(_core, m) {
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
     add_program(m);
+    add_network(m);
+    add_losses(m);
+    add_update(m);
     m.def(
         "new_family",
         [](py::str name, bool int_grads, bool shows_grad, py::str module) {
