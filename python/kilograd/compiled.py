@@ -74,7 +74,8 @@ def _spec_of_argument(argument: Any, numbers: list[Any]) -> Spec:
             raise _HoldsValues
         if array.dtype.kind == "b":
             return ("mask", array.shape, array.tobytes())
-        if array.dtype.kind not in "fiuO":
+        real = (float, int, np.floating, np.integer)
+        if array.dtype.kind not in "fiu" and not all(isinstance(entry, real) for entry in array.flat):
             raise TypeError(f"a compiled function takes arrays of real numbers, not of {array.dtype}")
         array = array.astype(np.float64, copy=False)
         numbers.append(array.reshape(-1) if array.ndim else float(array))
@@ -85,7 +86,7 @@ def _spec_of_argument(argument: Any, numbers: list[Any]) -> Spec:
         hash(argument)
     except TypeError:
         raise TypeError(
-            f"a compiled function takes numbers, arrays, lists, tuples and dicts of them, and hashable objects that are "
+            "a compiled function takes numbers, arrays, lists, tuples and dicts of them, and hashable objects that are "
             f"passed on as they are; not {type(argument).__name__}"
         ) from None
     return ("static", type(argument), argument)
@@ -115,7 +116,7 @@ def _spec_of_result(result: Any, outputs: list[Any]) -> Spec:
 
 
 def _unflatten(spec: Spec, leaf: Callable[[Shape], Any], static: Callable[[Any], Any]) -> Any:
-    """Build the structure of a spec, with `leaf(shape)` for numbers and arrays in order, `static(object)` for the rest."""
+    """Build the structure of a spec, with `leaf(shape)` for its numbers and arrays, `static(object)` for the rest."""
     match spec[0]:
         case "number":
             return leaf(())
@@ -302,13 +303,11 @@ class Compiled:
     def __init__(self, function: Function, argnums: Argnums = 0, static_argnums: Argnums = ()) -> None:
         if not callable(function):
             raise TypeError(f"compile() takes a function, not {type(function).__name__}")
-        if isinstance(function, Compiled):
-            function = function._function
-        self._function = function
+        self._function: Function = function._function if isinstance(function, Compiled) else function
         self._argnums = _checked_argnums(argnums, "argnums")
         static = _checked_argnums(static_argnums, "static_argnums")
         self._static_argnums = (static,) if isinstance(static, int) else static
-        self._static_names = _names_of(function, self._static_argnums)
+        self._static_names = _names_of(self._function, self._static_argnums)
         self._paths: dict[Spec, tuple[_Path, ...]] = {}
         self._lock = threading.Lock()
         self._warned = False
@@ -338,7 +337,7 @@ class Compiled:
         for part in getattr(self._function, "__qualname__", "").split("."):
             found = getattr(found, part, None)
         if found is self:  # used as a decorator: pickled by name, as functions are
-            return self._function.__qualname__
+            return str(self._function.__qualname__)
         return Compiled, (self._function, self._argnums, self._static_argnums)
 
     # --- the function and its derivatives
@@ -435,6 +434,10 @@ class Compiled:
         """The structure and the numbers of arguments, or None where they hold Values."""
         import numpy as np
 
+        if len(args) == 1 and not kwargs and not self._static_argnums:  # the common call, without the bookkeeping
+            x = args[0]
+            if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
+                return _Call((("array", x.shape),), (), (0,), x.reshape(-1))
         numbers: list[Any] = []
         specs: list[Spec] = []
         offsets: list[int] = []
@@ -861,8 +864,8 @@ def compile(
 ) -> Compiled | Callable[[Function], Compiled]:
     """Record a function at its first call, and run the record from then on. Also a decorator.
 
-    `fn` is ordinary Python over numbers and arrays. It is run once with Values in place of the numbers (arrays arrive as
-    object arrays, so that NumPy's arithmetic and functions work) and recorded as a `Program`, which later calls run
+    `fn` is ordinary Python over numbers and arrays. It is run once with Values in place of the numbers (arrays arrive
+    as object arrays, so that NumPy's arithmetic and functions work) and recorded as a `Program`, which later calls run
     without Python.
 
     Parameters
@@ -871,8 +874,8 @@ def compile(
         Its arguments are numbers, arrays of real numbers of any shape, and lists, tuples and dicts of them. Everything
         else (bools, strings, objects) is passed on as it is, must be hashable, and is recorded for each anew.
     argnums : int or sequence of int, default 0
-        Which positional arguments derivatives are taken by; each method takes ``argnums=`` too. With a sequence, results
-        are tuples with one entry for each.
+        Which positional arguments derivatives are taken by; each method takes ``argnums=`` too. With a sequence,
+        results are tuples with one entry for each.
     static_argnums : int or sequence of int, default ()
         Arguments that `fn` needs as Python numbers: counts, indices.
 
@@ -1028,8 +1031,8 @@ def hvp(fn: Function, argnums: Argnums = 0) -> Function:
     Returns
     -------
     callable
-        ``(x, v, *args)``: the arguments of `fn` with the vector after the first, as in SciPy's ``hessp``. The vector and
-        the product have the structure and shapes of the argument; with a sequence of argnums they are tuples.
+        ``(x, v, *args)``: the arguments of `fn` with the vector after the first, as in SciPy's ``hessp``. The vector
+        and the product have the structure and shapes of the argument; with a sequence of argnums they are tuples.
 
     Examples
     --------
@@ -1060,8 +1063,8 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     Parameters
     ----------
     condition : bool or array of bool
-        Such as ``x > 0``. The comparison has been made by the time that this function sees it: inside a compiled function
-        each element is a guard.
+        Such as ``x > 0``. The comparison has been made by the time that this function sees it: inside a compiled
+        function each element is a guard.
     a, b : numbers, Values, or arrays of them
         Both are computed, errors included. They broadcast.
 
