@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from kilograd import _core
 from kilograd._core import Value
@@ -36,8 +36,8 @@ class Program:
         What to compute, of shape ``S``: ``()`` for one Value, ``(n,)`` for a list of them, and so on. A plain number
         counts as a constant.
     inputs : sequence of Value, default ()
-        The leaves that a call supplies, in the order of the columns of ``X``; nested sequences are flattened in C order.
-        An input that no output depends on is allowed.
+        The leaves that a call supplies, in the order of the columns of ``X``; nested sequences are flattened in C
+        order. An input that no output depends on is allowed.
     parameters : sequence of Value, optional
         Leaves whose ``data`` is read anew at each call, in the order of the gradient ``dP``; the other leaves are
         constants. By default every leaf that Python code holds is a parameter, in the order of first use. Numbers that
@@ -62,8 +62,8 @@ class Program:
     Notes
     -----
     Shapes: with ``n`` inputs, ``X`` is ``(n,)`` for one row or ``(batch, n)``; any strides and any real type are
-    accepted, float64 without a copy. ``B`` below is ``()`` for one row and ``(batch,)`` otherwise. ``X`` may be left out
-    of a program without inputs.
+    accepted, float64 without a copy. ``B`` below is ``()`` for one row and ``(batch,)`` otherwise. ``X`` may be left
+    out of a program without inputs.
 
     All methods take these keywords:
 
@@ -139,7 +139,13 @@ class Program:
         )
 
     def forward(
-        self, X: ArrayLike | None = None, *, reduce: Reduce = None, threads: int = 1, check: bool = True, out: Out = None
+        self,
+        X: ArrayLike | None = None,
+        *,
+        reduce: Reduce = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Out = None,
     ) -> Array:
         """Compute the outputs; the same as calling the program.
 
@@ -181,7 +187,8 @@ class Program:
         wrt : {"inputs", "parameters", "both"}
             Which gradients. The ``grad`` of the parameters is left alone.
         weights : array_like, S or B + S, optional
-            Of the outputs in the sum, the same for all rows or row by row; by default ones. The values are not weighted.
+            Of the outputs in the sum, the same for all rows or row by row; by default ones. The values are not
+            weighted.
         reduce : {"mean", "sum"}, optional
             Values, and so gradients, of the mean or the sum over the rows. `weights` then has the shape S.
         threads, check, out
@@ -209,8 +216,14 @@ class Program:
     ) -> Array:
         """Compute the outputs, and add the gradient of their (weighted) sum into the parameters' ``grad``.
 
-        As `Value.backward` on that sum would do for the leaves. Parameters are as in `value_and_grad`; after an error no
-        ``grad`` has changed.
+        As `Value.backward` on that sum would do for the leaves. After an error no ``grad`` has changed.
+
+        Parameters
+        ----------
+        X, weights, reduce
+            See `value_and_grad`.
+        threads, check, out
+            See the class.
 
         Returns
         -------
@@ -398,12 +411,12 @@ class Program:
         return program
 
 
-def _flatten(outputs: Nested) -> tuple[list[Value | float], list[int]]:
+def _flatten(outputs: Any) -> tuple[list[Any], list[int]]:
     """The leaves of nested sequences in C order, and their shape."""
     if isinstance(outputs, (Value, str)) or not isinstance(outputs, Iterable):
         return [outputs], []
     if getattr(outputs, "shape", None) == ():  # a NumPy array without dimensions
-        return [outputs.item()], []  # type: ignore[attr-defined]
+        return [cast(Any, outputs).item()], []
     parts = [_flatten(part) for part in outputs]
     shapes = [shape for _, shape in parts]
     for shape in shapes:
