@@ -6,9 +6,10 @@ import pathlib
 import random
 import struct
 
-import kilograd
 import numpy as np
 import pytest
+
+import kilograd
 from kilograd import MLP, Module, Value, optim
 from kilograd.micrograd import nn as micrograd_nn
 

@@ -8,9 +8,10 @@ import random
 import signal
 import threading
 
-import kilograd
 import numpy as np
 import pytest
+
+import kilograd
 from kilograd import MLP, History, Value, fit, optim, predict
 
 

@@ -7,6 +7,8 @@ import pathlib
 import re
 
 import kilograd
+import kilograd.arrays
+import kilograd.compiled
 import kilograd.modes
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -32,7 +34,7 @@ def test_the_test_command_is_the_one_that_the_gate_runs():
 
 
 def test_docstrings_run():
-    for module in (kilograd, kilograd.modes):
+    for module in (kilograd, kilograd.arrays, kilograd.compiled, kilograd.modes):
         result = doctest.testmod(module)
         assert result.attempted
         assert not result.failed

@@ -6,10 +6,11 @@ import math
 import random
 from typing import Any
 
-import kilograd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import kilograd
 from kilograd import MLP, Value
 from kilograd.micrograd.engine import Value as MicrogradValue
 
@@ -22,7 +23,9 @@ def apply(name: str, v: Any) -> Any:
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["+", "*", *UNARY]), st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=25
+    st.tuples(st.sampled_from(["+", "*", *UNARY]), st.integers(0, 10**6), st.integers(0, 10**6)),
+    min_size=1,
+    max_size=25,
 )
 numbers = st.one_of(st.integers(-3, 3), st.floats(-2.0, 2.0))
 
