@@ -101,29 +101,29 @@ void set(Node* node, double y, Kind kind) {
 // Recomputes one native node; false, with the node as it was, where the operation is refused.
 inline bool recompute(Node* node, Replay& refused) {
     switch (node->op) {
-#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                                             \
-    case Op::name: {                                                                                             \
-        const Node *left = node->a, *right = node->b;                                                            \
-        const double a = left->data, c = node->constant;                                                         \
-        double b = 0.0;                                                                                          \
-        if constexpr (Arity::arity == Arity::Binary) b = right->data;                                            \
-        const double y = Row<Op::name>::value(a, b, c);                                                          \
-        if constexpr (is_fallible(Op::name)) {                                                                   \
-            if (!std::isfinite(y)) [[unlikely]] {                                                                \
-                Fault fault = fault_of(Op::name, a, b, c, y);                                                    \
-                if (fault != Fault::None) {                                                                      \
-                    refused = {Outcome::Refused, node, fault, a, b};                                             \
-                    return false;                                                                                \
-                }                                                                                                \
-            }                                                                                                    \
-        }                                                                                                        \
-        Kind kind = FloatKind;                                                                                   \
-        if constexpr (can_be_int(Op::name)) {                                                                    \
-            if ((left->kinds.data & IntKind) || (Op::name == Op::relu && node->has(ExactInts))) [[unlikely]]     \
-                kind = kind_of_result(Op::name, y, left, right, c, static_cast<Kind>(node->kinds.constant));     \
-        }                                                                                                        \
-        set(node, y, kind);                                                                                      \
-        return true;                                                                                             \
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                                         \
+    case Op::name: {                                                                                         \
+        const Node *left = node->a, *right = node->b;                                                        \
+        const double a = left->data, c = node->constant;                                                     \
+        double b = 0.0;                                                                                      \
+        if constexpr (Arity::arity == Arity::Binary) b = right->data;                                        \
+        const double y = Row<Op::name>::value(a, b, c);                                                      \
+        if constexpr (is_fallible(Op::name)) {                                                               \
+            if (!std::isfinite(y)) [[unlikely]] {                                                            \
+                Fault fault = fault_of(Op::name, a, b, c, y);                                                \
+                if (fault != Fault::None) {                                                                  \
+                    refused = {Outcome::Refused, node, fault, a, b};                                         \
+                    return false;                                                                            \
+                }                                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+        Kind kind = FloatKind;                                                                               \
+        if constexpr (can_be_int(Op::name)) {                                                                \
+            if ((left->kinds.data & IntKind) || (Op::name == Op::relu && node->has(ExactInts))) [[unlikely]] \
+                kind = kind_of_result(Op::name, y, left, right, c, static_cast<Kind>(node->kinds.constant)); \
+        }                                                                                                    \
+        set(node, y, kind);                                                                                  \
+        return true;                                                                                         \
     }
 #include "../ops.def"
 #undef KILOGRAD_OP
