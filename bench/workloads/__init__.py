@@ -17,6 +17,7 @@ from bench.workloads import (
     random_ops,
     recording,
     rosenbrock,
+    run,
     training,
 )
 
@@ -37,5 +38,6 @@ WORKLOADS: dict[str, Workload[Any]] = {
         recording.RECORDING,
         rosenbrock.ROSENBROCK,
         black_scholes.BLACK_SCHOLES,
+        *run.RUNS,
     )
 }
