@@ -1,8 +1,8 @@
 """Proof on real data: MLP(64, [32, 10]) in scalars on scikit-learn's handwritten digits, against PyTorch.
 
-Trains on four fifths of the 1,797 images, tests on the rest, and lets PyTorch train the same network on the same
-images in the same order from the same weights: the losses of all steps have to agree to 1e-9. Needs scikit-learn;
-PyTorch where the comparison is wanted.
+Trains on four fifths of the 1,797 images, tests on the rest, and lets PyTorch train the same network on the same ones
+in the same order from the same weights: the losses of all steps have to agree to 1e-9. Needs scikit-learn, and PyTorch
+where the comparison is wanted.
 
 python -m bench.digits [--epochs N] [--samples N]
 """

@@ -133,7 +133,7 @@ def test_a_rate_may_be_a_function_of_the_step():
 
 def with_gradients(*gradients):
     values = [Value(0.0) for _ in gradients]
-    for v, g in zip(values, gradients):
+    for v, g in zip(values, gradients, strict=False):
         v.grad = g
     return values
 

@@ -53,17 +53,17 @@ def test_replay_is_the_graph_built_anew(value, old, new, program):
         fresh[-1].backward()
     except (OverflowError, ZeroDivisionError):
         return
-    for leaf, x in zip(nodes, new):
+    for leaf, x in zip(nodes, new, strict=False):
         leaf.data = x
         leaf.grad = 0
     reached = set(kilograd.trace(nodes[-1])[0])
     assert repr(nodes[-1].forward()) == repr(fresh[-1].data)
-    for node, other in zip(nodes[3:], fresh[3:]):
+    for node, other in zip(nodes[3:], fresh[3:], strict=False):
         if node in reached:
             assert repr(node.data) == repr(other.data)
             assert node.grad == 0
     nodes[-1].backward()
-    for node, other in zip(nodes, fresh):
+    for node, other in zip(nodes, fresh, strict=False):
         if node in reached:
             assert repr(node.grad) == repr(other.grad)
 
@@ -96,7 +96,7 @@ def test_training_by_replay_is_training_anew():
         losses, loss = [], None
         for _ in range(20):
             if loss is None or not replay:
-                loss = sum((model(x) - y) ** 2 for x, y in zip(xs, ys))
+                loss = sum((model(x) - y) ** 2 for x, y in zip(xs, ys, strict=False))
             else:
                 loss.forward()
             losses.append(loss.data)
