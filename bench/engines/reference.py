@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import platform
 
+from bench.engines.programs import run_programs
+from bench.engines.training import run_article_again, run_image
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_eager
 from bench.model import Engine, Phases, Run
-from bench.workloads import chain, chebyshev, dag, moons, random_ops
+from bench.workloads import chain, chebyshev, dag, moons, random_ops, rosenbrock
 from bench.workloads.memory import MEMORY
 from kilograd.reference import MLP, Value
 
@@ -14,13 +16,17 @@ ENGINE = Engine(
     "reference",
     version=f"Python {platform.python_version()}",
     drive="pure Python, one object a node, the graph built anew each time",
-    otherwise="pure Python would take minutes",
+    otherwise="keeps no program: it builds the graph anew on each call, as in the eager workloads",
 )
-ENGINE.cannot(chain.CHAIN, "10^7 Python objects need about 10 GB")
+ENGINE.cannot(chain.CHAIN, "10^7 Python objects need about 6 GB")
+ENGINE.cannot(rosenbrock.ROSENBROCK, "has first derivatives only")
 
 run_eager(ENGINE, Value)
 run_backward(ENGINE, Value)
+run_programs(ENGINE)
 run_article(ENGINE, MLP)
+run_article_again(ENGINE, MLP)
+run_image(ENGINE, Value)
 
 
 @ENGINE.runs(MEMORY)

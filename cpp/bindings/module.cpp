@@ -1,9 +1,13 @@
 // The table of contents of kilograd._core.
 #include <pybind11/pybind11.h>
 
+#include "losses.hpp"
 #include "modes.hpp"
+#include "network.hpp"
+#include "served.hpp"
 #include "program.hpp"
 #include "snapshot.hpp"
+#include "update.hpp"
 #include "value.hpp"
 
 namespace py = pybind11;
@@ -34,6 +38,10 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of kilograd.";
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
+    add_network(m);
+    add_losses(m);
+    add_update(m);
+    add_served(m);
     add_program(m);
     m.def(
         "new_family",

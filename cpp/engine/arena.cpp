@@ -7,25 +7,14 @@ namespace kilograd {
 Arena arena;
 
 Chunk* Arena::take_block(bool pool) {
-    void* block;
-    if (spare_.empty()) {
-        spare_.reserve(reserve_blocks);  // give_block must not throw
-        block = map_block();
-    } else {
-        block = spare_.back();
-        spare_.pop_back();
-    }
+    void* block = map_block();
     ++(pool ? pool_chunks_ : tape_chunks_);
     return new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
 }
 
 void Arena::give_block(Chunk* chunk) {
     --(chunk->pool ? pool_chunks_ : tape_chunks_);
-    if (spare_.size() < reserve_blocks) {
-        spare_.push_back(chunk);
-    } else {
-        unmap_block(chunk);
-    }
+    unmap_block(chunk);
 }
 
 void Arena::open_chunk() {
