@@ -7,7 +7,6 @@ from typing import Any
 import kilograd
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, UnavailableError
-from bench.model import Engine, Phases, Run, Unavailable
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
 from bench.workloads.memory import MEMORY
 from kilograd import MLP, Value
