@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
 #include <unordered_map>
 
 #include "numbers.hpp"
@@ -164,10 +165,11 @@ class Guards {
 }  // namespace
 
 void add_guards(py::module_& m) {
-    py::class_<Guards>(m, "_Guards")
-        .def(py::init<const std::vector<Note>&, const std::vector<py::object>&>(), py::arg("notes"), py::arg("inputs"))
-        .def("__len__", &Guards::size)
-        .def("holds", &Guards::holds, py::arg("rows"), py::pos_only());
+    // In no namespace: made by the function alone.
+    py::class_<Guards>(py::handle(), "Guards").def("__len__", &Guards::size).def("holds", &Guards::holds);
+    m.def("_guards", [](const std::vector<Note>& notes, const std::vector<py::object>& inputs) {
+        return std::make_unique<Guards>(notes, inputs);
+    });
 }
 
 }  // namespace kilograd

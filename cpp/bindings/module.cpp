@@ -7,6 +7,7 @@
 #include "modes.hpp"
 #include "network.hpp"
 #include "program.hpp"
+#include "served.hpp"
 #include "snapshot.hpp"
 #include "update.hpp"
 #include "value.hpp"
@@ -39,10 +40,11 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of kilograd.";
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
-    add_program(m);
     add_network(m);
     add_losses(m);
     add_update(m);
+    add_served(m);
+    add_program(m);
     m.def(
         "new_family",
         [](py::str name, bool int_grads, bool shows_grad, py::str module) {

@@ -626,7 +626,7 @@ py::tuple load(const py::bytes& bytes) {
 
 void add_program(py::module_& m) {
     using py::arg;
-    py::class_<Recorded>(m, "_Program", "The compiled part of kilograd.Program.")
+    py::class_<Recorded>(py::handle(), "_Program", "The compiled part of kilograd.Program.")
         .def("forward", forward)
         .def("value_and_grad", value_and_grad)
         .def("backward", add_gradients)

@@ -1,4 +1,4 @@
-// kilograd._core._Program: recorded programs over NumPy arrays.
+// What kilograd.Program is made of: recorded programs over NumPy arrays.
 //
 // kilograd/program.py documents the methods; here graphs become recordings, arrays become requests, and the GIL is
 // given up while a request runs. A program holds no Python object: callers pass the Values of its parameters, so that

@@ -13,7 +13,7 @@ True
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kilograd._core import Value, live_nodes, maximum, minimum, reserved_bytes
 from kilograd.modes import no_grad
@@ -128,6 +128,16 @@ def __getattr__(name: str) -> object:
     if name == "optim":
         return import_module("kilograd.optim")
     raise AttributeError(f"module 'kilograd' has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext kilograd``: serve the ``Value`` classes of the cells that follow."""
+    import_module("kilograd.run.notebook").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext kilograd``."""
+    import_module("kilograd.run.notebook").unload(shell)
 
 
 def __dir__() -> list[str]:

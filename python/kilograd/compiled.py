@@ -188,7 +188,7 @@ class _Path:
         self.recordable = all(symbol != "raises" for symbol, *_ in notes)
         conditions = [note for note in notes if note[0] != "raises"]
         self.key = tuple((symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in conditions)
-        self.guards = _core._Guards(conditions, leaves) if conditions and self.recordable else None
+        self.guards = _core._guards(conditions, leaves) if conditions and self.recordable else None
         del notes, conditions  # they hold numbers of the trace, which would count as parameters
         self.program = Program(outputs, inputs=leaves) if outputs else None
 
