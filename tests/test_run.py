@@ -22,6 +22,7 @@ SERVED = {
     "subclass.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward"),
     "dataclass_value.py": ("Var", "__add__ __radd__ __mul__ __rmul__ backward"),
     "rule_as_method.py": ("Node", "__add__ __radd__ __mul__ __rmul__ backward"),
+    "rule_replaced.py": ("Value", "__add__ __mul__ backward"),
     "numpy_data.py": ("Tensor", "__add__ __radd__ __mul__ __rmul__ __pow__ backward"),
     "fractions_and_complex.py": ("Value", "__add__ __mul__ __rmul__ backward"),
     "in_function.py": ("Pair", "__add__ __mul__ backward"),

@@ -539,6 +539,8 @@ PyObject* served_backward(Method* method, PyObject* self) {
     bool foreign = false;
     if (foreign_alive)
         for (Node* node : order) foreign |= any_foreign(node);
+    if (rules_alive)  // a leaf with a rule has its turn in the author's order, not in ours
+        for (Node* leaf : ancestors(root).leaves) foreign |= leaf->has(Rule);
     if (foreign) {
         if (!method->function) return nullptr;
         return PyObject_CallOneArg(method->function, self);
@@ -800,6 +802,20 @@ bool same_constant(PyObject* value, PyObject* constant) {
     return same == 1;
 }
 
+// For a class that has its rule as a method: the method is the rule of a node that no native operation made.
+bool set_method_rule(Handle* handle) {
+    const Served& own = *served_of(handle->node);
+    if (handle->node->op != Op::custom || handle->node->fan->count == 0) {
+        if (handle->state && handle->state->rule) set_rule(handle, nullptr);
+        return true;
+    }
+    PyObject* rule = state_of(handle) ? PyMethod_New(own.rule, as_object(handle)) : nullptr;
+    if (!rule) return false;
+    set_rule(handle, rule);
+    Py_DECREF(rule);
+    return true;
+}
+
 // The handle gets another node that has these operands and is otherwise as the old one.
 bool set_operands(Handle* handle, PyObject* sequence) {
     Node* old = handle->node;
@@ -819,14 +835,7 @@ bool set_operands(Handle* handle, PyObject* sequence) {
     replace_node(handle, node);
     if (!bind_operands(handle)) return false;
     const Served& own = *served_of(node);
-    if (count && own.rule) {
-        if (!state_of(handle)) return false;
-        PyObject* rule = PyMethod_New(own.rule, as_object(handle));
-        if (!rule) return false;
-        set_rule(handle, rule);
-        Py_DECREF(rule);
-    }
-    return true;
+    return !own.rule || set_method_rule(handle);
 }
 
 int set_children(Member* member, Handle* handle, PyObject* value) {
@@ -1029,6 +1038,11 @@ int served_setattr(PyObject* self, PyObject* name, PyObject* value) {
     if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
     Handle* handle = as_handle(self);
     if (handle->dict) mark_state(handle, handle->dict);
+    if (!served_of(handle->node)->rule || PyUnicode_CompareWithASCIIString(name, "_backward") != 0) return 0;
+    // The class has its rule as a method, and this object now one of its own, or no longer.
+    if (!value) return set_method_rule(handle) ? 0 : -1;
+    if (!state_of(handle)) return -1;
+    set_rule(handle, value);
     return 0;
 }
 
