@@ -63,6 +63,7 @@ void set_names(Handle* handle, py::handle label, py::handle op) {
 // A handle of a given Python class for a node that has none yet. Takes over a reference to the node.
 py::object handle_of_type(Node* node, PyTypeObject* type) {
     if (type->tp_dealloc == handle_dealloc) return steal(new_handle(node));
+    HalfBuilt guard;
     PyObject* self = type->tp_alloc(type, 0);
     if (!self) {
         release_node(node);
