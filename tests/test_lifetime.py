@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 from collections.abc import Iterator
+from random import Random
 from typing import Any, ClassVar
 
 import pytest
@@ -516,4 +518,62 @@ def test_no_grad_loops_hold_nothing(no_gc):
             x = (x * 1.5).tanh()
         assert kilograd.live_nodes() == before + 1
     del x
+    assert kilograd.live_nodes() == before
+
+
+class Slotted(Value):
+    __slots__ = ("other",)
+
+
+def live_a_little(random: Random) -> None:
+    """Random operations, state early and late, in every direction, copies and collections in between."""
+    values = [Value(0.5), Slotted(0.25), Value(0.75)]
+    for step in range(random.randrange(10, 200)):
+        v, w = random.choice(values), random.choice(values)
+        match random.randrange(15):
+            case 0:
+                values.append((v * w).tanh())
+            case 1:
+                values.append(1 - v * 0.5)
+            case 2:
+                values.append(Value(0.3, (v, w), "f"))
+            case 3:
+                values.append(Slotted(0.3, (v, w), (0.1, 0.2)))
+            case 4:
+                v.friend = w
+            case 5:
+                v.friends = [w, v]
+            case 6:
+                v.label = str(step)
+            case 7:
+                v._backward = lambda own=v._backward, w=w: own()
+            case 8 if isinstance(v, Slotted):
+                v.other = w
+            case 9:
+                v.backward()
+            case 10:
+                v.zero_grad()
+            case 11:
+                values.extend(v._children[:1])
+            case 12:
+                gc.collect(random.randrange(3))
+            case 13:
+                values.append(copy.deepcopy(v) if step % 2 else copy.copy(v))
+            case _ if len(values) > 3:
+                values.remove(v)
+
+
+@pytest.mark.parametrize("threshold", [(0, 0, 0), (1, 1, 1), (20, 2, 1)], ids=str)
+@pytest.mark.parametrize("seed", range(25))
+def test_random_lives_end_in_two_collections(seed, threshold):
+    """The second is for what the first makes late: a rule or attribute that dies with a node below."""
+    before = kilograd.live_nodes()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*threshold)
+    try:
+        live_a_little(Random(seed))
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    gc.collect()
     assert kilograd.live_nodes() == before
