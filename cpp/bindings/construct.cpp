@@ -137,15 +137,18 @@ bool set_names(Handle* handle, PyObject* op_name, PyObject* label) {
 }
 
 PyObject* value_new(PyTypeObject* type, PyObject*, PyObject*) {
-    auto* handle = reinterpret_cast<Handle*>(type->tp_alloc(type, 0));
-    if (!handle) return nullptr;
-    int family = family_of(type);
-    Node* node = new_leaf(0.0, FloatKind, static_cast<std::uint8_t>(family),
-                          families[static_cast<std::size_t>(family)].dialect());
-    if (!is_exact_value(as_object(handle))) node->flags |= Stateful;  // its class must come back with it
-    handle->node = node;
-    node->handle = handle;
-    return as_object(handle);
+    auto family = static_cast<std::uint8_t>(family_of(type));
+    Node* node = new_leaf(0.0, FloatKind, family, families[family].dialect());
+    if (families[family].type == type) return new_handle(node);
+    PyObject* self = type->tp_alloc(type, 0);
+    if (!self) {
+        release(node);
+        return nullptr;
+    }
+    node->flags |= Stateful;  // its class must come back with it
+    as_handle(self)->node = node;
+    node->handle = self;
+    return self;
 }
 
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {

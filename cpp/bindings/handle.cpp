@@ -13,34 +13,13 @@ namespace kilograd {
 
 std::vector<Family> families;
 PyTypeObject* value_type = nullptr;
+PyTypeObject* family_types[256] = {};
+Handle* free_list = nullptr;
+int free_list_size = 0;
 
 namespace {
 
 void pin(Node* node);
-
-// Dead handles wait here for the next node, with their type still set and counted: with the list an eager operation
-// costs about what a float operation costs, without it half as much again.
-constexpr int free_list_limit = 256;
-Handle* free_list = nullptr;  // linked through `node`
-int free_list_size = 0;
-
-Handle* take_from_free_list(PyTypeObject* type) {
-    Handle* handle = free_list;
-    free_list = reinterpret_cast<Handle*>(handle->node);
-    --free_list_size;
-#if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS)
-    Py_DECREF(Py_TYPE(handle));
-    PyObject_Init(as_object(handle), type);
-#else
-    if (Py_TYPE(handle) != type) [[unlikely]] {
-        Py_DECREF(Py_TYPE(handle));
-        Py_INCREF(type);
-        Py_SET_TYPE(handle, type);
-    }
-    Py_SET_REFCNT(as_object(handle), 1);
-#endif
-    return handle;
-}
 
 // References that a dying node or handle gave up. Only the outermost release drops them, so that a chain of a
 // million handles, each holding the next, dies in a loop and not in a recursion.
@@ -165,22 +144,16 @@ void release_node(Node* node) {
 
 // --- making and ending handles -----------------------------------------------------------------------------------
 
-PyObject* new_handle(Node* node) {
-    PyTypeObject* type = families[node->family].type;
-    Handle* handle;
-    if (free_list) [[likely]] {
-        handle = take_from_free_list(type);
-    } else {
-        HalfBuilt guard;
-        handle = PyObject_GC_New(Handle, type);
-        if (!handle) {
-            release_node(node);
-            return nullptr;
-        }
-        handle->state = nullptr;
-        handle->weakrefs = nullptr;
-        handle->dict = nullptr;
+PyObject* allocate_handle(Node* node) {
+    HalfBuilt guard;
+    Handle* handle = PyObject_GC_New(Handle, family_types[node->family]);
+    if (!handle) {
+        release_node(node);
+        return nullptr;
     }
+    handle->state = nullptr;
+    handle->weakrefs = nullptr;
+    handle->dict = nullptr;
     handle->node = node;
     node->handle = handle;
     return as_object(handle);
@@ -221,8 +194,8 @@ static void dealloc_slow(PyObject* self) {
 void handle_dealloc(PyObject* self) {
     Handle* handle = as_handle(self);
     Node* node = handle->node;
-    if (node->has(Stateful | Tainted) || handle->weakrefs || free_list_size == free_list_limit ||
-        Py_TYPE(self)->tp_dealloc != handle_dealloc) [[unlikely]]
+    // A handle of a subclass is Stateful.
+    if (node->has(Stateful | Tainted) || handle->weakrefs || free_list_size == free_list_limit) [[unlikely]]
         return dealloc_slow(self);
     node->handle = nullptr;
     handle->node = reinterpret_cast<Node*>(free_list);
@@ -360,6 +333,7 @@ static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool 
     }
     type->tp_vectorcall = value_vectorcall;
     Py_INCREF(type);  // nodes refer to a family by number: it lives as long as the process
+    family_types[families.size()] = type;
     families.push_back({type, Py_NewRef(name), ints, grads});
     return true;
 }
