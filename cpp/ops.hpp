@@ -51,6 +51,10 @@ using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
 inline double select(bool mask, double x, double y) { return mask ? x : y; }
+inline double logistic(double x) {
+    const double e = exp(-abs(x));  // never overflows
+    return select(x < 0.0, e, 1.0) / (1.0 + e);
+}
 }  // namespace scalar
 
 template <Op>

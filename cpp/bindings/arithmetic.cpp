@@ -98,10 +98,9 @@ PyObject* other_operand(PyObject* other, bool other_is_left, const char* ufunc, 
 }
 
 template <Op op>
-PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
+[[gnu::noinline]] PyObject* commutative_slow(PyObject* left, PyObject* right, const char* ufunc) {
     bool left_is_value = is_value(left);
-    if (left_is_value && is_value(right)) [[likely]]
-        return wrap(build_plain<op>(node_of(left), node_of(right)));
+    if (left_is_value && is_value(right)) return wrap(build_plain<op>(node_of(left), node_of(right)));
     PyObject* value = left_is_value ? left : right;
     PyObject* other = left_is_value ? right : left;
     Number number{};
@@ -109,6 +108,18 @@ PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
     if (PyErr_Occurred()) return nullptr;
     LeafOperand leaf(number, node_of(value));
     return wrap(build_plain<op>(node_of(value), leaf.node()));
+}
+
+// The hottest lines of the package: two floating-point Values without state, while recording.
+template <Op op>
+PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
+    if (is_exact_value(left) && is_exact_value(right) && no_grad_blocks == 0) [[likely]] {
+        Node* a = node_of(left);
+        Node* b = node_of(right);
+        if (!(a->kinds.data & b->kinds.data & IntKind) && !((a->flags | b->flags) & (Stateful | Tainted))) [[likely]]
+            return new_handle(record(op, Row<op>::value(a->data, b->data, 0.0), FloatKind, a, b, 0.0, FloatKind, a));
+    }
+    return commutative_slow<op>(left, right, ufunc);
 }
 
 Node* negated(Node* node) {

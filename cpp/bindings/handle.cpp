@@ -178,7 +178,13 @@ static void drop_state(Handle* handle, Node* node) {
     handle->dict = nullptr;
 }
 
-static void dealloc_slow(PyObject* self) {
+[[gnu::noinline]] static void destroy_node(Node* node) {
+    destroy(node);
+    release_pending();
+}
+
+// Apart from handle_dealloc, whose short way must not pay for the registers that this one needs.
+[[gnu::noinline]] static void dealloc_slow(PyObject* self) {
     Handle* handle = as_handle(self);
     PyTypeObject* type = Py_TYPE(self);
     Node* node = handle->node;
@@ -201,10 +207,7 @@ void handle_dealloc(PyObject* self) {
     handle->node = reinterpret_cast<Node*>(free_list);
     free_list = handle;
     ++free_list_size;
-    if (--node->refs == 0) {  // nothing without state is pinned
-        destroy(node);
-        release_pending();
-    }
+    if (--node->refs == 0) destroy_node(node);  // nothing without state is pinned
 }
 
 static int handle_traverse(PyObject* self, visitproc visit, void* arg) {

@@ -85,7 +85,7 @@ class Arena {
     }
 
     std::size_t live_nodes() const;
-    std::size_t reserved_bytes() const { return (tape_chunks_ + pool_chunks_ + spare_.size()) * page_block; }
+    std::size_t reserved_bytes() const { return mapped_bytes(); }
 
   private:
     // Emptied blocks kept for the next graph: 8 MiB hold one of 149,000 nodes, so a training step of that size maps

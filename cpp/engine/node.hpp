@@ -21,6 +21,7 @@ struct Kinds {
     std::uint8_t data : 2 = FloatKind;
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
+    std::uint8_t unused : 2 = 0;  // named, so that a store writes the whole byte and reads nothing
 };
 
 enum Flag : std::uint8_t {

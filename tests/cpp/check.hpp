@@ -60,5 +60,15 @@ inline int run() {
 #define CHECK(...) check::expect(bool(__VA_ARGS__), __FILE__, __LINE__, #__VA_ARGS__)
 #define CHECK_CLOSE(got, want, tolerance) \
     check::expect_close((got), (want), (tolerance), __FILE__, __LINE__, #got " == " #want)
+#define CHECK_THROWS(type, ...)                                                   \
+    do {                                                                          \
+        bool thrown = false;                                                      \
+        try {                                                                     \
+            __VA_ARGS__;                                                          \
+        } catch (const type&) {                                                   \
+            thrown = true;                                                        \
+        }                                                                         \
+        check::expect(thrown, __FILE__, __LINE__, #__VA_ARGS__ " throws " #type); \
+    } while (false)
 #define RUN_TESTS() \
     int main() { return check::run(); }

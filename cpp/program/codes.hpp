@@ -1,0 +1,107 @@
+// Code: the operations of a program: leaves, every row of ops.def, every row of reduced_ops.def, and `dot`.
+//
+// A row of ops.def has the same number as Op and as Code. Rule<code> is the row as templates over the number type,
+// from which kernels, constant folding and error diagnosis come. Everything here must be constexpr or a template:
+// the kernels include it under other compiler flags than the rest of the library (see lane.hpp).
+#pragma once
+
+#include <cmath>
+
+#include "../ops.hpp"
+
+namespace kilograd::program {
+
+enum class Code : std::uint8_t {
+    constant,
+    parameter,
+    input,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) name,
+#include "../ops.def"
+#include "reduced_ops.def"
+#undef KILOGRAD_OP
+    dot,  // the sum of products of pairs; a pair without its second half counts once
+    count_
+};
+static_assert(static_cast<std::size_t>(Code::add) == first_row);
+
+inline constexpr std::size_t code_count = static_cast<std::size_t>(Code::count_);
+
+constexpr std::size_t index_of(Code code) { return static_cast<std::size_t>(code); }
+constexpr bool is_leaf(Code code) { return code <= Code::input; }
+
+inline constexpr OpInfo code_infos[code_count] = {
+    {"constant", "", Arity::None, Edge::Flows, ""},
+    {"parameter", "", Arity::None, Edge::Flows, ""},
+    {"input", "", Arity::None, Edge::Flows, ""},
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) {#name, label, Arity::arity, Edge::edge, doc},
+#include "../ops.def"
+#include "reduced_ops.def"
+#undef KILOGRAD_OP
+    {"dot", "+", Arity::None, Edge::Flows, "Sum of products."},
+};
+
+constexpr const OpInfo& info(Code code) { return code_infos[index_of(code)]; }
+
+// Ops that give a number for every finite operand, and whose infinity is no error: never checked.
+constexpr bool is_total(Code code) {
+    switch (code) {
+        case Code::add:
+        case Code::mul:
+        case Code::sub:
+        case Code::scale:
+        case Code::offset:
+        case Code::dot:
+        case Code::tanh:
+        case Code::relu:
+        case Code::leaky_relu:
+        case Code::sigmoid:
+        case Code::abs:
+        case Code::maximum:
+        case Code::minimum:
+            return true;
+        default:
+            return false;
+    }
+}
+
+template <Code>
+struct Rule;
+
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
+    template <>                                                      \
+    struct Rule<Code::name> : Row<Op::name> {};
+#include "../ops.def"
+#undef KILOGRAD_OP
+
+namespace {
+[[maybe_unused]] inline double whole_power(double a, double exponent) {
+    double result = 1.0;
+    for (int n = static_cast<int>(std::abs(exponent)); n > 0; n >>= 1, a *= a)
+        if (n & 1) result *= a;
+    return exponent < 0 ? 1.0 / result : result;
+}
+}  // namespace
+
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                                          \
+    template <>                                                                                               \
+    struct Rule<Code::name> {                                                                                 \
+        template <class T>                                                                                    \
+        static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {                    \
+            using namespace scalar;                                                                           \
+            return value_;                                                                                    \
+        }                                                                                                     \
+        template <class T>                                                                                    \
+        static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
+            using namespace scalar;                                                                           \
+            return da_;                                                                                       \
+        }                                                                                                     \
+        template <class T>                                                                                    \
+        static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
+            using namespace scalar;                                                                           \
+            return db_;                                                                                       \
+        }                                                                                                     \
+    };
+#include "reduced_ops.def"
+#undef KILOGRAD_OP
+
+}  // namespace kilograd::program

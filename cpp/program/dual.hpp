@@ -1,0 +1,98 @@
+// Dual: a Lane and its tangent. Sweeps over duals give exact second derivatives (forward over reverse).
+//
+// The derivative of each elementary function is that of its own row in ops.def: no second table.
+#pragma once
+
+#include "codes.hpp"
+#include "vector_math.hpp"
+
+namespace kilograd::program {
+namespace {
+
+struct Dual {
+    Lane v, t;
+    Dual() = default;
+    KILOGRAD_INLINE explicit Dual(double x) : v(x), t(0.0) {}
+    KILOGRAD_INLINE Dual(Lane value, Lane tangent) : v(value), t(tangent) {}
+};
+
+KILOGRAD_INLINE Dual operator+(Dual a, Dual b) { return {a.v + b.v, a.t + b.t}; }
+KILOGRAD_INLINE Dual operator-(Dual a, Dual b) { return {a.v - b.v, a.t - b.t}; }
+KILOGRAD_INLINE Dual operator-(Dual a) { return {-a.v, -a.t}; }
+KILOGRAD_INLINE Dual operator*(Dual a, Dual b) { return {a.v * b.v, mul_add(a.v, b.t, a.t * b.v)}; }
+KILOGRAD_INLINE Dual operator/(Dual a, Dual b) {
+    const Lane y = a.v / b.v;
+    return {y, (a.t - y * b.t) / b.v};
+}
+KILOGRAD_INLINE Dual mul_add(Dual a, Dual b, Dual c) {
+    return {mul_add(a.v, b.v, c.v), mul_add(a.v, b.t, mul_add(a.t, b.v, c.t))};
+}
+KILOGRAD_INLINE Mask operator<(Dual a, Dual b) { return a.v < b.v; }
+KILOGRAD_INLINE Mask operator<=(Dual a, Dual b) { return a.v <= b.v; }
+KILOGRAD_INLINE Mask operator>(Dual a, Dual b) { return a.v > b.v; }
+KILOGRAD_INLINE Mask operator>=(Dual a, Dual b) { return a.v >= b.v; }
+KILOGRAD_INLINE Mask operator==(Dual a, Dual b) { return a.v == b.v; }
+KILOGRAD_INLINE Mask operator!=(Dual a, Dual b) { return a.v != b.v; }
+KILOGRAD_INLINE Dual select(Mask m, Dual x, Dual y) { return {select(m, x.v, y.v), select(m, x.t, y.t)}; }
+
+// The tangent's factor is dropped where the tangent is zero: an infinite derivative in a direction that is not taken
+// must not turn into NaN.
+KILOGRAD_INLINE Lane directional(Lane derivative, Lane tangent) {
+    return select(tangent == Lane(0.0), Lane(0.0), derivative * tangent);
+}
+
+template <Op op>
+inline Dual through_row(Dual a) {
+    const Lane unused(0.0);
+    const Lane y = Row<op>::value(a.v, unused, unused);
+    return {y, directional(Row<op>::da(a.v, unused, unused, y), a.t)};
+}
+
+#define KILOGRAD_DUAL(name) \
+    inline Dual name(Dual a) { return through_row<Op::name>(a); }
+KILOGRAD_DUAL(abs)
+KILOGRAD_DUAL(sqrt)
+KILOGRAD_DUAL(exp)
+KILOGRAD_DUAL(expm1)
+KILOGRAD_DUAL(log)
+KILOGRAD_DUAL(log1p)
+KILOGRAD_DUAL(sin)
+KILOGRAD_DUAL(cos)
+KILOGRAD_DUAL(tan)
+KILOGRAD_DUAL(asin)
+KILOGRAD_DUAL(acos)
+KILOGRAD_DUAL(atan)
+KILOGRAD_DUAL(sinh)
+KILOGRAD_DUAL(cosh)
+KILOGRAD_DUAL(tanh)
+KILOGRAD_DUAL(asinh)
+KILOGRAD_DUAL(acosh)
+KILOGRAD_DUAL(atanh)
+KILOGRAD_DUAL(erf)
+KILOGRAD_DUAL(erfc)
+#undef KILOGRAD_DUAL
+
+inline Dual logistic(Dual a) { return through_row<Op::sigmoid>(a); }
+
+inline Dual pow(Dual a, Dual b) {
+    const Lane unused(0.0);
+    const Lane y = Row<Op::pow>::value(a.v, b.v, unused);
+    return {y, directional(Row<Op::pow>::da(a.v, b.v, unused, y), a.t) +
+                   directional(Row<Op::pow>::db(a.v, b.v, unused, y), b.t)};
+}
+
+KILOGRAD_INLINE double first(Lane a) { return get(a, 0); }
+KILOGRAD_INLINE double first(Dual a) { return get(a.v, 0); }
+
+// a to the whole number that every lane of `exponent` holds.
+template <class T>
+KILOGRAD_INLINE T whole_power(T a, T exponent) {
+    const int signed_n = static_cast<int>(first(exponent));
+    T result(1.0);
+    for (int n = signed_n < 0 ? -signed_n : signed_n; n > 0; n >>= 1, a = a * a)
+        if (n & 1) result = result * a;
+    return signed_n < 0 ? T(1.0) / result : result;
+}
+
+}  // namespace
+}  // namespace kilograd::program

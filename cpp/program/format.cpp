@@ -1,0 +1,152 @@
+// The file format of a program, version 1. All numbers are little-endian and without padding:
+//
+//   8 bytes   the letters "kgprog" and two bytes of version, 1 0
+//   6 x u32   counts: inputs, parameters, nodes, terms, outputs, recorded ops
+//   per node  u8 length and name of its operation (codes.hpp, ops.def, reduced_ops.def), u32 a, u32 b, f64 c
+//   per term  u32 a, u32 b           (b = 0xffffffff: a alone)
+//   per output u32 node
+//   per recorded op  u8 length, name, u32 how many of it the recorded graph had
+//   u64       FNV-1a hash of everything before
+//
+// Operations are written by name, so that a file outlives a new row in the op table. Reading checks every length
+// before it reads and every index through validate(): whatever the bytes, the outcome is a graph or an exception.
+#include <bit>
+#include <cstring>
+#include <string_view>
+#include <unordered_map>
+
+#include "program.hpp"
+
+namespace kilograd::program {
+
+namespace {
+
+constexpr char magic[8] = {'k', 'g', 'p', 'r', 'o', 'g', 1, 0};
+
+std::uint64_t hash_of(const char* bytes, std::size_t size) {
+    std::uint64_t h = 0xcbf29ce484222325u;
+    for (std::size_t k = 0; k < size; ++k) h = (h ^ static_cast<unsigned char>(bytes[k])) * 0x100000001b3u;
+    return h;
+}
+
+template <class Number>
+void write(std::string& out, Number value) {
+    for (std::size_t k = 0; k < sizeof value; ++k) out.push_back(static_cast<char>(value >> (8 * k) & 0xff));
+}
+void write_name(std::string& out, std::string_view name) {
+    out.push_back(static_cast<char>(name.size()));
+    out += name;
+}
+
+class Reader {
+  public:
+    Reader(const char* bytes, std::size_t size) : at_(bytes), left_(size) {}
+
+    template <class Number>
+    Number number() {
+        const char* from = take(sizeof(Number));
+        Number value = 0;
+        for (std::size_t k = 0; k < sizeof value; ++k)
+            value |= static_cast<Number>(static_cast<unsigned char>(from[k])) << (8 * k);
+        return value;
+    }
+    std::string_view name() {
+        const std::size_t size = number<std::uint8_t>();
+        return {take(size), size};
+    }
+    // A count of items of at least `each` bytes: refused before anything is allocated for it.
+    std::uint32_t count(std::size_t each) {
+        const auto n = number<std::uint32_t>();
+        if (n > left_ / each) refuse("a count exceeds the file");
+        return n;
+    }
+    std::size_t left() const { return left_; }
+
+    [[noreturn]] static void refuse(const char* why) {
+        throw std::invalid_argument(std::string("not a kilograd program, or a damaged one: ") + why);
+    }
+
+  private:
+    const char* take(std::size_t size) {
+        if (size > left_) refuse("it ends too early");
+        const char* here = at_;
+        at_ += size;
+        left_ -= size;
+        return here;
+    }
+    const char* at_;
+    std::size_t left_;
+};
+
+}  // namespace
+
+std::string serialise(const Graph& graph) {
+    std::string out(magic, sizeof magic);
+    for (std::size_t n : {std::size_t{graph.n_inputs}, std::size_t{graph.n_parameters}, graph.nodes.size(),
+                          graph.terms.size(), graph.outputs.size(), graph.recorded.size()})
+        write(out, static_cast<std::uint32_t>(n));
+    for (const Node& node : graph.nodes) {
+        write_name(out, info(node.code).name);
+        write(out, node.a);
+        write(out, node.b);
+        write(out, std::bit_cast<std::uint64_t>(node.c));
+    }
+    for (const RowTerm& term : graph.terms) {
+        write(out, term.a);
+        write(out, term.b);
+    }
+    for (std::uint32_t n : graph.outputs) write(out, n);
+    for (std::size_t op = 0; op < graph.recorded.size(); ++op) {
+        write_name(out, op_infos[op].name);
+        write(out, graph.recorded[op]);
+    }
+    write(out, hash_of(out.data(), out.size()));
+    return out;
+}
+
+Graph deserialise(const char* bytes, std::size_t size) {
+    if (size < sizeof magic || std::memcmp(bytes, magic, 6) != 0) Reader::refuse("it begins otherwise");
+    if (std::memcmp(bytes, magic, sizeof magic) != 0)
+        throw std::invalid_argument("a kilograd program of another version; this one reads version 1");
+    if (size < sizeof magic + 8) Reader::refuse("it ends too early");
+    if (Reader(bytes + size - 8, 8).number<std::uint64_t>() != hash_of(bytes, size - 8))
+        Reader::refuse("its checksum is wrong");
+    Reader in(bytes + sizeof magic, size - sizeof magic - 8);
+
+    std::unordered_map<std::string_view, Code> codes;
+    for (std::size_t k = 0; k < code_count; ++k) codes.emplace(code_infos[k].name, static_cast<Code>(k));
+    std::unordered_map<std::string_view, std::size_t> ops;
+    for (std::size_t k = 0; k < op_count; ++k) ops.emplace(op_infos[k].name, k);
+
+    Graph graph;
+    graph.n_inputs = in.number<std::uint32_t>();
+    graph.n_parameters = in.number<std::uint32_t>();
+    const std::uint32_t nodes = in.count(17), terms = in.count(8), outputs = in.count(4), recorded = in.count(5);
+    graph.nodes.resize(nodes);
+    for (Node& node : graph.nodes) {
+        const auto code = codes.find(in.name());
+        if (code == codes.end()) Reader::refuse("an operation that this version does not know");
+        node.code = code->second;
+        node.a = in.number<std::uint32_t>();
+        node.b = in.number<std::uint32_t>();
+        node.c = std::bit_cast<double>(in.number<std::uint64_t>());
+    }
+    graph.terms.resize(terms);
+    for (RowTerm& term : graph.terms) {
+        term.a = in.number<std::uint32_t>();
+        term.b = in.number<std::uint32_t>();
+    }
+    graph.outputs.resize(outputs);
+    for (std::uint32_t& n : graph.outputs) n = in.number<std::uint32_t>();
+    graph.recorded.assign(op_count, 0);
+    for (std::uint32_t k = 0; k < recorded; ++k) {
+        const auto op = ops.find(in.name());
+        if (op == ops.end()) Reader::refuse("an operation that this version does not know");
+        graph.recorded[op->second] = in.number<std::uint32_t>();
+    }
+    if (in.left() != 0) Reader::refuse("bytes left over");
+    validate(graph);
+    return graph;
+}
+
+}  // namespace kilograd::program

@@ -1,0 +1,525 @@
+// The kernels, once per instruction set: CMake compiles this file several times, with the flags of the set,
+// KILOGRAD_ISA (the name of the table) and KILOGRAD_LANES (doubles in a vector).
+//
+// Everything has internal linkage but the table. The order of every sum depends on nothing but the arguments, so
+// results are the same to the last bit whatever thread runs a block.
+#include "kernels.hpp"
+
+#include <utility>
+
+#include "dual.hpp"
+#include "lane.hpp"
+#include "vector_math.hpp"
+
+namespace kilograd::program {
+namespace {
+
+using Size = std::ptrdiff_t;
+
+// Vectors with their tangents `gap` doubles behind.
+template <class T>
+KILOGRAD_INLINE T load(const double* p, Size gap);
+template <>
+KILOGRAD_INLINE Lane load<Lane>(const double* p, Size) {
+    return Lane::load(p);
+}
+template <>
+KILOGRAD_INLINE Dual load<Dual>(const double* p, Size gap) {
+    return {Lane::load(p), Lane::load(p + gap)};
+}
+KILOGRAD_INLINE void store(double* p, Size, Lane x) { x.store(p); }
+KILOGRAD_INLINE void store(double* p, Size gap, Dual x) {
+    x.v.store(p);
+    x.t.store(p + gap);
+}
+KILOGRAD_INLINE Lane value_of(Lane x) { return x; }
+KILOGRAD_INLINE Lane value_of(Dual x) { return x.v; }
+KILOGRAD_INLINE Mask is_finite(Lane x) { return abs(x) < Lane(infinity); }
+
+// Lanes whose operands are finite and whose result eager code may refuse.
+template <Code code>
+KILOGRAD_INLINE Mask suspicious(Lane a, Lane b, Lane y) {
+    if constexpr (code == Code::div) {
+        return abs(b) <= Lane(0x1p-1024);  // 1 / b is infinite
+    } else if constexpr (info(code).arity == Arity::Binary) {
+        return ~is_finite(y) & is_finite(a) & is_finite(b);
+    } else {
+        return ~is_finite(y) & is_finite(a);
+    }
+}
+
+template <Code code, class T>
+bool forward(const ForwardArguments& s) {
+    constexpr bool binary = info(code).arity == Arity::Binary;
+    const T c(s.c);
+    const Size gap_a = s.step_a ? s.rows : width, gap_b = s.step_b ? s.rows : width;
+    const double *pa = s.a, *pb = s.b;
+    Mask suspects = no_lane();
+    for (Size r = 0; r < s.rows; r += width) {
+        const T a = load<T>(pa, gap_a);
+        T b(0.0);
+        if constexpr (binary) b = load<T>(pb, gap_b);
+        const T y = Rule<code>::template value<T>(a, b, c);
+        if constexpr (!is_total(code)) suspects = suspects | suspicious<code>(value_of(a), value_of(b), value_of(y));
+        store(s.y + r, s.rows, y);
+        pa += s.step_a;
+        if constexpr (binary) pb += s.step_b;
+    }
+    if constexpr (is_total(code)) return false;
+    return any(suspects);
+}
+
+// Adds contributions to one operand's adjoint: to its slot, or, for a uniform, to its sum over rows.
+template <class T>
+struct Adjoint {
+    double* p;
+    Size step, gap;
+    bool fresh;
+    T sum{0.0};
+    KILOGRAD_INLINE Adjoint(double* where, Size step_, Size rows, bool fresh_)
+        : p(where), step(step_), gap(step_ ? rows : width), fresh(fresh_) {}
+    KILOGRAD_INLINE void add(T local, T dy) {
+        if (step == 0) {
+            sum = mul_add(local, dy, sum);
+        } else {
+            store(p, gap, fresh ? local * dy : mul_add(local, dy, load<T>(p, gap)));
+            p += step;
+        }
+    }
+    KILOGRAD_INLINE void finish() {
+        if (step == 0) store(p, gap, load<T>(p, gap) + sum);
+    }
+};
+
+template <Code code, class T>
+void reverse(const ReverseArguments& s) {
+    constexpr bool binary = info(code).arity == Arity::Binary;
+    const T c(s.c);
+    const Size gap_a = s.step_a ? s.rows : width, gap_b = s.step_b ? s.rows : width;
+    const double *pa = s.a, *pb = s.b;
+    Adjoint<T> into_a(s.da, s.step_a, s.rows, s.fresh_a), into_b(s.db, s.step_b, s.rows, s.fresh_b);
+    for (Size r = 0; r < s.rows; r += width) {
+        const T dy = load<T>(s.dy + r, s.rows), y = load<T>(s.y + r, s.rows), a = load<T>(pa, gap_a);
+        T b(0.0);
+        if constexpr (binary) b = load<T>(pb, gap_b);
+        if (s.da) into_a.add(Rule<code>::template da<T>(a, b, c, y), dy);
+        pa += s.step_a;
+        if constexpr (binary) {
+            if (s.db) into_b.add(Rule<code>::template db<T>(a, b, c, y), dy);
+            pb += s.step_b;
+        }
+    }
+    if (s.da) into_a.finish();
+    if constexpr (binary)
+        if (s.db) into_b.finish();
+}
+
+template <class T>
+inline constexpr Size slot_factor = 1;
+template <>
+inline constexpr Size slot_factor<Dual> = 2;
+
+template <class T>
+KILOGRAD_INLINE T load_ref(const DotArguments& s, Ref ref, Size r) {
+    constexpr Size factor = slot_factor<T>;
+    if (ref.uniform) return load<T>(s.uniforms + ref.index * factor * width, width);
+    return load<T>(s.values + ref.index * factor * s.rows + r, s.rows);
+}
+
+template <class T>
+void dot(const DotArguments& s) {
+    double* y = s.values + s.y * slot_factor<T> * s.rows;
+    for (Size r = 0; r < s.rows; r += width) {
+        T sum(0.0);
+        for (std::size_t k = 0; k < s.term_count; ++k) {
+            const DotTerm& term = s.terms[k];
+            const T a = load_ref<T>(s, term.a, r);
+            sum = term.b.index == none ? sum + a : mul_add(a, load_ref<T>(s, term.b, r), sum);
+        }
+        store(y + r, s.rows, sum);
+    }
+}
+
+template <class T>
+void dot_reverse(const DotArguments& s) {
+    constexpr Size factor = slot_factor<T>;
+    const double* dy = s.adjoints + s.dy * factor * s.rows;
+    const auto add = [&](Ref to, std::uint32_t adjoint, bool fresh, Ref other) {
+        if (adjoint == none) return;
+        double* p = to.uniform ? s.uniform_sums + adjoint * factor * width : s.adjoints + adjoint * factor * s.rows;
+        Adjoint<T> into(p, to.uniform ? 0 : width, s.rows, fresh);
+        for (Size r = 0; r < s.rows; r += width)
+            into.add(other.index == none ? T(1.0) : load_ref<T>(s, other, r), load<T>(dy + r, s.rows));
+        into.finish();
+    };
+    for (std::size_t k = 0; k < s.term_count; ++k) {
+        const DotTerm& term = s.terms[k];
+        add(term.a, term.da, term.fresh_a, term.b);
+        if (term.b.index != none) add(term.b, term.db, term.fresh_b, term.a);
+    }
+}
+
+// The number of accumulators that fit in the registers beside the operands: 32 registers with AVX-512, else 16.
+inline constexpr int tile_rows = KILOGRAD_LANES == 8 ? 4 : 2;
+
+// `outs` outputs over `vectors` vectors of rows: each x is loaded once for all of them.
+template <int outs, int vectors>
+KILOGRAD_INLINE void linear_tile(const LinearArguments& s, const std::uint32_t* columns, Size r) {
+    Lane sum[outs][vectors];
+    const double* w[outs];
+    for (int o = 0; o < outs; ++o) {
+        w[o] = s.coefficients + static_cast<Size>(columns[o]) * s.out_stride;
+        const Lane start(s.bias ? s.bias[columns[o]] : 0.0);
+        for (int v = 0; v < vectors; ++v) sum[o][v] = start;
+    }
+    const double* x_base = s.x_base + r;
+    Size offset = 0;
+    for (std::size_t n = 0; n < s.x_count; ++n, offset += s.in_stride) {
+        const double* x = x_base + s.x[n] * s.slot_size;
+        Lane in[vectors];
+        for (int v = 0; v < vectors; ++v) in[v] = Lane::load(x + v * width);
+        for (int o = 0; o < outs; ++o) {
+            const Lane coefficient(w[o][offset]);
+            for (int v = 0; v < vectors; ++v) sum[o][v] = mul_add(coefficient, in[v], sum[o][v]);
+        }
+    }
+    for (int o = 0; o < outs; ++o) {
+        double* y = s.y_base + s.y[columns[o]] * s.slot_size + r;
+        const bool accumulate = s.accumulate && s.accumulate[columns[o]];
+        for (int v = 0; v < vectors; ++v) {
+            if (accumulate) sum[o][v] = sum[o][v] + Lane::load(y + v * width);
+            sum[o][v].store(y + v * width);
+        }
+    }
+}
+
+template <int outs>
+void linear_rows(const LinearArguments& s, const std::uint32_t* columns) {
+    Size r = 0;
+    for (; r + tile_rows * width <= s.rows; r += tile_rows * width) linear_tile<outs, tile_rows>(s, columns, r);
+    for (; r < s.rows; r += width) linear_tile<outs, 1>(s, columns, r);
+}
+
+void linear(const LinearArguments& s) {
+    std::uint32_t columns[4];
+    int filled = 0;
+    for (std::size_t o = 0; o < s.y_count; ++o) {
+        if (s.y[o] == none) continue;
+        columns[filled++] = static_cast<std::uint32_t>(o);
+        if (filled == 4) {
+            linear_rows<4>(s, columns);
+            filled = 0;
+        }
+    }
+    if (filled == 3) linear_rows<3>(s, columns);
+    if (filled == 2) linear_rows<2>(s, columns);
+    if (filled == 1) linear_rows<1>(s, columns);
+}
+
+template <int ds, int xs>
+KILOGRAD_INLINE void outer_tile(const OuterArguments& s, std::size_t o, std::size_t n) {
+    Lane sum[ds][xs];
+    const double *d[ds], *x[xs];
+    for (int i = 0; i < ds; ++i) d[i] = s.d_base + s.d[o + i] * s.slot_size;
+    for (int j = 0; j < xs; ++j) x[j] = s.x_base + s.x[n + j] * s.slot_size;
+    double* sums = s.sums + static_cast<Size>(o * s.x_count + n) * width;
+    const Size stride = static_cast<Size>(s.x_count) * width;
+    for (int i = 0; i < ds; ++i)
+        for (int j = 0; j < xs; ++j) sum[i][j] = Lane::load(sums + i * stride + j * width);
+    for (Size r = 0; r < s.rows; r += width) {
+        Lane right[xs];
+        for (int j = 0; j < xs; ++j) right[j] = Lane::load(x[j] + r);
+        for (int i = 0; i < ds; ++i) {
+            const Lane left = Lane::load(d[i] + r);
+            for (int j = 0; j < xs; ++j) sum[i][j] = mul_add(left, right[j], sum[i][j]);
+        }
+    }
+    for (int i = 0; i < ds; ++i)
+        for (int j = 0; j < xs; ++j) sum[i][j].store(sums + i * stride + j * width);
+}
+
+template <int ds>
+void outer_rows(const OuterArguments& s, std::size_t o) {
+    std::size_t n = 0;
+    for (; n + 4 <= s.x_count; n += 4) outer_tile<ds, 4>(s, o, n);
+    for (; n + 2 <= s.x_count; n += 2) outer_tile<ds, 2>(s, o, n);
+    for (; n < s.x_count; ++n) outer_tile<ds, 1>(s, o, n);
+}
+
+void outer(const OuterArguments& s) {
+    std::size_t o = 0;
+    if constexpr (KILOGRAD_LANES == 8)
+        for (; o + 4 <= s.d_count; o += 4) outer_rows<4>(s, o);
+    for (; o + 2 <= s.d_count; o += 2) outer_rows<2>(s, o);
+    for (; o < s.d_count; ++o) outer_rows<1>(s, o);
+    if (!s.bias_sums) return;
+    for (o = 0; o < s.d_count; ++o) {
+        const double* d = s.d_base + s.d[o] * s.slot_size;
+        Lane sum = Lane::load(s.bias_sums + o * width);
+        for (Size r = 0; r < s.rows; r += width) sum = sum + Lane::load(d + r);
+        sum.store(s.bias_sums + o * width);
+    }
+}
+
+void sum_lanes(const double* vectors, std::size_t count, double* sums) {
+    for (std::size_t k = 0; k < count; ++k) sums[k] = sum_of(Lane::load(vectors + k * width));
+}
+
+using Forward = bool (*)(const ForwardArguments&);
+using Reverse = void (*)(const ReverseArguments&);
+
+template <class T>
+constexpr Forward forward_of(std::size_t code) {
+    constexpr Forward table[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) forward<Code::name, T>,
+#include "../ops.def"
+#include "reduced_ops.def"
+#undef KILOGRAD_OP
+                                 nullptr};
+    return table[code];
+}
+template <class T>
+constexpr Reverse reverse_of(std::size_t code) {
+    constexpr Reverse table[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) reverse<Code::name, T>,
+#include "../ops.def"
+#include "reduced_ops.def"
+#undef KILOGRAD_OP
+                                 nullptr};
+    return table[code];
+}
+
+// Rows, one at a time. Cheap ops run as scalar loops, one dispatch a run; the others are gathered into vectors,
+// `chunk` at a time, and so cost what they cost in a batch.
+inline constexpr std::uint32_t chunk = 64;
+
+// The operands of nodes begin ... begin + count, and copies of the last up to a whole vector; returns that length.
+std::uint32_t gather(const std::uint32_t* from, const double* values, std::uint32_t count, double* to) {
+    for (std::uint32_t k = 0; k < count; ++k) to[k] = values[from[k]];
+    std::uint32_t padded = count;
+    for (; padded % width != 0; ++padded) to[padded] = to[count - 1];
+    return padded;
+}
+
+bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
+    alignas(64) double a[chunk], b[chunk];
+    const bool binary = info(run.code).arity == Arity::Binary;
+    const Forward kernel = forward_of<Lane>(index_of(run.code));
+    bool suspects = false;
+    for (std::uint32_t done = 0; done < run.count; done += chunk) {
+        const std::uint32_t begin = run.begin + done, count = run.count - done < chunk ? run.count - done : chunk;
+        const std::uint32_t padded = gather(s.a + begin, v, count, a);
+        if (binary) gather(s.b + begin, v, count, b);
+        suspects |= kernel({v + begin, a, b, s.c[begin], width, width, static_cast<Size>(padded)});
+    }
+    return suspects;
+}
+
+void row_reverse_gathered(const RowCode& s, const Run& run, const double* v, double* adjoints) {
+    alignas(64) double a[chunk], b[chunk], y[chunk], dy[chunk], da[chunk], db[chunk];
+    const bool binary = info(run.code).arity == Arity::Binary;
+    const Reverse kernel = reverse_of<Lane>(index_of(run.code));
+    for (std::uint32_t done = 0; done < run.count; done += chunk) {
+        const std::uint32_t begin = run.begin + done, count = run.count - done < chunk ? run.count - done : chunk;
+        const std::uint32_t padded = gather(s.a + begin, v, count, a);
+        if (binary) gather(s.b + begin, v, count, b);
+        for (std::uint32_t k = 0; k < padded; ++k) {
+            const std::uint32_t from = begin + (k < count ? k : count - 1);
+            y[k] = v[from];
+            dy[k] = adjoints[from];
+        }
+        ReverseArguments arguments{
+            {y, a, b, s.c[begin], width, width, static_cast<Size>(padded)}, dy, da, binary ? db : nullptr, true, true};
+        kernel(arguments);
+        for (std::uint32_t k = 0; k < count; ++k) adjoints[s.a[begin + k]] += da[k];
+        if (binary)
+            for (std::uint32_t k = 0; k < count; ++k) adjoints[s.b[begin + k]] += db[k];
+    }
+}
+
+bool finite(double x) { return __builtin_fabs(x) < infinity; }
+
+bool row_forward(const RowCode& s, double* v) {
+    bool suspects = false;
+    for (const Run *run = s.runs, *last = s.runs + s.run_count; run != last; ++run) {
+        const std::uint32_t begin = run->begin, end = begin + run->count;
+        const std::uint32_t *a = s.a, *b = s.b;
+        switch (run->code) {
+            case Code::add:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] + v[b[i]];
+                break;
+            case Code::sub:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] - v[b[i]];
+                break;
+            case Code::mul:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] * v[b[i]];
+                break;
+            case Code::scale:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] * s.c[i];
+                break;
+            case Code::offset:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] + s.c[i];
+                break;
+            case Code::relu:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] < 0.0 ? 0.0 : v[a[i]];
+                break;
+            case Code::square:
+                for (std::uint32_t i = begin; i < end; ++i) {
+                    const double x = v[a[i]];
+                    v[i] = x * x;
+                    suspects |= !finite(v[i]) && finite(x);
+                }
+                break;
+            case Code::div:
+                for (std::uint32_t i = begin; i < end; ++i) {
+                    const double x = v[b[i]];
+                    v[i] = v[a[i]] / x;
+                    suspects |= __builtin_fabs(x) <= 0x1p-1024;
+                }
+                break;
+            case Code::reciprocal:
+                for (std::uint32_t i = begin; i < end; ++i) {
+                    const double x = v[a[i]];
+                    v[i] = 1.0 / x;
+                    suspects |= __builtin_fabs(x) <= 0x1p-1024;
+                }
+                break;
+            case Code::dot:
+                if (run->fused == Fused::Add) {
+                    for (std::uint32_t i = begin; i < end; ++i) v[i] = mul_add(v[a[i]], v[b[i]], v[s.d[i]]);
+                    break;
+                }
+                if (run->fused == Fused::Subtract) {
+                    for (std::uint32_t i = begin; i < end; ++i) v[i] = mul_add(v[a[i]], v[b[i]], -v[s.d[i]]);
+                    break;
+                }
+                for (std::uint32_t i = begin; i < end; ++i) {
+                    // Two sums, since one is bound by the latency of its additions.
+                    double even = 0.0, odd = 0.0;
+                    const RowTerm *term = s.terms + a[i], *end_term = s.terms + b[i];
+                    for (; end_term - term >= 2; term += 2) {
+                        even = term[0].b == none ? even + v[term[0].a] : mul_add(v[term[0].a], v[term[0].b], even);
+                        odd = term[1].b == none ? odd + v[term[1].a] : mul_add(v[term[1].a], v[term[1].b], odd);
+                    }
+                    if (term != end_term)
+                        even = term->b == none ? even + v[term->a] : mul_add(v[term->a], v[term->b], even);
+                    v[i] = even + odd;
+                }
+                break;
+            default:
+                suspects |= row_forward_gathered(s, *run, v);
+        }
+    }
+    return suspects;
+}
+
+void row_reverse(const RowCode& s, const double* v, double* d) {
+    for (const Run *run = s.runs + s.run_count, *first = s.runs; run != first;) {
+        --run;
+        if (!run->reverse) continue;
+        const std::uint32_t begin = run->begin, end = begin + run->count;
+        const std::uint32_t *a = s.a, *b = s.b;
+        switch (run->code) {
+            case Code::add:
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double dy = d[i];
+                    d[a[i]] += dy;
+                    d[b[i]] += dy;
+                }
+                break;
+            case Code::sub:
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double dy = d[i];
+                    d[a[i]] += dy;
+                    d[b[i]] -= dy;
+                }
+                break;
+            case Code::mul:
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double dy = d[i], va = v[a[i]], vb = v[b[i]];
+                    d[a[i]] = mul_add(dy, vb, d[a[i]]);
+                    d[b[i]] = mul_add(dy, va, d[b[i]]);
+                }
+                break;
+            case Code::scale:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] = mul_add(d[i], s.c[i], d[a[i]]);
+                break;
+            case Code::offset:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] += d[i];
+                break;
+            case Code::relu:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] += (v[i] > 0.0 ? 1.0 : 0.0) * d[i];
+                break;
+            case Code::square:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] = mul_add(d[i], v[a[i]] + v[a[i]], d[a[i]]);
+                break;
+            case Code::div:
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double part = d[i] / v[b[i]], y = v[i];
+                    d[a[i]] += part;
+                    d[b[i]] = mul_add(-part, y, d[b[i]]);
+                }
+                break;
+            case Code::reciprocal:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] = mul_add(-(v[i] * v[i]), d[i], d[a[i]]);
+                break;
+            case Code::dot:
+                if (run->fused != Fused::No) {
+                    const double sign = run->fused == Fused::Add ? 1.0 : -1.0;
+                    for (std::uint32_t i = end; i-- > begin;) {
+                        const double dy = d[i], va = v[a[i]], vb = v[b[i]];
+                        d[a[i]] = mul_add(dy, vb, d[a[i]]);
+                        d[b[i]] = mul_add(dy, va, d[b[i]]);
+                        d[s.d[i]] = mul_add(sign, dy, d[s.d[i]]);
+                    }
+                    break;
+                }
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double dy = d[i];
+                    for (const RowTerm *term = s.terms + a[i], *last = s.terms + b[i]; term != last; ++term) {
+                        if (term->b == none) {
+                            d[term->a] += dy;
+                            continue;
+                        }
+                        const double va = v[term->a], vb = v[term->b];
+                        d[term->a] = mul_add(dy, vb, d[term->a]);
+                        d[term->b] = mul_add(dy, va, d[term->b]);
+                    }
+                }
+                break;
+            default:
+                row_reverse_gathered(s, *run, v, d);
+        }
+    }
+}
+
+#define KILOGRAD_STRING_OF(x) #x
+#define KILOGRAD_STRING(x) KILOGRAD_STRING_OF(x)
+#define KILOGRAD_JOIN_OF(a, b) a##b
+#define KILOGRAD_JOIN(a, b) KILOGRAD_JOIN_OF(a, b)
+
+template <std::size_t... k>
+constexpr Kernels make_table(std::index_sequence<k...>) {
+    return {KILOGRAD_STRING(KILOGRAD_ISA),
+            width,
+            {forward_of<Lane>(k)...},
+            {forward_of<Dual>(k)...},
+            {reverse_of<Lane>(k)...},
+            {reverse_of<Dual>(k)...},
+            dot<Lane>,
+            dot<Dual>,
+            dot_reverse<Lane>,
+            dot_reverse<Dual>,
+            linear,
+            outer,
+            sum_lanes,
+            row_forward,
+            row_reverse};
+}
+
+}  // namespace
+
+extern const Kernels KILOGRAD_JOIN(kernels_, KILOGRAD_ISA);
+const Kernels KILOGRAD_JOIN(kernels_, KILOGRAD_ISA) = make_table(std::make_index_sequence<code_count>{});
+
+}  // namespace kilograd::program

@@ -1,0 +1,269 @@
+// Lane: KILOGRAD_LANES doubles in one register, with the operators that the op table and the vector math use.
+//
+// The type is the compiler's own vector (GCC and Clang), or a plain double where KILOGRAD_LANES is 1, so one source
+// serves every instruction set; a few lines of intrinsics stand where the compilers' generic code is slow. The
+// header is compiled once per instruction set into different objects of one library, hence the unnamed namespace:
+// nothing here may have external linkage, or the linker could pick an AVX-512 copy for a machine without it.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(__GNUC__)
+#define KILOGRAD_INLINE inline __attribute__((always_inline))
+#else
+#define KILOGRAD_INLINE inline
+#endif
+
+namespace kilograd::program {
+namespace {
+
+inline constexpr int width = KILOGRAD_LANES;
+
+#if KILOGRAD_LANES == 1
+using Raw = double;
+using RawBits = std::uint64_t;
+#else
+using Raw = double __attribute__((vector_size(8 * KILOGRAD_LANES)));
+using RawBits = std::uint64_t __attribute__((vector_size(8 * KILOGRAD_LANES)));
+#endif
+
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+#define KILOGRAD_MASK_REGISTERS 1
+using RawMask = __mmask8;
+#else
+using RawMask = RawBits;  // all bits of an element set, or none
+#endif
+
+struct Mask {
+    RawMask m;
+};
+KILOGRAD_INLINE Mask operator&(Mask a, Mask b) { return {static_cast<RawMask>(a.m & b.m)}; }
+KILOGRAD_INLINE Mask operator|(Mask a, Mask b) { return {static_cast<RawMask>(a.m | b.m)}; }
+KILOGRAD_INLINE Mask operator~(Mask a) { return {static_cast<RawMask>(~a.m)}; }
+
+// The same bits as integers: exponent arithmetic and sign tricks.
+struct Bits {
+    RawBits i;
+};
+
+struct Lane {
+    Raw v;
+    Lane() = default;
+#if KILOGRAD_LANES == 1
+    KILOGRAD_INLINE explicit Lane(double x) : v(x) {}
+#else
+    KILOGRAD_INLINE explicit Lane(double x) : v(x - Raw{}) {}
+    KILOGRAD_INLINE explicit Lane(Raw x) : v(x) {}
+#endif
+    static KILOGRAD_INLINE Lane load(const double* p) {
+        Lane r;
+        std::memcpy(&r.v, p, sizeof r.v);
+        return r;
+    }
+    KILOGRAD_INLINE void store(double* p) const { std::memcpy(p, &v, sizeof v); }
+};
+
+KILOGRAD_INLINE Lane operator+(Lane a, Lane b) { return Lane(a.v + b.v); }
+KILOGRAD_INLINE Lane operator-(Lane a, Lane b) { return Lane(a.v - b.v); }
+KILOGRAD_INLINE Lane operator*(Lane a, Lane b) { return Lane(a.v * b.v); }
+KILOGRAD_INLINE Lane operator/(Lane a, Lane b) { return Lane(a.v / b.v); }
+KILOGRAD_INLINE Lane operator-(Lane a) { return Lane(-a.v); }
+
+KILOGRAD_INLINE Bits bits(Lane a) {
+    Bits r;
+    std::memcpy(&r.i, &a.v, sizeof r.i);
+    return r;
+}
+KILOGRAD_INLINE Lane lane(Bits a) {
+    Lane r;
+    std::memcpy(&r.v, &a.i, sizeof r.v);
+    return r;
+}
+// Unsigned: shifts are logical (AVX2 has no other of 64 bits), and what NaN makes of the sums wraps around.
+KILOGRAD_INLINE Bits operator+(Bits a, std::uint64_t b) { return {a.i + b}; }
+KILOGRAD_INLINE Bits operator-(Bits a, std::uint64_t b) { return {a.i - b}; }
+KILOGRAD_INLINE Bits operator+(Bits a, Bits b) { return {a.i + b.i}; }
+KILOGRAD_INLINE Bits operator-(Bits a, Bits b) { return {a.i - b.i}; }
+KILOGRAD_INLINE Bits operator&(Bits a, std::uint64_t b) { return {a.i & b}; }
+KILOGRAD_INLINE Bits operator|(Bits a, std::uint64_t b) { return {a.i | b}; }
+KILOGRAD_INLINE Bits operator|(Bits a, Bits b) { return {a.i | b.i}; }
+KILOGRAD_INLINE Bits operator^(Bits a, Bits b) { return {a.i ^ b.i}; }
+KILOGRAD_INLINE Bits operator<<(Bits a, int n) { return {a.i << n}; }
+KILOGRAD_INLINE Bits operator>>(Bits a, int n) { return {a.i >> n}; }
+
+inline constexpr std::uint64_t sign_bit = std::uint64_t{1} << 63;
+
+#if defined(KILOGRAD_MASK_REGISTERS)
+
+KILOGRAD_INLINE Mask operator<(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ)}; }
+KILOGRAD_INLINE Mask operator<=(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ)}; }
+KILOGRAD_INLINE Mask operator>(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_GT_OQ)}; }
+KILOGRAD_INLINE Mask operator>=(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_GE_OQ)}; }
+KILOGRAD_INLINE Mask operator==(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ)}; }
+KILOGRAD_INLINE Mask operator!=(Lane a, Lane b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_NEQ_UQ)}; }
+KILOGRAD_INLINE Mask has_bits(Bits a, std::uint64_t b) {
+    return {_mm512_test_epi64_mask((__m512i)a.i, _mm512_set1_epi64(static_cast<long long>(b)))};
+}
+KILOGRAD_INLINE Lane select(Mask m, Lane x, Lane y) { return Lane(_mm512_mask_blend_pd(m.m, y.v, x.v)); }
+KILOGRAD_INLINE bool any(Mask a) { return a.m != 0; }
+KILOGRAD_INLINE Mask no_lane() { return {0}; }
+
+#else
+
+#if KILOGRAD_LANES == 1
+#define KILOGRAD_COMPARE(op) \
+    KILOGRAD_INLINE Mask operator op(Lane a, Lane b) { return {RawBits{0} - RawBits{a.v op b.v}}; }
+#else
+#define KILOGRAD_COMPARE(op) \
+    KILOGRAD_INLINE Mask operator op(Lane a, Lane b) { return {(RawBits)(a.v op b.v)}; }
+#endif
+KILOGRAD_COMPARE(<)
+KILOGRAD_COMPARE(<=)
+KILOGRAD_COMPARE(>)
+KILOGRAD_COMPARE(>=)
+KILOGRAD_COMPARE(==)
+KILOGRAD_COMPARE(!=)
+#undef KILOGRAD_COMPARE
+
+KILOGRAD_INLINE Mask has_bits(Bits a, std::uint64_t b) {
+#if KILOGRAD_LANES == 1
+    return {RawBits{0} - RawBits{(a.i & b) != 0}};
+#else
+    return {(RawBits)((a.i & b) != 0)};
+#endif
+}
+// Bitwise, not `?:`: before SSE4.1 and in Clang's generic vectors that is also what it becomes.
+KILOGRAD_INLINE Lane select(Mask m, Lane x, Lane y) {
+#if defined(__AVX2__) && KILOGRAD_LANES == 4
+    return Lane(_mm256_blendv_pd(y.v, x.v, (__m256d)m.m));
+#else
+    return lane(Bits{(bits(x).i & m.m) | (bits(y).i & ~m.m)});
+#endif
+}
+KILOGRAD_INLINE bool any(Mask a) {
+#if defined(__AVX2__) && KILOGRAD_LANES == 4
+    return _mm256_movemask_pd((__m256d)a.m) != 0;
+#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+    return _mm_movemask_pd((__m128d)a.m) != 0;
+#elif KILOGRAD_LANES == 1
+    return a.m != 0;
+#else
+    std::uint64_t r = 0;
+    for (int k = 0; k < width; ++k) r |= a.m[k];
+    return r != 0;
+#endif
+}
+KILOGRAD_INLINE Mask no_lane() { return {RawMask{}}; }
+
+#endif
+
+KILOGRAD_INLINE double get(Lane a, int k) {
+#if KILOGRAD_LANES == 1
+    (void)k;
+    return a.v;
+#else
+    return a.v[k];
+#endif
+}
+
+KILOGRAD_INLINE Lane abs(Lane a) { return lane(bits(a) & ~sign_bit); }
+KILOGRAD_INLINE Lane copy_sign(Lane magnitude, Lane sign) {
+    return lane((bits(magnitude) & ~sign_bit) | (bits(sign) & sign_bit));
+}
+
+KILOGRAD_INLINE Lane sqrt(Lane a) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return Lane(_mm512_sqrt_pd(a.v));
+#elif defined(__AVX2__) && KILOGRAD_LANES == 4
+    return Lane(_mm256_sqrt_pd(a.v));
+#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+    return Lane(_mm_sqrt_pd(a.v));
+#elif defined(__aarch64__) && KILOGRAD_LANES == 2
+    return Lane((Raw)vsqrtq_f64((float64x2_t)a.v));
+#else
+    Lane r;
+    for (int k = 0; k < width; ++k) reinterpret_cast<double*>(&r.v)[k] = __builtin_sqrt(get(a, k));
+    return r;
+#endif
+}
+
+#if (defined(__AVX512F__) && KILOGRAD_LANES == 8) || (defined(__FMA__) && KILOGRAD_LANES == 4) || \
+    (defined(__aarch64__) && KILOGRAD_LANES == 2)
+#define KILOGRAD_HAS_FMA 1
+#else
+#define KILOGRAD_HAS_FMA 0
+#endif
+
+// a * b + c: with one rounding where the instruction set has that, else with two.
+KILOGRAD_INLINE Lane mul_add(Lane a, Lane b, Lane c) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return Lane(_mm512_fmadd_pd(a.v, b.v, c.v));
+#elif defined(__FMA__) && KILOGRAD_LANES == 4
+    return Lane(_mm256_fmadd_pd(a.v, b.v, c.v));
+#elif defined(__aarch64__) && KILOGRAD_LANES == 2
+    return Lane((Raw)vfmaq_f64((float64x2_t)c.v, (float64x2_t)a.v, (float64x2_t)b.v));
+#else
+    return Lane(a.v * b.v + c.v);
+#endif
+}
+KILOGRAD_INLINE double mul_add(double a, double b, double c) {
+#if defined(__FMA__) || defined(__aarch64__)
+    return __builtin_fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+// The rounding error of the product p = a * b, exactly.
+KILOGRAD_INLINE Lane product_error(Lane a, Lane b, Lane p) {
+#if KILOGRAD_HAS_FMA
+    return mul_add(a, b, -p);
+#else
+    const Lane split(134217729.0);  // 2**27 + 1, Dekker
+    const Lane ta = split * a, tb = split * b;
+    const Lane ah = ta - (ta - a), al = a - ah, bh = tb - (tb - b), bl = b - bh;
+    return ((ah * bh - p) + ah * bl + al * bh) + al * bl;
+#endif
+}
+
+// Nearest whole number of |a| < 2**51; `whole` holds the same as an integer in its low bits.
+KILOGRAD_INLINE Lane round_near(Lane a, Bits& whole) {
+    const Lane magic(6755399441055744.0);  // 1.5 * 2**52
+    const Lane shifted = a + magic;
+    whole = bits(shifted) - bits(magic);
+    return shifted - magic;
+}
+
+// a * 2**n for a in [1/2, 2] and n in [-1076, 1025].
+KILOGRAD_INLINE Lane scale(Lane a, Lane n, [[maybe_unused]] Bits whole) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return Lane(_mm512_scalef_pd(a.v, n.v));
+#else
+    // In two steps, since 2**n alone may leave the exponent's range.
+    const Lane half = round_near(n * Lane(0.5), whole);
+    const Bits first = whole;
+    Bits second;
+    round_near(n - half, second);
+    return a * lane((first + 1023) << 52) * lane((second + 1023) << 52);
+#endif
+}
+
+KILOGRAD_INLINE double sum_of(Lane a) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return _mm512_reduce_add_pd(a.v);
+#else
+    double r = get(a, 0);
+    for (int k = 1; k < width; ++k) r += get(a, k);
+    return r;
+#endif
+}
+
+}  // namespace
+}  // namespace kilograd::program

@@ -1,0 +1,424 @@
+#include "lane_program.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <unordered_map>
+
+namespace kilograd::program {
+
+namespace {
+
+// Stands in for a number to find which of a, b and y a derivative reads.
+struct Trace {
+    unsigned reads = 0;
+    Trace() = default;
+    explicit Trace(double) {}
+    explicit Trace(unsigned mask) : reads(mask) {}
+};
+constexpr unsigned reads_a = 1, reads_b = 2, reads_y = 4;
+[[maybe_unused]] Trace operator|(Trace a, Trace b) { return Trace(a.reads | b.reads); }
+[[maybe_unused]] Trace operator&(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator+(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator-(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator*(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator/(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator-(Trace a) { return a; }
+[[maybe_unused]] Trace operator<(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator>(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator>=(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator==(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator!=(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace select(Trace m, Trace x, Trace y) { return m | x | y; }
+[[maybe_unused]] Trace pow(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace whole_power(Trace a, Trace b) { return a | b; }
+#define KILOGRAD_TRACE(name) \
+    [[maybe_unused]] Trace name(Trace a) { return a; }
+KILOGRAD_TRACE(abs)
+KILOGRAD_TRACE(sqrt)
+KILOGRAD_TRACE(exp)
+KILOGRAD_TRACE(log)
+KILOGRAD_TRACE(sin)
+KILOGRAD_TRACE(cos)
+KILOGRAD_TRACE(sinh)
+KILOGRAD_TRACE(cosh)
+KILOGRAD_TRACE(erfc)
+KILOGRAD_TRACE(logistic)
+#undef KILOGRAD_TRACE
+
+struct Reads {
+    unsigned da = 0, db = 0;
+};
+
+const std::array<Reads, code_count>& derivative_reads() {
+    static const std::array<Reads, code_count> table = [] {
+        std::array<Reads, code_count> t{};
+        const Trace a(reads_a), b(reads_b), c, y(reads_y);
+#define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc)           \
+    t[index_of(Code::name)] = {Rule<Code::name>::da<Trace>(a, b, c, y).reads, \
+                               Rule<Code::name>::db<Trace>(a, b, c, y).reads};
+#include "../ops.def"
+#include "reduced_ops.def"
+#undef KILOGRAD_OP
+        return t;
+    }();
+    return table;
+}
+
+std::vector<std::uint8_t> mark_leaves(const Graph& graph, bool inputs, bool parameters) {
+    std::vector<std::uint8_t> marks(graph.nodes.size(), 0);
+    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
+        if (node.code == Code::input)
+            marks[n] = inputs;
+        else if (node.code == Code::parameter)
+            marks[n] = parameters;
+        else
+            graph.for_operands(node, [&](std::uint32_t operand) { marks[n] |= marks[operand]; });
+    }
+    return marks;
+}
+
+std::vector<std::uint8_t> complement(std::vector<std::uint8_t> marks) {
+    for (std::uint8_t& mark : marks) mark = !mark;
+    return marks;
+}
+
+}  // namespace
+
+// Slots are handed out along the timeline: instruction t of `count` runs at time t and backwards at 2 count - t.
+class LaneProgram::Builder {
+  public:
+    Builder(LaneProgram& program, const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
+            const std::vector<std::uint8_t>& wanted)
+        : p_(program), graph_(graph), wants_(wants), varying_(varying), wanted_(wanted) {}
+
+    void run() {
+        const std::size_t size = graph_.nodes.size();
+        list_instructions();
+        find_last_reads();
+        slot_.assign(size, none);
+        released_.assign(size, 0);
+        adjoint_.assign(size, none);
+        spread_.assign(size, none);
+        for (std::uint32_t n = 0; n < size; ++n) {
+            if (!varying_[n] || !is_leaf(graph_.nodes[n].code)) continue;
+            const Node& leaf = graph_.nodes[n];
+            slot_[n] = take();
+            p_.loads.push_back({slot_[n], leaf.a + (leaf.code == Code::parameter ? graph_.n_inputs : 0)});
+        }
+        for (std::uint32_t t = 0; t < steps_.size(); ++t) forward(t);
+        finish_forward();
+        if (wants_.any())
+            for (std::size_t t = steps_.size(); t-- > 0;) backward(static_cast<std::uint32_t>(t));
+        finish();
+    }
+
+  private:
+    struct Step {
+        LaneInstruction::Kind kind;
+        std::uint32_t node;                  // Linear: the group's first
+        std::vector<std::uint32_t> members;  // Linear
+    };
+    struct Linear {
+        std::vector<RowTerm> terms;  // varying operand and coefficient (none: one), by operand
+        std::uint32_t bias = none;
+    };
+
+    std::uint32_t time_back(std::uint32_t t) const { return 2 * static_cast<std::uint32_t>(steps_.size()) - t; }
+
+    // The linear form of a dot, if it has one.
+    bool linear_form(const Node& node, Linear& form) const {
+        form = {};
+        for (std::uint32_t t = node.a; t < node.b; ++t) {
+            RowTerm term = graph_.terms[t];
+            if (term.b != none && varying_[term.b]) std::swap(term.a, term.b);
+            if (!varying_[term.a]) {
+                if (term.b != none || form.bias != none) return false;
+                form.bias = term.a;
+            } else if (term.b != none && varying_[term.b]) {
+                return false;
+            } else {
+                form.terms.push_back(term);
+            }
+        }
+        std::stable_sort(form.terms.begin(), form.terms.end(), [](auto& l, auto& r) { return l.a < r.a; });
+        return true;
+    }
+
+    void list_instructions() {
+        std::map<std::vector<std::uint32_t>, std::uint32_t> group_of;
+        Linear form;
+        for (std::uint32_t n = 0; n < graph_.nodes.size(); ++n) {
+            const Node& node = graph_.nodes[n];
+            if (!varying_[n] || is_leaf(node.code)) continue;
+            if (node.code != Code::dot) {
+                steps_.push_back({LaneInstruction::Kind::Elementwise, n, {}});
+            } else if (!linear_form(node, form)) {
+                steps_.push_back({LaneInstruction::Kind::Dot, n, {}});
+            } else {
+                std::vector<std::uint32_t> operands;
+                operands.reserve(form.terms.size());
+                for (const RowTerm& term : form.terms) operands.push_back(term.a);
+                const auto [found, is_new] =
+                    group_of.emplace(std::move(operands), static_cast<std::uint32_t>(steps_.size()));
+                if (is_new) steps_.push_back({LaneInstruction::Kind::Linear, n, {}});
+                steps_[found->second].members.push_back(n);
+                forms_.emplace(n, form);
+            }
+        }
+    }
+
+    void read(std::uint32_t node, std::uint32_t time) {
+        if (varying_[node]) last_read_[node] = std::max(last_read_[node], time);
+    }
+
+    void find_last_reads() {
+        last_read_.assign(graph_.nodes.size(), 0);
+        const auto turn = static_cast<std::uint32_t>(steps_.size());
+        for (std::uint32_t n : graph_.outputs) read(n, turn);
+        for (std::uint32_t t = 0; t < steps_.size(); ++t) {
+            const Step& step = steps_[t];
+            const Node& node = graph_.nodes[step.node];
+            graph_.for_operands(node, [&](std::uint32_t operand) { read(operand, t); });
+            if (!wants_.any()) continue;
+            const std::uint32_t back = time_back(t);
+            if (step.kind == LaneInstruction::Kind::Elementwise) {
+                if (!wanted_[step.node]) continue;
+                unsigned reads = wanted_[node.a] ? derivative_reads()[index_of(node.code)].da : 0;
+                if (info(node.code).arity == Arity::Binary) {
+                    if (wanted_[node.b]) reads |= derivative_reads()[index_of(node.code)].db;
+                    if (reads & reads_b) read(node.b, back);
+                }
+                if (reads & reads_a) read(node.a, back);
+                if (reads & reads_y) read(step.node, back);
+            } else if (step.kind == LaneInstruction::Kind::Dot) {
+                for (std::uint32_t k = node.a; k < node.b; ++k) {
+                    const RowTerm& term = graph_.terms[k];
+                    if (term.b == none) continue;
+                    if (wanted_[term.a]) read(term.b, back);
+                    if (wanted_[term.b]) read(term.a, back);
+                }
+            } else if (sums_wanted(step)) {
+                for (const RowTerm& term : forms_[step.node].terms) read(term.a, back);
+            }
+        }
+    }
+
+    bool sums_wanted(const Step& step) {
+        for (std::uint32_t member : step.members) {
+            const Linear& form = forms_[member];
+            if (form.bias != none && wanted_[form.bias]) return true;
+            for (const RowTerm& term : form.terms)
+                if (term.b != none && wanted_[term.b]) return true;
+        }
+        return false;
+    }
+
+    std::uint32_t take() {
+        if (free_.empty()) return p_.slot_count++;
+        const std::uint32_t slot = free_.back();
+        free_.pop_back();
+        return slot;
+    }
+    // Gives back the slots of values that are read for the last time now.
+    void release(std::uint32_t node, std::uint32_t time) {
+        if (!varying_[node] || released_[node] || last_read_[node] > time) return;
+        free_.push_back(slot_[node]);
+        released_[node] = 1;
+    }
+
+    Ref ref(std::uint32_t node) {
+        if (varying_[node]) return {slot_[node], false};
+        if (spread_[node] == none) {
+            spread_[node] = static_cast<std::uint32_t>(p_.spread.size());
+            p_.spread.push_back(p_.uniform.position(node));
+            p_.sums.push_back(wanted_[node] ? p_.uniform.position(node) : none);
+        }
+        return {spread_[node], true};
+    }
+
+    void forward(std::uint32_t t) {
+        const Step& step = steps_[t];
+        const Node& node = graph_.nodes[step.node];
+        LaneInstruction instruction{step.kind, node.code};
+        const auto release_operands = [&] {
+            graph_.for_operands(node, [&](std::uint32_t operand) { release(operand, t); });
+        };
+        if (step.kind == LaneInstruction::Kind::Elementwise) {
+            instruction.a = ref(node.a);
+            if (info(node.code).arity == Arity::Binary) instruction.b = ref(node.b);
+            instruction.c = node.c;
+            release_operands();  // before take(): an elementwise kernel may write where it read
+            instruction.y = slot_[step.node] = take();
+        } else if (step.kind == LaneInstruction::Kind::Dot) {
+            instruction.y = slot_[step.node] = take();
+            instruction.first = static_cast<std::uint32_t>(p_.terms.size());
+            for (std::uint32_t k = node.a; k < node.b; ++k) {
+                const RowTerm& term = graph_.terms[k];
+                p_.terms.push_back(
+                    {ref(term.a), term.b == none ? Ref{none, false} : ref(term.b), none, none, false, false});
+            }
+            instruction.last = static_cast<std::uint32_t>(p_.terms.size());
+            release_operands();
+        } else {
+            LinearGroup group;
+            const std::vector<RowTerm>& operands = forms_[step.node].terms;
+            for (const RowTerm& term : operands) group.x.push_back(slot_[term.a]);
+            for (std::uint32_t member : step.members) group.y.push_back(slot_[member] = take());
+            group.coefficients = static_cast<std::uint32_t>(p_.packed.size());
+            for (std::uint32_t member : step.members)
+                for (const RowTerm& term : forms_[member].terms)
+                    p_.packed.push_back(term.b == none ? one : p_.uniform.position(term.b));
+            for (std::uint32_t member : step.members) {
+                const std::uint32_t bias = forms_[member].bias;
+                group.has_bias = group.has_bias || bias != none;
+                p_.packed.push_back(bias == none ? none : p_.uniform.position(bias));
+            }
+            instruction.first = static_cast<std::uint32_t>(p_.groups.size());
+            p_.groups.push_back(std::move(group));
+            release_operands();
+        }
+        p_.instructions.push_back(instruction);
+    }
+
+    void finish_forward() {
+        const auto turn = static_cast<std::uint32_t>(steps_.size());
+        for (std::uint32_t n : graph_.outputs) {
+            Output output{ref(n), none, false};
+            if (wants_.any() && wanted_[n]) {
+                if (varying_[n]) {
+                    output.fresh = adjoint_[n] == none;
+                    if (output.fresh) adjoint_[n] = take();
+                    output.adjoint = adjoint_[n];
+                } else {
+                    output.adjoint = output.value.index;
+                }
+            }
+            p_.outputs.push_back(output);
+        }
+        for (std::uint32_t n : graph_.outputs) release(n, turn);
+    }
+
+    // The adjoint slot of a wanted operand, and whether this is the first contribution to it.
+    std::uint32_t adjoint_of(std::uint32_t node, bool& fresh) {
+        fresh = false;
+        if (!wanted_[node]) return none;
+        if (!varying_[node]) return ref(node).index;
+        if (adjoint_[node] == none) {
+            fresh = true;
+            adjoint_[node] = take();
+        }
+        return adjoint_[node];
+    }
+
+    // An operand that the derivative does not read may have left its slot by now; the kernel then reads whatever is
+    // there and does not use it.
+    void backward(std::uint32_t t) {
+        const Step& step = steps_[t];
+        const Node& node = graph_.nodes[step.node];
+        LaneInstruction& instruction = p_.instructions[t];
+        const std::uint32_t time = time_back(t);
+        const auto release_values = [&] {
+            graph_.for_operands(node, [&](std::uint32_t operand) { release(operand, time); });
+            for (std::uint32_t member : step.members) release(member, time);
+            release(step.node, time);
+        };
+        if (step.kind == LaneInstruction::Kind::Linear) {
+            backward_linear(step, instruction);
+            release_values();
+            return;
+        }
+        instruction.reverse = wanted_[step.node];
+        if (!instruction.reverse) return release_values();
+        instruction.dy = adjoint_[step.node];
+        if (step.kind == LaneInstruction::Kind::Elementwise) {
+            release_values();
+            free_.push_back(instruction.dy);
+            instruction.da = adjoint_of(node.a, instruction.fresh_a);
+            if (info(node.code).arity == Arity::Binary) instruction.db = adjoint_of(node.b, instruction.fresh_b);
+        } else {
+            for (std::uint32_t k = node.a; k < node.b; ++k) {
+                const RowTerm& term = graph_.terms[k];
+                DotTerm& out = p_.terms[instruction.first + (k - node.a)];
+                out.da = adjoint_of(term.a, out.fresh_a);
+                if (term.b != none) out.db = adjoint_of(term.b, out.fresh_b);
+            }
+            release_values();
+            free_.push_back(instruction.dy);
+        }
+    }
+
+    void backward_linear(const Step& step, LaneInstruction& instruction) {
+        LinearGroup& group = p_.groups[instruction.first];
+        const std::vector<RowTerm>& operands = forms_[step.node].terms;
+        for (std::uint32_t member : step.members)
+            if (wanted_[member]) group.dy.push_back(adjoint_[member]);
+        instruction.reverse = !group.dy.empty();
+        group.sums = sums_wanted(step);
+        // One wanted operand makes every member wanted, so that rows of dy and of the coefficients agree.
+        bool any_operand = false;
+        for (const RowTerm& term : operands) any_operand = any_operand || wanted_[term.a];
+        if (any_operand) {
+            for (const RowTerm& term : operands) {
+                bool fresh = false;
+                group.dx.push_back(adjoint_of(term.a, fresh));
+                group.accumulate.push_back(!fresh);
+            }
+        }
+        if (group.sums) {
+            group.sum = static_cast<std::uint32_t>(p_.sums.size());
+            const auto target = [&](std::uint32_t node) {
+                p_.sums.push_back(node != none && wanted_[node] ? p_.uniform.position(node) : none);
+            };
+            for (std::uint32_t member : step.members)
+                if (wanted_[member])
+                    for (const RowTerm& term : forms_[member].terms) target(term.b);
+            if (group.has_bias)
+                for (std::uint32_t member : step.members)
+                    if (wanted_[member]) target(forms_[member].bias);
+        }
+        for (std::uint32_t slot : group.dy) free_.push_back(slot);
+    }
+
+    void finish() {
+        for (std::uint32_t n = 0; n < graph_.nodes.size(); ++n) {
+            const Node& leaf = graph_.nodes[n];
+            if (!is_leaf(leaf.code) || !wanted_[n]) continue;
+            if (!varying_[n]) {
+                p_.parameter_gradients.push_back({p_.uniform.position(n), leaf.a});
+            } else if (adjoint_[n] != none) {
+                p_.gradients.push_back({adjoint_[n], leaf.a + (leaf.code == Code::parameter ? graph_.n_inputs : 0)});
+            }
+        }
+    }
+
+    LaneProgram& p_;
+    const Graph& graph_;
+    const Wants wants_;
+    const std::vector<std::uint8_t>&varying_, &wanted_;
+    std::vector<Step> steps_;
+    std::unordered_map<std::uint32_t, Linear> forms_;
+    std::vector<std::uint32_t> last_read_, slot_, adjoint_, spread_, free_;
+    std::vector<std::uint8_t> released_;
+};
+
+LaneProgram::LaneProgram(const Graph& graph, Wants wants)
+    : LaneProgram(graph, wants, mark_leaves(graph, true, wants.promoted),
+                  mark_leaves(graph, wants.inputs, wants.parameters)) {}
+
+LaneProgram::LaneProgram(const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
+                         const std::vector<std::uint8_t>& wanted)
+    : uniform(graph, complement(varying), wanted) {
+    Builder(*this, graph, wants, varying, wanted).run();
+}
+
+std::size_t LaneProgram::bytes() const {
+    std::size_t total = uniform.bytes() + instructions.size() * sizeof(LaneInstruction) +
+                        terms.size() * sizeof(DotTerm) + (spread.size() + packed.size() + sums.size()) * 4;
+    for (const LinearGroup& group : groups)
+        total += sizeof group + (group.x.size() + group.y.size() + group.dx.size() + group.dy.size()) * 4;
+    return total;
+}
+
+}  // namespace kilograd::program

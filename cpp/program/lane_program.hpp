@@ -1,0 +1,86 @@
+// LaneProgram: a graph scheduled for blocks of rows, one vector instruction for several rows.
+//
+// What depends on no row (parameters, constants, and what is made of them alone) is *uniform*: a RowProgram makes
+// it once per call. The rest are instructions over *slots* (kernels.hpp). Sums of products of uniform coefficients
+// and varying values that have the same varying operands become one linear group, a small matrix product in which
+// each operand is loaded once for several outputs: 2.5 times faster on an MLP than one dot product after the other.
+//
+// One timeline runs through the forward and then the reverse sweep; values and adjoints take slots from one pool
+// and give them back when last read. A schedule serves one combination of wanted gradients.
+#pragma once
+
+#include <vector>
+
+#include "graph.hpp"
+#include "row_program.hpp"
+
+namespace kilograd::program {
+
+struct Wants {
+    bool inputs = false;
+    bool parameters = false;
+    bool promoted = false;  // parameters are treated as further inputs, so that they have a gradient in every row
+    bool any() const { return inputs || parameters; }
+    unsigned key() const { return inputs | parameters << 1 | promoted << 2; }
+};
+
+struct LaneInstruction {
+    enum class Kind : std::uint8_t { Elementwise, Dot, Linear } kind;
+    Code code;
+    bool fresh_a = false, fresh_b = false;
+    bool reverse = false;
+    Ref a{none, false}, b{none, false};
+    double c = 0.0;
+    std::uint32_t y = none, dy = none, da = none, db = none;
+    std::uint32_t first = 0, last = 0;  // Dot: terms; Linear: the group's number
+};
+
+struct LinearGroup {
+    std::vector<std::uint32_t> x, y, dx, dy;  // slots; dx: none where nobody asks
+    std::vector<std::uint8_t> accumulate;     // by dx
+    std::uint32_t coefficients = 0;           // first of y.size() * x.size() packed uniforms, then the biases
+    bool has_bias = false;
+    bool sums = false;      // some coefficient's gradient is wanted
+    std::uint32_t sum = 0;  // first of the sums, in the order of the coefficients
+};
+
+class LaneProgram {
+  public:
+    LaneProgram(const Graph& graph, Wants wants);
+
+    struct Load {
+        std::uint32_t slot, number;  // numbers from n_inputs on are promoted parameters
+    };
+    struct Output {
+        Ref value;
+        std::uint32_t adjoint;  // a slot, a sum (uniform), or none
+        bool fresh;             // the first output that this adjoint belongs to
+    };
+
+    std::vector<LaneInstruction> instructions;
+    std::vector<DotTerm> terms;
+    std::vector<LinearGroup> groups;
+    std::vector<Load> loads;      // before the forward sweep
+    std::vector<Load> gradients;  // after the reverse sweep: adjoint slots of the inputs
+    std::vector<Output> outputs;
+    std::uint32_t slot_count = 0;
+
+    RowProgram uniform;
+    std::vector<std::uint32_t> spread;  // positions in `uniform` of what instructions read as vectors
+    std::vector<std::uint32_t> packed;  // positions of coefficients and biases; none: zero; one: one
+    static constexpr std::uint32_t one = none - 1;
+    std::vector<std::uint32_t> sums;  // positions that the sums belong to, the spread ones first; none: dropped
+    struct ParameterGradient {
+        std::uint32_t position, number;
+    };
+    std::vector<ParameterGradient> parameter_gradients;
+
+    std::size_t bytes() const;
+
+  private:
+    class Builder;
+    LaneProgram(const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
+                const std::vector<std::uint8_t>& wanted);
+};
+
+}  // namespace kilograd::program

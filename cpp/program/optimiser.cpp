@@ -1,0 +1,393 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "graph.hpp"
+
+namespace kilograd::program {
+
+double evaluate(Code code, double a, double b, double c) {
+    switch (code) {
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
+    case Code::name:                                                 \
+        return Rule<Code::name>::value<double>(a, b, c);
+#include "../ops.def"
+#include "reduced_ops.def"
+#undef KILOGRAD_OP
+        default:
+            return c;
+    }
+}
+
+Failure failure_of(Code code, double a, double b, double c, double y) {
+    if (is_leaf(code) || code == Code::dot) return Failure::None;
+    if (code == Code::div) return failure_of(Code::reciprocal, b, 0.0, c, 1.0 / b);
+    const bool finite = std::isfinite(a) && (info(code).arity != Arity::Binary || std::isfinite(b));
+    if (!finite || std::isfinite(y)) return Failure::None;
+    if (std::isnan(y)) return Failure::Domain;
+    switch (info(code).edge) {
+        case Edge::Flows:
+            return Failure::None;
+        case Edge::Overflows:
+            return Failure::Overflow;
+        case Edge::Pole:
+            return Failure::Domain;
+        case Edge::Power:
+            return a == 0.0 ? Failure::ZeroDivision : Failure::Overflow;
+    }
+    return Failure::None;
+}
+
+std::string label_of(const Node& node) {
+    if (node.code != Code::powc && node.code != Code::whole_power) return info(node.code).label;
+    char text[32];
+    std::snprintf(text, sizeof text, "**%.17g", node.c);
+    return text;
+}
+
+namespace {
+
+// First pass: nodes made through make() are simplified, and equal ones are one.
+class Simplifier {
+  public:
+    std::vector<Node> nodes;
+
+    explicit Simplifier(std::size_t expected) : table_(std::bit_ceil(2 * expected + 16), none) {
+        nodes.reserve(expected);
+    }
+
+    std::uint32_t constant(double c) { return find({c, 0, 0, Code::constant}); }
+
+    std::uint32_t leaf(Code code, std::uint32_t number) { return find({0.0, number, 0, code}); }
+
+    std::uint32_t make(Code code, std::uint32_t a, std::uint32_t b, double c) {
+        const bool binary = info(code).arity == Arity::Binary;
+        if (!binary) b = 0;
+        if (info(code).arity != Arity::Param) c = 0.0;
+        if (is_constant(a) && (!binary || is_constant(b))) {
+            const double y = evaluate(code, nodes[a].c, nodes[b].c, c);
+            if (failure_of(code, nodes[a].c, nodes[b].c, c, y) == Failure::None) return constant(y);
+        }
+        switch (code) {
+            case Code::add:
+                if (is_constant(a)) return make(Code::offset, b, 0, nodes[a].c);
+                if (is_constant(b)) return make(Code::offset, a, 0, nodes[b].c);
+                if (is_negated(b)) return make(Code::sub, a, nodes[b].a, 0.0);
+                if (is_negated(a)) return make(Code::sub, b, nodes[a].a, 0.0);
+                if (a > b) std::swap(a, b);
+                break;
+            case Code::mul:
+                if (is_constant(a)) return make(Code::scale, b, 0, nodes[a].c);
+                if (is_constant(b)) return make(Code::scale, a, 0, nodes[b].c);
+                if (a > b) std::swap(a, b);
+                break;
+            case Code::scale:
+                if (c == 1.0) return a;
+                if (nodes[a].code == Code::scale && (c == -1.0 || nodes[a].c == -1.0))
+                    return make(Code::scale, nodes[a].a, 0, c * nodes[a].c);
+                break;
+            case Code::offset:
+                if (c == 0.0) return a;
+                break;
+            case Code::pow:
+                if (is_constant(b)) return make(Code::powc, a, 0, nodes[b].c);
+                break;
+            case Code::powc:
+                if (c == 0.0) return constant(1.0);
+                if (c == 1.0) return a;
+                if (c == 2.0) return make(Code::square, a, 0, 0.0);
+                if (c == -1.0) return make(Code::reciprocal, a, 0, 0.0);
+                if (c == 0.5) return make(Code::half_power, a, 0, 0.0);
+                if (std::abs(c) <= 8.0 && c == std::floor(c)) return make(Code::whole_power, a, 0, c);
+                break;
+            default:
+                break;
+        }
+        return find({c, a, b, code});
+    }
+
+  private:
+    bool is_constant(std::uint32_t n) const { return nodes[n].code == Code::constant; }
+    bool is_negated(std::uint32_t n) const { return nodes[n].code == Code::scale && nodes[n].c == -1.0; }
+
+    std::uint32_t find(const Node& node) {
+        const std::uint64_t c = std::bit_cast<std::uint64_t>(node.c);
+        std::uint64_t h = (static_cast<std::uint64_t>(node.a) << 32 | node.b) * 0x9e3779b97f4a7c15u;
+        h = (h ^ (h >> 29) ^ c ^ static_cast<std::uint64_t>(node.code) << 56) * 0xbf58476d1ce4e5b9u;
+        if (2 * nodes.size() >= table_.size()) grow();
+        for (std::size_t at = h >> shift();; ++at) {
+            std::uint32_t& entry = table_[at & (table_.size() - 1)];
+            if (entry == none) {
+                entry = static_cast<std::uint32_t>(nodes.size());
+                nodes.push_back(node);
+                hashes_.push_back(h);
+                return entry;
+            }
+            const Node& other = nodes[entry];
+            if (other.a == node.a && other.b == node.b && other.code == node.code &&
+                std::bit_cast<std::uint64_t>(other.c) == c)
+                return entry;
+        }
+    }
+
+    int shift() const { return 64 - std::countr_zero(table_.size()); }
+
+    void grow() {
+        table_.assign(2 * table_.size(), none);
+        for (std::uint32_t n = 0; n < nodes.size(); ++n) {
+            std::size_t at = hashes_[n] >> shift();
+            while (table_[at & (table_.size() - 1)] != none) ++at;
+            table_[at & (table_.size() - 1)] = n;
+        }
+    }
+
+    std::vector<std::uint32_t> table_;
+    std::vector<std::uint64_t> hashes_;
+};
+
+// Second pass: `x * y**-1` to quotients and trees of sums to dots, copied into the graph without dead nodes.
+class Emitter {
+  public:
+    Emitter(std::vector<Node>& nodes, const std::vector<std::uint32_t>& outputs, Graph& graph)
+        : nodes_(nodes), outputs_(outputs), graph_(graph) {}
+
+    void run() {
+        count_uses();
+        make_quotients();
+        // An add with one use, and that a sum, is part of that sum.
+        inside_.assign(nodes_.size(), false);
+        for (std::uint32_t n = 0; n < nodes_.size(); ++n) {
+            if (!uses_[n] || !is_sum(n)) continue;
+            absorb(nodes_[n].a);
+            if (nodes_[n].code == Code::add) absorb(nodes_[n].b);
+        }
+        number_.assign(nodes_.size(), none);
+        varying_.assign(nodes_.size(), false);
+        graph_.nodes.reserve(nodes_.size());
+        for (std::uint32_t n = 0; n < nodes_.size(); ++n)
+            if (uses_[n] && !inside_[n]) number_[n] = emit(n);
+        for (std::uint32_t n : outputs_) graph_.outputs.push_back(number_[n]);
+    }
+
+  private:
+    bool is_product(std::uint32_t n) const { return nodes_[n].code == Code::mul || nodes_[n].code == Code::scale; }
+    // Differences count where they begin with a product: one multiplication and subtraction in a kernel.
+    bool is_sum(std::uint32_t n) const {
+        const Node& node = nodes_[n];
+        return node.code == Code::add || node.code == Code::offset ||
+               (node.code == Code::sub && uses_[node.a] == 1 && is_product(node.a));
+    }
+
+    void absorb(std::uint32_t operand) {
+        if (uses_[operand] == 1 && (is_sum(operand) || is_product(operand))) inside_[operand] = true;
+    }
+
+    void count_uses() {
+        uses_.assign(nodes_.size(), 0);
+        for (std::uint32_t n : outputs_) ++uses_[n];
+        for (std::size_t n = nodes_.size(); n-- > 0;)
+            if (uses_[n]) graph_.for_operands(nodes_[n], [&](std::uint32_t operand) { ++uses_[operand]; });
+    }
+
+    // A reciprocal that several products share stays: one division and cheap products.
+    void make_quotients() {
+        const auto lone_reciprocal = [&](std::uint32_t n) {
+            return nodes_[n].code == Code::reciprocal && uses_[n] == 1;
+        };
+        for (std::uint32_t n = 0; n < nodes_.size(); ++n) {
+            Node& node = nodes_[n];
+            if (!uses_[n] || node.code != Code::mul || node.a == node.b) continue;
+            if (!lone_reciprocal(node.b)) {
+                if (!lone_reciprocal(node.a)) continue;
+                std::swap(node.a, node.b);
+            }
+            uses_[node.b] = 0;
+            node.b = nodes_[node.b].a;
+            node.code = Code::div;
+        }
+    }
+
+    std::uint32_t push(const Node& node, bool varying) {
+        graph_.nodes.push_back(node);
+        varying_out_.push_back(varying);
+        return static_cast<std::uint32_t>(graph_.nodes.size() - 1);
+    }
+
+    std::uint32_t constant(double c) {
+        const auto bits = std::bit_cast<std::uint64_t>(c);
+        const auto found = std::find_if(constants_.begin(), constants_.end(), [&](auto& p) { return p.first == bits; });
+        if (found != constants_.end()) return found->second;
+        const std::uint32_t n = push({c, 0, 0, Code::constant}, false);
+        if (constants_.size() < 64) constants_.emplace_back(bits, n);
+        return n;
+    }
+
+    std::uint32_t emit(std::uint32_t n) {
+        Node node = nodes_[n];
+        if (node.code == Code::constant) return constant(node.c);
+        if (is_leaf(node.code)) return push(node, node.code == Code::input);
+        if (is_sum(n)) return emit_sum(n);
+        node.a = number_[node.a];
+        bool varying = varying_out_[node.a];
+        if (info(node.code).arity == Arity::Binary) {
+            node.b = number_[node.b];
+            varying = varying || varying_out_[node.b];
+        }
+        return push(node, varying);
+    }
+
+    std::uint32_t emit_sum(std::uint32_t root) {
+        // Terms by kind: of uniform values only, one uniform and one varying factor or a varying one alone, two
+        // varying.
+        std::vector<RowTerm>&uniform = buffers_[0], &linear = buffers_[1], &square = buffers_[2];
+        for (auto& buffer : buffers_) buffer.clear();
+        std::size_t products = 0;
+        const auto add_term = [&](std::uint32_t a, std::uint32_t b) {
+            const bool va = varying_out_[a], vb = b != none && varying_out_[b];
+            if (vb && !va) std::swap(a, b);  // the varying factor first
+            (va && vb ? square : va || vb ? linear : uniform).push_back({a, b});
+            products += b != none && (va != vb);
+        };
+        double sum_of_constants = 0.0;
+        bool any_constant = false;
+        stack_.assign(1, root);
+        while (!stack_.empty()) {
+            const std::uint32_t n = stack_.back();
+            stack_.pop_back();
+            const Node& node = nodes_[n];
+            if (n != root && !inside_[n]) {
+                add_term(number_[n], none);
+            } else if (node.code == Code::add) {
+                stack_.push_back(node.b);
+                stack_.push_back(node.a);
+            } else if (node.code == Code::sub) {
+                add_term(constant(-1.0), number_[node.b]);
+                stack_.push_back(node.a);
+            } else if (node.code == Code::offset) {
+                sum_of_constants += node.c;
+                any_constant = true;
+                stack_.push_back(node.a);
+            } else if (node.code == Code::mul) {
+                add_term(number_[node.a], number_[node.b]);
+            } else {
+                add_term(constant(node.c), number_[node.a]);
+            }
+        }
+        const std::size_t count = uniform.size() + linear.size() + square.size();
+        if (count == 1 && any_constant) {
+            for (auto& buffer : buffers_)
+                if (!buffer.empty() && buffer[0].b == none)
+                    return push({sum_of_constants, buffer[0].a, 0, Code::offset}, varying_out_[buffer[0].a]);
+        }
+        if (any_constant) uniform.push_back({constant(sum_of_constants), none});
+        // Sums that do not depend on the row are made once per call; products of two varying values stand apart
+        // from a matrix row, so that rows over the same operands can be grouped.
+        if (uniform.size() > 1 && linear.size() + square.size() > 0) {
+            const RowTerm sum{push_sum(uniform, false), none};
+            uniform.assign(1, sum);
+        }
+        if (products >= 2 && !square.empty()) {
+            linear.push_back({push_sum(square, true), none});
+            square.clear();
+        }
+        uniform.insert(uniform.end(), linear.begin(), linear.end());
+        uniform.insert(uniform.end(), square.begin(), square.end());
+        return push_sum(uniform, !linear.empty() || !square.empty());
+    }
+
+    std::uint32_t push_sum(const std::vector<RowTerm>& terms, bool varying) {
+        if (terms.size() == 1) {
+            if (terms[0].b == none) return terms[0].a;
+            return push({0.0, terms[0].a, terms[0].b, Code::mul}, varying);
+        }
+        if (terms.size() == 2 && terms[0].b == none && terms[1].b == none)
+            return push({0.0, terms[0].a, terms[1].a, Code::add}, varying);
+        const auto first = static_cast<std::uint32_t>(graph_.terms.size());
+        graph_.terms.insert(graph_.terms.end(), terms.begin(), terms.end());
+        return push({0.0, first, static_cast<std::uint32_t>(graph_.terms.size()), Code::dot}, varying);
+    }
+
+    std::vector<Node>& nodes_;
+    const std::vector<std::uint32_t>& outputs_;
+    Graph& graph_;
+    std::vector<std::uint32_t> uses_, number_, stack_;
+    std::vector<bool> inside_, varying_, varying_out_;
+    std::vector<RowTerm> buffers_[3];
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> constants_;
+};
+
+}  // namespace
+
+Graph optimise(const Recording& recording) {
+    const std::size_t size = recording.size();
+    Graph graph;
+    graph.n_inputs = static_cast<std::uint32_t>(recording.inputs.size());
+    graph.n_parameters = static_cast<std::uint32_t>(recording.parameters.size());
+    graph.recorded.assign(op_count, 0);
+
+    std::vector<std::uint8_t> live(size, 0);
+    for (std::uint32_t n : recording.outputs) live[n] = 1;
+    for (std::size_t n = size; n-- > 0;) {
+        ++graph.recorded[static_cast<std::size_t>(recording.op[n])];
+        if (!live[n]) continue;
+        const Arity arity = info(recording.op[n]).arity;
+        if (arity != Arity::None) live[recording.a[n]] = 1;
+        if (arity == Arity::Binary) live[recording.b[n]] = 1;
+    }
+
+    Simplifier simplifier(size);
+    std::vector<std::uint32_t> number(size, none);
+    for (std::uint32_t k = 0; k < graph.n_inputs; ++k) number[recording.inputs[k]] = simplifier.leaf(Code::input, k);
+    for (std::uint32_t k = 0; k < graph.n_parameters; ++k)
+        if (number[recording.parameters[k]] == none)
+            number[recording.parameters[k]] = simplifier.leaf(Code::parameter, k);
+    for (std::uint32_t n = 0; n < size; ++n) {
+        if (!live[n] || number[n] != none) continue;
+        const Op op = recording.op[n];
+        if (op == Op::leaf) {
+            number[n] = simplifier.constant(recording.c[n]);
+        } else if (info(op).arity == Arity::None) {
+            throw NotRecordable(n, "an op without a rule cannot be recorded");
+        } else {
+            const std::uint32_t b = info(op).arity == Arity::Binary ? number[recording.b[n]] : 0;
+            number[n] = simplifier.make(static_cast<Code>(op), number[recording.a[n]], b, recording.c[n]);
+        }
+    }
+    std::vector<std::uint32_t> outputs;
+    outputs.reserve(recording.outputs.size());
+    for (std::uint32_t n : recording.outputs) outputs.push_back(number[n]);
+    Emitter(simplifier.nodes, outputs, graph).run();
+    return graph;
+}
+
+void validate(const Graph& graph) {
+    constexpr std::uint32_t max_leaves = 1u << 30;
+    const auto refuse = [](const char* what) { throw std::invalid_argument(what); };
+    if (graph.nodes.size() >= none || graph.terms.size() >= none) refuse("too many nodes");
+    if (graph.n_inputs > max_leaves || graph.n_parameters > max_leaves) refuse("too many inputs or parameters");
+    std::vector<std::uint8_t> used(graph.nodes.size(), 0);
+    for (std::uint32_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
+        if (index_of(node.code) >= code_count) refuse("unknown operation");
+        if (node.code == Code::input && node.a >= graph.n_inputs) refuse("input out of range");
+        if (node.code == Code::parameter && node.a >= graph.n_parameters) refuse("parameter out of range");
+        if (node.code == Code::dot && (node.a > node.b || node.b > graph.terms.size())) refuse("terms out of range");
+        if (node.code == Code::whole_power && !(std::abs(node.c) <= 8.0 && node.c == std::floor(node.c)))
+            refuse("exponent out of range");
+        if (node.code == Code::dot && node.a == node.b) refuse("sum without terms");
+        graph.for_operands(node, [&](std::uint32_t operand) {
+            if (operand >= n) refuse("operand out of order");
+            used[operand] = 1;
+        });
+    }
+    for (std::uint32_t n : graph.outputs) {
+        if (n >= graph.nodes.size()) refuse("output out of range");
+        used[n] = 1;
+    }
+    // The schedules count on it: whatever is wanted receives an adjoint.
+    if (std::find(used.begin(), used.end(), 0) != used.end()) refuse("node without use");
+}
+
+}  // namespace kilograd::program

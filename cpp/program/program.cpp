@@ -1,0 +1,532 @@
+#include "program.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+#include "isa.hpp"
+#include "threads.hpp"
+
+namespace kilograd::program {
+
+namespace {
+
+// Memory of one thread for slots and sums, kept between calls: fresh pages cost more than the work of a small call.
+class Scratch {
+  public:
+    ~Scratch() { free(); }
+    double* get(std::size_t doubles) {
+        if (doubles > capacity_) {
+            free();
+            memory_ = static_cast<double*>(::operator new(doubles * sizeof(double), alignment));
+            capacity_ = doubles;
+        }
+        return memory_;
+    }
+    void shrink() {
+        if (capacity_ > kept) free();
+    }
+
+  private:
+    static constexpr std::align_val_t alignment{64};
+    static constexpr std::size_t kept = std::size_t{1} << 22;  // 32 MB
+    void free() {
+        if (memory_) ::operator delete(memory_, alignment);
+        memory_ = nullptr;
+        capacity_ = 0;
+    }
+    double* memory_ = nullptr;
+    std::size_t capacity_ = 0;
+};
+
+thread_local Scratch call_scratch, shard_scratch;
+
+constexpr std::size_t most_shards = 32;
+constexpr std::size_t block_bytes = 96 * 1024;  // half as much costs 8 % (more calls), 16 KB 40 %
+
+std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+// Eight sums side by side: one is bound by the latency of its additions.
+double sum_of(const double* x, std::size_t count) {
+    double part[8] = {};
+    std::size_t k = 0;
+    for (; k + 8 <= count; k += 8)
+        for (std::size_t j = 0; j < 8; ++j) part[j] += x[k + j];
+    for (std::size_t j = 0; k < count; ++k, ++j) part[j] += x[k];
+    return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+}
+
+std::string describe(Failure failure, const std::string& label, double operand, std::size_t row, bool in_every_row) {
+    char number[40];
+    std::snprintf(number, sizeof number, "%.17g", operand);
+    std::string text = failure == Failure::Domain     ? "outside the domain of "
+                       : failure == Failure::Overflow ? "result too large for "
+                                                      : "division by zero in ";
+    text += "'" + label + "' at " + number;
+    text += in_every_row ? " (in every row)" : " (row " + std::to_string(row) + ")";
+    return text + "; check=False lets infinities and NaN flow";
+}
+
+}  // namespace
+
+DomainError::DomainError(Failure failure_, std::string label_, double operand_, std::size_t row_, bool in_every_row_)
+    : std::runtime_error(describe(failure_, label_, operand_, row_, in_every_row_)),
+      failure(failure_),
+      label(std::move(label_)),
+      operand(operand_),
+      row(row_),
+      in_every_row(in_every_row_) {}
+
+Program::Program(Graph graph) : graph_(std::move(graph)) {}
+
+const Kernels& Program::chosen() { return chosen_kernels(); }
+
+const LaneProgram& Program::lanes(Wants wants) const {
+    const std::lock_guard lock(mutex_);
+    auto& entry = lanes_[wants.key()];
+    if (!entry) entry = std::make_unique<LaneProgram>(graph_, wants);
+    return *entry;
+}
+
+const Program::RowSchedule& Program::rows(Wants wants) const {
+    const std::lock_guard lock(mutex_);
+    auto& entry = rows_[wants.key()];
+    if (entry) return *entry;
+    const std::size_t size = graph_.nodes.size();
+    std::vector<std::uint8_t> wanted(size, 0);
+    for (std::size_t n = 0; n < size; ++n) {
+        const Node& node = graph_.nodes[n];
+        if (is_leaf(node.code))
+            wanted[n] = node.code == Code::input ? wants.inputs : node.code == Code::parameter && wants.parameters;
+        else
+            graph_.for_operands(node, [&](std::uint32_t operand) { wanted[n] |= wanted[operand]; });
+    }
+    auto made = std::make_unique<RowSchedule>(
+        RowSchedule{RowProgram(graph_, std::vector<std::uint8_t>(size, 1), wanted), {}, {}, {}});
+    for (std::uint32_t n : graph_.outputs) made->outputs.push_back(made->program.position(n));
+    for (std::uint32_t n = 0; n < size; ++n) {
+        if (graph_.nodes[n].code == Code::input)
+            made->input_gradients.emplace_back(made->program.position(n), graph_.nodes[n].a);
+        if (graph_.nodes[n].code == Code::parameter)
+            made->parameter_gradients.emplace_back(made->program.position(n), graph_.nodes[n].a);
+    }
+    entry = std::move(made);
+    return *entry;
+}
+
+void Program::diagnose(const Request& request, std::size_t row) const {
+    std::vector<double> v(graph_.nodes.size());
+    std::vector<bool> varying(graph_.nodes.size());
+    const double* x = request.x + static_cast<std::ptrdiff_t>(row / request.repeat) * request.row_stride;
+    for (std::uint32_t n = 0; n < graph_.nodes.size(); ++n) {
+        const Node& node = graph_.nodes[n];
+        graph_.for_operands(node, [&](std::uint32_t operand) { varying[n] = varying[n] || varying[operand]; });
+        if (node.code == Code::constant) {
+            v[n] = node.c;
+        } else if (node.code == Code::parameter) {
+            v[n] = request.parameters[node.a];
+        } else if (node.code == Code::input) {
+            v[n] = x[node.a * request.column_stride];
+            varying[n] = true;
+        } else if (node.code == Code::dot) {
+            double sum = 0.0;
+            for (std::uint32_t t = node.a; t < node.b; ++t) {
+                const RowTerm& term = graph_.terms[t];
+                sum += term.b == none ? v[term.a] : v[term.a] * v[term.b];
+            }
+            v[n] = sum;
+        } else {
+            const double b = info(node.code).arity == Arity::Binary ? v[node.b] : 0.0;
+            v[n] = evaluate(node.code, v[node.a], b, node.c);
+            const Failure failure = failure_of(node.code, v[node.a], b, node.c, v[n]);
+            if (failure != Failure::None)
+                throw DomainError(failure, label_of(node), node.code == Code::div ? b : v[node.a], row, !varying[n]);
+        }
+    }
+}
+
+void Program::run_row(const Request& request, const Kernels& kernels) const {
+    const bool reverse = request.dx || request.dp;
+    const RowSchedule& schedule = rows({request.dx != nullptr, request.dp != nullptr, false});
+    const std::size_t size = schedule.program.size();
+    double* values = call_scratch.get((reverse ? 2 : 1) * size + 2 * 8);
+    const RowCode code = schedule.program.code();
+    schedule.program.load(request.x, request.column_stride, request.parameters, values);
+    if (kernels.row_forward(code, values) && request.check) diagnose(request, 0);
+    const double* weights = request.weights;
+    if (request.values)
+        for (std::size_t o = 0; o < schedule.outputs.size(); ++o) request.values[o] = values[schedule.outputs[o]];
+    if (reverse) {
+        double* adjoints = values + size + 8;
+        std::fill(adjoints, adjoints + size, 0.0);
+        for (std::size_t o = 0; o < schedule.outputs.size(); ++o)
+            adjoints[schedule.outputs[o]] += weights ? weights[o] : 1.0;
+        kernels.row_reverse(code, values, adjoints);
+        if (request.dx) {
+            std::fill(request.dx, request.dx + n_inputs(), 0.0);
+            for (const auto& [position, number] : schedule.input_gradients) request.dx[number] = adjoints[position];
+        }
+        if (request.dp) {
+            std::fill(request.dp, request.dp + n_parameters(), 0.0);
+            for (const auto& [position, number] : schedule.parameter_gradients) request.dp[number] = adjoints[position];
+        }
+    }
+    call_scratch.shrink();
+}
+
+// One call over a batch.
+class Program::BatchRun {
+  public:
+    BatchRun(const Program& program, const Request& request, const Kernels& kernels)
+        : program_(program),
+          request_(request),
+          kernels_(kernels),
+          dual_(request.tangents || request.unit_tangents),
+          reverse_(request.dx || request.dx_tangents || request.dp),
+          lanes_(program.lanes(
+              {request.dx || request.dx_tangents, request.dp || (reverse_ && request.promoted), request.promoted})),
+          width_(static_cast<std::size_t>(kernels.width)),
+          factor_(dual_ ? 2 : 1),
+          columns_(program.n_inputs() + (request.promoted ? program.n_parameters() : 0)) {
+        const std::size_t row_bytes = std::max<std::size_t>(1, lanes_.slot_count) * factor_ * sizeof(double);
+        const std::size_t most = std::clamp<std::size_t>(block_bytes / row_bytes / width_, 1, 32) * width_;
+        const std::size_t blocks = std::max<std::size_t>(1, ceil_div(request.rows, most));
+        block_rows_ = ceil_div(ceil_div(std::max<std::size_t>(request.rows, 1), blocks), width_) * width_;
+        block_count_ = ceil_div(request.rows, block_rows_);
+        shard_blocks_ = std::max<std::size_t>(1, ceil_div(block_count_, most_shards));
+        shard_count_ = ceil_div(block_count_, shard_blocks_);
+    }
+
+    void run() {
+        const RowProgram& uniform = lanes_.uniform;
+        const std::size_t outputs = lanes_.outputs.size(), padded = ceil_div(uniform.size() + width_, 8) * 8;
+        const std::size_t spread = lanes_.spread.size() * factor_ * width_;
+        sum_count_ = request_.dp ? lanes_.sums.size() : 0;
+        result_size_ = sum_count_ + 2 * outputs;  // per shard: sums of gradients, values, weights
+        double* memory = call_scratch.get(spread + 2 * padded + lanes_.packed.size() + shard_count_ * result_size_);
+        spread_ = memory;
+        double* values = spread_ + spread;
+        double* adjoints = values + padded;
+        packed_ = adjoints + padded;
+        results_ = packed_ + lanes_.packed.size();
+
+        uniform.load(nullptr, 0, request_.parameters, values);
+        if (kernels_.row_forward(uniform.code(), values) && request_.check && request_.rows)
+            program_.diagnose(request_, 0);
+        for (std::size_t k = 0; k < lanes_.spread.size(); ++k) {
+            double* to = spread_ + k * factor_ * width_;
+            std::fill(to, to + width_, values[lanes_.spread[k]]);
+            if (dual_) std::fill(to + width_, to + 2 * width_, 0.0);
+        }
+        for (std::size_t k = 0; k < lanes_.packed.size(); ++k) {
+            const std::uint32_t position = lanes_.packed[k];
+            packed_[k] = position == none ? 0.0 : position == LaneProgram::one ? 1.0 : values[position];
+        }
+        seed_scale_ = request_.reduce == Reduce::Mean ? 1.0 / static_cast<double>(request_.rows) : 1.0;
+        parallel(shard_count_, request_.threads, [this](std::size_t shard) { run_shard(shard); });
+
+        std::vector<double> total(result_size_, 0.0);
+        for (std::size_t shard = 0; shard < shard_count_; ++shard)
+            for (std::size_t k = 0; k < result_size_; ++k) total[k] += results_[shard * result_size_ + k];
+        if (request_.values && request_.reduce != Reduce::None)
+            for (std::size_t o = 0; o < outputs; ++o) request_.values[o] = total[sum_count_ + o] * seed_scale_;
+        if (request_.dp) {
+            std::fill(adjoints, adjoints + uniform.size(), 0.0);
+            for (std::size_t k = 0; k < sum_count_; ++k)
+                if (lanes_.sums[k] != none) adjoints[lanes_.sums[k]] += total[k];
+            for (std::size_t o = 0; o < outputs; ++o)
+                if (lanes_.outputs[o].value.uniform && lanes_.outputs[o].adjoint != none)
+                    adjoints[lanes_.spread[lanes_.outputs[o].value.index]] += total[sum_count_ + outputs + o];
+            kernels_.row_reverse(uniform.code(), values, adjoints);
+            std::fill(request_.dp, request_.dp + program_.n_parameters(), 0.0);
+            for (const auto& gradient : lanes_.parameter_gradients)
+                request_.dp[gradient.number] = adjoints[gradient.position];
+        }
+        call_scratch.shrink();
+    }
+
+  private:
+    double weight(std::size_t row, std::size_t output) const {
+        if (request_.unit_weights) return row % request_.repeat == output ? 1.0 : 0.0;
+        if (!request_.weights) return seed_scale_;
+        return seed_scale_ * request_.weights[static_cast<std::ptrdiff_t>(row) * request_.weight_row_stride +
+                                              static_cast<std::ptrdiff_t>(output)];
+    }
+
+    void run_shard(std::size_t shard) {
+        const std::size_t slots_size = lanes_.slot_count * block_rows_ * factor_;
+        double* slots = shard_scratch.get(slots_size + sum_count_ * width_);
+        double* sums = slots + slots_size;
+        double* result = results_ + shard * result_size_;
+        const std::size_t first = shard * shard_blocks_ * block_rows_;
+        const std::size_t last = std::min(request_.rows, first + shard_blocks_ * block_rows_);
+        start(sums, result);
+        for (std::size_t row = first; row < last; row += block_rows_)
+            run_block({slots, sums, row, std::min(block_rows_, last - row)}, result);
+        kernels_.sum_lanes(sums, sum_count_, result);
+        if ((last - first) % width_ != 0 && std::any_of(result, result + sum_count_, [](double x) { return x != x; })) {
+            // An infinite derivative times the zero weight of a row of padding may have made this NaN. Once more, the
+            // rows of the last, incomplete vector each by itself, in all lanes, of which one counts.
+            start(sums, result);
+            const std::size_t whole = last - (last - first) % width_;
+            for (std::size_t row = first; row < whole; row += block_rows_)
+                run_block({slots, sums, row, std::min(block_rows_, whole - row)}, result);
+            kernels_.sum_lanes(sums, sum_count_, result);
+            for (std::size_t row = whole; row < last; ++row) {
+                std::fill(sums, sums + sum_count_ * width_, 0.0);
+                run_block({slots, sums, row, 1, true}, result);
+                for (std::size_t k = 0; k < sum_count_; ++k) result[k] += sums[k * width_];
+            }
+        }
+        shard_scratch.shrink();
+    }
+
+    void start(double* sums, double* result) const {
+        std::fill(sums, sums + sum_count_ * width_, 0.0);
+        std::fill(result, result + result_size_, 0.0);
+    }
+
+    struct Block {
+        double* slots;
+        double* sums;
+        std::size_t first, count;          // rows
+        bool mirrored = false;             // padding repeats the last row's weight too
+        std::size_t padded = 0, slot = 0;  // rows with padding; doubles of a slot
+        double* at(std::uint32_t index) const { return slots + index * slot; }
+    };
+
+    void run_block(Block block, double* result) const {
+        block.padded = ceil_div(block.count, width_) * width_;
+        block.slot = block.padded * factor_;
+        load(block);
+        bool suspects = false;
+        for (const LaneInstruction& instruction : lanes_.instructions) suspects |= forward(block, instruction);
+        if (suspects && request_.check)
+            for (std::size_t r = 0; r < block.count; ++r) program_.diagnose(request_, block.first + r);
+        store_values(block, result + sum_count_);
+        if (!reverse_) return;
+        seed(block, result + sum_count_ + lanes_.outputs.size());
+        for (std::size_t k = lanes_.instructions.size(); k-- > 0;)
+            if (lanes_.instructions[k].reverse) backward(block, lanes_.instructions[k]);
+        store_gradients(block);
+    }
+
+    // Rows beyond the batch repeat the last one, so that they meet no error of their own.
+    void load(const Block& block) const {
+        for (const LaneProgram::Load& item : lanes_.loads) {
+            double* to = block.at(item.slot);
+            if (item.number >= program_.n_inputs()) {
+                std::fill(to, to + block.padded, request_.parameters[item.number - program_.n_inputs()]);
+            } else {
+                const double* from = request_.x + item.number * request_.column_stride;
+                if (request_.repeat == 1) {
+                    from += static_cast<std::ptrdiff_t>(block.first) * request_.row_stride;
+                    for (std::size_t r = 0; r < block.count; ++r, from += request_.row_stride) to[r] = *from;
+                } else {
+                    for (std::size_t r = 0; r < block.count; ++r)
+                        to[r] = from[static_cast<std::ptrdiff_t>((block.first + r) / request_.repeat) *
+                                     request_.row_stride];
+                }
+                std::fill(to + block.count, to + block.padded, to[block.count - 1]);
+            }
+            if (!dual_) continue;
+            double* tangent = to + block.padded;
+            for (std::size_t r = 0; r < block.count; ++r) {
+                const std::size_t row = block.first + r;
+                tangent[r] = request_.unit_tangents ? (row % request_.repeat == item.number ? 1.0 : 0.0)
+                                                    : request_.tangents[row * columns_ + item.number];
+            }
+            std::fill(tangent + block.count, tangent + block.padded, 0.0);
+        }
+    }
+
+    const double* operand(const Block& block, Ref ref) const {
+        return ref.uniform ? spread_ + ref.index * factor_ * width_ : block.at(ref.index);
+    }
+    std::ptrdiff_t step(Ref ref) const { return ref.uniform ? 0 : static_cast<std::ptrdiff_t>(width_); }
+
+    ForwardArguments arguments(const Block& block, const LaneInstruction& i) const {
+        return {block.at(i.y),
+                operand(block, i.a),
+                i.b.index == none ? nullptr : operand(block, i.b),
+                i.c,
+                step(i.a),
+                i.b.index == none ? 0 : step(i.b),
+                static_cast<std::ptrdiff_t>(block.padded)};
+    }
+
+    DotArguments dot_arguments(const Block& block, const LaneInstruction& i) const {
+        return {block.slots,
+                block.slots,
+                spread_,
+                block.sums,
+                lanes_.terms.data() + i.first,
+                i.last - i.first,
+                i.y,
+                i.dy,
+                static_cast<std::ptrdiff_t>(block.padded)};
+    }
+
+    bool forward(const Block& block, const LaneInstruction& i) const {
+        switch (i.kind) {
+            case LaneInstruction::Kind::Elementwise:
+                return (dual_ ? kernels_.forward_dual : kernels_.forward)[index_of(i.code)](arguments(block, i));
+            case LaneInstruction::Kind::Dot:
+                (dual_ ? kernels_.dot_dual : kernels_.dot)(dot_arguments(block, i));
+                return false;
+            case LaneInstruction::Kind::Linear: {
+                const LinearGroup& g = lanes_.groups[i.first];
+                const double* coefficients = packed_ + g.coefficients;
+                LinearArguments a{coefficients,
+                                  static_cast<std::ptrdiff_t>(g.x.size()),
+                                  1,
+                                  g.has_bias ? coefficients + g.x.size() * g.y.size() : nullptr,
+                                  block.slots,
+                                  g.x.data(),
+                                  g.x.size(),
+                                  block.slots,
+                                  g.y.data(),
+                                  nullptr,
+                                  g.y.size(),
+                                  static_cast<std::ptrdiff_t>(block.padded),
+                                  static_cast<std::ptrdiff_t>(block.slot)};
+                kernels_.linear(a);
+                if (dual_) {  // coefficients and biases have no tangent
+                    a.bias = nullptr;
+                    a.x_base = a.y_base = block.slots + block.padded;
+                    kernels_.linear(a);
+                }
+                return false;
+            }
+        }
+        return false;
+    }
+
+    void backward(const Block& block, const LaneInstruction& i) const {
+        switch (i.kind) {
+            case LaneInstruction::Kind::Elementwise: {
+                const auto target = [&](std::uint32_t index, Ref ref) -> double* {
+                    if (index == none) return nullptr;
+                    return ref.uniform ? block.sums + index * width_ : block.at(index);
+                };
+                const ReverseArguments a{{arguments(block, i)}, block.at(i.dy), target(i.da, i.a),
+                                         target(i.db, i.b),     i.fresh_a,      i.fresh_b};
+                (dual_ ? kernels_.reverse_dual : kernels_.reverse)[index_of(i.code)](a);
+                return;
+            }
+            case LaneInstruction::Kind::Dot:
+                (dual_ ? kernels_.dot_reverse_dual : kernels_.dot_reverse)(dot_arguments(block, i));
+                return;
+            case LaneInstruction::Kind::Linear:
+                backward_linear(block, lanes_.groups[i.first]);
+        }
+    }
+
+    void backward_linear(const Block& block, const LinearGroup& g) const {
+        const auto rows = static_cast<std::ptrdiff_t>(block.padded), slot = static_cast<std::ptrdiff_t>(block.slot);
+        if (!g.dx.empty()) {
+            LinearArguments a{packed_ + g.coefficients,
+                              1,
+                              static_cast<std::ptrdiff_t>(g.x.size()),
+                              nullptr,
+                              block.slots,
+                              g.dy.data(),
+                              g.dy.size(),
+                              block.slots,
+                              g.dx.data(),
+                              g.accumulate.data(),
+                              g.dx.size(),
+                              rows,
+                              slot};
+            kernels_.linear(a);
+            if (dual_) {
+                a.x_base = a.y_base = block.slots + block.padded;
+                kernels_.linear(a);
+            }
+        }
+        if (g.sums) {
+            double* sums = block.sums + g.sum * width_;
+            kernels_.outer({block.slots, g.dy.data(), g.dy.size(), block.slots, g.x.data(), g.x.size(), sums,
+                            g.has_bias ? sums + g.dy.size() * g.x.size() * width_ : nullptr, rows, slot});
+        }
+    }
+
+    void store_values(const Block& block, double* totals) const {
+        const std::size_t outputs = lanes_.outputs.size();
+        for (std::size_t o = 0; o < outputs; ++o) {
+            const Ref ref = lanes_.outputs[o].value;
+            const double* from = operand(block, ref);
+            if (request_.values && request_.reduce != Reduce::None) {
+                totals[o] += ref.uniform ? *from * static_cast<double>(block.count) : sum_of(from, block.count);
+            } else if (request_.values) {
+                double* to = request_.values + block.first * outputs + o;
+                for (std::size_t r = 0; r < block.count; ++r) to[r * outputs] = from[ref.uniform ? 0 : r];
+            }
+            if (request_.value_tangents) {
+                double* to = request_.value_tangents + block.first * outputs + o;
+                for (std::size_t r = 0; r < block.count; ++r)
+                    to[r * outputs] = ref.uniform ? 0.0 : from[block.padded + r];
+            }
+        }
+    }
+
+    void seed(const Block& block, double* uniform_weights) const {
+        for (std::size_t o = 0; o < lanes_.outputs.size(); ++o) {
+            const LaneProgram::Output& output = lanes_.outputs[o];
+            if (output.adjoint == none) continue;
+            if (output.value.uniform) {
+                for (std::size_t r = 0; r < block.count; ++r) uniform_weights[o] += weight(block.first + r, o);
+                continue;
+            }
+            double* to = block.at(output.adjoint);
+            if (output.fresh) std::fill(to, to + block.slot, 0.0);
+            for (std::size_t r = 0; r < block.count; ++r) to[r] += weight(block.first + r, o);
+            if (block.mirrored) std::fill(to + block.count, to + block.padded, to[block.count - 1]);
+        }
+    }
+
+    void store_gradients(const Block& block) const {
+        const std::size_t size = block.count * columns_;
+        if (request_.dx) std::fill_n(request_.dx + block.first * columns_, size, 0.0);
+        if (request_.dx_tangents) std::fill_n(request_.dx_tangents + block.first * columns_, size, 0.0);
+        for (const LaneProgram::Load& item : lanes_.gradients) {
+            const double* from = block.at(item.slot);
+            const std::size_t to = block.first * columns_ + item.number;
+            for (std::size_t r = 0; r < block.count; ++r) {
+                if (request_.dx) request_.dx[to + r * columns_] = from[r];
+                if (request_.dx_tangents) request_.dx_tangents[to + r * columns_] = from[block.padded + r];
+            }
+        }
+    }
+
+    const Program& program_;
+    const Request& request_;
+    const Kernels& kernels_;
+    const bool dual_, reverse_;
+    const LaneProgram& lanes_;
+    const std::size_t width_, factor_, columns_;
+    std::size_t block_rows_ = 0, block_count_ = 0, shard_blocks_ = 0, shard_count_ = 0;
+    std::size_t sum_count_ = 0, result_size_ = 0;
+    double seed_scale_ = 1.0;
+    double *spread_ = nullptr, *packed_ = nullptr, *results_ = nullptr;
+};
+
+void Program::run(const Request& request, const Kernels& kernels) const {
+    const bool dual = request.tangents || request.unit_tangents;
+    if (request.rows == 1 && !dual && !request.promoted && !request.unit_weights)
+        run_row(request, kernels);
+    else
+        BatchRun(*this, request, kernels).run();
+}
+
+std::size_t Program::bytes() const {
+    const std::lock_guard lock(mutex_);
+    std::size_t total = graph_.nodes.size() * sizeof(Node) + graph_.terms.size() * sizeof(RowTerm) +
+                        (graph_.outputs.size() + graph_.recorded.size()) * 4;
+    for (const auto& [key, lanes] : lanes_) total += lanes->bytes();
+    for (const auto& [key, rows] : rows_) total += rows->program.bytes();
+    return total;
+}
+
+}  // namespace kilograd::program

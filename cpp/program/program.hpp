@@ -1,0 +1,101 @@
+// Program: an optimised graph that runs over rows of inputs, with gradients, tangents and second derivatives.
+//
+// Immutable once made, so any number of threads may run it. Schedules are made when first asked for, one for each
+// combination of wanted gradients, and kept. Rows are cut into blocks that fit the cache, blocks into *shards*; the
+// cut depends on the program and the number of rows only, and shards are summed in order, so that results are the
+// same to the last bit for any number of threads.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+#include "graph.hpp"
+#include "lane_program.hpp"
+#include "row_program.hpp"
+
+namespace kilograd::program {
+
+// A finite operand outside an op's domain, as eager code would refuse it.
+struct DomainError : std::runtime_error {
+    Failure failure;
+    std::string label;  // of the op
+    double operand;     // its (first) operand
+    std::size_t row;    // of the batch
+    bool in_every_row;  // the op depends on no input
+    DomainError(Failure failure_, std::string label_, double operand_, std::size_t row_, bool in_every_row_);
+};
+
+enum class Reduce : std::uint8_t { None, Sum, Mean };
+
+// Row r takes x[(r / repeat) * row_stride + k * column_stride] as input k. With `promoted`, parameters follow as
+// inputs n_inputs ... of every row. Null outputs are not computed. dx, tangents and dx_tangents are (rows, columns),
+// C-ordered, with one column for each input (and promoted parameter).
+struct Request {
+    const double* x = nullptr;
+    std::ptrdiff_t row_stride = 0, column_stride = 1;
+    std::size_t rows = 1;
+    std::size_t repeat = 1;
+    const double* parameters = nullptr;
+
+    const double* weights = nullptr;  // of the outputs, null: ones
+    std::ptrdiff_t weight_row_stride = 0;
+    bool unit_weights = false;  // row r differentiates output r % repeat alone
+    const double* tangents = nullptr;
+    bool unit_tangents = false;  // row r moves input r % repeat alone
+
+    Reduce reduce = Reduce::None;
+    bool promoted = false;
+    unsigned threads = 1;
+    bool check = true;
+
+    double* values = nullptr;          // (rows, n_outputs), reduced: (n_outputs)
+    double* value_tangents = nullptr;  // (rows, n_outputs), never reduced
+    double* dx = nullptr;
+    double* dx_tangents = nullptr;
+    double* dp = nullptr;  // (n_parameters)
+};
+
+class Program {
+  public:
+    explicit Program(Graph graph);
+    explicit Program(const Recording& recording) : Program(optimise(recording)) {}
+
+    const Graph& graph() const { return graph_; }
+    std::uint32_t n_inputs() const { return graph_.n_inputs; }
+    std::uint32_t n_outputs() const { return static_cast<std::uint32_t>(graph_.outputs.size()); }
+    std::uint32_t n_parameters() const { return graph_.n_parameters; }
+    std::size_t bytes() const;
+
+    void run(const Request& request) const { run(request, chosen()); }
+    void run(const Request& request, const Kernels& kernels) const;
+
+  private:
+    struct RowSchedule {
+        RowProgram program;
+        std::vector<std::uint32_t> outputs;                                                         // positions
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> input_gradients, parameter_gradients;  // position, number
+    };
+    class BatchRun;
+
+    static const Kernels& chosen();
+    const LaneProgram& lanes(Wants wants) const;
+    const RowSchedule& rows(Wants wants) const;
+    void run_row(const Request& request, const Kernels& kernels) const;
+    // Evaluates one row op by op and throws the first error that eager code would raise.
+    void diagnose(const Request& request, std::size_t row) const;
+
+    Graph graph_;
+    mutable std::mutex mutex_;
+    mutable std::map<unsigned, std::unique_ptr<LaneProgram>> lanes_;
+    mutable std::map<unsigned, std::unique_ptr<RowSchedule>> rows_;
+};
+
+// A versioned binary form (format.cpp describes it), and back; throws std::invalid_argument for what is not one.
+std::string serialise(const Graph& graph);
+Graph deserialise(const char* bytes, std::size_t size);
+
+}  // namespace kilograd::program

@@ -1,0 +1,43 @@
+// RowProgram: (part of) a graph scheduled for one row at a time, equal ops together in runs.
+//
+// Used for a single row of a program without a batch, and for what does not depend on the row in a batch. Values
+// stand in order of execution, so that a run writes one stretch of memory and needs no index for its results.
+#pragma once
+
+#include <vector>
+
+#include "graph.hpp"
+
+namespace kilograd::program {
+
+class RowProgram {
+  public:
+    // Schedules the nodes with include[n] (closed under operands). wanted[n]: the gradient must reach n.
+    RowProgram(const Graph& graph, const std::vector<std::uint8_t>& include, const std::vector<std::uint8_t>& wanted);
+
+    std::size_t size() const { return size_; }
+    // Where the value of a node stands; none if it was not included.
+    std::uint32_t position(std::uint32_t node) const { return position_[node]; }
+    RowCode code() const {
+        return {runs_.data(), runs_.size(), a_.data(), b_.data(), d_.data(), c_.data(), terms_.data()};
+    }
+    // Fills the leaves' values. inputs may be null when no input is included.
+    void load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters, double* values) const;
+
+    std::size_t bytes() const;
+
+  private:
+    struct Leaf {
+        std::uint32_t position, number;
+    };
+    std::size_t size_ = 0;
+    std::vector<std::uint32_t> position_;
+    std::vector<Leaf> inputs_, parameters_;
+    std::vector<double> constants_;  // at positions 0, 1, ...
+    std::vector<Run> runs_;
+    std::vector<std::uint32_t> a_, b_, d_;
+    std::vector<double> c_;
+    std::vector<RowTerm> terms_;
+};
+
+}  // namespace kilograd::program

@@ -1,0 +1,403 @@
+// Programs against plain evaluation of the recording, on every instruction set that the machine has.
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <thread>
+
+#include "../../cpp/program/isa.hpp"
+#include "../../cpp/program/program.hpp"
+#include "check.hpp"
+#include "random_graph.hpp"
+
+using namespace kilograd;
+using namespace kilograd::program;
+using kilograd::program::testing::Case;
+using kilograd::program::testing::Plain;
+using kilograd::program::testing::random_case;
+
+namespace {
+
+bool near(double got, double want, double scale = 1.0) {
+    return std::abs(got - want) <= 1e-9 * (scale + std::abs(want));
+}
+
+struct Results {
+    std::vector<double> values, dx, dp;
+};
+
+Results run(const Program& p, const Case& c, const Kernels& kernels, unsigned threads = 1, Reduce reduce = Reduce::None,
+            const double* weights = nullptr, std::ptrdiff_t weight_stride = 0) {
+    Results r;
+    r.values.assign((reduce == Reduce::None ? c.rows : 1) * p.n_outputs(), -1.0);
+    r.dx.assign(c.rows * p.n_inputs(), -1.0);
+    r.dp.assign(p.n_parameters(), -1.0);
+    Request q;
+    q.x = c.x.data();
+    q.row_stride = p.n_inputs();
+    q.rows = c.rows;
+    q.parameters = c.p.data();
+    q.threads = threads;
+    q.reduce = reduce;
+    q.weights = weights;
+    q.weight_row_stride = weight_stride;
+    q.values = r.values.data();
+    q.dx = r.dx.data();
+    q.dp = r.dp.data();
+    p.run(q, kernels);
+    return r;
+}
+
+}  // namespace
+
+TEST(agrees_with_plain_evaluation) {
+    for (unsigned seed = 0; seed < 60; ++seed) {
+        const std::size_t rows = std::vector<std::size_t>{1, 7, 64, 1000, 0, 13}[seed % 6];
+        const Case c =
+            random_case(seed, 1 + seed % 4, seed % 5, 40 + seed * 3, 1 + seed % 3, std::max<std::size_t>(rows, 1));
+        Case used = c;
+        used.rows = rows;
+        const Program p(c.recording);
+        std::vector<double> weights(std::max<std::size_t>(rows, 1) * p.n_outputs());
+        std::mt19937_64 g(seed);
+        for (double& w : weights) w = std::uniform_real_distribution<double>(-2, 2)(g);
+        std::vector<double> dp(p.n_parameters(), 0.0), dp_scale(p.n_parameters(), 1.0);
+        std::vector<Plain> plain;
+        for (std::size_t r = 0; r < rows; ++r) {
+            plain.emplace_back(c.recording, &c.x[r * p.n_inputs()], c.p.data());
+            plain.back().reverse(c.recording, &weights[r * p.n_outputs()]);
+            for (std::size_t k = 0; k < dp.size(); ++k) {
+                dp[k] += plain[r].d[c.recording.parameters[k]];
+                dp_scale[k] += std::abs(plain[r].d[c.recording.parameters[k]]);
+            }
+        }
+        for (const Kernels* kernels : available_kernels()) {
+            const Results got = run(p, used, *kernels, 1, Reduce::None, weights.data(), p.n_outputs());
+            for (std::size_t r = 0; r < rows; ++r) {
+                for (std::size_t o = 0; o < p.n_outputs(); ++o)
+                    CHECK(near(got.values[r * p.n_outputs() + o], plain[r].v[c.recording.outputs[o]]));
+                for (std::size_t k = 0; k < p.n_inputs(); ++k)
+                    CHECK(near(got.dx[r * p.n_inputs() + k], plain[r].d[c.recording.inputs[k]], 10.0));
+            }
+            for (std::size_t k = 0; k < dp.size(); ++k) CHECK(near(got.dp[k], dp[k], dp_scale[k]));
+            for (unsigned threads = 2; threads <= 4; ++threads) {
+                const Results again = run(p, used, *kernels, threads, Reduce::None, weights.data(), p.n_outputs());
+                CHECK(got.values == again.values);
+                CHECK(got.dx == again.dx);
+                CHECK(got.dp == again.dp);
+            }
+        }
+    }
+}
+
+TEST(reductions) {
+    const Case c = random_case(7, 3, 4, 80, 2, 333);
+    const Program p(c.recording);
+    for (const Kernels* kernels : available_kernels()) {
+        const Results each = run(p, c, *kernels), sum = run(p, c, *kernels, 3, Reduce::Sum),
+                      mean = run(p, c, *kernels, 2, Reduce::Mean);
+        for (std::size_t o = 0; o < 2; ++o) {
+            double total = 0.0, size = 0.0;
+            for (std::size_t r = 0; r < c.rows; ++r) {
+                total += each.values[r * 2 + o];
+                size += std::abs(each.values[r * 2 + o]);
+            }
+            CHECK(near(sum.values[o], total, size));
+            CHECK(near(mean.values[o], total / 333.0, size / 333.0));
+        }
+        for (std::size_t k = 0; k < 4; ++k) {
+            CHECK(near(sum.dp[k], each.dp[k], 100.0));
+            CHECK(near(mean.dp[k], each.dp[k] / 333.0));
+        }
+        for (std::size_t k = 0; k < each.dx.size(); ++k) CHECK(near(mean.dx[k], each.dx[k] / 333.0));
+    }
+}
+
+TEST(tangents_and_second_derivatives) {
+    for (unsigned seed = 100; seed < 130; ++seed) {
+        const std::size_t rows = 5, n = 3, np = 2, m = 2;
+        const Case c = random_case(seed, n, np, 50, m, rows);
+        const Program p(c.recording);
+        for (const Kernels* kernels : available_kernels()) {
+            Request q;
+            q.x = c.x.data();
+            q.row_stride = n;
+            q.parameters = c.p.data();
+            // Jacobian by reverse and by tangents, parameters promoted to inputs.
+            const std::size_t columns = n + np;
+            std::vector<double> reverse(rows * m * columns), forward(rows * columns * m);
+            q.promoted = true;
+            q.rows = rows * m;
+            q.repeat = m;
+            q.unit_weights = true;
+            q.dx = reverse.data();
+            p.run(q, *kernels);
+            q.unit_weights = false;
+            q.dx = nullptr;
+            q.rows = rows * columns;
+            q.repeat = columns;
+            q.unit_tangents = true;
+            q.value_tangents = forward.data();
+            p.run(q, *kernels);
+            for (std::size_t r = 0; r < rows; ++r)
+                for (std::size_t o = 0; o < m; ++o) {
+                    Plain plain(c.recording, &c.x[r * n], c.p.data());
+                    double weights[2] = {o == 0 ? 1.0 : 0.0, o == 1 ? 1.0 : 0.0};
+                    plain.reverse(c.recording, weights);
+                    for (std::size_t k = 0; k < columns; ++k) {
+                        const double want = plain.d[k < n ? c.recording.inputs[k] : c.recording.parameters[k - n]];
+                        CHECK(near(reverse[(r * m + o) * columns + k], want, 10.0));
+                        CHECK(near(forward[(r * columns + k) * m + o], want, 10.0));
+                    }
+                }
+            // Hessian against central differences of the gradient.
+            std::vector<double> hessian(rows * columns * columns), gradient(hessian.size());
+            q.value_tangents = nullptr;
+            q.dx = gradient.data();
+            q.dx_tangents = hessian.data();
+            p.run(q, *kernels);
+            for (std::size_t r = 0; r < rows; ++r)
+                for (std::size_t i = 0; i < columns; ++i) {
+                    std::vector<double> at(&c.x[r * n], &c.x[r * n] + n);
+                    at.insert(at.end(), c.p.begin(), c.p.end());
+                    const double h = 1e-6, here = at[i], ones[2] = {1.0, 1.0};
+                    at[i] = here + h;
+                    Plain up(c.recording, at.data(), at.data() + n);
+                    up.reverse(c.recording, ones);
+                    at[i] = here - h;
+                    Plain down(c.recording, at.data(), at.data() + n);
+                    down.reverse(c.recording, ones);
+                    for (std::size_t k = 0; k < columns; ++k) {
+                        const std::uint32_t leaf = k < n ? c.recording.inputs[k] : c.recording.parameters[k - n];
+                        const double want = (up.d[leaf] - down.d[leaf]) / (2 * h);
+                        const double got = hessian[(r * columns + i) * columns + k];
+                        CHECK(std::abs(got - want) <= 1e-4 * (1.0 + std::abs(want) + std::abs(up.d[leaf])));
+                        CHECK(near(got, hessian[(r * columns + k) * columns + i], 10.0));
+                    }
+                }
+        }
+    }
+}
+
+TEST(reductions_of_expressions) {
+    Recording r;
+    const auto x = r.add(Op::leaf), y = r.add(Op::leaf), minus = r.add(Op::leaf, 0, 0, -1.0);
+    r.inputs = {x, y};
+    const auto difference = r.add(Op::add, x, r.add(Op::mul, y, minus));
+    const auto quotient = r.add(Op::mul, x, r.add(Op::powc, y, 0, -1.0));
+    const auto again = r.add(Op::mul, x, r.add(Op::powc, y, 0, -1.0));
+    const auto dead = r.add(Op::exp, x);
+    (void)dead;
+    const auto cube = r.add(Op::powc, x, 0, 3.0);
+    const auto constant = r.add(Op::mul, minus, minus);
+    const auto sum = r.add(Op::add, r.add(Op::add, r.add(Op::mul, x, y), r.add(Op::mul, x, x)), constant);
+    r.outputs = {difference, quotient, again, cube, sum};
+    const Graph graph = optimise(r);
+    std::size_t count[code_count] = {};
+    for (const Node& node : graph.nodes) ++count[index_of(node.code)];
+    CHECK(count[index_of(Code::sub)] == 1);
+    CHECK(count[index_of(Code::reciprocal)] + count[index_of(Code::div)] == 1);
+    CHECK(count[index_of(Code::exp)] == 0);
+    CHECK(count[index_of(Code::whole_power)] == 1);
+    CHECK(count[index_of(Code::dot)] == 1);
+    CHECK(graph.outputs[1] == graph.outputs[2]);
+}
+
+TEST(domain_errors) {
+    struct Example {
+        Op op;
+        double c, bad, good;
+        Failure failure;
+    };
+    const Example examples[] = {
+        {Op::log, 0, 0.0, 1.0, Failure::Domain},         {Op::log, 0, -1.0, 1.0, Failure::Domain},
+        {Op::sqrt, 0, -1.0, 1.0, Failure::Domain},       {Op::exp, 0, 1000.0, 1.0, Failure::Overflow},
+        {Op::powc, -1, 0.0, 1.0, Failure::ZeroDivision}, {Op::powc, -2, 0.0, 1.0, Failure::ZeroDivision},
+        {Op::powc, 2, 1e200, 1.0, Failure::Overflow},    {Op::powc, 3, 1e200, 1.0, Failure::Overflow},
+        {Op::powc, 0.5, -1.0, 1.0, Failure::Domain},     {Op::powc, 1.5, -8.0, 1.0, Failure::Domain},
+        {Op::asin, 0, 2.0, 0.5, Failure::Domain},        {Op::atanh, 0, 1.0, 0.5, Failure::Domain},
+        {Op::cosh, 0, 1000.0, 0.5, Failure::Overflow},   {Op::powc, -1, 1e-310, 1.0, Failure::Overflow},
+    };
+    const double inf = std::numeric_limits<double>::infinity();
+    for (const Example& e : examples)
+        for (std::size_t rows : {1, 3, 500})
+            for (const Kernels* kernels : available_kernels())
+                for (int divided = 0; divided < 2; ++divided) {
+                    Case c;
+                    c.rows = rows;
+                    Recording& r = c.recording;
+                    const auto x = r.add(Op::leaf);
+                    r.inputs.assign(1, x);
+                    auto y = r.add(e.op, x, 0, e.c);
+                    if (divided) y = r.add(Op::mul, r.add(Op::tanh, x), y);  // a quotient where e is a reciprocal
+                    r.outputs.assign(1, r.add(Op::tanh, y));
+                    const Program p(r);
+                    c.x.assign(rows, e.good);
+                    run(p, c, *kernels);
+                    c.x[rows / 2] = e.bad;
+                    c.x.back() = rows > 1 ? e.bad : c.x.back();
+                    try {
+                        run(p, c, *kernels, 2);
+                        CHECK(!"an error was due");
+                    } catch (const DomainError& error) {
+                        CHECK(error.failure == e.failure);
+                        CHECK(error.row == rows / 2);
+                        CHECK(error.operand == e.bad);
+                        CHECK(!error.in_every_row);
+                    }
+                    // Not finite to begin with: flows.
+                    c.x.assign(rows, std::nan(""));
+                    CHECK(std::isnan(run(p, c, *kernels).values[0]));
+                    if (e.op == Op::exp || e.op == Op::log) {
+                        c.x.assign(rows, inf);
+                        CHECK(run(p, c, *kernels).values[0] == 1.0);
+                    }
+                }
+}
+
+TEST(infinite_derivatives_survive_padding) {
+    Recording r;
+    const auto x = r.add(Op::leaf), w = r.add(Op::leaf);
+    r.inputs.assign(1, x);
+    r.parameters.assign(1, w);
+    r.outputs.assign(1, r.add(Op::sqrt, r.add(Op::mul, w, x)));
+    const Program p(r);
+    for (std::size_t rows : {1, 2, 3, 7, 9})
+        for (const Kernels* kernels : available_kernels()) {
+            Case c;
+            c.rows = rows;
+            c.x.assign(rows, 1.0);
+            c.p.assign(1, 0.0);
+            const Results got = run(p, c, *kernels);
+            CHECK(std::isinf(got.dp[0]));
+        }
+}
+
+TEST(uniform_outputs_and_plain_leaves) {
+    Recording r;
+    const auto x = r.add(Op::leaf), w = r.add(Op::leaf), two = r.add(Op::leaf, 0, 0, 2.0), unused = r.add(Op::leaf);
+    r.inputs = {x, unused};
+    r.parameters.assign(1, w);
+    r.outputs = {x, w, two, r.add(Op::mul, w, w), x};
+    const Program p(r);
+    for (std::size_t rows : {1, 2, 100})
+        for (const Kernels* kernels : available_kernels()) {
+            Case c;
+            c.rows = rows;
+            for (std::size_t k = 0; k < rows; ++k) c.x.insert(c.x.end(), {double(k), 5.0});
+            c.p.assign(1, 3.0);
+            const Results got = run(p, c, *kernels);
+            for (std::size_t k = 0; k < rows; ++k) {
+                CHECK(got.values[5 * k] == double(k) && got.values[5 * k + 1] == 3.0 && got.values[5 * k + 2] == 2.0);
+                CHECK(got.values[5 * k + 3] == 9.0 && got.values[5 * k + 4] == double(k));
+                CHECK(got.dx[2 * k] == 2.0 && got.dx[2 * k + 1] == 0.0);
+            }
+            CHECK(got.dp[0] == 7.0 * double(rows));
+        }
+}
+
+TEST(strides_of_inputs) {
+    const Case c = random_case(5, 3, 2, 60, 1, 50);
+    const Program p(c.recording);
+    std::vector<double> turned(c.x.size()), a(50), b(50);
+    for (std::size_t r = 0; r < 50; ++r)
+        for (std::size_t k = 0; k < 3; ++k) turned[k * 50 + r] = c.x[r * 3 + k];
+    Request q;
+    q.parameters = c.p.data();
+    q.rows = 50;
+    q.x = c.x.data();
+    q.row_stride = 3;
+    q.values = a.data();
+    p.run(q);
+    q.x = turned.data();
+    q.row_stride = 1;
+    q.column_stride = 50;
+    q.values = b.data();
+    p.run(q);
+    CHECK(a == b);
+}
+
+TEST(format_round_trip) {
+    for (unsigned seed = 0; seed < 20; ++seed) {
+        const Case c = random_case(seed, 2, 3, 100, 2, 9);
+        const Program p(c.recording);
+        const std::string bytes = serialise(p.graph());
+        const Program q(deserialise(bytes.data(), bytes.size()));
+        CHECK(serialise(q.graph()) == bytes);
+        for (const Kernels* kernels : available_kernels()) {
+            const Results a = run(p, c, *kernels), b = run(q, c, *kernels);
+            CHECK(a.values == b.values && a.dx == b.dx && a.dp == b.dp);
+        }
+    }
+}
+
+TEST(format_refuses_damage) {
+    const Case c = random_case(3, 2, 3, 60, 2, 9);
+    const std::string good = serialise(Program(c.recording).graph());
+    CHECK_THROWS(std::invalid_argument, deserialise("", 0));
+    CHECK_THROWS(std::invalid_argument, deserialise("kgprog", 6));
+    for (std::size_t size = 0; size < good.size(); ++size)
+        CHECK_THROWS(std::invalid_argument, deserialise(good.data(), size));
+    for (std::size_t k = 0; k < good.size(); ++k) {
+        std::string bad = good;
+        bad[k] = static_cast<char>(bad[k] ^ 0x41);
+        CHECK_THROWS(std::invalid_argument, deserialise(bad.data(), bad.size()));
+    }
+    // With the checksum made right again: any outcome but a crash, and what is accepted runs.
+    std::mt19937_64 g(1);
+    int accepted = 0;
+    for (int trial = 0; trial < 30000; ++trial) {
+        std::string bad = good;
+        for (std::size_t n = 1 + g() % 3; n-- > 0;)
+            bad[6 + g() % (bad.size() - 14)] = static_cast<char>(g() % 4 ? g() % 8 : g());
+        std::uint64_t h = 0xcbf29ce484222325u;
+        for (std::size_t k = 0; k + 8 < bad.size(); ++k) h = (h ^ static_cast<unsigned char>(bad[k])) * 0x100000001b3u;
+        std::memcpy(bad.data() + bad.size() - 8, &h, 8);  // the tests run on little-endian machines
+        try {
+            const Program p(deserialise(bad.data(), bad.size()));
+            if (p.n_inputs() > 100 || p.n_parameters() > 100) continue;
+            ++accepted;
+            Case any;
+            any.rows = 1 + trial % 20;
+            any.x.assign(any.rows * p.n_inputs(), 0.5);
+            any.p.assign(p.n_parameters(), 0.25);
+            try {
+                run(p, any, chosen_kernels());
+            } catch (const DomainError&) {
+            }
+        } catch (const std::invalid_argument&) {
+        }
+    }
+    CHECK(accepted > 100);
+}
+
+TEST(one_program_in_many_threads) {
+    const Case c = random_case(11, 3, 3, 200, 2, 257);
+    const Program p(c.recording);
+    const Results want = run(Program(c.recording), c, chosen_kernels());
+    std::vector<std::thread> threads;
+    std::vector<int> wrong(8, 0);
+    for (int t = 0; t < 8; ++t)
+        threads.emplace_back([&, t] {
+            for (int k = 0; k < 50; ++k) {
+                const Results got = run(p, c, chosen_kernels(), 1 + t % 3);
+                wrong[t] += got.values != want.values || got.dx != want.dx || got.dp != want.dp;
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    for (int w : wrong) CHECK(w == 0);
+}
+
+TEST(refuses_what_it_cannot_record) {
+    Recording r;
+    const auto x = r.add(Op::leaf);
+    r.inputs.assign(1, x);
+    r.outputs.assign(1, r.add(Op::custom, x));
+    CHECK_THROWS(NotRecordable, optimise(r));
+}
+
+TEST(instruction_set_by_name) {
+    for (const Kernels* kernels : available_kernels()) CHECK(&kernels_named(kernels->name) == kernels);
+    CHECK_THROWS(std::invalid_argument, kernels_named("mmx"));
+}
+
+RUN_TESTS()
