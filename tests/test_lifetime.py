@@ -16,6 +16,7 @@ from kilograd import MLP, Value, no_grad
 from kilograd.micrograd.engine import Value as MicrogradValue
 
 MIB = 1 << 20
+RESERVE = 20 * MIB  # the arena keeps 8 MiB of blocks and maps at most twice what it keeps, and a region of 2 MiB
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_an_interior_node_that_is_kept_pins_one_chunk_at_most(no_gc):
             if i == 10:
                 kept.append(Value(x.data, (Value(1.0),), (1.0,)))
     del x
-    assert kilograd.reserved_bytes() < 16 * MIB
+    assert kilograd.reserved_bytes() < RESERVE
     for v in kept:
         v.backward()
 
@@ -133,20 +134,19 @@ def test_memory_goes_back_to_the_system_after_a_large_graph(no_gc):
     assert during - before > 90 * MIB
     assert during - before < 130 * MIB
     del x
-    assert kilograd.reserved_bytes() <= max(before, 9 * MIB)
+    assert kilograd.reserved_bytes() <= RESERVE
 
 
 def test_memory_goes_back_when_the_graph_dies_from_the_bottom(no_gc):
     """Values held one by one, and dropped oldest first, newest first, and every other first."""
     for order in (lambda xs: xs.reverse(), lambda xs: None, lambda xs: xs.sort(key=lambda v: hash(v) % 64)):
         xs = [Value(1.0)]
-        before = kilograd.reserved_bytes()
-        for _ in range(100_000):
+        for _ in range(500_000):
             xs.append(xs[-1] * 1.0)
         order(xs)
         while xs:
             xs.pop()
-        assert kilograd.reserved_bytes() <= max(before, 9 * MIB)
+        assert kilograd.reserved_bytes() <= RESERVE
 
 
 def test_labels_rules_and_attributes_need_no_collector_unless_they_refer_back(no_gc):
