@@ -44,7 +44,7 @@ struct Fan {
         double local;       // d node / d operand; used by `linear` only
         std::uint8_t kind;  // Kind of `local`
     };
-    std::uint32_t count;
+    alignas(Edge) std::uint32_t count;  // the edges follow
     Edge* begin() { return reinterpret_cast<Edge*>(this + 1); }
     Edge* end() { return begin() + count; }
 };
@@ -71,7 +71,7 @@ struct Node {
 };
 
 static_assert(sizeof(Node) == 56);
-static_assert(alignof(Fan::Edge) <= alignof(std::max_align_t) && sizeof(Fan) <= sizeof(Fan::Edge));
+static_assert(alignof(Fan) <= alignof(std::max_align_t) && sizeof(Fan) % alignof(Fan::Edge) == 0);
 
 // Calls fn(operand) for each operand, in operand order.
 template <class Fn>
