@@ -20,7 +20,8 @@ PINNED = cores.pin()
 
 from bench import report as show  # noqa: E402
 from bench.engines import ENGINES, load  # noqa: E402
-from bench.harness import measure, run_here  # noqa: E402
+from bench.harness import measure, numbers, run_here  # noqa: E402
+from bench.model import UnavailableError  # noqa: E402
 from bench.workloads import WORKLOADS  # noqa: E402
 
 
@@ -89,8 +90,13 @@ def main(arguments: list[str] | None = None) -> int:
         engines, _ = load(options.engine)
         workload = WORKLOADS[chosen[0]]
         entry = next(e for engine in engines for e in engine.entries[workload.name] if e.label == options.child)
-        sample, results = run_here(workload, entry, workload.make(options.quick))
-        json.dump({"sample": sample, "results": {key: list(values) for key, values in results.items()}}, sys.stdout)
+        try:
+            sample, results = run_here(entry, workload.make(options.quick))
+        except UnavailableError as reason:
+            json.dump({"unavailable": str(reason)}, sys.stdout)
+        else:
+            results = {key: numbers(values) for key, values in results.items()}
+            json.dump({"sample": sample, "results": results}, sys.stdout)
         return 0
 
     engines, missing = load(options.engine)

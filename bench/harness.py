@@ -18,24 +18,26 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
+from resource import RUSAGE_CHILDREN, getrusage
+from time import perf_counter, process_time
 from typing import Any
 
-from bench.model import Engine, Entry, Floor, Results, Run, Unavailable, Workload
+from bench.model import Engine, Entry, Floor, Results, Run, UnavailableError, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = "kilograd"
 ROUNDS = 15
-FEWEST = 3
+ALWAYS = (0, ROUNDS // 2, ROUNDS - 1)
+"""Rounds in which an engine has a turn however much time it has used."""
 
 Sample = dict[str, float]
 
 
-class Mismatch(Exception):
+class MismatchError(Exception):
     """Two engines do not agree on the results of a workload."""
 
 
@@ -95,6 +97,8 @@ class Report:
     contenders: list[Contender] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    share: float = 1.0
+    """Processor time over wall time while it was timed: below 1 where other programs wanted the core too."""
 
     def find(self, label: str) -> Contender | None:
         return next((c for c in self.contenders if c.label == label), None)
@@ -125,38 +129,42 @@ class Report:
 # Running
 
 
-def time_phases(run: Run) -> tuple[Sample, Results]:
-    """One run: seconds by phase, and its results."""
-    times: Sample = {}
-    phases = run()
-    try:
-        while True:
-            start = perf_counter()
-            phase = next(phases)
-            end = perf_counter()
-            if phase is not None:
-                times[phase] = times.get(phase, 0.0) + (end - start)
-    except StopIteration as stop:
-        results: Results = stop.value
-        return times, results
+def time_phases(run: Run, memory: Callable[[], int] | None = None) -> tuple[Sample, Results]:
+    """One run: seconds by phase (and growth of `memory`), and its results.
 
-
-def run_here(workload: Workload[Any], entry: Entry, problem: Any) -> tuple[Sample, Results]:
-    """Body of an isolated process: times, growth of resident memory by phase, and the peak."""
-    run = entry.setup(problem)
-    gc.collect()
+    The time of a phase is the lesser of wall time and processor time. Other programs on the core can only add to the
+    first, threads only to the second, and asking for the second costs a microsecond that the first does not see.
+    """
     sample: Sample = {}
     phases = run()
     try:
         while True:
-            before, start = resident(), perf_counter()
+            bytes_before = memory() if memory else 0
+            cpu = processor_time()
+            start = perf_counter()
             phase = next(phases)
-            end, after = perf_counter(), resident()
+            wall = perf_counter() - start
+            cpu = processor_time() - cpu
             if phase is not None:
-                sample[phase] = end - start
-                sample[f"{phase}, resident"] = float(after - before)
+                sample[phase] = sample.get(phase, 0.0) + min(wall, cpu)
+                if memory:
+                    sample[f"{phase}, resident"] = float(memory() - bytes_before)
     except StopIteration as stop:
         results: Results = stop.value
+        return sample, results
+
+
+def processor_time() -> float:
+    """Seconds of processor time of this process, all its threads, and the processes that it has waited for."""
+    children = getrusage(RUSAGE_CHILDREN)
+    return process_time() + children.ru_utime + children.ru_stime
+
+
+def run_here(entry: Entry, problem: Any) -> tuple[Sample, Results]:
+    """Body of an isolated process: times and growth of resident memory by phase, and the peak."""
+    run = entry.setup(problem)
+    gc.collect()
+    sample, results = time_phases(run, resident)
     sample["peak resident"] = float(peak_resident())
     return sample, results
 
@@ -169,6 +177,8 @@ def run_isolated(workload: str, entry: Entry, quick: bool) -> tuple[Sample, Resu
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")
     answer = json.loads(done.stdout)
+    if "unavailable" in answer:
+        raise UnavailableError(answer["unavailable"])
     return answer["sample"], answer["results"]
 
 
@@ -177,7 +187,7 @@ def resident() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        raise Unavailable("resident memory is read from /proc, which this system does not have") from None
+        raise UnavailableError("resident memory is read from /proc, which this system does not have") from None
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -186,7 +196,7 @@ def peak_resident() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise Unavailable("this system does not tell a process its peak memory")
+    raise UnavailableError("this system does not tell a process its peak memory")
 
 
 def metrics_of(workload: Workload[Any], problem: Any, sample: Sample) -> Sample:
@@ -203,21 +213,25 @@ def metrics_of(workload: Workload[Any], problem: Any, sample: Sample) -> Sample:
     return values
 
 
+def numbers(values: Iterable[Any]) -> list[float]:
+    return [float(value) for value in values]
+
+
 def compare(expected: Results, found: Results, tolerance: float) -> None:
-    """Raise `Mismatch` unless every list that both have agrees, and there is one."""
+    """Raise `MismatchError` unless every list that both have agrees, and there is one."""
     common = expected.keys() & found.keys()
     if not common:
-        raise Mismatch(f"gave {sorted(found)}, of which nothing is among {sorted(expected)}")
+        raise MismatchError(f"gave {sorted(found)}, of which nothing is among {sorted(expected)}")
     for key in sorted(common):
-        right, got = expected[key], found[key]
+        right, got = numbers(expected[key]), numbers(found[key])
         if len(right) != len(got):
-            raise Mismatch(f"{key}: {len(got)} numbers where {len(right)} are right")
+            raise MismatchError(f"{key}: {len(got)} numbers where {len(right)} are right")
         scale = max((abs(value) for value in right), default=0.0)
         for i, (a, b) in enumerate(zip(right, got, strict=True)):
             if not abs(a - b) <= tolerance * scale:
-                raise Mismatch(f"{key}[{i}] is {b!r}, should be {a!r}")
+                raise MismatchError(f"{key}[{i}] is {b!r}, should be {a!r}")
             if not math.isfinite(a):
-                raise Mismatch(f"{key}[{i}] is {a!r}: the workload itself is broken")
+                raise MismatchError(f"{key}[{i}] is {a!r}: the workload itself is broken")
 
 
 @contextmanager
@@ -250,13 +264,13 @@ def measure(
     slow : bool
         Also the entries whose set-up takes long.
     seconds : float
-        Time for each engine, set-up aside; at least `FEWEST` turns are taken whatever they cost.
+        Time for each engine, set-up aside; three turns are taken whatever they cost.
     say : callable
         Is told what is going on.
     """
     problem = workload.make(quick)
     report = Report(workload)
-    first: dict[str, tuple[float, Sample, Results]] = {}
+    results: dict[str, Results] = {}
     for engine in engines:
         entries = engine.entries.get(workload.name, [])
         if not entries:
@@ -268,36 +282,31 @@ def measure(
             say(f"{workload.name}: {entry.label}")
             try:
                 execute = _executor(workload, entry, problem, quick)
-                start = perf_counter()
-                sample, results = execute()
-                cost = perf_counter() - start
-                if cost > seconds / ROUNDS and not (quick or workload.isolated):  # a compiler, perhaps: once more
-                    start = perf_counter()
-                    execute()
-                    cost = perf_counter() - start
-            except Unavailable as reason:
+                _, results[entry.label] = execute()
+            except UnavailableError as reason:
                 report.absent[entry.label] = str(reason)
             except Exception as error:  # one engine's failure is reported and must not take the others' numbers along
                 report.failures[entry.label] = f"{type(error).__name__}: {error}"
             else:
-                first[entry.label] = (cost, sample, results)
                 report.contenders.append(Contender(entry.label, execute))
 
-    _check(workload, problem, report, {label: results for label, (_, _, results) in first.items()})
+    _check(workload, problem, report, results)
     if quick:
         return report
 
-    plan = {}
-    for contender in report.contenders:
-        turns = min(ROUNDS, max(FEWEST, int(seconds / first[contender.label][0])))
-        plan[contender.label] = {k * ROUNDS // turns for k in range(turns)}
-    first.clear()
+    spent = dict.fromkeys(results, 0.0)
+    del results
     with frozen():
+        before = os.times()
         for k in range(ROUNDS):
-            say(f"{workload.name}: round {k + 1} of {ROUNDS}")
             for contender in report.contenders:
-                if k in plan[contender.label]:
+                if spent[contender.label] <= seconds * (k + 0.5) / ROUNDS or k in ALWAYS:
+                    say(f"{workload.name}: round {k + 1} of {ROUNDS}, {contender.label}")
+                    start = perf_counter()
                     contender.turns[k] = _turn(workload, problem, contender, seconds / ROUNDS)
+                    spent[contender.label] += perf_counter() - start
+        after = os.times()
+        report.share = (sum(after[:4]) - sum(before[:4])) / (after.elapsed - before.elapsed)
     return report
 
 
@@ -330,6 +339,6 @@ def _check(workload: Workload[Any], problem: Any, report: Report, results: Mappi
     for contender in list(report.contenders):
         try:
             compare(right, results[contender.label], workload.tolerance)
-        except Mismatch as mismatch:
+        except MismatchError as mismatch:
             report.failures[contender.label] = f"wrong result: {mismatch}"
             report.contenders.remove(contender)

@@ -19,18 +19,20 @@ ends a phase, ``yield None`` ends a stretch that is not measured, and what it re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-Results = Mapping[str, Sequence[float]]
+Results = Mapping[str, Iterable[Any]]
+"""Lists or one-dimensional arrays of whatever `float` takes; converted when they are compared, not after each run."""
+
 Phases = Generator[str | None, None, Results]
 Run = Callable[[], Phases]
 
 P = TypeVar("P")
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """Raised by an engine's set-up when this installation cannot do the workload; the message says why."""
 
 

@@ -23,10 +23,12 @@ def quantity(value: float, metric: Metric) -> str:
 
 
 def digits(value: float) -> str:
-    """Three significant digits, no exponent."""
+    """Two or three significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 def range_of(spread: Spread) -> str:
@@ -71,7 +73,9 @@ def verdict_text(verdict: Verdict, metric: Metric) -> str:
 
 def notes(report: Report) -> list[str]:
     metrics = {metric.name: metric for metric in report.workload.metrics}
+    busy = f"a busy machine: this run had {report.share:.0%} of its core"
     return [
+        *([busy] if report.share < 0.9 else []),
         *(f"floor: {verdict_text(verdict, metrics[verdict.floor.metric])}" for verdict in report.verdicts()),
         *(f"{label}: {reason}" for label, reason in report.absent.items()),
         *(f"{label} FAILED: {reason}" for label, reason in report.failures.items()),
@@ -131,6 +135,7 @@ def as_json(report: Report) -> dict[str, Any]:
             for metric in report.workload.metrics
         ],
         "floors": [{"floor": v.floor.text, "value": spread(v.value), "passed": v.passed} for v in report.verdicts()],
+        "share of the core": report.share,
         "agree": [contender.label for contender in report.contenders],
         "absent": report.absent,
         "failures": report.failures,

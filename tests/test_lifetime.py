@@ -16,7 +16,7 @@ from kilograd import MLP, Value, no_grad
 from kilograd.micrograd.engine import Value as MicrogradValue
 
 MIB = 1 << 20
-RESERVE = 20 * MIB  # the arena keeps 8 MiB of blocks and maps at most twice what it keeps, and a region of 2 MiB
+RESERVE = 8 * MIB  # 4 MiB, and a region of 2 MiB each for the chunks in use: one of the tape, one of the pool
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def moons_run(problem: moons.Moons) -> Run:
     def run() -> Phases:
         step.call()
         yield "step"
-        return {"loss": step.outputs[0].tolist(), "gradient": step.outputs[1].tolist()}
+        return {"loss": step.outputs[0], "gradient": step.outputs[1]}
 
     return run
 
@@ -71,7 +71,7 @@ def one_row(root: Any, x: Any, point: Any) -> Run:
     def run() -> Phases:
         step.call()
         yield "call"
-        return {"value": step.outputs[0].tolist(), "gradient": step.outputs[1].tolist()}
+        return {"value": step.outputs[0], "gradient": step.outputs[1]}
 
     return run
 
@@ -98,7 +98,7 @@ def recording_cost(problem: dag.Dag) -> Run:
         yield "record"
         value, gradient = function(np.array(problem.leaves))
         yield "first call"
-        return {"value": [float(value)], "gradient": np.asarray(gradient).ravel().tolist()}
+        return {"value": [value], "gradient": np.asarray(gradient).ravel()}
 
     return run
 
@@ -113,7 +113,7 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
     def run() -> Phases:
         step.call()
         yield "hessian"
-        return {"hessian": step.outputs[0].tolist()}
+        return {"hessian": step.outputs[0]}
 
     return run
 

@@ -9,13 +9,13 @@ from typing import Any
 import ddx
 import numpy as np
 
-from bench.model import Engine, P, Phases, Run, Unavailable, Workload
+from bench.model import Engine, P, Phases, Run, UnavailableError, Workload
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
 
 ENGINE = Engine(
     "ddx-ad",
     version=version("ddx-ad"),
-    drive="recorded once, called through buffer(); interpreted, or compile()d for the batch; set-up not timed",
+    drive="recorded once, called through buffer(); interpreted, or compiled for the batch size with vector math",
     otherwise="records symbols: there are no values and no gradient while the graph is built",
 )
 
@@ -26,8 +26,8 @@ def ready(equation: Any, compiled: bool, points: int = 1, want: Any = None) -> A
     """The equation, compiled if it is to be."""
     if compiled:
         if not ddx.has_jit:
-            raise Unavailable("this build has no LLVM")
-        equation.compile(points=points)
+            raise UnavailableError("this build has no LLVM")
+        equation.compile(points=points, veclib=ddx.VecLib.AUTO)
         if want is not None:
             equation.wait_for_kernel(want=want)
     return equation
@@ -55,7 +55,7 @@ def moons_rows(problem: moons.Moons, compiled: bool) -> Run:
         call()
         loss, gradient = call.value.mean(), call.jacobian.mean(axis=1)
         yield "step"
-        return {"loss": [float(loss)], "gradient": gradient.tolist()}
+        return {"loss": [loss], "gradient": gradient}
 
     return run
 
@@ -81,7 +81,7 @@ def moons_vectors(problem: moons.Moons) -> Run:
         call.x[:] = parameters
         call()
         yield "step"
-        return {"loss": [float(call.value)], "gradient": np.asarray(call.jacobian).tolist()}
+        return {"loss": [call.value], "gradient": call.jacobian}
 
     return run
 
@@ -109,7 +109,7 @@ def one_row(function: Callable[[list[Any]], Any], point: Any, compiled: bool) ->
         call.x[:] = x
         call()
         yield "call"
-        return {"value": [float(call.value)], "gradient": np.asarray(call.jacobian).tolist()}
+        return {"value": [call.value], "gradient": call.jacobian}
 
     return run
 
@@ -132,7 +132,7 @@ def hessian(problem: rosenbrock.Rosenbrock, compiled: bool) -> Run:
         call.x[:] = x
         call()
         yield "hessian"
-        return {"hessian": np.asarray(call.hessian).ravel().tolist()}
+        return {"hessian": call.hessian.ravel()}
 
     return run
 
@@ -182,6 +182,6 @@ def recording_cost(problem: dag.Dag) -> Run:
         )
         value, gradient = equation.jacobian(point)
         yield "all"
-        return {"value": [float(value)], "gradient": np.asarray(gradient).tolist()}
+        return {"value": [value], "gradient": gradient}
 
     return run

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import kilograd
+from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
+from bench.model import Engine, Phases, Run, UnavailableError
+from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
+from bench.workloads.memory import MEMORY
 from kilograd import MLP, Value
 from kilograd.micrograd import nn as micrograd_nn
 from kilograd.micrograd.engine import Value as MicrogradValue
-
-from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
-from bench.model import Engine, Phases, Run, Unavailable
-from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
-from bench.workloads.memory import MEMORY
 
 ENGINE = Engine(
     "kilograd",
@@ -40,11 +39,12 @@ def memory(problem: dag.Dag) -> Run:
     return run
 
 
-def record(output: Value, inputs: list[Value]) -> Any:
+def record(output: Value, inputs: list[Value], parameters: list[Value] | None = None) -> Any:
     """A Program, where this version has programs."""
-    if not hasattr(kilograd, "Program"):
-        raise Unavailable("this version has no Program")
-    return kilograd.Program(output, inputs=inputs)
+    program: Any = getattr(kilograd, "Program", None)
+    if program is None:
+        raise UnavailableError("this version has no Program")
+    return program(output, inputs=inputs, parameters=parameters)
 
 
 def moons_run(problem: moons.Moons, threads: int) -> Run:
@@ -54,14 +54,13 @@ def moons_run(problem: moons.Moons, threads: int) -> Run:
     inputs = [Value(0.0), Value(0.0), Value(1.0)]
     *x, target = inputs
     loss = (1.0 - target * moons.score(parameters, x, lambda v: v.relu())).relu()
-    program = record(loss, inputs)
-    order = [program.parameters.index(p) for p in parameters]
+    program = record(loss, inputs, parameters)
     rows = np.column_stack([np.array(problem.rows), np.array(problem.targets)])
 
     def run() -> Phases:
         value, gradient = program.value_and_grad(rows, wrt="parameters", reduce="mean", threads=threads)
         yield "step"
-        return {"loss": [float(value)], "gradient": gradient[order].tolist()}
+        return {"loss": [value], "gradient": gradient}
 
     return run
 
@@ -100,7 +99,7 @@ def one_row(root: Value, inputs: list[Value], point: Any) -> Run:
     def run() -> Phases:
         value, gradient = program.value_and_grad(x)
         yield "call"
-        return {"value": [float(value)], "gradient": gradient.tolist()}
+        return {"value": [value], "gradient": gradient}
 
     return run
 
@@ -156,7 +155,7 @@ def recording_cost(problem: dag.Dag) -> Run:
         yield "record"
         value, gradient = program.value_and_grad(point)
         yield "first call"
-        return {"value": [float(value)], "gradient": gradient.tolist()}
+        return {"value": [value], "gradient": gradient}
 
     return run
 
@@ -172,7 +171,7 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
     def run() -> Phases:
         matrix = program.hessian(point)
         yield "hessian"
-        return {"hessian": matrix.ravel().tolist()}
+        return {"hessian": matrix.ravel()}
 
     return run
 

@@ -9,7 +9,7 @@ from micrograd.nn import MLP
 
 from bench.engines.value_class import run_eager, run_moons
 from bench.model import Engine
-from bench.workloads import article, chain
+from bench.workloads import article, chain, rosenbrock
 from bench.workloads.backward import BACKWARD
 from bench.workloads.memory import MEMORY
 
@@ -17,10 +17,11 @@ ENGINE = Engine(
     "micrograd",
     version=version("micrograd"),
     drive="as its demo notebook writes it",
-    otherwise="builds the graph anew each time, and lacks the functions that this needs",
+    otherwise="keeps no program, and lacks functions that this needs",
 )
 for _workload in (article.ARTICLE, BACKWARD, MEMORY):
     ENGINE.cannot(_workload, "has no tanh")
+ENGINE.cannot(rosenbrock.ROSENBROCK, "has first derivatives only")
 ENGINE.cannot(chain.CHAIN, "backward() recurses once per node of a chain")
 
 run_eager(ENGINE, Value)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.model import Engine, Phases, Run, Unavailable
+from bench.model import Engine, Phases, Run, UnavailableError
 from bench.workloads import article, black_scholes, moons, rosenbrock
 
 ENGINE = Engine(
@@ -43,7 +43,7 @@ def article_loop(problem: article.Article) -> Run:
             p -= article.RATE * gradient
             losses.append(float(error @ error))
         yield "training"
-        return {"losses": losses, "parameters": p.tolist()}
+        return {"losses": losses, "parameters": p}
 
     return run
 
@@ -92,7 +92,7 @@ def moons_demo(problem: moons.Moons) -> Run:
         loss += moons.ALPHA * float(p @ p)
         gradient += 2.0 * moons.ALPHA * p
         yield "step"
-        return {"loss": [loss], "gradient": gradient.tolist()}
+        return {"loss": [loss], "gradient": gradient}
 
     return run
 
@@ -103,7 +103,7 @@ def moons_run(problem: moons.Moons) -> Run:
     def run() -> Phases:
         loss, gradient = step(p)
         yield "step"
-        return {"loss": [loss], "gradient": gradient.tolist()}
+        return {"loss": [loss], "gradient": gradient}
 
     return run
 
@@ -124,7 +124,7 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
         diagonal[1:] += 200.0
         above[: n - 1] = below[: n - 1] = -400.0 * x[:-1]
         yield "hessian"
-        return {"hessian": matrix.ravel().tolist()}
+        return {"hessian": matrix.ravel()}
 
     return run
 
@@ -133,7 +133,7 @@ def _ndtr() -> Any:
     try:
         from scipy.special import ndtr
     except ImportError:
-        raise Unavailable("the normal distribution function is SciPy's, which is not installed") from None
+        raise UnavailableError("the normal distribution function is SciPy's, which is not installed") from None
     return ndtr
 
 

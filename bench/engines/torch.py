@@ -29,7 +29,7 @@ ENGINE = Engine(
     "torch",
     version=torch.__version__,
     drive="float64, one thread; 'scalars': 0-dimensional tensors, as the reference is written; else whole tensors",
-    otherwise="keeps no program of scalar operations: it would build the graph anew on each call",
+    otherwise="keeps no program of scalar operations: it builds the graph anew on each call",
 )
 ENGINE.cannot(chain.CHAIN, "10^7 tensors need several GB and minutes")
 
@@ -131,7 +131,7 @@ def article_tensors(problem: article.Article) -> Run:
             losses.append(loss.item())
         yield "training"
         final = torch.cat([torch.cat([w, b[:, None]], 1).ravel() for w, b in layers])
-        return {"losses": losses, "parameters": final.tolist()}
+        return {"losses": losses, "parameters": final.detach()}
 
     return run
 
@@ -173,7 +173,7 @@ def moons_run(problem: moons.Moons, penalty: float = 0.0) -> Run:
         loss.backward()
         yield "step"
         gradient = torch.cat([torch.cat([w.grad, b.grad[:, None]], 1).ravel() for w, b in layers])
-        return {"loss": [loss.item()], "gradient": gradient.tolist()}
+        return {"loss": [loss.item()], "gradient": gradient}
 
     return run
 
@@ -221,7 +221,7 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
     def run() -> Phases:
         matrix = differentiate(point)
         yield "hessian"
-        return {"hessian": matrix.ravel().tolist()}
+        return {"hessian": matrix.ravel()}
 
     return run
 

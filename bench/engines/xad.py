@@ -28,7 +28,7 @@ ENGINE = Engine(
     "xad",
     version=version("xad"),
     drive="adjoint mode, one tape, cleared (its memory kept) and recorded anew each time",
-    otherwise="has no way to call a recorded tape again from Python: each row would be recorded anew",
+    otherwise="a recorded tape cannot be called again from Python: each row would be recorded anew",
 )
 ENGINE.cannot(rosenbrock.ROSENBROCK, "its Python package has first derivatives only")
 ENGINE.cannot(black_scholes.BLACK_SCHOLES, "a tape records one row: 10^6 recordings")

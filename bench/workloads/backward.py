@@ -22,12 +22,12 @@ class Backward:
 def _make(quick: bool) -> Backward:
     if quick:
         return Backward(make(1_000, MIX), 2, make(5_000, MIX))
-    return Backward(make(10_000, MIX), 100, make(1_000_000, MIX))
+    return Backward(make(10_000, MIX), 20, make(1_000_000, MIX))
 
 
 BACKWARD: Workload[Backward] = Workload(
     name="backward",
-    title="`backward()` over a random graph of + * tanh, 100 times 10^4 nodes and once 10^6",
+    title="`backward()` over a random graph of + * tanh, 20 times 10^4 nodes and once 10^6",
     make=_make,
     metrics=[
         Metric("10^4 nodes", "node", lambda problem: problem.times * problem.small.nodes),

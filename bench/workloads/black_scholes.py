@@ -99,8 +99,8 @@ def shown(prices: Any, sensitivities: Any = None) -> Results:
     prices : array, shape (rows,)
     sensitivities : array or sequence of arrays, shape (5, rows), optional
     """
-    results = {"price": [float(value) for value in prices[:SHOWN]]}
+    results = {"price": prices[:SHOWN]}
     if sensitivities is not None:
         for name, column in zip(INPUTS, sensitivities, strict=True):
-            results[name] = [float(value) for value in column[:SHOWN]]
+            results[name] = column[:SHOWN]
     return results

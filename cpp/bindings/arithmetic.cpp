@@ -210,6 +210,27 @@ PyObject* refuse_float(PyObject* self) {
     return nullptr;
 }
 
+bool compare_doubles(double x, double y, int comparison) {
+    switch (comparison) {
+        case Py_LT:
+            return x < y;
+        case Py_LE:
+            return x <= y;
+        case Py_GT:
+            return x > y;
+        default:
+            return x >= y;
+    }
+}
+
+bool note_comparison(PyObject* left, PyObject* right, int comparison, PyObject* result) {
+    static const char* const symbols[] = {"<", "<=", nullptr, nullptr, ">", ">="};
+    PyObject* entry = Py_BuildValue("(sOOO)", symbols[comparison], left, right, result);
+    bool ok = entry && PyList_Append(comparisons, entry) == 0;
+    Py_XDECREF(entry);
+    return ok;
+}
+
 // Orders by data; equality stays identity, as in the pure-Python class.
 PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
     if (comparison == Py_EQ || comparison == Py_NE) Py_RETURN_NOTIMPLEMENTED;
@@ -233,7 +254,9 @@ PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
         }
         y = number.value;
     }
-    Py_RETURN_RICHCOMPARE(x, y, comparison);
+    PyObject* result = compare_doubles(x, y, comparison) ? Py_True : Py_False;
+    if (comparisons && !note_comparison(self, other, comparison, result)) return nullptr;
+    return Py_NewRef(result);
 }
 
 Py_hash_t value_hash(PyObject* self) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "numbers.hpp"
 #include "value.hpp"
 
 namespace kilograd {
@@ -39,6 +40,34 @@ bool run_rule(Node* node) {
     Py_DECREF(rule);
     Py_XDECREF(result);
     return result != nullptr;
+}
+
+// The rule that recomputes a node's data: an attribute of its handle, or of the handle's class. Null without one.
+PyObject* forward_rule(Node* node) {
+    PyObject* handle = handle_of(node);
+    PyObject* rule = handle ? PyObject_GetAttrString(handle, "_forward") : nullptr;
+    Py_XDECREF(handle);
+    return rule;
+}
+
+bool has_forward(Node* node) {
+    PyObject* rule = forward_rule(node);
+    if (!rule) PyErr_Clear();
+    Py_XDECREF(rule);
+    return rule != nullptr;
+}
+
+bool run_forward(Node* node) {
+    PyObject* rule = forward_rule(node);
+    PyObject* result = rule ? PyObject_CallNoArgs(rule) : nullptr;
+    Py_XDECREF(rule);
+    Number number{node->data, static_cast<Kind>(node->kinds.data)};
+    bool ok = result && (result == Py_None || require_number(result, "what _forward() returns", number));
+    Py_XDECREF(result);
+    if (!ok) return false;
+    node->data = number.value;
+    node->kinds.data = number.kind;
+    return true;
 }
 
 // --- late taint --------------------------------------------------------------------------------------------------
@@ -343,6 +372,8 @@ static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool 
 
 PyTypeObject* make_value_type(PyObject* module) {
     hooks.run_rule = run_rule;
+    hooks.has_forward = has_forward;
+    hooks.run_forward = run_forward;
     hooks.release_handle = release_handle;
     std::vector<PyType_Slot> slots = {
         {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},

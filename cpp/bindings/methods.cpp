@@ -1,6 +1,8 @@
 // One method per row of the op table, backward(), formatting, copying.
 #include <string>
 
+#include "../engine/replay.hpp"
+#include "errors.hpp"
 #include "numbers.hpp"
 #include "snapshot.hpp"
 #include "value.hpp"
@@ -37,6 +39,42 @@ PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
     release_node(root);
     if (!ok) return nullptr;
     Py_RETURN_NONE;
+}
+
+// Names a node that forward() cannot recompute.
+void raise_not_replayable(Node* node, const char* why) {
+    PyObject* handle = handle_of(node);
+    PyObject* label = handle ? op_label(node) : nullptr;
+    if (label) PyErr_Format(PyExc_RuntimeError, "forward() cannot recompute %R, made by %R: %s", handle, label, why);
+    Py_XDECREF(label);
+    Py_XDECREF(handle);
+}
+
+PyObject* value_forward(PyObject* self, PyObject*) {
+    Node* root = node_of(self);
+    ++root->refs;
+    Replay replay = forward(root);
+    switch (replay.outcome) {
+        case Outcome::Done:
+        case Outcome::HostFailed:
+            break;
+        case Outcome::Refused:
+            raise_fault(replay.fault, replay.node->op, replay.a, replay.b, replay.node->constant);
+            break;
+        case Outcome::Fixed:
+            raise_not_replayable(replay.node,
+                                 "its local gradients are numbers fixed when it was built. Build the graph anew, or "
+                                 "write the operation with Values");
+            break;
+        case Outcome::NoRule:
+            raise_not_replayable(replay.node,
+                                 "its rule is Python's. Give it a _forward that returns its data, computed from the "
+                                 "present data of its operands, or build the graph anew");
+            break;
+    }
+    PyObject* data = replay.outcome == Outcome::Done ? number_object(root->data, root->kinds.data) : nullptr;
+    release_node(root);
+    return data;
 }
 
 PyObject* value_zero_grad(PyObject* self, PyObject*) {
@@ -84,6 +122,18 @@ std::vector<PyMethodDef> make_methods() {
          "Parameters\n----------\ngrad : float, optional\n    The gradient of the root itself.\n"},
         {"zero_grad", Slot<value_zero_grad>::call, METH_NOARGS,
          "zero_grad($self, /)\n--\n\nSet the gradient of this node and of every ancestor to zero."},
+        {"forward", value_forward, METH_NOARGS,
+         "forward($self, /)\n--\n\n"
+         "Recompute the data of everything that this node was computed from, given the present data of the leaves.\n\n"
+         "The graph stays: set the leaves that are inputs, call ``forward()``, ``backward()``, and so on. Gradients of\n"
+         "all nodes but the leaves become zero, as if the graph had just been built.\n\n"
+         "Returns\n-------\nfloat\n    The new data of this node.\n\n"
+         "Raises\n------\n"
+         "ValueError, OverflowError, ZeroDivisionError\n"
+         "    If an operation is outside its domain at the new data; then all data and gradients are as before.\n"
+         "RuntimeError\n"
+         "    If a node among them has a rule written in Python and no ``_forward``, a function without arguments that\n"
+         "    returns the node's data (or sets it, and returns None); or local gradients that are fixed numbers.\n"},
         {"leaky_relu", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<leaky_relu>::call)),
          METH_VARARGS | METH_KEYWORDS, info(Op::leaky_relu).doc},
         {"maximum", Slot<binary_method<value_maximum>>::call, METH_O, info(Op::maximum).doc},

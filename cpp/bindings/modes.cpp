@@ -4,6 +4,7 @@ namespace kilograd {
 
 int no_grad_blocks = 0;
 thread_local int no_grad_depth = 0;
+thread_local PyObject* comparisons = nullptr;
 
 void enter_no_grad() {
     ++no_grad_blocks;

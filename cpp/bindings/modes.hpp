@@ -1,5 +1,8 @@
-// Per-thread modes of recording: no_grad().
+// Per-thread modes: no_grad(), and the list that comparisons of Values are noted in while a function is recorded.
 #pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
 
 namespace kilograd {
 
@@ -12,5 +15,8 @@ inline bool recording() { return no_grad_blocks == 0 || no_grad_depth == 0; }
 
 void enter_no_grad();
 bool exit_no_grad();  // false where this thread has no block open
+
+// While set, each ordering of a Value in this thread appends (symbol, left, right, result). An owned reference.
+extern thread_local PyObject* comparisons;
 
 }  // namespace kilograd

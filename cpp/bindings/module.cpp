@@ -1,8 +1,11 @@
 // The table of contents of kilograd._core.
 #include <pybind11/pybind11.h>
 
+#include "losses.hpp"
 #include "modes.hpp"
+#include "network.hpp"
 #include "snapshot.hpp"
+#include "update.hpp"
 #include "value.hpp"
 
 namespace py = pybind11;
@@ -33,6 +36,9 @@ PYBIND11_MODULE(_core, m) {
     m.doc() = "The compiled core of kilograd.";
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
+    add_network(m);
+    add_losses(m);
+    add_update(m);
     m.def(
         "new_family",
         [](py::str name, bool int_grads, bool shows_grad, py::str module) {
@@ -55,4 +61,14 @@ PYBIND11_MODULE(_core, m) {
     m.def("_exit_no_grad", [] {
         if (!exit_no_grad()) throw std::runtime_error("no_grad: this thread has no such block open");
     });
+    m.def(
+        "_note_comparisons",
+        [](py::object list) {
+            if (!list.is_none() && !py::isinstance<py::list>(list))
+                throw py::type_error("_note_comparisons: a list or None is needed");
+            py::object before = comparisons ? py::reinterpret_steal<py::object>(comparisons) : py::none();
+            comparisons = list.is_none() ? nullptr : list.release().ptr();
+            return before;
+        },
+        "Note the orderings of Values in this thread in a list, or stop doing so with None; returns what was set.");
 }

@@ -7,31 +7,14 @@ namespace kilograd {
 Arena arena;
 
 Chunk* Arena::take_block(bool pool) {
-    void* block;
-    if (spare_.empty()) {
-        spare_.reserve(reserve_blocks);  // give_block must not throw
-        block = map_block();
-    } else {
-        block = spare_.back();
-        spare_.pop_back();
-    }
+    void* block = map_block();
     ++(pool ? pool_chunks_ : tape_chunks_);
     return new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
 }
 
 void Arena::give_block(Chunk* chunk) {
     --(chunk->pool ? pool_chunks_ : tape_chunks_);
-    if (spare_.size() < reserve_blocks) {
-        spare_.push_back(chunk);
-    } else {
-        unmap_block(chunk);
-    }
-    // A spare block keeps its whole region mapped: the reserve of a graph of 3 * 10^6 nodes that died in random order
-    // held 118 MiB. What is mapped stays below twice what is in use or spare.
-    std::size_t needed = (tape_chunks_ + pool_chunks_ + spare_.size()) * page_block;
-    if (mapped_bytes() <= 2 * needed + region_size) return;
-    for (void* block : spare_) unmap_block(block);
-    spare_.clear();
+    unmap_block(chunk);
 }
 
 void Arena::open_chunk() {

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <vector>
 
 #include "node.hpp"
 #include "pages.hpp"
@@ -88,10 +87,6 @@ class Arena {
     std::size_t reserved_bytes() const { return mapped_bytes(); }
 
   private:
-    // Emptied blocks kept for the next graph: 8 MiB hold one of 149,000 nodes, so a training step of that size maps
-    // no memory.
-    static constexpr std::size_t reserve_blocks = (std::size_t{8} << 20) / page_block;
-
     void open_chunk();
     void open_pool_chunk();
     void recycle_leaf(Chunk* chunk, Node* node);
@@ -107,7 +102,6 @@ class Arena {
     Chunk* room_ = nullptr;  // head of the list of pool chunks that have room
     std::size_t tape_chunks_ = 0;
     std::size_t pool_chunks_ = 0;
-    std::vector<void*> spare_;
 };
 
 extern Arena arena;

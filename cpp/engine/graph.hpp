@@ -18,6 +18,9 @@ enum class Fault : std::uint8_t { None, Domain, Overflow, ZeroDivision };
 struct Hooks {
     // Runs the Python rule of a node; false when it raised.
     bool (*run_rule)(Node* node) = nullptr;
+    // Whether Python supplies a rule that recomputes the node's data; runs it, false when it raised.
+    bool (*has_forward)(Node* node) = nullptr;
+    bool (*run_forward)(Node* node) = nullptr;
     // The node gives up its reference to its handle. Must not free anything before the caller has returned.
     void (*release_handle)(void* handle) = nullptr;
 };

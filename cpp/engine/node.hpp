@@ -21,7 +21,8 @@ struct Kinds {
     std::uint8_t data : 2 = FloatKind;
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
-    std::uint8_t unused : 2 = 0;  // named, so that a store writes the whole byte and reads nothing
+    std::uint8_t replayed : 1 = 0;  // a spare bit: this root's order is kept, see replay.hpp
+    std::uint8_t unused : 1 = 0;    // named, so that a store writes the whole byte and reads nothing
 };
 
 enum Flag : std::uint8_t {

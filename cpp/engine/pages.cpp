@@ -18,7 +18,8 @@ namespace kilograd {
 namespace {
 
 constexpr std::size_t region_blocks = region_size / page_block;
-constexpr std::size_t single_blocks = (std::size_t{4} << 20) / page_block;
+constexpr std::size_t single_blocks = (std::size_t{2} << 20) / page_block;
+constexpr std::size_t reserve_regions = 1;
 
 #ifdef _WIN32
 
@@ -54,60 +55,96 @@ void advise_huge([[maybe_unused]] void* region) {
 
 #endif
 
+// Single blocks that are mapped, and those of them that are free.
 std::size_t singles = 0;
-std::unordered_map<std::uintptr_t, std::uint32_t> regions;  // start of a region -> mask of its free blocks
-std::vector<std::uintptr_t> with_room;                      // regions that have free blocks, and stale entries
+std::vector<void*> free_singles;
+
+// Regions by their start; those that have free blocks are linked, so that nothing is allocated to give a block back.
+struct Region {
+    std::uintptr_t start = 0;
+    std::uint32_t free = 0;  // mask of its free blocks
+    Region* previous = nullptr;
+    Region* next = nullptr;
+};
+std::unordered_map<std::uintptr_t, Region> regions;
+Region* with_room = nullptr;
+std::size_t empty_regions = 0;  // all of whose blocks are free
+
+void link(Region* region) {
+    region->previous = nullptr;
+    region->next = with_room;
+    if (with_room) with_room->previous = region;
+    with_room = region;
+}
+
+void unlink(Region* region) {
+    (region->previous ? region->previous->next : with_room) = region->next;
+    if (region->next) region->next->previous = region->previous;
+}
 
 static_assert(region_blocks == 32);
 constexpr std::uint32_t all_free = ~std::uint32_t{0};
 
-std::uintptr_t region_of(void* block) { return reinterpret_cast<std::uintptr_t>(block) & ~(region_size - 1); }
+std::uintptr_t address(void* block) { return reinterpret_cast<std::uintptr_t>(block); }
 
-// A block of a region that has room, or of a new one; null where there is none to be had.
 void* cut_block() {
-    while (!with_room.empty()) {
-        std::uintptr_t start = with_room.back();
-        auto region = regions.find(start);
-        if (region == regions.end() || region->second == 0) {
-            with_room.pop_back();
-            continue;
-        }
-        int index = std::countr_zero(region->second);
-        region->second &= region->second - 1;
-        return reinterpret_cast<char*>(start) + static_cast<std::size_t>(index) * page_block;
+    if (!with_room) {
+        void* start = map_aligned(region_size);
+        if (!start) return nullptr;
+        advise_huge(start);
+        Region& region = regions[address(start)];
+        region.start = address(start);
+        region.free = all_free;
+        ++empty_regions;
+        link(&region);
     }
-    void* region = map_aligned(region_size);
-    if (!region) return nullptr;
-    advise_huge(region);
-    regions.emplace(reinterpret_cast<std::uintptr_t>(region), all_free & ~std::uint32_t{1});
-    with_room.push_back(reinterpret_cast<std::uintptr_t>(region));
-    return region;
+    Region* region = with_room;
+    empty_regions -= region->free == all_free;
+    int index = std::countr_zero(region->free);
+    region->free &= region->free - 1;
+    if (region->free == 0) unlink(region);
+    return reinterpret_cast<char*>(region->start) + static_cast<std::size_t>(index) * page_block;
 }
 
 }  // namespace
 
 void* map_block() {
+    if (!free_singles.empty()) {
+        void* block = free_singles.back();
+        free_singles.pop_back();
+        return block;
+    }
     if (singles >= single_blocks)
         if (void* block = cut_block()) return block;
     void* block = map_aligned(page_block);
     if (!block) throw std::bad_alloc();
+    free_singles.reserve(single_blocks);  // unmap_block must not throw
     ++singles;
     return block;
 }
 
 void unmap_block(void* block) noexcept {
-    std::uintptr_t start = region_of(block);
-    auto region = regions.find(start);
-    if (region == regions.end()) {
-        unmap(block, page_block);
-        --singles;
+    auto found = regions.find(address(block) & ~(region_size - 1));
+    if (found == regions.end()) {
+        if (free_singles.size() < single_blocks) {
+            free_singles.push_back(block);
+        } else {
+            unmap(block, page_block);
+            --singles;
+        }
         return;
     }
-    if (region->second == 0) with_room.push_back(start);
-    region->second |= std::uint32_t{1} << ((reinterpret_cast<std::uintptr_t>(block) - start) / page_block);
-    if (region->second != all_free) return;
-    regions.erase(region);
-    unmap(reinterpret_cast<void*>(start), region_size);
+    Region* region = &found->second;
+    if (region->free == 0) link(region);
+    region->free |= std::uint32_t{1} << ((address(block) - region->start) / page_block);
+    if (region->free != all_free) return;
+    if (empty_regions < reserve_regions) {
+        ++empty_regions;
+    } else {
+        unlink(region);
+        unmap(reinterpret_cast<void*>(region->start), region_size);
+        regions.erase(found);
+    }
 }
 
 std::size_t mapped_bytes() { return singles * page_block + regions.size() * region_size; }

@@ -19,37 +19,88 @@ from kilograd._core import Value, live_nodes, maximum, minimum, reserved_bytes
 from kilograd.modes import no_grad
 
 if TYPE_CHECKING:
+    from kilograd import optim
+    from kilograd.arrays import assign, data, grad, values
+    from kilograd.checkpoint import load, save
     from kilograd.draw import draw_dot, trace
+    from kilograd.losses import binary_cross_entropy, cross_entropy, hinge, huber, l2, mse
     from kilograd.micrograd import install_as_micrograd
     from kilograd.nn import MLP, Layer, Module, Neuron
+    from kilograd.reductions import dot, log_softmax, logsumexp, mean, softmax, total
+    from kilograd.training import History, fit, plot_boundary, predict
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
+    "History",
     "Layer",
     "Module",
     "Neuron",
     "Value",
+    "assign",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "data",
+    "dot",
     "draw_dot",
+    "fit",
+    "grad",
+    "hinge",
+    "huber",
     "install_as_micrograd",
+    "l2",
     "live_nodes",
+    "load",
+    "log_softmax",
+    "logsumexp",
     "maximum",
+    "mean",
     "minimum",
+    "mse",
     "no_grad",
+    "optim",
+    "plot_boundary",
+    "predict",
     "reserved_bytes",
+    "save",
+    "softmax",
+    "total",
     "trace",
+    "values",
 ]
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
 _LAZY = {
-    "MLP": "kilograd.nn",
+    "History": "kilograd.training",
     "Layer": "kilograd.nn",
+    "MLP": "kilograd.nn",
     "Module": "kilograd.nn",
     "Neuron": "kilograd.nn",
+    "assign": "kilograd.arrays",
+    "binary_cross_entropy": "kilograd.losses",
+    "cross_entropy": "kilograd.losses",
+    "data": "kilograd.arrays",
+    "dot": "kilograd.reductions",
     "draw_dot": "kilograd.draw",
+    "fit": "kilograd.training",
+    "grad": "kilograd.arrays",
+    "hinge": "kilograd.losses",
+    "huber": "kilograd.losses",
     "install_as_micrograd": "kilograd.micrograd",
+    "l2": "kilograd.losses",
+    "load": "kilograd.checkpoint",
+    "log_softmax": "kilograd.reductions",
+    "logsumexp": "kilograd.reductions",
+    "mean": "kilograd.reductions",
+    "mse": "kilograd.losses",
+    "plot_boundary": "kilograd.training",
+    "predict": "kilograd.training",
+    "save": "kilograd.checkpoint",
+    "softmax": "kilograd.reductions",
+    "total": "kilograd.reductions",
     "trace": "kilograd.draw",
+    "values": "kilograd.arrays",
 }
 
 
@@ -58,6 +109,8 @@ def __getattr__(name: str) -> object:
         value = getattr(import_module(_LAZY[name]), name)
         globals()[name] = value
         return value
+    if name == "optim":
+        return import_module("kilograd.optim")
     raise AttributeError(f"module 'kilograd' has no attribute {name!r}")
 
 

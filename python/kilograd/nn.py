@@ -3,15 +3,20 @@
 One implementation serves both dialects. The classes here are the article's: tanh everywhere, random biases.
 `kilograd.micrograd.nn` derives micrograd's from them by stating where it differs. A neuron's inputs meet its weights in
 one place, `Neuron.weighted_sum`; what a class makes its parts from stands in its class attributes.
+
+The methods of `Neuron` define what is computed. The engine builds the same graph natively for the classes declared to
+it, and looks in every call whether they still are as declared: a part that somebody replaced, subclassed or patched is
+called in Python, and the rest stays native.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import mul
 from typing import Any, ClassVar, TypeAlias
 
+from kilograd import _core
 from kilograd._core import Value
 
 __all__ = ["MLP", "Activation", "Layer", "Module", "Neuron"]
@@ -31,8 +36,25 @@ class Module:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
-        for p in self.parameters():
-            p.grad = 0
+        _core.zero_grad(self.parameters())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The data of all parameters, as float arrays named after where they are: see `kilograd.checkpoint`."""
+        from kilograd.checkpoint import state_dict
+
+        return state_dict(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the data of the parameters from what `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If names or shapes are not this model's. Nothing is changed.
+        """
+        from kilograd.checkpoint import load_state_dict
+
+        load_state_dict(self, state)
 
 
 class Neuron(Module):
@@ -101,6 +123,9 @@ class Neuron(Module):
             If the number of inputs is not the number of weights.
         """
         inputs = x if isinstance(x, (list, tuple)) else _as_list(x)
+        native: Value | None = _core.call_neuron(self, inputs)
+        if native is not None:
+            return native
         if len(inputs) != len(self.w):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, one for each weight, and was given {len(inputs)}")
         return self.activate(self.weighted_sum(inputs))
@@ -138,13 +163,11 @@ class Layer(Module):
 
     def __call__(self, x: Iterable[Value | float] | Value | float) -> Any:
         """The list of the neurons' outputs, or the output itself where there is one neuron."""
-        inputs = x if isinstance(x, (list, tuple)) else _as_list(x)
-        outs = [neuron(inputs) for neuron in self.neurons]
-        return outs[0] if len(outs) == 1 else outs
+        return _core.call_layer(self, x)
 
     def parameters(self) -> list[Value]:
         """The parameters of the neurons, one neuron after the other."""
-        return [p for neuron in self.neurons for p in neuron.parameters()]
+        return _core.parameters_of(self.neurons)
 
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(map(repr, self.neurons))}]"
@@ -187,14 +210,11 @@ class MLP(Module):
 
     def __call__(self, x: Iterable[Value | float] | Value | float) -> Any:
         """The output of the last layer for one sample: a list, or a Value where the layer has one neuron."""
-        out: Any = x
-        for layer in self.layers:
-            out = layer(out)
-        return out
+        return _core.call_layers(self.layers, x)
 
     def parameters(self) -> list[Value]:
         """The parameters of the layers, one layer after the other."""
-        return [p for layer in self.layers for p in layer.parameters()]
+        return _core.parameters_of(self.layers)
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(repr, self.layers))}]"
@@ -236,3 +256,7 @@ def _activation_name(activation: Activation) -> str:
         return "Linear"
     name = activation if isinstance(activation, str) else getattr(activation, "__name__", type(activation).__name__)
     return _SPELLINGS.get(name) or "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+_core.declare_neuron(Neuron)
+_core.declare_layer(Layer)

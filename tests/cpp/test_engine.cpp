@@ -47,8 +47,8 @@ Node* chain(std::size_t length) {
 std::vector<Node*> released;  // by the hook
 void record_release(void* handle) { released.push_back(static_cast<Node*>(handle)); }
 
-// The arena keeps 8 MiB of blocks and the chunks in use, below 9 MiB, and maps at most twice that and a region.
-constexpr std::size_t reserve = 2 * (std::size_t{9} << 20) + region_size;
+// The reserve is 4 MiB; the open chunk and a chunk of the pool may each keep a region of 2 MiB beside it.
+constexpr std::size_t reserve = std::size_t{8} << 20;
 
 // One chunk of the tape stays open and one of the pool with room may stay: what a test may leave reserved beyond.
 struct LeakCheck {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import mul
 from typing import cast
 
-from kilograd import nn
+from kilograd import _core, nn
 from kilograd.micrograd.engine import Value
 from kilograd.nn import Activation, Module
 
@@ -75,3 +75,6 @@ class MLP(nn.MLP):
         if self.layers and not isinstance(activation, (list, tuple)):
             for neuron in cast("list[Neuron]", self.layers[-1].neurons):
                 neuron.nonlin = False
+
+
+_core.declare_neuron(Neuron, bias_first=True, nonlin=True)

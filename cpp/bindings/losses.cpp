@@ -1,0 +1,389 @@
+// Shapes and argument checks for cpp/nn/losses. Everything is checked before the first node is built.
+#include "losses.hpp"
+
+#include <cmath>
+#include <optional>
+#include <string>
+
+#include "../nn/losses.hpp"
+#include "terms.hpp"
+
+namespace py = pybind11;
+
+namespace kilograd {
+
+namespace {
+
+using nn::Builder;
+using nn::Term;
+using nn::Terms;
+
+using Shape = std::vector<std::size_t>;
+
+// Nested sequences of numbers and Values, flattened in order.
+struct Tensor {
+    Terms terms;
+    std::vector<PyObject*> objects;  // borrowed from `owner`; filled in place of terms when only objects are wanted
+    Shape shape;
+    std::vector<py::object> owners;  // what keeps the nodes' handles alive
+};
+
+std::string text(const Shape& shape) {
+    std::string out = "(";
+    for (std::size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
+    return out + (shape.size() == 1 ? ",)" : ")");
+}
+
+[[noreturn]] void refuse(const std::string& message) { throw py::value_error(message); }
+
+class Reader {
+  public:
+    Reader(Tensor& out, const char* what, bool as_terms) : out_(out), what_(what), as_terms_(as_terms) {}
+
+    void read(PyObject* object, std::size_t depth) {
+        if (is_element(object)) {
+            leave(depth);
+            return;
+        }
+        if (depth == 32) refuse(std::string(what_) + " are nested more than 32 deep");
+        py::object items = sequence(object);
+        if (is_array(object) && is_element(items.ptr())) {  // a 0-d array
+            out_.owners.push_back(std::move(items));
+            leave(depth);
+            return;
+        }
+        auto count = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(items.ptr()));
+        if (depth == out_.shape.size() && !leaf_depth_) {
+            out_.shape.push_back(count);
+        } else if (depth >= out_.shape.size() || out_.shape[depth] != count) {
+            ragged();
+        }
+        for (std::size_t i = 0; i < count; ++i)
+            read(PySequence_Fast_GET_ITEM(items.ptr(), static_cast<Py_ssize_t>(i)), depth + 1);
+        out_.owners.push_back(std::move(items));
+    }
+
+  private:
+    bool is_element(PyObject* object) {
+        if (as_terms_) return to_term(object, out_.terms);
+        Number number{};
+        if (!is_value(object)) {
+            Conversion conversion = to_number(object, number);
+            if (conversion == Conversion::Error) throw py::error_already_set();
+            if (conversion == Conversion::NotANumber) return false;
+        }
+        out_.objects.push_back(object);
+        return true;
+    }
+
+    py::object sequence(PyObject* object) {
+        if (PyList_CheckExact(object) || PyTuple_CheckExact(object)) return py::reinterpret_borrow<py::object>(object);
+        if (PyUnicode_Check(object) || PyBytes_Check(object)) not_a_number(object);
+        PyObject* list = is_array(object) ? PyObject_CallMethod(object, "tolist", nullptr) : PySequence_List(object);
+        if (!list) {
+            if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
+            PyErr_Clear();
+            not_a_number(object);
+        }
+        return py::reinterpret_steal<py::object>(list);
+    }
+
+    [[noreturn]] void not_a_number(PyObject* object) const {
+        throw py::type_error(std::string(what_) + " are numbers and Values, in lists, tuples or arrays, and not " +
+                             Py_TYPE(object)->tp_name);
+    }
+    [[noreturn]] void ragged() const { refuse(std::string(what_) + " are ragged: lists side by side differ in length"); }
+
+    void leave(std::size_t depth) {
+        if (!leaf_depth_) leaf_depth_ = depth;
+        if (depth != *leaf_depth_ || depth != out_.shape.size()) ragged();
+    }
+
+    Tensor& out_;
+    const char* what_;
+    bool as_terms_;
+    std::optional<std::size_t> leaf_depth_;
+};
+
+Tensor read(const py::handle& object, const char* what) {
+    Tensor tensor;
+    Reader(tensor, what, true).read(object.ptr(), 0);
+    return tensor;
+}
+
+Tensor read_some(const py::handle& object, const char* what) {
+    Tensor tensor = read(object, what);
+    if (tensor.terms.empty()) refuse(std::string(what) + " are empty");
+    return tensor;
+}
+
+// A result as a Value, also where only numbers went in.
+py::object finish(Term term) {
+    if (term.is_number()) return to_py(Term::own(new_leaf(term.data(), term.kind(), 0, 0)));
+    return to_py(std::move(term));
+}
+
+// The terms as nested lists of a shape.
+py::object nest(Terms& terms, const Shape& shape, std::size_t depth, std::size_t& next) {
+    if (depth == shape.size()) return finish(std::move(terms[next++]));
+    py::list list(shape[depth]);
+    for (std::size_t i = 0; i < shape[depth]; ++i) list[i] = nest(terms, shape, depth + 1, next);
+    return list;
+}
+
+py::object nested(Terms terms, const Shape& shape) {
+    std::size_t next = 0;
+    return nest(terms, shape, 0, next);
+}
+
+py::object reduce(const Builder& g, Terms losses, const Shape& shape, const std::string& reduction) {
+    if (reduction == "none") return nested(std::move(losses), shape);
+    if (reduction == "sum") return finish(nn::total(g, losses, Term(0.0, IntKind)));
+    return finish(nn::mean(g, losses));
+}
+
+void check_reduction(const std::string& reduction) {
+    if (reduction != "mean" && reduction != "sum" && reduction != "none")
+        refuse("reduction is 'mean', 'sum' or 'none', not '" + reduction + "'");
+}
+
+void same_shape(const Tensor& prediction, const Tensor& target) {
+    if (prediction.shape != target.shape)
+        refuse("the predictions have the shape " + text(prediction.shape) + " and the targets " + text(target.shape));
+}
+
+// A loss that goes element by element.
+template <class Fn>
+py::object elementwise(const Tensor& p, const Tensor& t, const std::string& reduction, Fn&& fn,
+                       const char* range = nullptr, bool (*allowed)(double) = nullptr) {
+    check_reduction(reduction);
+    same_shape(p, t);
+    if (allowed)
+        for (const Term& each : t.terms)
+            if (!allowed(each.data())) refuse("a target is " + std::to_string(each.data()) + ", and has to be " + range);
+    Builder g(recording());
+    Terms losses;
+    losses.reserve(p.terms.size());
+    for (std::size_t i = 0; i < p.terms.size(); ++i) losses.push_back(fn(g, p.terms[i], t.terms[i]));
+    return reduce(g, std::move(losses), p.shape, reduction);
+}
+
+// Applies fn(row) to the entries along the last axis.
+template <class Fn>
+void for_rows(const Tensor& x, Fn&& fn) {
+    std::size_t width = x.shape.back();
+    for (std::size_t start = 0; start < x.terms.size(); start += width)
+        fn(nn::View(x.terms).subspan(start, width));
+}
+
+Tensor read_rows(const py::object& object, const char* what) {
+    Tensor x = read_some(object, what);
+    if (x.shape.empty()) refuse(std::string(what) + " are one number, where a list is needed");
+    return x;
+}
+
+Tensor read_predictions(const py::object& object) { return read_some(object, "the predictions"); }
+Tensor read_targets(const py::object& object) { return read_some(object, "the targets"); }
+
+Shape without_last(Shape shape) {
+    shape.pop_back();
+    return shape;
+}
+
+py::object rows_to_rows(const py::object& object, Terms (*fn)(const Builder&, nn::View)) {
+    Tensor x = read_rows(object, "the values");
+    Builder g(recording());
+    Terms out;
+    for_rows(x, [&](nn::View row) {
+        for (Term& each : fn(g, row)) out.push_back(std::move(each));
+    });
+    return nested(std::move(out), x.shape);
+}
+
+std::size_t class_index(const Term& target, std::size_t classes) {
+    double index = target.data();
+    if (!(index >= 0.0 && index < static_cast<double>(classes) && index == std::floor(index)))
+        refuse("a target is " + std::to_string(index) + ", and has to be the index of one of the " +
+               std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
+    return static_cast<std::size_t>(index);
+}
+
+py::object cross_entropy(const py::object& logits, const py::object& targets, const std::string& reduction) {
+    check_reduction(reduction);
+    Tensor x = read_rows(logits, "the logits"), t = read_some(targets, "the targets");
+    std::size_t classes = x.shape.back();
+    Builder g(recording());
+    Terms losses;
+    std::size_t row_index = 0;
+    if (t.shape == x.shape) {
+        for_rows(x, [&](nn::View row) {
+            losses.push_back(
+                nn::cross_entropy(g, row, nn::View(t.terms).subspan(classes * row_index++, classes)));
+        });
+    } else {
+        if (t.shape != without_last(x.shape))
+            refuse("the logits have the shape " + text(x.shape) + " and the targets " + text(t.shape) +
+                   ": targets are class indices, one for each row of logits, or probabilities, one for each logit");
+        std::vector<std::size_t> indices;
+        for (const Term& each : t.terms) {
+            if (!each.is_number())
+                throw py::type_error("class indices are ints; Values as targets are probabilities, one for each logit");
+            indices.push_back(class_index(each, classes));
+        }
+        for_rows(x, [&](nn::View row) { losses.push_back(nn::cross_entropy(g, row, indices[row_index++])); });
+    }
+    return reduce(g, std::move(losses), without_last(x.shape), reduction);
+}
+
+py::object dot(const py::object& w, const py::object& x, const py::object& b) {
+    Tensor left = read(w, "the weights"), right = read(x, "the inputs"), start = read(b, "the bias");
+    if (left.shape.size() != 1 || right.shape.size() != 1 || !start.shape.empty())
+        refuse("dot() takes two lists and a number: the shapes are " + text(left.shape) + ", " + text(right.shape) +
+               " and " + text(start.shape));
+    if (left.shape != right.shape)
+        refuse("dot() of lists that differ in length: " + std::to_string(left.terms.size()) + " and " +
+               std::to_string(right.terms.size()));
+    Builder g(recording());
+    return finish(nn::dot(g, left.terms, right.terms, std::move(start.terms[0])));
+}
+
+py::object binary_cross_entropy(const py::object& predictions, const py::object& targets, bool from_logits,
+                                const std::string& reduction) {
+    auto probability = [](double p) { return p >= 0.0 && p <= 1.0; };
+    Tensor p = read_predictions(predictions), t = read_targets(targets);
+    if (from_logits)
+        return elementwise(p, t, reduction, nn::binary_cross_entropy_from_logit, "from 0 to 1",
+                           probability);
+    for (const Term& each : p.terms)
+        if (!probability(each.data()))
+            refuse("a prediction is " + std::to_string(each.data()) +
+                   ", and a probability is from 0 to 1: pass from_logits=True where the model ends without a sigmoid");
+    return elementwise(p, t, reduction, nn::binary_cross_entropy, "from 0 to 1", probability);
+}
+
+double positive(double value, const char* name) {
+    if (!(value > 0.0 && std::isfinite(value))) refuse(std::string(name) + " has to be a positive number");
+    return value;
+}
+
+// Runs a builder for pybind11: faults become Python's errors, and what the terms gave up is freed.
+template <class Fn>
+py::object built(Fn&& body) {
+    PyObject* result = guarded(std::forward<Fn>(body));
+    if (!result) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(result);
+}
+
+}  // namespace
+
+void add_losses(py::module_& m) {
+    using namespace py::literals;
+    m.def(
+        "flatten",
+        [](const py::object& values, const std::string& what) {
+            Tensor tensor;
+            Reader(tensor, what.c_str(), false).read(values.ptr(), 0);
+            py::list flat(tensor.objects.size());
+            for (std::size_t i = 0; i < tensor.objects.size(); ++i)
+                flat[i] = py::reinterpret_borrow<py::object>(tensor.objects[i]);
+            py::tuple shape(tensor.shape.size());
+            for (std::size_t i = 0; i < tensor.shape.size(); ++i) shape[i] = tensor.shape[i];
+            return py::make_tuple(flat, shape);
+        },
+        "values"_a, "what"_a, "The numbers and Values of nested sequences, in order, and their shape.");
+    m.def(
+        "dot",
+        [](const py::object& w, const py::object& x, const py::object& b) { return built([&] { return dot(w, x, b); }); },
+        "w"_a, "x"_a, "b"_a);
+    m.def(
+        "total",
+        [](const py::object& values, const py::object& start) {
+            return built([&] {
+                Tensor x = read(values, "the values"), s = read(start, "the start");
+                if (!s.shape.empty()) refuse("the start is one number or Value");
+                Builder g(recording());
+                return finish(nn::total(g, x.terms, std::move(s.terms[0])));
+            });
+        },
+        "values"_a, "start"_a);
+    m.def(
+        "mean",
+        [](const py::object& values) {
+            return built([&] {
+                Tensor x = read_some(values, "the values");
+                Builder g(recording());
+                return finish(nn::mean(g, x.terms));
+            });
+        },
+        "values"_a);
+    m.def(
+        "logsumexp",
+        [](const py::object& values) {
+            return built([&] {
+                Tensor x = read_rows(values, "the values");
+                Builder g(recording());
+                Terms out;
+                for_rows(x, [&](nn::View row) { out.push_back(nn::logsumexp(g, row)); });
+                return nested(std::move(out), without_last(x.shape));
+            });
+        },
+        "values"_a);
+    m.def(
+        "softmax", [](const py::object& x) { return built([&] { return rows_to_rows(x, nn::softmax); }); }, "values"_a);
+    m.def(
+        "log_softmax", [](const py::object& x) { return built([&] { return rows_to_rows(x, nn::log_softmax); }); },
+        "values"_a);
+    m.def(
+        "mse",
+        [](const py::object& p, const py::object& t, const std::string& reduction) {
+            return built([&] { return elementwise(read_predictions(p), read_targets(t), reduction, nn::squared_error); });
+        },
+        "prediction"_a, "target"_a, "reduction"_a);
+    m.def(
+        "huber",
+        [](const py::object& p, const py::object& t, double delta, const std::string& reduction) {
+            positive(delta, "delta");
+            return built([&] {
+                return elementwise(
+                    read_predictions(p), read_targets(t), reduction,
+                    [delta](const Builder& g, const Term& a, const Term& b) { return nn::huber(g, a, b, delta); });
+            });
+        },
+        "prediction"_a, "target"_a, "delta"_a, "reduction"_a);
+    m.def(
+        "hinge",
+        [](const py::object& p, const py::object& t, double margin, const std::string& reduction) {
+            positive(margin, "margin");
+            return built([&] {
+                return elementwise(
+                    read_predictions(p), read_targets(t), reduction,
+                    [margin](const Builder& g, const Term& a, const Term& b) { return nn::hinge(g, a, b, margin); },
+                    "-1 or 1", [](double y) { return y == 1.0 || y == -1.0; });
+            });
+        },
+        "prediction"_a, "target"_a, "margin"_a, "reduction"_a);
+    m.def(
+        "binary_cross_entropy",
+        [](const py::object& p, const py::object& t, bool from_logits, const std::string& reduction) {
+            return built([&] { return binary_cross_entropy(p, t, from_logits, reduction); });
+        },
+        "prediction"_a, "target"_a, "from_logits"_a, "reduction"_a);
+    m.def(
+        "cross_entropy",
+        [](const py::object& x, const py::object& t, const std::string& reduction) {
+            return built([&] { return cross_entropy(x, t, reduction); });
+        },
+        "logits"_a, "target"_a, "reduction"_a);
+    m.def(
+        "l2",
+        [](const py::object& values, double alpha) {
+            return built([&] {
+                Tensor x = read(values, "the values");
+                Builder g(recording());
+                return finish(nn::l2(g, x.terms, alpha));
+            });
+        },
+        "values"_a, "alpha"_a);
+}
+
+}  // namespace kilograd

@@ -1,0 +1,509 @@
+// Neuron, Layer and MLP calls in C++, behind the Python classes.
+//
+// The Python methods are the definition. What a call finds as the classes made it is built here; whatever an author
+// replaced, subclassed or patched is called in Python, that part alone. Everything is looked up anew in every call, so
+// nothing can be stale.
+#include "network.hpp"
+
+#include "terms.hpp"
+
+namespace py = pybind11;
+
+namespace kilograd {
+
+namespace {
+
+using nn::Builder;
+using nn::Term;
+
+PyObject* intern(const char* name) { return PyUnicode_InternFromString(name); }
+
+struct Names {
+    PyObject *call = intern("__call__"), *weighted_sum = intern("weighted_sum"),
+             *activate = intern("activate"), *parameters = intern("parameters"), *w = intern("w"),
+             *b = intern("b"), *activation = intern("activation"), *nonlin = intern("nonlin"),
+             *neurons = intern("neurons"), *layers = intern("layers"), *linear = intern("linear");
+};
+const Names& names() {
+    static const Names instance;
+    return instance;
+}
+
+// What the Python classes declare (see declare_neuron below): their methods as written, which this file implements.
+struct Dialect {
+    PyObject *call, *weighted_sum, *activate, *parameters;
+    bool bias_first, nonlin;
+};
+std::vector<Dialect> dialects;
+PyObject* layer_call = nullptr;
+PyObject* layer_parameters = nullptr;
+
+// The operators and activation methods as the engine made them, to notice when the class has been patched.
+binaryfunc own_add = nullptr, own_multiply = nullptr;
+struct ActivationRow {
+    PyObject* name;
+    PyObject* method;
+    Op op;
+    double constant;
+};
+std::vector<ActivationRow> activations;
+
+const ActivationRow* find_activation(PyObject* name) {
+    for (const ActivationRow& row : activations)  // literals are interned: mostly found here
+        if (row.name == name) return &row;
+    for (const ActivationRow& row : activations)
+        if (PyUnicode_Compare(row.name, name) == 0) return &row;
+    return nullptr;
+}
+
+PyObject* look_up(PyTypeObject* type, PyObject* name) { return _PyType_Lookup(type, name); }
+
+py::object dict_of(PyObject* object) {
+    return py::reinterpret_steal<py::object>(PyObject_GenericGetDict(object, nullptr));
+}
+
+PyObject* get(const py::object& dict, PyObject* name) { return PyDict_GetItemWithError(dict.ptr(), name); }
+
+py::object checked(PyObject* object) {
+    if (!object) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(object);
+}
+
+py::object borrowed(PyObject* object) { return py::reinterpret_borrow<py::object>(object); }
+
+// How a type of neurons behaves; `native` where its call is one of the dialects'.
+struct NeuronFacts {
+    bool native = false, bias_first = false, native_activation = false, nonlin = false;
+};
+
+NeuronFacts neuron_facts(PyTypeObject* type) {
+    NeuronFacts facts;
+    if (type->tp_getattro != PyObject_GenericGetAttr || type->tp_dictoffset == 0) return facts;
+    const Names& name = names();
+    for (PyObject* instance_only : {name.w, name.b, name.nonlin})
+        if (look_up(type, instance_only)) return facts;
+    PyObject* activation = look_up(type, name.activation);
+    if (activation && Py_TYPE(activation)->tp_descr_get) return facts;
+    PyObject *call = look_up(type, name.call), *sum = look_up(type, name.weighted_sum),
+             *activate = look_up(type, name.activate);
+    bool known_call = false, known_sum = false;
+    for (const Dialect& dialect : dialects) {
+        known_call |= call == dialect.call;
+        if (sum == dialect.weighted_sum) {
+            known_sum = true;
+            facts.bias_first = dialect.bias_first;
+        }
+        if (activate == dialect.activate) {
+            facts.native_activation = true;
+            facts.nonlin = dialect.nonlin;
+        }
+    }
+    facts.native = known_call && known_sum;
+    return facts;
+}
+
+bool is_native_layer(PyTypeObject* type) {
+    return type->tp_getattro == PyObject_GenericGetAttr && type->tp_dictoffset != 0 &&
+           look_up(type, names().call) == layer_call && !look_up(type, names().neurons);
+}
+
+// What flows between layers: terms, a Python list of the same, or both, each made on demand.
+class Signals {
+  public:
+    explicit Signals(py::object list) : list_(std::move(list)) {}
+    explicit Signals(std::vector<Term> terms) : terms_(std::move(terms)), state_(State::Usable) {}
+
+    std::size_t size() const { return list_ ? PySequence_Fast_GET_SIZE(list_.ptr()) : terms_.size(); }
+    const std::vector<Term>& terms() const { return terms_; }
+    PyTypeObject* type() const { return type_; }  // of all Values among them; null where all are numbers
+
+    // Whether all are numbers and Values of one family.
+    bool usable() {
+        if (state_ == State::Unknown) state_ = read() ? State::Usable : State::Foreign;
+        return state_ == State::Usable && same_type();
+    }
+
+    py::object list() {
+        if (!list_) {
+            list_ = checked(PyList_New(static_cast<Py_ssize_t>(terms_.size())));
+            for (std::size_t i = 0; i < terms_.size(); ++i)
+                PyList_SET_ITEM(list_.ptr(), static_cast<Py_ssize_t>(i), checked(handle_of(terms_[i].node())).release().ptr());
+        }
+        return list_;
+    }
+
+    // What a layer returns: the list, or its only entry.
+    py::object result() {
+        if (size() == 1) {
+            if (list_) return borrowed(PyList_GET_ITEM(list_.ptr(), 0));
+            Term only = std::move(terms_[0]);
+            return to_py(std::move(only));
+        }
+        return list();
+    }
+
+  private:
+    enum class State { Unknown, Usable, Foreign };
+
+    bool read() {
+        Py_ssize_t count = PySequence_Fast_GET_SIZE(list_.ptr());
+        PyObject** items = PySequence_Fast_ITEMS(list_.ptr());
+        terms_.reserve(static_cast<std::size_t>(count));
+        for (Py_ssize_t i = 0; i < count; ++i) {
+            if (is_value(items[i]) && !is_exact_value(items[i])) return false;
+            if (!to_term(items[i], terms_)) return false;
+        }
+        return true;
+    }
+
+    bool same_type() {
+        if (typed_) return one_type_;
+        typed_ = true;
+        one_type_ = true;
+        for (const Term& term : terms_) {
+            if (term.is_number()) continue;
+            PyTypeObject* type = families[term.node()->family].type;
+            if (type_ && type != type_) one_type_ = false;
+            type_ = type;
+        }
+        return one_type_;
+    }
+
+    py::object list_;
+    std::vector<Term> terms_;
+    State state_ = State::Unknown;
+    PyTypeObject* type_ = nullptr;
+    bool typed_ = false, one_type_ = false;
+};
+
+// One call of a network: what was looked up last, valid until Python code runs.
+class Call {
+  public:
+    Call() : builder_(recording()) {}
+
+    // Adds the neuron's output to outs, or sets `foreign` where that is no plain Value. False where the neuron has to
+    // be called in Python.
+    bool neuron(PyObject* neuron, Signals& inputs, std::vector<Term>& outs, py::object& foreign) {
+        if (!inputs.usable()) return false;
+        PyTypeObject* type = Py_TYPE(neuron);
+        if (type != neuron_type_) {
+            facts_ = neuron_facts(type);
+            neuron_type_ = type;
+        }
+        if (!facts_.native) return false;
+        py::object dict = dict_of(neuron);
+        if (!dict) throw py::error_already_set();
+        py::object w = borrowed(get(dict, names().w)), b = borrowed(get(dict, names().b));
+        if (!w || !b || !PyList_CheckExact(w.ptr()) || !is_exact_value(b.ptr())) return false;
+        if (PyList_GET_SIZE(w.ptr()) != static_cast<Py_ssize_t>(inputs.size()) || inputs.size() == 0) return false;
+        PyTypeObject* value = Py_TYPE(b.ptr());
+        if (!weights_of(w.ptr(), value) || (inputs.type() && inputs.type() != value) || !operators_intact(value))
+            return false;
+        py::object activation = borrowed(get(dict, names().activation));
+        PyObject* nonlin = facts_.nonlin ? get(dict, names().nonlin) : nullptr;
+        bool own_activation = false;
+        // An instance attribute hides the method of that name; where there are no others nothing is hidden.
+        if (PyDict_GET_SIZE(dict.ptr()) != 2 + (activation ? 1 : 0) + (nonlin ? 1 : 0)) {
+            if (get(dict, names().weighted_sum)) return false;
+            own_activation = get(dict, names().activate);
+        }
+        if (!facts_.native_activation || own_activation) {
+            activation = py::object();  // `activate` is the author's
+        } else {
+            if (!activation) activation = borrowed(look_up(type, names().activation));
+            if (!activation) return false;
+            if (facts_.nonlin) {
+                int truth = nonlin ? PyObject_IsTrue(nonlin) : -1;
+                if (truth < 0) return PyErr_Occurred() ? throw py::error_already_set() : false;
+                if (!truth) activation = py::none();
+            }
+            if (!known_activation(activation.ptr(), value)) return false;
+        }
+
+        const std::vector<Term>& x = inputs.terms();
+        auto weight = [this](std::size_t i) { return weights_[i]; };
+        auto input = [&x](std::size_t i) -> const Term& { return x[i]; };
+        Term bias = Term::share(node_of(b.ptr()));
+        Term sum = builder_.weighted_sum(facts_.bias_first ? std::move(bias) : Term(0.0, IntKind), x.size(), weight,
+                                         input);
+        if (!facts_.bias_first) sum = builder_.add(sum, bias);
+        if (activation && linear_) {
+            outs.push_back(std::move(sum));
+        } else if (activation && row_) {
+            outs.push_back(builder_.apply(row_->op, sum, row_->constant));
+        } else {
+            py::object z = to_py(std::move(sum));
+            py::object out = checked(!activation ? PyObject_CallMethodOneArg(neuron, names().activate, z.ptr())
+                                     : PyUnicode_Check(activation.ptr())
+                                         ? PyObject_CallMethodNoArgs(z.ptr(), activation.ptr())
+                                         : PyObject_CallOneArg(activation.ptr(), z.ptr()));
+            forget();
+            take(std::move(out), outs, foreign);
+        }
+        return true;
+    }
+
+    Signals layer(PyObject* layer, Signals inputs) {
+        std::vector<Term> outs;
+        py::object mixed;  // the outputs so far, once one of them was no plain Value
+        py::object neurons = checked(PyObject_GetAttr(layer, names().neurons));
+        if (!PyList_CheckExact(neurons.ptr())) neurons = checked(PySequence_List(neurons.ptr()));
+        outs.reserve(static_cast<std::size_t>(PyList_GET_SIZE(neurons.ptr())));
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(neurons.ptr()); ++i) {
+            py::object each = borrowed(PyList_GET_ITEM(neurons.ptr(), i)), foreign;
+            if (!neuron(each.ptr(), inputs, outs, foreign)) take(in_python(each.ptr(), inputs.list()), outs, foreign);
+            if (!mixed && !foreign) continue;
+            if (!mixed) {
+                mixed = Signals(std::move(outs)).list();
+                outs.clear();
+            }
+            if (!foreign) {
+                foreign = to_py(std::move(outs.back()));
+                outs.pop_back();
+            }
+            if (PyList_Append(mixed.ptr(), foreign.ptr()) < 0) throw py::error_already_set();
+        }
+        return mixed ? Signals(mixed) : Signals(std::move(outs));
+    }
+
+    py::object in_python(PyObject* callable, const py::object& argument) {
+        py::object result = checked(PyObject_CallOneArg(callable, argument.ptr()));
+        forget();
+        return result;
+    }
+
+  private:
+    static void take(py::object out, std::vector<Term>& outs, py::object& foreign) {
+        if (!is_exact_value(out.ptr())) {
+            foreign = std::move(out);
+            return;
+        }
+        Node* node = node_of(out.ptr());
+        outs.push_back(Term::own(node, out.release().ptr()));
+    }
+
+    void forget() {
+        neuron_type_ = nullptr;
+        intact_ = nullptr;
+        activation_ = nullptr;
+    }
+
+    // The nodes of the weights, where all of them are plain Values of the type.
+    bool weights_of(PyObject* list, PyTypeObject* type) {
+        Py_ssize_t count = PyList_GET_SIZE(list);
+        PyObject** items = PySequence_Fast_ITEMS(list);
+        weights_.resize(static_cast<std::size_t>(count));
+        for (Py_ssize_t i = 0; i < count; ++i) {
+            if (Py_TYPE(items[i]) != type) return false;
+            weights_[static_cast<std::size_t>(i)] = node_of(items[i]);
+        }
+        return true;
+    }
+
+    bool operators_intact(PyTypeObject* type) {
+        if (type == intact_) return true;
+        if (type->tp_as_number->nb_add != own_add || type->tp_as_number->nb_multiply != own_multiply) return false;
+        intact_ = type;
+        return true;
+    }
+
+    // Names the activation: null for none, the row of a method as the engine made it, or something to be called.
+    bool known_activation(PyObject* activation, PyTypeObject* type) {
+        if (activation == activation_ && type == activation_type_) return true;
+        row_ = nullptr;
+        linear_ = activation == Py_None;
+        if (PyUnicode_CheckExact(activation)) {
+            linear_ = PyUnicode_Compare(activation, names().linear) == 0;
+            const ActivationRow* row = find_activation(activation);
+            if (row && look_up(type, row->name) == row->method) row_ = row;
+        } else if (activation != Py_None && !PyCallable_Check(activation)) {
+            return false;
+        }
+        activation_ = activation;
+        activation_type_ = type;
+        return true;
+    }
+
+    Builder builder_;
+    std::vector<Node*> weights_;  // scratch
+    PyTypeObject* neuron_type_ = nullptr;
+    NeuronFacts facts_;
+    PyTypeObject* intact_ = nullptr;
+    PyObject* activation_ = nullptr;
+    PyTypeObject* activation_type_ = nullptr;
+    const ActivationRow* row_ = nullptr;
+    bool linear_ = false;
+};
+
+// A call's argument as a list: what it iterates over, or itself alone where it is a single number or Value.
+py::object as_list(PyObject* x) {
+    if (PyList_CheckExact(x) || PyTuple_CheckExact(x)) return borrowed(x);
+    if (!is_value(x)) {
+        if (PyObject* list = PySequence_List(x)) return py::reinterpret_steal<py::object>(list);
+        if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
+        PyErr_Clear();
+    }
+    py::object list = checked(PyList_New(1));
+    PyList_SET_ITEM(list.ptr(), 0, Py_NewRef(x));
+    return list;
+}
+
+bool two_arguments(const char* name, Py_ssize_t count) {
+    if (count == 2) return true;
+    PyErr_Format(PyExc_TypeError, "%s() takes 2 arguments, not %zd", name, count);
+    return false;
+}
+
+// The neuron's output built natively, or None where an author's change asks for Python.
+PyObject* call_neuron(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (!two_arguments("call_neuron", count)) return nullptr;
+    return guarded([&]() -> py::object {
+        Signals inputs(as_list(args[1]));
+        std::vector<Term> outs;
+        py::object foreign;
+        if (!Call().neuron(args[0], inputs, outs, foreign)) return py::none();
+        return foreign ? foreign : to_py(std::move(outs[0]));
+    });
+}
+
+PyObject* call_layer(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (!two_arguments("call_layer", count)) return nullptr;
+    return guarded([&]() -> py::object { return Call().layer(args[0], Signals(as_list(args[1]))).result(); });
+}
+
+// Feeds x through a sequence of layers.
+PyObject* call_layers(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (!two_arguments("call_layers", count)) return nullptr;
+    return guarded([&]() -> py::object {
+        py::object layers = PyList_CheckExact(args[0]) ? borrowed(args[0]) : checked(PySequence_List(args[0]));
+        py::object out = borrowed(args[1]);
+        Call call;
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(layers.ptr());) {
+            py::object layer = borrowed(PyList_GET_ITEM(layers.ptr(), i));
+            if (!is_native_layer(Py_TYPE(layer.ptr()))) {
+                out = call.in_python(layer.ptr(), out);
+                ++i;
+                continue;
+            }
+            Signals signals(as_list(out.ptr()));
+            while (i < PyList_GET_SIZE(layers.ptr())) {
+                layer = borrowed(PyList_GET_ITEM(layers.ptr(), i));
+                if (!is_native_layer(Py_TYPE(layer.ptr()))) break;
+                signals = call.layer(layer.ptr(), std::move(signals));
+                ++i;
+            }
+            out = signals.result();
+        }
+        return out;
+    });
+}
+
+// --- parameters --------------------------------------------------------------------------------------------------
+
+void extend(const py::object& list, PyObject* more) {
+    py::object result = checked(PyObject_CallMethod(list.ptr(), "extend", "O", more));
+}
+
+void collect_parameters(const py::object& found, PyObject* module) {
+    PyTypeObject* type = Py_TYPE(module);
+    if (type->tp_getattro == PyObject_GenericGetAttr && type->tp_dictoffset != 0) {
+        PyObject* method = look_up(type, names().parameters);
+        py::object dict = checked(PyObject_GenericGetDict(module, nullptr));
+        bool hidden = get(dict, names().parameters) != nullptr;
+        if (!hidden && method == layer_parameters && !look_up(type, names().neurons)) {
+            py::object neurons = borrowed(get(dict, names().neurons));
+            if (neurons && PyList_CheckExact(neurons.ptr())) {
+                for (Py_ssize_t i = 0; i < PyList_GET_SIZE(neurons.ptr()); ++i)
+                    collect_parameters(found, borrowed(PyList_GET_ITEM(neurons.ptr(), i)).ptr());
+                return;
+            }
+        }
+        bool neuron = false;
+        for (const Dialect& dialect : dialects) neuron |= method == dialect.parameters;
+        if (!hidden && neuron && !look_up(type, names().w) && !look_up(type, names().b)) {
+            py::object w = borrowed(get(dict, names().w)), b = borrowed(get(dict, names().b));
+            if (w && b && PyList_CheckExact(w.ptr())) {
+                Py_ssize_t end = PyList_GET_SIZE(found.ptr());
+                if (PyList_SetSlice(found.ptr(), end, end, w.ptr()) < 0 || PyList_Append(found.ptr(), b.ptr()) < 0)
+                    throw py::error_already_set();
+                return;
+            }
+        }
+    }
+    py::object more = checked(PyObject_CallMethodNoArgs(module, names().parameters));
+    extend(found, more.ptr());
+}
+
+// The parameters of all modules in a sequence, one after the other.
+PyObject* parameters_of(PyObject*, PyObject* modules) {
+    return guarded([&]() -> py::object {
+        py::object list = PyList_CheckExact(modules) ? borrowed(modules) : checked(PySequence_List(modules));
+        py::object found = checked(PyList_New(0));
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list.ptr()); ++i)
+            collect_parameters(found, borrowed(PyList_GET_ITEM(list.ptr(), i)).ptr());
+        return found;
+    });
+}
+
+PyMethodDef functions[] = {
+    {"call_neuron", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_neuron)), METH_FASTCALL,
+     "call_neuron(neuron, x, /)\n--\n\nThe neuron's output built natively, or None where Python has to do it."},
+    {"call_layer", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_layer)), METH_FASTCALL,
+     "call_layer(layer, x, /)\n--\n\nThe outputs of a layer's neurons."},
+    {"call_layers", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_layers)), METH_FASTCALL,
+     "call_layers(layers, x, /)\n--\n\nFeed x through the layers in turn."},
+    {"parameters_of", parameters_of, METH_O,
+     "parameters_of(modules, /)\n--\n\nThe parameters of all modules, one after the other."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+py::object class_attribute(const py::object& type, PyObject* name) {
+    PyObject* attribute = look_up(reinterpret_cast<PyTypeObject*>(type.ptr()), name);
+    if (!attribute) throw py::attribute_error(std::string(py::str(name)) + " is missing");
+    return borrowed(attribute);
+}
+
+bool bind_operands_of(Node* node, void*& handle) {
+    bool bound = true;
+    for_each_operand(node, [&](Node* operand) { bound &= pin_operand(operand); });
+    if (bound) return true;
+    handle = wrap_slow(node);
+    return handle != nullptr;
+}
+
+}  // namespace
+
+void add_network(py::module_& m) {
+    nn::bind_operands_of = bind_operands_of;
+    own_add = value_type->tp_as_number->nb_add;
+    own_multiply = value_type->tp_as_number->nb_multiply;
+    auto add_activation = [](const char* name, Op op, double constant) {
+        PyObject* interned = intern(name);
+        activations.push_back({interned, Py_XNewRef(look_up(value_type, interned)), op, constant});
+    };
+    for (std::size_t i = first_row; i < op_count; ++i)
+        if (op_infos[i].arity == Arity::Unary) add_activation(op_infos[i].name, static_cast<Op>(i), 0.0);
+    add_activation("leaky_relu", Op::leaky_relu, 0.01);
+    if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+
+    m.def(
+        "declare_neuron",
+        [](const py::type& type, bool bias_first, bool nonlin) {
+            const Names& name = names();
+            dialects.push_back({class_attribute(type, name.call).release().ptr(),
+                                class_attribute(type, name.weighted_sum).release().ptr(),
+                                class_attribute(type, name.activate).release().ptr(),
+                                class_attribute(type, name.parameters).release().ptr(), bias_first, nonlin});
+        },
+        py::arg("type"), py::kw_only(), py::arg("bias_first") = false, py::arg("nonlin") = false,
+        "Say that this class of neurons, as it stands, is one that call_neuron implements.");
+    m.def(
+        "declare_layer",
+        [](const py::type& type) {
+            layer_call = class_attribute(type, names().call).release().ptr();
+            layer_parameters = class_attribute(type, names().parameters).release().ptr();
+        },
+        py::arg("type"), "Say that this class of layers, as it stands, is the one that call_layer implements.");
+}
+
+}  // namespace kilograd

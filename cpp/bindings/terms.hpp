@@ -1,0 +1,69 @@
+// Between Python objects and the terms of cpp/nn: the glue for builders.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include "../nn/builder.hpp"
+#include "errors.hpp"
+#include "handle.hpp"
+#include "modes.hpp"
+#include "numbers.hpp"
+
+namespace kilograd {
+
+// A Value or a number as a term; none where it is neither. Throws error_already_set where the conversion raised.
+inline bool to_term(PyObject* object, std::vector<nn::Term>& out) {
+    if (is_value(object)) {
+        out.push_back(nn::Term::share(node_of(object)));
+        return true;
+    }
+    Number number{};
+    switch (to_number(object, number)) {
+        case Conversion::Ok:
+            out.emplace_back(number.value, number.kind);
+            return true;
+        case Conversion::NotANumber:
+            return false;
+        case Conversion::Error:
+            throw pybind11::error_already_set();
+    }
+    return false;
+}
+
+// The Python object for a node's term: a new reference.
+inline PyObject* to_object(nn::Term term) {
+    auto [node, handle] = term.leave();
+    if (handle) return static_cast<PyObject*>(handle);
+    if (!node->handle) return new_handle(node);
+    PyObject* object = Py_NewRef(static_cast<PyObject*>(node->handle));
+    release_node(node);
+    return object;
+}
+
+inline pybind11::object to_py(nn::Term term) {
+    PyObject* object = to_object(std::move(term));
+    if (!object) throw pybind11::error_already_set();
+    return pybind11::reinterpret_steal<pybind11::object>(object);
+}
+
+// Runs the body of a function that Python calls: C++ exceptions become Python's, and what the terms gave up is freed.
+template <class Fn>
+PyObject* guarded(Fn&& body) {
+    PyObject* result = nullptr;
+    try {
+        result = body().release().ptr();
+    } catch (const nn::Refused& refused) {
+        raise_fault(refused.fault, refused.op, refused.a, refused.b, refused.c);
+    } catch (const nn::HostFailed&) {
+    } catch (pybind11::error_already_set& error) {
+        error.restore();
+    } catch (const pybind11::builtin_exception& error) {
+        error.set_error();
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    }
+    release_pending();
+    return result;
+}
+
+}  // namespace kilograd

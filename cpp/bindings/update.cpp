@@ -1,0 +1,294 @@
+// Parameter updates for kilograd.optim: each function takes the list of parameters first. Raw functions, because a
+// training step on a small graph takes two microseconds, and a dispatcher would add half of that.
+#include "update.hpp"
+
+#include <cmath>
+#include <string_view>
+
+#include "../nn/update.hpp"
+#include "terms.hpp"
+
+namespace py = pybind11;
+
+namespace kilograd {
+
+namespace {
+
+std::vector<Node*> nodes;  // of the parameters at hand: scratch, used under the GIL and while no Python code runs
+
+bool take_parameters(PyObject* list) {
+    if (!PyList_CheckExact(list)) {
+        PyErr_Format(PyExc_TypeError, "the parameters are a list of Values, not %.200s", Py_TYPE(list)->tp_name);
+        return false;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(list);
+    nodes.resize(static_cast<std::size_t>(count));
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        PyObject* item = PyList_GET_ITEM(list, i);
+        if (!is_value(item)) {
+            PyErr_Format(PyExc_TypeError, "parameter %zd is no Value but %.200s", i, Py_TYPE(item)->tp_name);
+            return false;
+        }
+        nodes[static_cast<std::size_t>(i)] = node_of(item);
+    }
+    return true;
+}
+
+PyObject* none_if(bool ok) { return ok ? Py_NewRef(Py_None) : nullptr; }
+
+// Arguments of a raw function, taken one after the other; nothing is taken any more once one was refused.
+class Arguments {
+  public:
+    Arguments(PyObject* const* args, Py_ssize_t count, Py_ssize_t expected) : args_(args), ok_(count == expected) {
+        if (!ok_) PyErr_Format(PyExc_TypeError, "%zd arguments expected, %zd given", expected, count);
+    }
+    ~Arguments() {
+        for (int i = 0; i < buffer_count_; ++i) PyBuffer_Release(&buffers_[i]);
+    }
+    Arguments(const Arguments&) = delete;
+    Arguments& operator=(const Arguments&) = delete;
+
+    bool ok() const { return ok_; }
+
+    void parameters() {
+        if (ok_) ok_ = take_parameters(*args_++);
+    }
+    double number() {
+        if (!ok_) return 0.0;
+        double value = PyFloat_AsDouble(*args_++);
+        ok_ = value != -1.0 || !PyErr_Occurred();
+        return value;
+    }
+    bool truth() {
+        if (!ok_) return false;
+        int value = PyObject_IsTrue(*args_++);
+        ok_ = value >= 0;
+        return value > 0;
+    }
+    // An array of one double for each parameter; null for None.
+    double* array(bool writable = true) {
+        if (!ok_) return nullptr;
+        PyObject* object = *args_++;
+        if (object == Py_None) return nullptr;
+        Py_buffer* buffer = &buffers_[buffer_count_];
+        int flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+        ok_ = PyObject_GetBuffer(object, buffer, flags) == 0;
+        if (!ok_) return nullptr;
+        ++buffer_count_;
+        if (!buffer->format || std::string_view(buffer->format) != "d" ||
+            static_cast<std::size_t>(buffer->len) != nodes.size() * sizeof(double)) {
+            PyErr_Format(PyExc_ValueError, "an array of %zu float64 is needed, one for each Value, not of %zd bytes",
+                         nodes.size(), buffer->len);
+            ok_ = false;
+            return nullptr;
+        }
+        return static_cast<double*>(buffer->buf);
+    }
+
+  private:
+    PyObject* const* args_;
+    bool ok_;
+    Py_buffer buffers_[3];
+    int buffer_count_ = 0;
+};
+
+// Also for objects that only behave like a Value: a model may be built over another class.
+PyObject* zero_grad(PyObject*, PyObject* parameters) {
+    PyObject* items = PySequence_Fast(parameters, "the parameters are a list of Values");
+    if (!items) return nullptr;
+    PyObject* zero = nullptr;
+    bool ok = true;
+    for (Py_ssize_t i = 0; ok && i < PySequence_Fast_GET_SIZE(items); ++i) {
+        PyObject* item = PySequence_Fast_GET_ITEM(items, i);
+        if (is_exact_value(item)) {
+            Node* node = node_of(item);
+            nn::zero_grad({&node, 1});
+        } else {
+            if (!zero) zero = PyLong_FromLong(0);
+            ok = zero && PyObject_SetAttrString(item, "grad", zero) == 0;
+        }
+    }
+    Py_XDECREF(zero);
+    Py_DECREF(items);
+    return none_if(ok);
+}
+
+PyObject* sgd_step(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Arguments in(args, count, 8);
+    in.parameters();
+    nn::Sgd rule{};
+    rule.rate = in.number();
+    rule.weight_decay = in.number();
+    rule.momentum = in.number();
+    rule.dampening = in.number();
+    rule.nesterov = in.truth();
+    rule.first = in.truth();
+    double* velocity = in.array();
+    if (in.ok()) nn::step(nodes, rule, velocity);
+    return none_if(in.ok());
+}
+
+PyObject* adam_step(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Arguments in(args, count, 11);
+    in.parameters();
+    nn::Adam rule{};
+    rule.rate = in.number();
+    rule.weight_decay = in.number();
+    rule.beta1 = in.number();
+    rule.beta2 = in.number();
+    rule.epsilon = in.number();
+    rule.step = in.number();
+    rule.decoupled = in.truth();
+    double *mean = in.array(), *square = in.array(), *largest = in.array();
+    if (in.ok()) nn::step(nodes, rule, mean, square, largest);
+    return none_if(in.ok());
+}
+
+PyObject* rmsprop_step(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Arguments in(args, count, 9);
+    in.parameters();
+    nn::RmsProp rule{};
+    rule.rate = in.number();
+    rule.weight_decay = in.number();
+    rule.smoothing = in.number();
+    rule.epsilon = in.number();
+    rule.momentum = in.number();
+    double *square = in.array(), *mean = in.array(), *velocity = in.array();
+    if (in.ok()) nn::step(nodes, rule, square, mean, velocity);
+    return none_if(in.ok());
+}
+
+PyObject* clip_norm(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Arguments in(args, count, 3);
+    in.parameters();
+    double limit = in.number(), order = in.number();
+    if (!in.ok()) return nullptr;
+    double norm = nn::gradient_norm(nodes, order);
+    if (!std::isfinite(norm)) {
+        PyObject* shown = PyFloat_FromDouble(norm);
+        if (shown)
+            PyErr_Format(PyExc_FloatingPointError,
+                         "the gradient has the norm %R and cannot be scaled to %R: lower the learning rate, or find "
+                         "the gradient that is not finite with [p for p in parameters if not math.isfinite(p.grad)]",
+                         shown, args[1]);
+        Py_XDECREF(shown);
+        return nullptr;
+    }
+    double factor = limit / (norm + 1e-6);  // as PyTorch: the addend keeps a zero gradient zero
+    if (factor < 1.0) nn::scale_gradients(nodes, factor);
+    return PyFloat_FromDouble(norm);
+}
+
+PyObject* clip_value(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Arguments in(args, count, 2);
+    in.parameters();
+    double limit = in.number();
+    if (in.ok()) nn::clip_gradients(nodes, limit);
+    return none_if(in.ok());
+}
+
+// --- arrays ------------------------------------------------------------------------------------------------------
+
+PyObject* read_into(PyObject* const* args, Py_ssize_t count, double Node::*member) {
+    Arguments in(args, count, 2);
+    in.parameters();
+    double* out = in.array();
+    if (in.ok() && out)
+        for (std::size_t i = 0; i < nodes.size(); ++i) out[i] = nodes[i]->*member;
+    return none_if(in.ok());
+}
+
+PyObject* read_data(PyObject*, PyObject* const* args, Py_ssize_t count) { return read_into(args, count, &Node::data); }
+PyObject* read_grad(PyObject*, PyObject* const* args, Py_ssize_t count) { return read_into(args, count, &Node::grad); }
+
+PyObject* write_data(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Arguments in(args, count, 2);
+    in.parameters();
+    const double* data = in.array(false);
+    if (in.ok() && data)
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+            nodes[i]->data = data[i];
+            nodes[i]->kinds.data = FloatKind;
+        }
+    return none_if(in.ok());
+}
+
+PyObject* all_finite(PyObject*, PyObject* parameters) {
+    if (!take_parameters(parameters)) return nullptr;
+    for (const Node* node : nodes)
+        if (!std::isfinite(node->data)) Py_RETURN_FALSE;
+    Py_RETURN_TRUE;
+}
+
+// A list of new leaves of a type for an array of doubles.
+PyObject* leaves(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 2 || !PyType_Check(args[1]) ||
+        !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[1]), value_type)) {
+        PyErr_SetString(PyExc_TypeError, "leaves() takes an array and a type of Values");
+        return nullptr;
+    }
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(args[0], &buffer, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0) return nullptr;
+    PyObject* list = nullptr;
+    if (!buffer.format || std::string_view(buffer.format) != "d") {
+        PyErr_SetString(PyExc_TypeError, "leaves() takes an array of float64");
+    } else {
+        auto length = static_cast<Py_ssize_t>(static_cast<std::size_t>(buffer.len) / sizeof(double));
+        auto* type = reinterpret_cast<PyTypeObject*>(args[1]);
+        auto family = static_cast<std::uint8_t>(family_of(type));
+        bool plain = families[family].type == type;  // a subclass runs its own constructor
+        const auto* data = static_cast<const double*>(buffer.buf);
+        list = PyList_New(length);
+        for (Py_ssize_t i = 0; list && i < length; ++i) {
+            PyObject* leaf = plain ? new_handle(new_leaf(data[i], FloatKind, family, families[family].dialect()))
+                                   : PyObject_CallFunction(args[1], "d", data[i]);
+            if (leaf) {
+                PyList_SET_ITEM(list, i, leaf);
+            } else {
+                Py_CLEAR(list);
+            }
+        }
+    }
+    PyBuffer_Release(&buffer);
+    return list;
+}
+
+template <class Function>
+PyCFunction raw(Function* function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+}
+
+PyMethodDef functions[] = {
+    {"zero_grad", zero_grad, METH_O, "zero_grad(parameters, /)\n--\n\nSet every gradient to zero."},
+    {"sgd_step", raw(sgd_step), METH_FASTCALL,
+     "sgd_step(parameters, lr, weight_decay, momentum, dampening, nesterov, first, velocity, /)\n--\n\n"
+     "One step of gradient descent; `velocity` is a writable array or None."},
+    {"adam_step", raw(adam_step), METH_FASTCALL,
+     "adam_step(parameters, lr, weight_decay, beta1, beta2, eps, step, decoupled, mean, square, largest, /)\n--\n\n"
+     "One step of Adam or AdamW; `step` counts from 1, `largest` may be None."},
+    {"rmsprop_step", raw(rmsprop_step), METH_FASTCALL,
+     "rmsprop_step(parameters, lr, weight_decay, alpha, eps, momentum, square, mean, velocity, /)\n--\n\n"
+     "One step of RMSprop; `mean` and `velocity` may be None."},
+    {"clip_norm", raw(clip_norm), METH_FASTCALL,
+     "clip_norm(parameters, limit, order, /)\n--\n\nScale the gradients to at most this norm; the norm before."},
+    {"clip_value", raw(clip_value), METH_FASTCALL,
+     "clip_value(parameters, limit, /)\n--\n\nLimit the magnitude of each gradient."},
+    {"read_data", raw(read_data), METH_FASTCALL,
+     "read_data(values, out, /)\n--\n\nWrite the data of a list of Values into an array."},
+    {"read_grad", raw(read_grad), METH_FASTCALL,
+     "read_grad(values, out, /)\n--\n\nWrite the gradients of a list of Values into an array."},
+    {"write_data", raw(write_data), METH_FASTCALL,
+     "write_data(values, array, /)\n--\n\nSet the data of a list of Values from an array."},
+    {"all_finite", all_finite, METH_O, "all_finite(values, /)\n--\n\nWhether no data is infinite or NaN."},
+    {"leaves", raw(leaves), METH_FASTCALL,
+     "leaves(array, type, /)\n--\n\nA list of new leaves from an array of float64."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+void add_update(py::module_& m) {
+    if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+}
+
+}  // namespace kilograd

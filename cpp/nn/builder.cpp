@@ -1,0 +1,71 @@
+#include "builder.hpp"
+
+namespace kilograd::nn {
+
+bool (*bind_operands_of)(Node* node, void*& handle) = nullptr;
+
+Term Builder::leaf(const Term& number, const Node* like) const {
+    return Term::own(new_leaf(number.data(), number.kind(), like->family, like->flags & ExactInts));
+}
+
+Term Builder::finish(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant) const {
+    if (!recording_) return Term::own(new_leaf(y, kind, a->family, a->flags & ExactInts));
+    Node* node = record(op, y, kind, a, b, c, constant, a);
+    void* handle = nullptr;
+    if ((a->flags | (b ? b->flags : 0)) & (Stateful | Tainted)) [[unlikely]]
+        if (!bind_operands_of(node, handle)) throw HostFailed{};
+    return Term::own(node, handle);
+}
+
+Term Builder::build(Op op, Node* a, Node* b, double c, Kind constant) const {
+    Fault fault;
+    double second = b ? b->data : 0.0;
+    double y = evaluate(op, a->data, second, c, fault);
+    if (fault != Fault::None) throw Refused{fault, op, a->data, second, c};
+    return finish(op, y, kind_of_result(op, y, a, b, c, constant), a, b, c, constant);
+}
+
+// Sum and product: nothing to refuse. A number beside a node is its second operand, on whichever side it stood.
+template <Op op>
+Term Builder::commutative(const Term& a, const Term& b) const {
+    double y = Row<op>::value(a.data(), b.data(), 0.0);
+    Kind kind = (a.kind() & b.kind() & IntKind) && std::fabs(y) <= exact_integers ? IntKind : FloatKind;
+    if (!a.is_number() && !b.is_number()) return finish(op, y, kind, a.node(), b.node(), 0.0, FloatKind);
+    if (a.is_number() && b.is_number()) return Term(y, kind);
+    const Term& node = a.is_number() ? b : a;
+    Term other = leaf(a.is_number() ? a : b, node.node());
+    return finish(op, y, kind, node.node(), other.node(), 0.0, FloatKind);
+}
+template Term Builder::commutative<Op::add>(const Term&, const Term&) const;
+template Term Builder::commutative<Op::mul>(const Term&, const Term&) const;
+
+Term Builder::negate(const Term& a) const {
+    if (!a.is_number()) return mul(a, Term(-1.0, IntKind));
+    if (a.kind() == FloatKind) return Term(-a.data(), FloatKind);
+    return Term(0.0 - a.data(), IntKind);  // an int has no negative zero
+}
+
+Term Builder::subtract(const Term& a, const Term& b) const {
+    if (a.is_number() && !b.is_number()) return add(negate(b), a);
+    return add(a, negate(b));
+}
+
+Term Builder::apply(Op op, const Term& a, double c, Kind constant) const {
+    if (!a.is_number()) return build(op, a.node(), nullptr, c, constant);
+    Fault fault;
+    double y = evaluate(op, a.data(), 0.0, c, fault);
+    if (fault != Fault::None) throw Refused{fault, op, a.data(), 0.0, c};
+    return Term(y, FloatKind);
+}
+
+Term Builder::apply(Op op, const Term& a, const Term& b) const {
+    if (!a.is_number() && !b.is_number()) return build(op, a.node(), b.node(), 0.0, FloatKind);
+    if (!a.is_number()) return build(op, a.node(), leaf(b, a.node()).node(), 0.0, FloatKind);
+    if (!b.is_number()) return build(op, leaf(a, b.node()).node(), b.node(), 0.0, FloatKind);
+    Fault fault;
+    double y = evaluate(op, a.data(), b.data(), 0.0, fault);
+    if (fault != Fault::None) throw Refused{fault, op, a.data(), b.data(), 0.0};
+    return Term(y, FloatKind);
+}
+
+}  // namespace kilograd::nn

@@ -1,0 +1,124 @@
+"""Between NumPy arrays of floats and Values: many at a time, in one call.
+
+Wherever Values are taken they may come alone, in lists and tuples nested to any rectangular shape, or in object arrays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kilograd import _core
+from kilograd._core import Value
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["assign", "data", "grad", "values"]
+
+
+def values(array: ArrayLike, *, as_array: bool = False, value_type: type[Value] = Value) -> Any:
+    """Make a leaf for each entry of an array.
+
+    Parameters
+    ----------
+    array : array_like of real numbers
+    as_array : bool, default False
+        Whether the leaves come in an object array, and not in nested lists.
+    value_type : type, default `Value`
+        What the leaves are; ``kilograd.micrograd.engine.Value``, for instance.
+
+    Returns
+    -------
+    nested list of Value, or ndarray of object
+        Of the same shape; a single Value for a single number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `array` is no array of real numbers.
+    """
+    import numpy as np
+
+    numbers = np.ascontiguousarray(_real(array))
+    flat = _core.leaves(numbers.reshape(-1), value_type)
+    if as_array:
+        out = np.empty(len(flat), dtype=object)
+        out[:] = flat
+        return out.reshape(np.shape(array))
+    nested: Any = flat
+    for width in reversed(np.shape(array)[1:]):
+        nested = [nested[i : i + width] for i in range(0, len(nested), width)] if width else [[] for _ in nested]
+    return nested if np.ndim(array) else nested[0]
+
+
+def data(values: Any) -> NDArray[float64]:
+    """The data of Values as a float array of the same shape; numbers among them stay what they are.
+
+    Raises
+    ------
+    TypeError
+        If something is neither Value nor number.
+    ValueError
+        If the nesting is ragged.
+    """
+    import numpy as np
+
+    flat, shape = _core.flatten(values, "the values")
+    if all(isinstance(v, Value) for v in flat):
+        out = np.empty(len(flat))
+        _core.read_data(flat, out)
+    else:
+        out = np.array([v.data if isinstance(v, Value) else v for v in flat], dtype=float)
+    return out.reshape(shape)
+
+
+def grad(values: Any) -> NDArray[float64]:
+    """The gradients of Values as a float array of the same shape.
+
+    Raises
+    ------
+    TypeError
+        If something is no Value.
+    ValueError
+        If the nesting is ragged.
+    """
+    import numpy as np
+
+    flat, shape = _core.flatten(values, "the values")
+    out = np.empty(len(flat))
+    _core.read_grad(flat, out)
+    return out.reshape(shape)
+
+
+def assign(params: Any, array: ArrayLike) -> None:
+    """Set the data of Values from an array: the way back of `data`.
+
+    Parameters
+    ----------
+    params : Values
+        ``model.parameters()``, for instance.
+    array : array_like of real numbers
+        Of the same shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ. Then, as after any error, nothing is changed.
+    """
+    import numpy as np
+
+    flat, shape = _core.flatten(params, "the parameters")
+    numbers = _real(array)
+    if numbers.shape != shape:
+        raise ValueError(f"assign() to Values of the shape {shape} from an array of the shape {numbers.shape}")
+    _core.write_data(flat, np.ascontiguousarray(numbers).reshape(-1))
+
+
+def _real(array: ArrayLike) -> NDArray[float64]:
+    import numpy as np
+
+    found = np.asarray(array)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"an array of real numbers is needed, not of {found.dtype}")
+    return found.astype(float)

@@ -1,0 +1,99 @@
+"""Losses, each built in one call as a graph of ordinary nodes, in a form that holds for large arguments.
+
+Predictions and targets are Values and numbers, in lists, tuples or arrays of one shape. A `reduction` says what becomes
+of the losses of the n elements: their ``"mean"``, their ``"sum"``, or ``"none"``, a list of them. Formulas and
+defaults are PyTorch's. All arguments are checked before a node is built.
+
+Raises
+------
+ValueError
+    If shapes differ, nothing is given, or a target is not one that the loss has.
+TypeError
+    If something else than numbers and Values is given.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from kilograd import _core
+from kilograd._core import Value
+
+__all__ = ["Reduction", "binary_cross_entropy", "cross_entropy", "hinge", "huber", "l2", "mse"]
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+def mse(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
+    """Squared error, ``(p - t)**2``.
+
+    Parameters
+    ----------
+    prediction, target : Values and numbers of one shape
+    reduction : {"mean", "sum", "none"}
+    """
+    return _core.mse(prediction, target, reduction)
+
+
+def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: Reduction = "mean") -> Any:
+    """Huber loss of the distance d between p and t: ``d**2 / 2`` up to `delta`, ``delta * (d - delta/2)`` beyond.
+
+    Parameters
+    ----------
+    prediction, target : Values and numbers of one shape
+    delta : float, default 1.0
+        Where the parabola ends; positive.
+    reduction : {"mean", "sum", "none"}
+    """
+    return _core.huber(prediction, target, delta, reduction)
+
+
+def hinge(score: Any, target: Any, *, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
+    """Hinge loss of a binary classifier, ``max(0, margin - t * score)``.
+
+    Parameters
+    ----------
+    score : Values and numbers
+    target : -1 and 1, of the same shape
+    margin : float, default 1.0
+    reduction : {"mean", "sum", "none"}
+    """
+    return _core.hinge(score, target, margin, reduction)
+
+
+def binary_cross_entropy(
+    prediction: Any, target: Any, *, from_logits: bool = False, reduction: Reduction = "mean"
+) -> Any:
+    """Cross-entropy of a binary classifier, ``-(t * log(p) + (1 - t) * log(1 - p))``.
+
+    Parameters
+    ----------
+    prediction : Values and numbers
+        Probabilities from 0 to 1; a logarithm below -100 counts as -100, and gradients are
+        exact (PyTorch caps them for p or 1 - p below 1e-12). With `from_logits` any numbers z, of which
+        ``sigmoid(z)`` is the probability: the loss is then ``softplus(z) - t * z``, without any loss of accuracy.
+    target : numbers or Values from 0 to 1, of the same shape
+    from_logits : bool, default False
+    reduction : {"mean", "sum", "none"}
+    """
+    return _core.binary_cross_entropy(prediction, target, from_logits, reduction)
+
+
+def cross_entropy(logits: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
+    """Softmax cross-entropy of a classifier of C classes, ``-log(softmax(logits)[target])``.
+
+    Parameters
+    ----------
+    logits : shape (..., C)
+        One score for each class; no softmax before.
+    target : int, or ints of shape (...); or numbers and Values of shape (..., C)
+        The index of the right class, or a probability for each class.
+    reduction : {"mean", "sum", "none"}
+        Over the samples.
+    """
+    return _core.cross_entropy(logits, target, reduction)
+
+
+def l2(values: Any, alpha: float = 1.0) -> Value:
+    """Penalty ``alpha * (v[0]**2 + v[1]**2 + ...)``; ``l2(model.parameters(), 1e-4)`` is weight decay in a loss."""
+    return _core.l2(values, alpha)

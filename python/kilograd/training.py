@@ -1,0 +1,458 @@
+"""Training without a loop of one's own: `fit`, `predict`, and the picture of what was learned."""
+
+from __future__ import annotations
+
+import math
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from kilograd import _core, losses
+from kilograd._core import Value
+from kilograd.modes import no_grad
+from kilograd.optim import Adam, Optimizer
+from kilograd.reductions import mean
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
+__all__ = ["History", "Loss", "Model", "fit", "plot_boundary", "predict"]
+
+Model: TypeAlias = Callable[[Any], Any]
+"""Anything that is called with a sample and gives a Value or a list of Values."""
+
+Loss: TypeAlias = str | Callable[[Any, Any], Any]
+"""The name of a loss, or a function of one sample's prediction and target that gives a Value."""
+
+_LOSSES: dict[str, Callable[[Any, Any], Any]] = {
+    "mse": losses.mse,
+    "huber": losses.huber,
+    "hinge": losses.hinge,
+    "cross_entropy": losses.cross_entropy,
+    "binary_cross_entropy": losses.binary_cross_entropy,
+    "binary_cross_entropy_from_logits": lambda z, t: losses.binary_cross_entropy(z, t, from_logits=True),
+}
+
+
+@dataclass
+class History:
+    """What happened in training.
+
+    Attributes
+    ----------
+    losses : list of float
+        Mean loss of the samples of each epoch, as they were met.
+    validation : list of float
+        Mean loss of the validation samples after each epoch; empty without them.
+    times : list of float
+        Seconds that each epoch took, validation included.
+    steps : list of float
+        Loss of each step.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+    interrupted: bool = False
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the losses over the epochs.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Where to draw; new ones by default.
+
+        Returns
+        -------
+        matplotlib axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = _axes(ax)
+        epochs = range(1, len(self.losses) + 1)
+        ax.plot(epochs, self.losses, label="training")
+        if self.validation:
+            ax.plot(epochs[: len(self.validation)], self.validation, label="validation")
+            ax.legend()
+        ax.set_xlabel("epoch")
+        ax.set_ylabel("loss")
+        return ax
+
+
+def fit(
+    model: Model,
+    X: Any,  # noqa: N803
+    y: Any,
+    *,
+    loss: Loss = "mse",
+    optimizer: Optimizer | None = None,
+    epochs: int = 100,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    validation: tuple[Any, Any] | float | None = None,
+    callbacks: Iterable[Callable[[History], Any]] = (),
+    progress: bool | None = None,
+    first_epoch: int = 0,
+) -> History:
+    """Train a model.
+
+    Each step builds the graph of the mean loss of a batch, differentiates it and lets the optimizer step. Ctrl-C ends
+    the training after the step that is under way; a second one interrupts at once.
+
+    Parameters
+    ----------
+    model : callable
+        From a sample, a row of `X`, to a Value or a list of Values: an `MLP`, or a function of your own.
+    X : array_like, shape (n, ...)
+        The samples.
+    y : array_like, shape (n, ...)
+        The targets, as the loss takes them.
+    loss : str or callable, default "mse"
+        ``"mse"``, ``"huber"``, ``"hinge"`` (targets -1 and 1), ``"cross_entropy"`` (class indices),
+        ``"binary_cross_entropy"``, ``"binary_cross_entropy_from_logits"`` (targets 0 and 1), or a function of the
+        prediction and the target of one sample.
+    optimizer : Optimizer, optional
+        By default `Adam` with rate 0.01 over ``model.parameters()``.
+    epochs : int, default 100
+        How often each sample is used.
+    batch_size : int, optional
+        Samples per step; all of them by default.
+    seed : int, optional
+        Of the order of the samples, which is drawn anew in each epoch where there are several batches: the same seed
+        gives the same training. By default the order comes from Python's `random`.
+    validation : (X, y) or float, optional
+        Samples to compute a loss on after each epoch; or which share of the given ones to set aside for it, drawn
+        with `seed`.
+    callbacks : iterable of callable
+        Each is called with the `History` after each epoch; one that returns True ends the training.
+    progress : bool, optional
+        Whether to show a progress bar (tqdm); by default where a terminal or a notebook looks on.
+    first_epoch : int, default 0
+        The number of the epoch to begin with. A training that was saved after k epochs goes on as it would have with
+        ``first_epoch=k`` and the same `seed`.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError
+        If there are no samples, lengths differ, rows differ in width or not from what the model takes, an input is not
+        finite, or a setting is out of range. Nothing is changed.
+    FloatingPointError
+        If the loss becomes NaN or infinite, or the parameters do. They, and the optimizer, are then as they were in
+        the last step that had a finite loss.
+    """
+    pairs = _pairs(X, y)
+    function = _loss(loss)
+    _check_count("epochs", epochs, 0)
+    _check_count("first_epoch", first_epoch, 0)
+    if batch_size is not None:
+        _check_count("batch_size", batch_size, 1)
+    pairs, held_out = _hold_out(pairs, validation, seed)
+    trainer = _Trainer(model, function, optimizer if optimizer is not None else Adam(model, lr=0.01))
+    size = min(batch_size or len(pairs), len(pairs))
+    callbacks = list(callbacks)
+
+    history = History()
+    with _progress(progress, epochs) as tick, _interrupts() as interrupted:
+        for epoch in range(first_epoch, first_epoch + epochs):
+            began = time.perf_counter()
+            order = _order(len(pairs), size, seed, epoch)
+            total = 0.0
+            for start in range(0, len(pairs), size):
+                batch = [pairs[i] for i in order[start : start + size]]
+                history.steps.append(trainer.step(batch, epoch, len(history.steps)))
+                total += history.steps[-1] * len(batch)
+                if interrupted():
+                    history.interrupted = True
+                    return history
+            history.losses.append(total / len(pairs))
+            if held_out:
+                history.validation.append(trainer.evaluate(held_out))
+            history.times.append(time.perf_counter() - began)
+            tick(history)
+            if any([callback(history) is True for callback in callbacks]):  # noqa: C419 (all are to be called)
+                break
+    return history
+
+
+def predict(model: Model, X: Any) -> NDArray[float64]:  # noqa: N803
+    """The model's outputs for many samples; no graph is built.
+
+    Parameters
+    ----------
+    model : callable
+        From a sample to a Value, a number, or a list of these.
+    X : array_like, shape (n, ...)
+
+    Returns
+    -------
+    ndarray of float, shape (n,) or (n, outputs)
+
+    Raises
+    ------
+    ValueError
+        If rows differ in width or not from what the model takes, or an input is not finite.
+    """
+    import numpy as np
+
+    from kilograd.arrays import data
+
+    rows = _rows("X", X)
+    if not rows:
+        return np.empty(0)
+    with no_grad():
+        return data([model(row) for row in rows])
+
+
+def plot_boundary(
+    model: Model,
+    X: Any,  # noqa: N803
+    y: Any,
+    *,
+    ax: Any = None,
+    resolution: int = 100,
+    margin: float = 0.5,
+    threshold: float = 0.0,
+) -> Any:
+    """Draw where a classifier of two inputs decides for which class, and the samples on top.
+
+    Parameters
+    ----------
+    model : callable
+        From a point (x0, x1) to a score, compared with `threshold`, or to a list of scores, of which the largest wins.
+    X : array_like, shape (n, 2)
+    y : array_like, shape (n,)
+        The classes: the samples' colours.
+    ax : matplotlib axes, optional
+        Where to draw; new ones by default.
+    resolution : int, default 100
+        Points along each side at which the model is computed.
+    margin : float, default 0.5
+        How far the picture reaches beyond the samples, in units of the inputs.
+    threshold : float, default 0.0
+        0.5 for a model that ends in a sigmoid.
+
+    Returns
+    -------
+    matplotlib axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If `X` is not of shape (n, 2) or `y` not of the same length.
+    """
+    import numpy as np
+
+    points, classes = np.asarray(X, dtype=float), np.asarray(y)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+        raise ValueError(f"a picture needs points of two coordinates, shape (n, 2), not {points.shape}")
+    if classes.shape != points.shape[:1]:
+        raise ValueError(f"{len(points)} points need as many classes; y has the shape {classes.shape}")
+    _check_count("resolution", resolution, 2)
+    ax = _axes(ax)
+    (left, low), (right, high) = points.min(axis=0) - margin, points.max(axis=0) + margin
+    across, up = np.meshgrid(np.linspace(left, right, resolution), np.linspace(low, high, resolution))
+    scores = predict(model, np.column_stack([across.ravel(), up.ravel()]))
+    if scores.ndim == 2 and scores.shape[1] == 1:
+        scores = scores[:, 0]
+    decided = scores > threshold if scores.ndim == 1 else scores.argmax(axis=1)
+    ax.contourf(across, up, decided.reshape(across.shape).astype(float), cmap="Spectral", alpha=0.6)
+    ax.scatter(points[:, 0], points[:, 1], c=classes, s=25, cmap="Spectral", edgecolors="black", linewidths=0.5)
+    ax.set_xlim(left, right)
+    ax.set_ylim(low, high)
+    return ax
+
+
+# Steps
+
+
+class _Trainer:
+    """A model with what it takes to train it, and the way back to the last good step."""
+
+    def __init__(self, model: Model, loss: Callable[[Any, Any], Any], optimizer: Optimizer) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.undo: Callable[[], None] | None = None  # the step before this one
+
+    def mean_loss(self, batch: Iterable[tuple[Any, Any]]) -> Value:
+        return mean([self.loss(self.model(x), target) for x, target in batch])
+
+    def step(self, batch: Iterable[tuple[Any, Any]], epoch: int, number: int) -> float:
+        """The loss, before the step that it leads to."""
+        try:
+            value = self.mean_loss(batch)
+        except OverflowError as error:
+            raise self.diverged(epoch, number, f"an operation overflowed: {error}") from error
+        if not math.isfinite(value.data):
+            raise self.diverged(epoch, number, f"the loss is {value.data}")
+        self.optimizer.zero_grad()
+        value.backward()
+        self.undo = self.optimizer.bookmark()
+        self.optimizer.step()
+        if not _core.all_finite(self.optimizer.parameters):
+            raise self.diverged(epoch, number, "a parameter is no longer finite")
+        return value.data
+
+    def evaluate(self, samples: Iterable[tuple[Any, Any]]) -> float:
+        with no_grad():
+            return self.mean_loss(samples).data
+
+    def diverged(self, epoch: int, number: int, what: str) -> FloatingPointError:
+        if self.undo is not None:
+            self.undo()
+        return FloatingPointError(
+            f"in epoch {epoch}, step {number}, {what}. The parameters are as of the last step with a finite loss. "
+            "A lower learning rate, clip_norm= in the optimizer, or inputs scaled to about 1 help"
+        )
+
+
+def _order(count: int, size: int, seed: int | None, epoch: int) -> list[int]:
+    order = list(range(count))
+    if size < count:
+        (random if seed is None else random.Random(f"{seed} {epoch}")).shuffle(order)
+    return order
+
+
+# Arguments
+
+
+def _rows(name: str, rows: Any) -> list[Any]:
+    """The samples or targets one by one, after a check that they are of one width and finite."""
+    import numpy as np
+
+    listed = rows.tolist() if isinstance(rows, np.ndarray) else list(rows)
+    plain = [_core.flatten(row, f"the entries of {name}") for row in listed]
+    shapes = {shape for _, shape in plain}
+    if len(shapes) > 1:
+        raise ValueError(f"the rows of {name} differ in shape: {' and '.join(map(str, sorted(shapes)[:2]))}")
+    for i, (flat, _) in enumerate(plain):
+        for number in flat:
+            if not math.isfinite(number.data if isinstance(number, Value) else number):
+                raise ValueError(f"row {i} of {name} has an entry that is not finite: {number}")
+    return listed
+
+
+def _pairs(X: Any, y: Any) -> list[tuple[Any, Any]]:  # noqa: N803
+    samples, targets = _rows("X", X), _rows("y", y)
+    if not samples:
+        raise ValueError("X has no samples")
+    if len(samples) != len(targets):
+        raise ValueError(f"X has {len(samples)} samples, and y has {len(targets)} targets")
+    return list(zip(samples, targets, strict=True))
+
+
+def _hold_out(
+    pairs: list[tuple[Any, Any]], validation: tuple[Any, Any] | float | None, seed: int | None
+) -> tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]]:
+    """What to train on, and what to validate on."""
+    if validation is None:
+        return pairs, []
+    if isinstance(validation, tuple):
+        return pairs, _pairs(*validation)
+    count = round(validation * len(pairs))
+    if not (0.0 < validation < 1.0 and 0 < count < len(pairs)):
+        raise ValueError(f"validation={validation} of {len(pairs)} samples leaves none on one side")
+    drawn = _order(len(pairs), 1, seed, -1)
+    return [pairs[i] for i in sorted(drawn[count:])], [pairs[i] for i in sorted(drawn[:count])]
+
+
+def _loss(loss: Loss) -> Callable[[Any, Any], Any]:
+    if callable(loss):
+        return loss
+    if loss not in _LOSSES:
+        raise ValueError(f"loss is a function or one of {', '.join(_LOSSES)}, not {loss!r}")
+    return _LOSSES[loss]
+
+
+def _check_count(name: str, count: int, least: int) -> None:
+    if not isinstance(count, int) or count < least:
+        raise ValueError(f"{name} is a whole number of at least {least}, not {count!r}")
+
+
+# Surroundings
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: the first time it is only noted, the second time it interrupts as usual.
+
+    Signals reach the main thread alone, and a handler that somebody else installed stays.
+    """
+    pressed = False
+
+    def note(number: int, frame: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            signal.default_int_handler(number, frame)
+        pressed = True
+
+    mine = threading.current_thread() is threading.main_thread() and (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if mine:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _progress(wanted: bool | None, epochs: int) -> Iterator[Callable[[History], None]]:
+    """A function to call after each epoch, which moves the bar."""
+    if wanted is False or (wanted is None and not _watched()):
+        yield lambda history: None
+        return
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        if wanted:
+            raise ImportError("the progress bar is tqdm's: pip install 'kilograd[progress]'") from None
+        yield lambda history: None
+        return
+    with tqdm(total=epochs, unit="epoch") as bar:
+
+        def tick(history: History) -> None:
+            shown = {"loss": f"{history.losses[-1]:.4g}"}
+            if history.validation:
+                shown["validation"] = f"{history.validation[-1]:.4g}"
+            bar.set_postfix(shown, refresh=False)
+            bar.update()
+
+        yield tick
+
+
+def _watched() -> bool:
+    """Whether a terminal or a notebook looks on."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _axes(ax: Any) -> Any:
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise ImportError("pictures are matplotlib's: pip install 'kilograd[plot]'") from None
+    return pyplot.subplots()[1]

@@ -1,0 +1,228 @@
+"""`fit`, `predict` and the pictures."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import signal
+import threading
+
+import kilograd
+import numpy as np
+import pytest
+from kilograd import MLP, History, Value, fit, optim, predict
+
+
+def make(seed=1, sizes=(8, 1), **kwargs):
+    random.seed(seed)
+    return MLP(2, list(sizes), **kwargs)
+
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 2))
+Y = np.sign(X[:, 0] * X[:, 1])
+
+
+def parameters(model):
+    return [p.data for p in model.parameters()]
+
+
+def test_it_learns_and_tells():
+    model = make()
+    history = fit(model, X, Y, optimizer=optim.Adam(model, lr=0.05), epochs=30, batch_size=8, seed=1, validation=0.25)
+    assert history.losses[-1] < 0.3 * history.losses[0]
+    assert len(history.losses) == len(history.validation) == len(history.times) == 30
+    assert len(history.steps) == 30 * 4
+    assert not history.interrupted
+
+
+def test_one_step_by_hand():
+    by_hand, fitted = make(), make()
+    loss = sum((by_hand(x) - t) ** 2 for x, t in zip(X.tolist(), Y.tolist())) * (1 / 40)
+    loss.backward()
+    for p in by_hand.parameters():
+        p.data -= 0.1 * p.grad
+    history = fit(fitted, X, Y, optimizer=optim.SGD(fitted, lr=0.1), epochs=1)
+    assert history.losses == [pytest.approx(loss.data, rel=1e-12)]
+    assert parameters(fitted) == pytest.approx(parameters(by_hand), rel=1e-12)
+
+
+def test_a_seed_gives_the_same_training():
+    runs = []
+    for seed in (1, 1, 2):
+        model = make()
+        runs.append(fit(model, X, Y, epochs=3, batch_size=7, seed=seed, validation=0.2).steps)
+    assert runs[0] == runs[1] != runs[2]
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "outputs"),
+    [
+        ("mse", Y, 1),
+        ("huber", Y, 1),
+        ("hinge", Y, 1),
+        ("cross_entropy", (Y > 0).astype(int), 2),
+        ("binary_cross_entropy_from_logits", (Y > 0).astype(float), 1),
+        (lambda p, t: (p - t) ** 4, Y, 1),
+        ("mse", np.column_stack([Y, -Y]), 2),
+    ],
+)
+def test_losses(loss, targets, outputs):
+    model = make(sizes=(8, outputs), activation=["tanh", "linear"])
+    history = fit(model, X, targets, loss=loss, optimizer=optim.Adam(model, lr=0.05), epochs=15)
+    assert history.losses[-1] < history.losses[0]
+
+
+def test_lists_and_functions_will_do():
+    w = Value(0.0)
+    history = fit(lambda x: w * x, [1.0, 2.0], [2.0, 4.0], optimizer=optim.SGD([w], lr=0.1), epochs=60)
+    assert w.data == pytest.approx(2.0, abs=1e-6)
+    assert history.losses[-1] < 1e-10
+    assert predict(lambda x: w * x, [3.0]).tolist() == [pytest.approx(6.0, abs=1e-5)]
+
+
+BAD = [
+    ({"X": [], "y": []}, "no samples"),
+    ({"y": Y[:-1]}, "40 samples, and y has 39"),
+    ({"X": [[1.0, 2.0], [1.0]], "y": [1.0, 1.0]}, "differ in shape"),
+    ({"X": np.ones((40, 3))}, "takes 2 inputs"),
+    ({"X": np.where(np.arange(80).reshape(40, 2) == 7, np.nan, X)}, "row 3 of X.*not finite"),
+    ({"y": np.where(np.arange(40) == 5, np.inf, Y)}, "row 5 of y"),
+    ({"loss": "median"}, "median"),
+    ({"epochs": -1}, "epochs"),
+    ({"batch_size": 0}, "batch_size"),
+    ({"batch_size": 2.5}, "batch_size"),
+    ({"validation": 1.5}, "validation"),
+    ({"validation": (X, Y[:3])}, "40 samples, and y has 3"),
+    ({"y": np.column_stack([Y, Y])}, "shape"),
+]
+
+
+@pytest.mark.parametrize(("change", "match"), BAD)
+def test_bad_arguments_change_nothing(change, match):
+    model = make()
+    before = parameters(model)
+    with pytest.raises(ValueError, match=match):
+        fit(model, **{"X": X, "y": Y, "epochs": 1, **change})
+    assert parameters(model) == before
+
+
+def test_divergence_is_an_error_with_the_last_good_parameters():
+    model = make(activation="linear")
+    seen = []
+    adam = optim.SGD(model, lr=1e6)
+
+    def watch(history):
+        seen.append((history.losses[-1], parameters(model), adam.steps))
+
+    with pytest.raises(FloatingPointError, match=r"epoch \d+, step \d+.*learning rate"):
+        fit(model, X, Y, optimizer=adam, epochs=500, callbacks=[watch])
+    # Before the last step that had a finite loss: the parameters that gave that loss.
+    assert all(math.isfinite(p) for p in parameters(model))
+    assert parameters(model) == seen[-2][1]
+    assert adam.steps == seen[-2][2]
+
+
+def test_an_overflow_in_the_model_is_one_too():
+    w = Value(1.0)
+    with pytest.raises(FloatingPointError, match="overflowed"):
+        fit(lambda x: (w * x).exp(), [1000.0], [0.0], optimizer=optim.SGD([w]), epochs=2)
+    assert w.data == 1.0
+
+
+def test_control_c_ends_after_the_step():
+    model = make()
+
+    def press(history):
+        if len(history.losses) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    history = fit(model, X, Y, epochs=1000, callbacks=[press])
+    assert history.interrupted
+    assert len(history.losses) == 3
+    assert len(history.steps) == 4
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_pressed_twice_it_interrupts_at_once():
+    model = make()
+
+    def press(history):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, X, Y, epochs=1000, callbacks=[press])
+
+
+def test_in_a_thread():
+    histories = []
+    thread = threading.Thread(target=lambda: histories.append(fit(make(), X, Y, epochs=2)))
+    thread.start()
+    thread.join()
+    assert len(histories[0].losses) == 2
+
+
+def test_a_callback_ends_it():
+    calls = []
+    fit(make(), X, Y, epochs=50, callbacks=[lambda h: len(h.losses) == 2, calls.append])
+    assert len(calls) == 2
+
+
+def test_progress(capsys):
+    pytest.importorskip("tqdm")
+    fit(make(), X, Y, epochs=2, progress=True, validation=0.2)
+    assert "2/2" in capsys.readouterr().err
+    fit(make(), X, Y, epochs=2)
+    assert capsys.readouterr().err == ""
+
+
+def test_predict_gives_floats_and_builds_nothing():
+    model = make(sizes=(4, 3))
+    before = kilograd.live_nodes()
+    out = predict(model, X)
+    assert kilograd.live_nodes() == before
+    assert out.shape == (40, 3)
+    assert out.dtype == np.float64
+    assert out[7].tolist() == [v.data for v in model(X[7])]
+    assert predict(make(), X).shape == (40,)
+    assert predict(model, []).shape == (0,)
+    with pytest.raises(ValueError, match="takes 2 inputs"):
+        predict(model, [[1.0]])
+    with pytest.raises(ValueError, match="not finite"):
+        predict(model, [[1.0, math.nan]])
+
+
+def test_pictures():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    model = make()
+    ax = kilograd.plot_boundary(model, X, Y, resolution=10)
+    assert len(ax.collections) >= 2
+    assert kilograd.plot_boundary(make(sizes=(4, 3)), X, Y, resolution=5, ax=ax) is ax
+    history = History(losses=[2.0, 1.0], validation=[3.0, 2.0])
+    assert [line.get_label() for line in history.plot().lines] == ["training", "validation"]
+    pyplot.close("all")
+    with pytest.raises(ValueError, match="two coordinates"):
+        kilograd.plot_boundary(model, np.ones((3, 3)), Y)
+    with pytest.raises(ValueError, match="as many classes"):
+        kilograd.plot_boundary(model, X, Y[:2])
+
+
+def test_missing_extras_are_named(run_python):
+    program = """
+import sys
+sys.modules["matplotlib"] = sys.modules["tqdm"] = sys.modules["tqdm.auto"] = None
+import kilograd
+for call in (lambda: kilograd.History().plot(),
+             lambda: kilograd.fit(kilograd.MLP(1, [1]), [[1.0]], [1.0], epochs=1, progress=True)):
+    try:
+        call()
+    except ImportError as error:
+        print(error)
+"""
+    assert "kilograd[plot]" in run_python(program)
+    assert "kilograd[progress]" in run_python(program)

@@ -1,0 +1,226 @@
+"""Optimisers: PyTorch's trajectories, settings that are refused, state."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import kilograd
+import numpy as np
+import pytest
+from kilograd import MLP, Value, optim
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+START = [0.5, -1.0, 2.0, 0.1]
+CASES = [
+    ("SGD", {"lr": 0.05}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.1, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    ("Adam", {"lr": 0.05}),
+    ("Adam", {"lr": 0.05, "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.01}),
+    ("Adam", {"lr": 0.05, "amsgrad": True}),
+    ("AdamW", {"lr": 0.05}),
+    ("AdamW", {"lr": 0.05, "weight_decay": 0.1, "amsgrad": True}),
+    ("RMSprop", {"lr": 0.02}),
+    ("RMSprop", {"lr": 0.02, "momentum": 0.5, "centered": True, "weight_decay": 0.01}),
+]
+# The parameters after 200 steps, from PyTorch 2.13.0.
+STORED = {
+    ("SGD", "{'lr': 0.05}"): [0.9951957914084404, 1.3669979750019299, 0.6723407328916792, 0.8656807117705693],
+    ("SGD", "{'lr': 0.05, 'momentum': 0.9, 'dampening': 0.1, 'weight_decay': 0.01}"): [0.990738006319466, 2.534676464835969, 0.38175503841664793, 0.8616118773732081],
+    ("SGD", "{'lr': 0.05, 'momentum': 0.9, 'nesterov': True}"): [1.000027721242462, 4.519543250830946, 0.2191207322142026, 1.0240218581369886],
+    ("Adam", "{'lr': 0.05}"): [1.0000489672626036, 1.3333576895763852, 0.6806319587514603, 1.027767660427087],
+    ("Adam", "{'lr': 0.05, 'betas': (0.8, 0.99), 'eps': 1e-06, 'weight_decay': 0.01}"): [0.9907383460055647, 1.3611221582494202, 0.6645047542428387, 0.8615924438458958],
+    ("Adam", "{'lr': 0.05, 'amsgrad': True}"): [1.0000523307987357, 1.3199549153628691, 0.6865280216036804, 1.0285497165500117],
+    ("AdamW", "{'lr': 0.05}"): [0.9995220712871191, 1.2985911519691171, 0.6926876233319544, 0.9745080846229971],
+    ("AdamW", "{'lr': 0.05, 'weight_decay': 0.1, 'amsgrad': True}"): [0.9925220973293398, 1.065650020165949, 0.7702565511197201, 0.8850333379291051],
+    ("RMSprop", "{'lr': 0.02}"): [0.9999492108441556, 1.1915809774363906, 0.7465418271325566, 0.9706543094842931],
+    ("RMSprop", "{'lr': 0.02, 'momentum': 0.5, 'centered': True, 'weight_decay': 0.01}"): [0.9907383460498113, 1.6215670145101493, 0.572420486663029, 0.8615924439879237],
+}
+
+
+def objective(p):
+    return (p[0] - 1) ** 2 + (p[1] * p[2] - 1) ** 2 * 0.5 + (p[3] - p[0]) ** 4 + p[2] ** 2 * 0.1
+
+
+def trajectory(optimizer, parameters, steps=200):
+    for _ in range(steps):
+        loss = objective(parameters)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield [float(p.data) for p in parameters]
+
+
+@pytest.mark.parametrize(("name", "settings"), CASES)
+def test_trajectories_are_pytorchs(name, settings):
+    parameters = [Value(x) for x in START]
+    mine = list(trajectory(getattr(optim, name)(parameters, **settings), parameters))
+    assert mine[-1] == pytest.approx(STORED[name, str(settings)], rel=1e-12, abs=1e-12)
+    if torch is None:
+        return
+    tensors = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in START]
+    theirs = list(trajectory(getattr(torch.optim, name)(tensors, **settings), tensors))
+    np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_learning_rates():
+    assert optim.Cosine(1.0, 10)(0) == 1.0
+    assert optim.Cosine(1.0, 10, final=0.2)(5) == pytest.approx(0.6)
+    assert optim.Cosine(1.0, 10, final=0.2)(50) == pytest.approx(0.2)
+    assert [optim.LinearDecay(1.0, 4)(k) for k in range(6)] == [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    assert [optim.StepDecay(1.0, 2, 0.5)(k) for k in range(5)] == [1.0, 1.0, 0.5, 0.5, 0.25]
+    assert [optim.WarmUp(1.0, 4)(k) for k in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert optim.WarmUp(optim.LinearDecay(1.0, 4), 2)(0) == 0.5
+    assert pickle.loads(pickle.dumps(optim.WarmUp(optim.Cosine(1.0, 9), 2)))(3) == optim.Cosine(1.0, 9)(3)
+
+
+@pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+def test_cosine_is_pytorchs():
+    sgd = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, 20, eta_min=0.01)
+    for step in range(20):
+        assert optim.Cosine(0.3, 20, 0.01)(step) == pytest.approx(schedule.get_last_lr()[0], rel=1e-12)
+        sgd.step()
+        schedule.step()
+
+
+def test_a_rate_may_be_a_function_of_the_step():
+    p = Value(0.0)
+    seen = []
+    sgd = optim.SGD([p], lr=lambda step: seen.append(step) or 0.5**step)
+    for _ in range(3):
+        p.grad = 1.0
+        sgd.step()
+    assert seen == [0, 1, 2]
+    assert p.data == -1.75
+
+
+def with_gradients(*gradients):
+    values = [Value(0.0) for _ in gradients]
+    for v, g in zip(values, gradients):
+        v.grad = g
+    return values
+
+
+def test_clipping():
+    values = with_gradients(3.0, -4.0)
+    assert optim.clip_grad_norm(values, 1.0) == 5.0
+    assert [v.grad for v in values] == pytest.approx([0.6, -0.8], rel=1e-6)
+    assert optim.clip_grad_norm(values, 10.0) == pytest.approx(1.0, rel=1e-6)
+    assert optim.clip_grad_norm(with_gradients(3.0, -4.0), 9.0, order=1.0) == 7.0
+    assert optim.clip_grad_norm(with_gradients(3.0, -4.0), 9.0, order=math.inf) == 4.0
+    values = with_gradients(3.0, -0.5, -4.0)
+    optim.clip_grad_value(values, 1.0)
+    assert [v.grad for v in values] == [1.0, -0.5, -1.0]
+    optim.clip_grad_norm(with_gradients(0.0), 1.0)
+
+
+@pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+@pytest.mark.parametrize("order", [1.0, 2.0, 3.0, math.inf])
+def test_clipping_is_pytorchs(order):
+    gradients = [0.3, -2.0, 5.0]
+    values = with_gradients(*gradients)
+    tensor = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    tensor.grad = torch.tensor(gradients, dtype=torch.float64)
+    norm = torch.nn.utils.clip_grad_norm_([tensor], 0.7, norm_type=order)
+    assert optim.clip_grad_norm(values, 0.7, order=order) == pytest.approx(norm.item(), rel=1e-12)
+    np.testing.assert_allclose([v.grad for v in values], tensor.grad.numpy(), rtol=1e-12)
+
+
+def test_a_norm_that_is_not_finite_is_refused():
+    values = with_gradients(1.0, math.inf)
+    with pytest.raises(FloatingPointError, match="inf"):
+        optim.clip_grad_norm(values, 1.0)
+    with pytest.raises(FloatingPointError):
+        optim.SGD(values, lr=0.1, clip_norm=1.0).step()
+    assert [v.data for v in values] == [0.0, 0.0]
+    assert [v.grad for v in values] == [1.0, math.inf]
+
+
+def test_the_optimizer_clips_too():
+    values = with_gradients(3.0, -4.0)
+    optim.SGD(values, lr=1.0, clip_norm=0.5).step()
+    assert [v.data for v in values] == pytest.approx([-0.3, 0.4], rel=1e-6)
+    values = with_gradients(3.0, -4.0)
+    optim.SGD(values, lr=1.0, clip_value=0.5).step()
+    assert [v.data for v in values] == [-0.5, 0.5]
+
+
+BAD = [
+    (lambda: optim.SGD([]), ValueError, "at least one"),
+    (lambda: optim.SGD([1.0]), TypeError, "float"),
+    (lambda: optim.SGD([P, P]), ValueError, "twice"),
+    (lambda: optim.SGD([P], lr=-1.0), ValueError, "lr"),
+    (lambda: optim.SGD([P], lr=math.nan), ValueError, "lr"),
+    (lambda: optim.SGD([P], momentum=-0.1), ValueError, "momentum"),
+    (lambda: optim.SGD([P], nesterov=True), ValueError, "Nesterov"),
+    (lambda: optim.Adam([P], betas=(1.0, 0.9)), ValueError, "beta1"),
+    (lambda: optim.Adam([P], eps=-1.0), ValueError, "eps"),
+    (lambda: optim.RMSprop([P], alpha=1.5), ValueError, "alpha"),
+    (lambda: optim.SGD([P], weight_decay=-1.0), ValueError, "weight_decay"),
+    (lambda: optim.SGD([P], clip_norm=-1.0), ValueError, "clip_norm"),
+    (lambda: optim.clip_grad_norm([P], 1.0, order=0.0), ValueError, "order"),
+    (lambda: optim.clip_grad_value([1.0], 1.0), TypeError, "no Value"),
+]
+P = Value(1.0)
+
+
+@pytest.mark.parametrize(("make", "error", "match"), BAD)
+def test_bad_settings(make, error, match):
+    with pytest.raises(error, match=match):
+        make()
+
+
+def test_a_model_in_place_of_parameters():
+    model = MLP(2, [3, 1])
+    adam = optim.Adam(model)
+    assert list(map(id, adam.parameters)) == list(map(id, model.parameters()))
+    for p in model.parameters():
+        p.grad = 1.0
+    adam.zero_grad()
+    assert all(p.grad == 0.0 for p in model.parameters())
+    assert repr(optim.SGD([P], 0.5)).startswith("SGD(1 parameters, lr=0.5, ")
+
+
+@pytest.mark.parametrize(("name", "settings"), CASES)
+def test_state(name, settings):
+    one = [Value(x) for x in START]
+    first = getattr(optim, name)(one, **settings)
+    list(trajectory(first, one, 7))
+    state = pickle.loads(pickle.dumps(first.state_dict()))
+    two = [Value(p.data) for p in one]
+    second = getattr(optim, name)(two, lr=9.0)
+    second.load_state_dict(state)
+    assert list(trajectory(second, two, 7)) == list(trajectory(first, one, 7))
+
+
+def test_a_state_of_something_else_changes_nothing():
+    p = [Value(1.0)]
+    adam = optim.Adam(p, lr=0.5)
+    p[0].grad = 1.0
+    adam.step()
+    before = adam.state_dict()
+    for state, match in (
+        (optim.SGD(p).state_dict(), "SGD"),
+        ({}, "no optimizer"),
+        ({"kind": "Adam"}, "steps"),
+        ({"kind": "Adam", "steps": 1, "speed": 1}, "speed"),
+        ({**before, "mean": np.zeros(2)}, "shape"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            adam.load_state_dict(state)
+    assert str(adam.state_dict()) == str(before)
+
+
+def test_an_integer_parameter_becomes_a_float():
+    p = kilograd.micrograd.engine.Value(0)
+    p.grad = 1
+    optim.SGD([p], lr=0.5).step()
+    assert repr(p) == "Value(data=-0.5, grad=1)"
+    optim.SGD([p]).zero_grad()
+    assert repr(p) == "Value(data=-0.5, grad=0)"
