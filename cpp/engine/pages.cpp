@@ -17,6 +17,7 @@ namespace kilograd {
 
 namespace {
 
+constexpr std::size_t region_size = std::size_t{1} << 21;  // a huge page of x86-64 and arm64
 constexpr std::size_t region_blocks = region_size / page_block;
 constexpr std::size_t single_blocks = (std::size_t{2} << 20) / page_block;
 constexpr std::size_t reserve_regions = 1;
