@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import kilograd
+from bench.engines.programs import run_programs
+from bench.engines.training import run_kilograd
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, UnavailableError
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
@@ -23,8 +25,10 @@ ENGINE = Engine(
 run_eager(ENGINE, Value)
 run_backward(ENGINE, Value)
 run_chain(ENGINE, Value)
+run_programs(ENGINE, "-m", "kilograd", "run")
 run_article(ENGINE, MLP)
 run_moons(ENGINE, micrograd_nn.MLP, MicrogradValue)
+run_kilograd(ENGINE)
 
 
 @ENGINE.runs(MEMORY)

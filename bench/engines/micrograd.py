@@ -7,6 +7,7 @@ from importlib.metadata import version
 from micrograd.engine import Value
 from micrograd.nn import MLP
 
+from bench.engines.training import run_moons_again
 from bench.engines.value_class import run_eager, run_moons
 from bench.model import Engine
 from bench.workloads import article, chain, rosenbrock
@@ -26,3 +27,4 @@ ENGINE.cannot(chain.CHAIN, "backward() recurses once per node of a chain")
 
 run_eager(ENGINE, Value)
 run_moons(ENGINE, MLP, Value)
+run_moons_again(ENGINE, MLP, Value)

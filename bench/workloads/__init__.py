@@ -17,6 +17,8 @@ from bench.workloads import (
     random_ops,
     recording,
     rosenbrock,
+    run,
+    training,
 )
 
 WORKLOADS: dict[str, Workload[Any]] = {
@@ -28,6 +30,7 @@ WORKLOADS: dict[str, Workload[Any]] = {
         chain.CHAIN,
         article.ARTICLE,
         moons.MOONS,
+        *training.WORKLOADS,
         moons.MOONS_100,
         moons.MOONS_10000,
         random_ops.RANDOM_OPS,
@@ -35,5 +38,6 @@ WORKLOADS: dict[str, Workload[Any]] = {
         recording.RECORDING,
         rosenbrock.ROSENBROCK,
         black_scholes.BLACK_SCHOLES,
+        *run.RUNS,
     )
 }

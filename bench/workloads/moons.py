@@ -96,7 +96,10 @@ MOONS: Workload[Moons] = Workload(
     title="Moons step as micrograd's demo writes it: MLP(2, [16, 16, 1]), 100 rows, graph built anew, backward",
     make=lambda quick: make(6 if quick else 100),
     metrics=[Metric("step", "step")],
-    floors=[Floor("at least 100 times PyPI's micrograd", "step", at_least=100, engine="micrograd", to="kilograd")],
+    floors=[
+        Floor("at least 300 times PyPI's micrograd", "step", at_least=300, engine="micrograd", to="kilograd"),
+        Floor("at least 150 times torch on scalars", "step", at_least=150, engine="torch (scalars)", to="kilograd"),
+    ],
 )
 
 MOONS_100: Workload[Moons] = Workload(

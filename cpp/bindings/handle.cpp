@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "numbers.hpp"
+#include "served.hpp"
 #include "value.hpp"
 
 namespace kilograd {
@@ -197,6 +198,7 @@ PyObject* handle_of(Node* node) {
 // Takes the state off a dying handle; what it refers to is released later.
 static void drop_state(Handle* handle, Node* node) {
     if (node->has(Rule)) --rules_alive;
+    if (node->is_foreign()) drop_foreign_flag(node);
     node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
     if (HandleState* state = handle->state) {
         handle->state = nullptr;
@@ -339,6 +341,8 @@ PyObject* replace_node(Handle* handle, Node* node) {
     Node* old = handle->node;
     node->flags |= old->flags & (Stateful | Tainted | Rule);
     old->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
+    node->kinds.foreign = old->kinds.foreign;
+    old->kinds.foreign = 0;
     if (old->has(OwnsHandle)) {
         old->flags &= static_cast<std::uint8_t>(~OwnsHandle);
         release_later(as_object(handle));
@@ -370,17 +374,21 @@ static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool 
     return true;
 }
 
-PyTypeObject* make_value_type(PyObject* module) {
-    hooks.run_rule = run_rule;
-    hooks.has_forward = has_forward;
-    hooks.run_forward = run_forward;
-    hooks.release_handle = release_handle;
-    std::vector<PyType_Slot> slots = {
+std::vector<PyType_Slot> handle_slots() {
+    return {
         {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
         {Py_tp_traverse, reinterpret_cast<void*>(handle_traverse)},
         {Py_tp_clear, reinterpret_cast<void*>(handle_clear)},
         {Py_tp_members, members},
     };
+}
+
+PyTypeObject* make_value_type(PyObject* module) {
+    hooks.run_rule = run_rule;
+    hooks.has_forward = has_forward;
+    hooks.run_forward = run_forward;
+    hooks.release_handle = release_handle;
+    std::vector<PyType_Slot> slots = handle_slots();
     add_value_slots(slots);
     slots.push_back({0, nullptr});
     PyType_Spec spec = {"kilograd.Value", sizeof(Handle), 0,
@@ -397,7 +405,7 @@ PyTypeObject* make_value_type(PyObject* module) {
     return ok ? value_type : nullptr;
 }
 
-PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool grads) {
+PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool grads, PyTypeObject* base) {
     PyType_Slot slots[] = {
         {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
         {Py_tp_traverse, reinterpret_cast<void*>(handle_traverse)},
@@ -411,7 +419,7 @@ PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool gra
     const char* full_name = (new std::string(std::string(c_module) + "." + c_name))->c_str();
     PyType_Spec spec = {full_name, sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
                         slots};
-    PyObject* type = PyType_FromSpecWithBases(&spec, reinterpret_cast<PyObject*>(value_type));
+    PyObject* type = PyType_FromSpecWithBases(&spec, reinterpret_cast<PyObject*>(base ? base : value_type));
     if (!type) return nullptr;
     if (PyObject_SetAttrString(type, "__doc__", Py_None) < 0 ||
         !register_family(reinterpret_cast<PyTypeObject*>(type), name, ints, grads)) {

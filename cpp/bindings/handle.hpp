@@ -131,8 +131,10 @@ PyObject* replace_node(Handle* handle, Node* node);      // gives a handle anoth
 void release_node(Node* node);
 void release_pending();
 
-PyTypeObject* make_value_type(PyObject* module);                                      // families[0]
-PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool grads);  // new type, or null
+PyTypeObject* make_value_type(PyObject* module);  // families[0]
+std::vector<PyType_Slot> handle_slots();          // what every base type has
+// A new type, derived from `base` or from Value; null with an error set.
+PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool grads, PyTypeObject* base = nullptr);
 int family_of(PyTypeObject* type);  // the family whose type this is or derives from
 
 }  // namespace kilograd

@@ -92,7 +92,9 @@ class Reader {
         throw py::type_error(std::string(what_) + " are numbers and Values, in lists, tuples or arrays, and not " +
                              Py_TYPE(object)->tp_name);
     }
-    [[noreturn]] void ragged() const { refuse(std::string(what_) + " are ragged: lists side by side differ in length"); }
+    [[noreturn]] void ragged() const {
+        refuse(std::string(what_) + " are ragged: lists side by side differ in length");
+    }
 
     void leave(std::size_t depth) {
         if (!leaf_depth_) leaf_depth_ = depth;
@@ -160,7 +162,8 @@ py::object elementwise(const Tensor& p, const Tensor& t, const std::string& redu
     same_shape(p, t);
     if (allowed)
         for (const Term& each : t.terms)
-            if (!allowed(each.data())) refuse("a target is " + std::to_string(each.data()) + ", and has to be " + range);
+            if (!allowed(each.data()))
+                refuse("a target is " + std::to_string(each.data()) + ", and has to be " + range);
     Builder g(recording());
     Terms losses;
     losses.reserve(p.terms.size());
@@ -172,8 +175,7 @@ py::object elementwise(const Tensor& p, const Tensor& t, const std::string& redu
 template <class Fn>
 void for_rows(const Tensor& x, Fn&& fn) {
     std::size_t width = x.shape.back();
-    for (std::size_t start = 0; start < x.terms.size(); start += width)
-        fn(nn::View(x.terms).subspan(start, width));
+    for (std::size_t start = 0; start < x.terms.size(); start += width) fn(nn::View(x.terms).subspan(start, width));
 }
 
 Tensor read_rows(const py::object& object, const char* what) {
@@ -217,8 +219,7 @@ py::object cross_entropy(const py::object& logits, const py::object& targets, co
     std::size_t row_index = 0;
     if (t.shape == x.shape) {
         for_rows(x, [&](nn::View row) {
-            losses.push_back(
-                nn::cross_entropy(g, row, nn::View(t.terms).subspan(classes * row_index++, classes)));
+            losses.push_back(nn::cross_entropy(g, row, nn::View(t.terms).subspan(classes * row_index++, classes)));
         });
     } else {
         if (t.shape != without_last(x.shape))
@@ -252,8 +253,7 @@ py::object binary_cross_entropy(const py::object& predictions, const py::object&
     auto probability = [](double p) { return p >= 0.0 && p <= 1.0; };
     Tensor p = read_predictions(predictions), t = read_targets(targets);
     if (from_logits)
-        return elementwise(p, t, reduction, nn::binary_cross_entropy_from_logit, "from 0 to 1",
-                           probability);
+        return elementwise(p, t, reduction, nn::binary_cross_entropy_from_logit, "from 0 to 1", probability);
     for (const Term& each : p.terms)
         if (!probability(each.data()))
             refuse("a prediction is " + std::to_string(each.data()) +
@@ -293,7 +293,9 @@ void add_losses(py::module_& m) {
         "values"_a, "what"_a, "The numbers and Values of nested sequences, in order, and their shape.");
     m.def(
         "dot",
-        [](const py::object& w, const py::object& x, const py::object& b) { return built([&] { return dot(w, x, b); }); },
+        [](const py::object& w, const py::object& x, const py::object& b) {
+            return built([&] { return dot(w, x, b); });
+        },
         "w"_a, "x"_a, "b"_a);
     m.def(
         "total",
@@ -336,7 +338,8 @@ void add_losses(py::module_& m) {
     m.def(
         "mse",
         [](const py::object& p, const py::object& t, const std::string& reduction) {
-            return built([&] { return elementwise(read_predictions(p), read_targets(t), reduction, nn::squared_error); });
+            return built(
+                [&] { return elementwise(read_predictions(p), read_targets(t), reduction, nn::squared_error); });
         },
         "prediction"_a, "target"_a, "reduction"_a);
     m.def(

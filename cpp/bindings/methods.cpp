@@ -125,14 +125,16 @@ std::vector<PyMethodDef> make_methods() {
         {"forward", value_forward, METH_NOARGS,
          "forward($self, /)\n--\n\n"
          "Recompute the data of everything that this node was computed from, given the present data of the leaves.\n\n"
-         "The graph stays: set the leaves that are inputs, call ``forward()``, ``backward()``, and so on. Gradients of\n"
+         "The graph stays: set the leaves that are inputs, call ``forward()``, ``backward()``, and so on. Gradients "
+         "of\n"
          "all nodes but the leaves become zero, as if the graph had just been built.\n\n"
          "Returns\n-------\nfloat\n    The new data of this node.\n\n"
          "Raises\n------\n"
          "ValueError, OverflowError, ZeroDivisionError\n"
          "    If an operation is outside its domain at the new data; then all data and gradients are as before.\n"
          "RuntimeError\n"
-         "    If a node among them has a rule written in Python and no ``_forward``, a function without arguments that\n"
+         "    If a node among them has a rule written in Python and no ``_forward``, a function without arguments "
+         "that\n"
          "    returns the node's data (or sets it, and returns None); or local gradients that are fixed numbers.\n"},
         {"leaky_relu", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<leaky_relu>::call)),
          METH_VARARGS | METH_KEYWORDS, info(Op::leaky_relu).doc},

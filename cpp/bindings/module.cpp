@@ -4,6 +4,8 @@
 #include "losses.hpp"
 #include "modes.hpp"
 #include "network.hpp"
+#include "served.hpp"
+#include "program.hpp"
 #include "snapshot.hpp"
 #include "update.hpp"
 #include "value.hpp"
@@ -39,6 +41,8 @@ PYBIND11_MODULE(_core, m) {
     add_network(m);
     add_losses(m);
     add_update(m);
+    add_served(m);
+    add_program(m);
     m.def(
         "new_family",
         [](py::str name, bool int_grads, bool shows_grad, py::str module) {

@@ -19,10 +19,10 @@ using nn::Term;
 PyObject* intern(const char* name) { return PyUnicode_InternFromString(name); }
 
 struct Names {
-    PyObject *call = intern("__call__"), *weighted_sum = intern("weighted_sum"),
-             *activate = intern("activate"), *parameters = intern("parameters"), *w = intern("w"),
-             *b = intern("b"), *activation = intern("activation"), *nonlin = intern("nonlin"),
-             *neurons = intern("neurons"), *layers = intern("layers"), *linear = intern("linear");
+    PyObject *call = intern("__call__"), *weighted_sum = intern("weighted_sum"), *activate = intern("activate"),
+             *parameters = intern("parameters"), *w = intern("w"), *b = intern("b"), *activation = intern("activation"),
+             *nonlin = intern("nonlin"), *neurons = intern("neurons"), *layers = intern("layers"),
+             *linear = intern("linear");
 };
 const Names& names() {
     static const Names instance;
@@ -127,7 +127,8 @@ class Signals {
         if (!list_) {
             list_ = checked(PyList_New(static_cast<Py_ssize_t>(terms_.size())));
             for (std::size_t i = 0; i < terms_.size(); ++i)
-                PyList_SET_ITEM(list_.ptr(), static_cast<Py_ssize_t>(i), checked(handle_of(terms_[i].node())).release().ptr());
+                PyList_SET_ITEM(list_.ptr(), static_cast<Py_ssize_t>(i),
+                                checked(handle_of(terms_[i].node())).release().ptr());
         }
         return list_;
     }
@@ -224,8 +225,8 @@ class Call {
         auto weight = [this](std::size_t i) { return weights_[i]; };
         auto input = [&x](std::size_t i) -> const Term& { return x[i]; };
         Term bias = Term::share(node_of(b.ptr()));
-        Term sum = builder_.weighted_sum(facts_.bias_first ? std::move(bias) : Term(0.0, IntKind), x.size(), weight,
-                                         input);
+        Term sum =
+            builder_.weighted_sum(facts_.bias_first ? std::move(bias) : Term(0.0, IntKind), x.size(), weight, input);
         if (!facts_.bias_first) sum = builder_.add(sum, bias);
         if (activation && linear_) {
             outs.push_back(std::move(sum));
@@ -233,10 +234,10 @@ class Call {
             outs.push_back(builder_.apply(row_->op, sum, row_->constant));
         } else {
             py::object z = to_py(std::move(sum));
-            py::object out = checked(!activation ? PyObject_CallMethodOneArg(neuron, names().activate, z.ptr())
-                                     : PyUnicode_Check(activation.ptr())
-                                         ? PyObject_CallMethodNoArgs(z.ptr(), activation.ptr())
-                                         : PyObject_CallOneArg(activation.ptr(), z.ptr()));
+            py::object out =
+                checked(!activation ? PyObject_CallMethodOneArg(neuron, names().activate, z.ptr())
+                        : PyUnicode_Check(activation.ptr()) ? PyObject_CallMethodNoArgs(z.ptr(), activation.ptr())
+                                                            : PyObject_CallOneArg(activation.ptr(), z.ptr()));
             forget();
             take(std::move(out), outs, foreign);
         }

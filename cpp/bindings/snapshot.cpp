@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "numbers.hpp"
+#include "served.hpp"
 
 namespace py = pybind11;
 
@@ -56,8 +57,15 @@ void set_attributes(PyObject* self, py::handle state) {
 py::object or_none(PyObject* object) { return object ? py::reinterpret_borrow<py::object>(object) : py::none(); }
 
 void set_names(Handle* handle, py::handle label, py::handle op) {
-    if (!label.is_none()) py::setattr(as_object(handle), "label", label);
-    if (!op.is_none()) py::setattr(as_object(handle), "_op", op);
+    auto put = [handle](PyObject* HandleState::*slot, py::handle name) {
+        if (name.is_none()) return;
+        HandleState* state = state_of(handle);
+        if (!state) throw py::error_already_set();
+        Py_XSETREF(state->*slot, Py_NewRef(name.ptr()));
+        mark_state(handle, name.ptr());
+    };
+    put(&HandleState::label, label);
+    put(&HandleState::op, op);
 }
 
 // A handle of a given Python class for a node that has none yet. Takes over a reference to the node.
@@ -91,7 +99,8 @@ py::tuple reduce_leaf(Handle* handle) {
 py::object make_leaf(py::type type, py::object data, py::object grad, py::object label, py::object op) {
     auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
     Number number{}, gradient{};
-    if (!PyType_IsSubtype(python_type, value_type)) throw py::type_error("_leaf: the class must derive from Value");
+    if (!PyType_IsSubtype(python_type, value_type) && !is_served_type(python_type))
+        throw py::type_error("_leaf: the class must derive from Value");
     if (!require_number(data.ptr(), "the data of a Value", number) ||
         !require_number(grad.ptr(), "the grad of a Value", gradient))
         throw py::error_already_set();

@@ -221,8 +221,6 @@ Locals locals_of(const Node* node) {
     }
 }
 
-static bool both(std::uint8_t x, std::uint8_t y) { return (x & y & IntKind) != 0; }
-
 Kind local_kind(const Node* node, bool second) {
     switch (node->op) {
         case Op::add:
@@ -231,7 +229,8 @@ Kind local_kind(const Node* node, bool second) {
         case Op::mul:
             return static_cast<Kind>((second ? node->a : node->b)->kinds.data);
         case Op::powc:
-            return both(node->kinds.constant, node->a->kinds.data) && node->constant >= 1.0 ? IntKind : FloatKind;
+            if (node->constant >= 1.0) return join_kinds(node->kinds.constant, node->a->kinds.data);
+            return node->a->kinds.data == NumpyKind ? NumpyKind : FloatKind;
         default:
             return FloatKind;
     }
@@ -244,7 +243,8 @@ void accumulate(Node* operand, double term) { operand->grad += term; }
 // The micrograd dialect: a gradient stays an int where Python's arithmetic on ints keeps it one.
 void accumulate_exact(Node* operand, double term, std::uint8_t kind) {
     operand->grad += term;
-    if (!both(operand->kinds.grad, kind) || std::fabs(operand->grad) > exact_integers) operand->kinds.grad = FloatKind;
+    Kind sum = join_kinds(operand->kinds.grad, kind);
+    operand->kinds.grad = sum == IntKind && std::fabs(operand->grad) > exact_integers ? FloatKind : sum;
 }
 
 // mask ? x : y without a jump.
@@ -259,7 +259,7 @@ inline void propagate(Node* node, Visit&& visit) {
     const double g = node->grad;
     auto add = [&](Node* operand, double term, bool second) {
         if constexpr (Exact) {
-            accumulate_exact(operand, term, node->kinds.grad & local_kind(node, second));
+            accumulate_exact(operand, term, join_kinds(node->kinds.grad, local_kind(node, second)));
         } else {
             (void)second;
             accumulate(operand, term);
@@ -288,7 +288,7 @@ inline void propagate(Node* node, Visit&& visit) {
         case Op::linear:
             for (Fan::Edge& edge : *node->fan) {
                 if constexpr (Exact) {
-                    accumulate_exact(edge.operand, edge.local * g, node->kinds.grad & edge.kind);
+                    accumulate_exact(edge.operand, edge.local * g, join_kinds(node->kinds.grad, edge.kind));
                 } else {
                     accumulate(edge.operand, edge.local * g);
                 }

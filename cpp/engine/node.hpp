@@ -11,8 +11,15 @@
 
 namespace kilograd {
 
-// How Python sees a number that is stored as a double. Bit 0 says "integral", so that kinds combine with `&`.
-enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, BoolKind = 3 };
+// How Python sees a number that is stored as a double. Bit 0 says "integral". NumpyKind is numpy.float64, which only
+// served classes keep apart from float.
+enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, NumpyKind = 2, BoolKind = 3 };
+
+// The kind of a sum or product.
+inline Kind join_kinds(std::uint8_t x, std::uint8_t y) {
+    if (x == NumpyKind || y == NumpyKind) return NumpyKind;
+    return x & y & IntKind ? IntKind : FloatKind;
+}
 
 inline constexpr double exact_integers = 9007199254740992.0;  // 2**53: every integer up to it is a double
 
@@ -21,8 +28,8 @@ struct Kinds {
     std::uint8_t data : 2 = FloatKind;
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
-    std::uint8_t replayed : 1 = 0;  // a spare bit: this root's order is kept, see replay.hpp
-    std::uint8_t unused : 1 = 0;    // named, so that a store writes the whole byte and reads nothing
+    std::uint8_t replayed : 1 = 0;  // this root's order is kept, see replay.hpp
+    std::uint8_t foreign : 1 = 0;   // of a served class, holding what the engine cannot: see bindings/served.hpp
 };
 
 enum Flag : std::uint8_t {
@@ -45,7 +52,8 @@ struct Fan {
         double local;       // d node / d operand; used by `linear` only
         std::uint8_t kind;  // Kind of `local`
     };
-    alignas(Edge) std::uint32_t count;  // the edges follow
+    std::uint32_t count;
+    std::uint32_t tag = 0;  // which operation of a served class made the node
     Edge* begin() { return reinterpret_cast<Edge*>(this + 1); }
     Edge* end() { return begin() + count; }
 };
@@ -67,12 +75,13 @@ struct Node {
     std::uint8_t family;  // which Python type its handle has
 
     bool has(std::uint8_t mask) const { return (flags & mask) != 0; }
+    bool is_foreign() const { return kinds.foreign != 0; }
     bool is_leaf() const { return op == Op::leaf; }
     bool has_fan() const { return op == Op::custom || op == Op::linear; }
 };
 
 static_assert(sizeof(Node) == 56);
-static_assert(alignof(Fan) <= alignof(std::max_align_t) && sizeof(Fan) % alignof(Fan::Edge) == 0);
+static_assert(alignof(Fan::Edge) <= alignof(std::max_align_t) && sizeof(Fan) % alignof(Fan::Edge) == 0);
 
 // Calls fn(operand) for each operand, in operand order.
 template <class Fn>

@@ -85,31 +85,55 @@ class Builder {
     // start + w[0] * x[0] + w[1] * x[1] + ..., added up from the left. weight(i) is a node, input(i) a const Term&.
     template <class Weight, class Input>
     Term weighted_sum(Term start, std::size_t count, Weight&& weight, Input&& input) const {
-        for (std::size_t i = 0; i < count; ++i) {
-            Node* w = weight(i);
-            const Term& x = input(i);
-            Node* sum = start.node();
-            std::uint8_t flags = w->flags | (x.node() ? x.node()->flags : 0) | (sum ? sum->flags : 0);
-            if (!recording_ || (flags & (Stateful | Tainted)) || (w->kinds.data & IntKind)) [[unlikely]] {
-                start = add(start, mul(Term::share(w), x));
-                continue;
-            }
-            // Nothing out of the ordinary: all results are floats, and each node takes over a reference to the last.
-            Node* factor = x.node() ? x.node() : new_leaf(x.data(), x.kind(), w->family, w->flags & ExactInts);
-            Node* product = record(Op::mul, w->data * factor->data, FloatKind, w, factor, 0.0, FloatKind, w);
-            if (!x.node()) --factor->refs;
-            // A number to begin with becomes the second operand.
-            Node* first = sum ? sum : product;
-            Node* second = sum ? product : new_leaf(start.data(), start.kind(), w->family, w->flags & ExactInts);
-            Node* longer = record(Op::add, first->data + second->data, FloatKind, first, second, 0.0, FloatKind, first);
-            --product->refs;
-            if (!sum) --second->refs;
-            start = Term::own(longer);
+        for (std::size_t i = 0; i < count;) {
+            i = extend(start, i, count, weight, input);
+            if (i == count) break;
+            start = add(start, mul(Term::share(weight(i)), input(i)));
+            ++i;
         }
         return start;
     }
 
   private:
+    // The stretch of a weighted sum in which nothing is out of the ordinary, so that all results are floats and each
+    // node takes over the reference to the one before; where it ends is returned.
+    template <class Weight, class Input>
+    std::size_t extend(Term& start, std::size_t i, std::size_t count, Weight&& weight, Input&& input) const {
+        if (!recording_ || i == count) return i;
+        constexpr std::uint8_t unusual = Stateful | Tainted;
+        auto leaf_for = [](const Term& number, const Node* like) {
+            return new_leaf(number.data(), number.kind(), like->family, like->flags & ExactInts);
+        };
+        Node* sum = start.node();
+        if (sum) {
+            if (sum->has(unusual)) return i;
+            start.leave();
+        }
+        for (; i < count; ++i) {
+            Node* w = weight(i);
+            const Term& x = input(i);
+            Node* factor = x.node();
+            if (((w->flags | (factor ? factor->flags : 0)) & unusual) || (w->kinds.data & IntKind)) [[unlikely]]
+                break;
+            if (!factor) factor = leaf_for(x, w);
+            Node* product = record(Op::mul, w->data * factor->data, FloatKind, w, factor, 0.0, FloatKind, w);
+            if (!x.node()) --factor->refs;
+            if (sum) [[likely]] {
+                Node* longer = record(Op::add, sum->data + product->data, FloatKind, sum, product, 0.0, FloatKind, sum);
+                --sum->refs;
+                --product->refs;
+                sum = longer;
+            } else {  // a number to begin with becomes the second operand
+                Node* number = leaf_for(start, w);
+                sum = record(Op::add, product->data + number->data, FloatKind, product, number, 0.0, FloatKind, product);
+                --product->refs;
+                --number->refs;
+            }
+        }
+        if (sum) start = Term::own(sum);
+        return i;
+    }
+
     template <Op op>
     Term commutative(const Term& a, const Term& b) const;
     Term build(Op op, Node* a, Node* b, double c, Kind constant) const;

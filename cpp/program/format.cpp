@@ -1,11 +1,13 @@
 // The file format of a program, version 1. All numbers are little-endian and without padding:
 //
 //   8 bytes   the letters "kgprog" and two bytes of version, 1 0
-//   6 x u32   counts: inputs, parameters, nodes, terms, outputs, recorded ops
+//   7 x u32   counts: inputs, parameters, nodes, terms, outputs, recorded ops, dimensions of the outputs
 //   per node  u8 length and name of its operation (codes.hpp, ops.def, reduced_ops.def), u32 a, u32 b, f64 c
 //   per term  u32 a, u32 b           (b = 0xffffffff: a alone)
 //   per output u32 node
 //   per recorded op  u8 length, name, u32 how many of it the recorded graph had
+//   per dimension    u32 extent       (their product is the number of outputs)
+//   per parameter    f64 data
 //   u64       FNV-1a hash of everything before
 //
 // Operations are written by name, so that a file outlives a new row in the op table. Reading checks every length
@@ -80,10 +82,11 @@ class Reader {
 
 }  // namespace
 
-std::string serialise(const Graph& graph) {
+std::string serialise(const Saved& saved) {
+    const Graph& graph = saved.graph;
     std::string out(magic, sizeof magic);
     for (std::size_t n : {std::size_t{graph.n_inputs}, std::size_t{graph.n_parameters}, graph.nodes.size(),
-                          graph.terms.size(), graph.outputs.size(), graph.recorded.size()})
+                          graph.terms.size(), graph.outputs.size(), graph.recorded.size(), saved.shape.size()})
         write(out, static_cast<std::uint32_t>(n));
     for (const Node& node : graph.nodes) {
         write_name(out, info(node.code).name);
@@ -100,11 +103,13 @@ std::string serialise(const Graph& graph) {
         write_name(out, op_infos[op].name);
         write(out, graph.recorded[op]);
     }
+    for (std::uint32_t extent : saved.shape) write(out, extent);
+    for (double data : saved.parameters) write(out, std::bit_cast<std::uint64_t>(data));
     write(out, hash_of(out.data(), out.size()));
     return out;
 }
 
-Graph deserialise(const char* bytes, std::size_t size) {
+Saved deserialise(const char* bytes, std::size_t size) {
     if (size < sizeof magic || std::memcmp(bytes, magic, 6) != 0) Reader::refuse("it begins otherwise");
     if (std::memcmp(bytes, magic, sizeof magic) != 0)
         throw std::invalid_argument("a kilograd program of another version; this one reads version 1");
@@ -118,10 +123,12 @@ Graph deserialise(const char* bytes, std::size_t size) {
     std::unordered_map<std::string_view, std::size_t> ops;
     for (std::size_t k = 0; k < op_count; ++k) ops.emplace(op_infos[k].name, k);
 
-    Graph graph;
+    Saved saved;
+    Graph& graph = saved.graph;
     graph.n_inputs = in.number<std::uint32_t>();
-    graph.n_parameters = in.number<std::uint32_t>();
+    graph.n_parameters = in.count(8);
     const std::uint32_t nodes = in.count(17), terms = in.count(8), outputs = in.count(4), recorded = in.count(5);
+    const std::uint32_t dimensions = in.count(4);
     graph.nodes.resize(nodes);
     for (Node& node : graph.nodes) {
         const auto code = codes.find(in.name());
@@ -144,9 +151,19 @@ Graph deserialise(const char* bytes, std::size_t size) {
         if (op == ops.end()) Reader::refuse("an operation that this version does not know");
         graph.recorded[op->second] = in.number<std::uint32_t>();
     }
+    std::uint64_t product = 1;
+    saved.shape.resize(dimensions);
+    for (std::uint32_t& extent : saved.shape) {
+        extent = in.number<std::uint32_t>();
+        product *= extent;
+        if (product == 0 || product > outputs) Reader::refuse("the shape does not fit the outputs");
+    }
+    if (product != outputs) Reader::refuse("the shape does not fit the outputs");
+    saved.parameters.resize(graph.n_parameters);
+    for (double& data : saved.parameters) data = std::bit_cast<double>(in.number<std::uint64_t>());
     if (in.left() != 0) Reader::refuse("bytes left over");
     validate(graph);
-    return graph;
+    return saved;
 }
 
 }  // namespace kilograd::program

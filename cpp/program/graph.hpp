@@ -62,6 +62,9 @@ double evaluate(Code code, double a, double b, double c);
 enum class Failure : std::uint8_t { None, Domain, Overflow, ZeroDivision };
 Failure failure_of(Code code, double a, double b, double c, double y);
 
+// The shortest decimal form that reads back as the same number.
+std::string text_of(double number);
+
 // The op as the eager graph labels it, with the exponent of a power: "**-1", "log".
 std::string label_of(const Node& node);
 

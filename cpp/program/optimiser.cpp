@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 
 #include "graph.hpp"
@@ -40,11 +40,14 @@ Failure failure_of(Code code, double a, double b, double c, double y) {
     return Failure::None;
 }
 
+std::string text_of(double number) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
 std::string label_of(const Node& node) {
     if (node.code != Code::powc && node.code != Code::whole_power) return info(node.code).label;
-    char text[32];
-    std::snprintf(text, sizeof text, "**%.17g", node.c);
-    return text;
+    return "**" + text_of(node.c);
 }
 
 namespace {

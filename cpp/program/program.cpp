@@ -58,12 +58,10 @@ double sum_of(const double* x, std::size_t count) {
 }
 
 std::string describe(Failure failure, const std::string& label, double operand, std::size_t row, bool in_every_row) {
-    char number[40];
-    std::snprintf(number, sizeof number, "%.17g", operand);
     std::string text = failure == Failure::Domain     ? "outside the domain of "
                        : failure == Failure::Overflow ? "result too large for "
                                                       : "division by zero in ";
-    text += "'" + label + "' at " + number;
+    text += "'" + label + "' at " + text_of(operand);
     text += in_every_row ? " (in every row)" : " (row " + std::to_string(row) + ")";
     return text + "; check=False lets infinities and NaN flow";
 }

@@ -94,8 +94,15 @@ class Program {
     mutable std::map<unsigned, std::unique_ptr<RowSchedule>> rows_;
 };
 
+// What a file holds.
+struct Saved {
+    Graph graph;
+    std::vector<std::uint32_t> shape;  // that the outputs are to be seen in; its product is their number
+    std::vector<double> parameters;    // their data
+};
+
 // A versioned binary form (format.cpp describes it), and back; throws std::invalid_argument for what is not one.
-std::string serialise(const Graph& graph);
-Graph deserialise(const char* bytes, std::size_t size);
+std::string serialise(const Saved& saved);
+Saved deserialise(const char* bytes, std::size_t size);
 
 }  // namespace kilograd::program

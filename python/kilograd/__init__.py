@@ -13,7 +13,7 @@ True
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kilograd._core import Value, live_nodes, maximum, minimum, reserved_bytes
 from kilograd.modes import no_grad
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kilograd.nn import MLP, Layer, Module, Neuron
     from kilograd.reductions import dot, log_softmax, logsumexp, mean, softmax, total
     from kilograd.training import History, fit, plot_boundary, predict
+    from kilograd.program import Program
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "Layer",
     "Module",
     "Neuron",
+    "Program",
     "Value",
     "assign",
     "binary_cross_entropy",
@@ -82,6 +84,7 @@ _LAZY = {
     "cross_entropy": "kilograd.losses",
     "data": "kilograd.arrays",
     "dot": "kilograd.reductions",
+    "Program": "kilograd.program",
     "draw_dot": "kilograd.draw",
     "fit": "kilograd.training",
     "grad": "kilograd.arrays",
@@ -112,6 +115,16 @@ def __getattr__(name: str) -> object:
     if name == "optim":
         return import_module("kilograd.optim")
     raise AttributeError(f"module 'kilograd' has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext kilograd``: serve the ``Value`` classes of the cells that follow."""
+    import_module("kilograd.run.notebook").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext kilograd``."""
+    import_module("kilograd.run.notebook").unload(shell)
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, SupportsIndex, overload
+from typing import Any, SupportsIndex, SupportsInt, overload, type_check_only
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self, disjoint_base
 
 # What becomes a leaf where a Value is expected. NumPy's real scalars are accepted too; their types are left out so
@@ -106,6 +108,42 @@ def minimum(a: _Number, b: _Number, /) -> float: ...
 def minimum(a: Value, b: Value | _Number, /) -> Value: ...
 @overload
 def minimum(a: Value | _Number, b: Value, /) -> Value: ...
+
+# For kilograd.run: a program's own class on the engine.
+@disjoint_base
+class Served:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __copy__(self) -> Self: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __add__(self, other: Any, /) -> Any: ...
+    def __radd__(self, other: Any, /) -> Any: ...
+    def __mul__(self, other: Any, /) -> Any: ...
+    def __rmul__(self, other: Any, /) -> Any: ...
+    def __pow__(self, other: Any, modulus: None = None, /) -> Any: ...
+    def __rpow__(self, other: Any, modulus: None = None, /) -> Any: ...
+
+def new_served(name: str, module: str, metaclass: type) -> type: ...
+def new_member(name: str, role: str, container: str = "tuple", empty: Any = None, on_class: Any = ...) -> Any: ...
+def new_method(
+    cls: Any, name: str, recipe: str, function: Any, fixed: bool, numpy: bool, local_kind: str, label: Any
+) -> Any: ...
+def served_attribute(cls: type, name: str, value: Any, /) -> None: ...
+def served_conventions(
+    cls: Any,
+    *,
+    int_zero: bool,
+    int_one: bool,
+    depth_first: bool,
+    closed: bool,
+    data: Any,
+    grad: Any,
+    foreign: list[str],
+) -> None: ...
+def served_init(cls: Any, function: Any, plain: bool) -> None: ...
+def served_nodes_built() -> int: ...
+def served_operator(cls: Any, name: str, reflected: bool, function: Any, mode: SupportsInt, label: Any) -> None: ...
+def served_rule(cls: Any, function: Any, /) -> None: ...
+def served_subclass(cls: type, /) -> None: ...
 def _note_comparisons(
     list: list[tuple[str, Value, Value | float, bool]] | None, /
 ) -> list[tuple[str, Value, Value | float, bool]] | None: ...
@@ -186,3 +224,108 @@ def read_grad(values: list[Value], out: object, /) -> None: ...
 def write_data(values: list[Value], array: object, /) -> None: ...
 def all_finite(values: list[Value], /) -> bool: ...
 def leaves(array: object, type: type[Value], /) -> list[Value]: ...
+@type_check_only
+class _Program:
+    @property
+    def n_inputs(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __len__(self, /) -> int: ...
+    def counts(self) -> dict[str, dict[str, int]]: ...
+    def dump(self, data: Sequence[float], /) -> bytes: ...
+    def forward(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        reduce: str | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def value_and_grad(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        wrt: str,
+        weights: ArrayLike | None,
+        reduce: str | None,
+        threads: int,
+        check: bool,
+        out: Sequence[NDArray[np.float64]] | None,
+        /,
+    ) -> tuple[NDArray[np.float64], ...]: ...
+    def backward(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        weights: ArrayLike | None,
+        reduce: str | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def vjp(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        v: ArrayLike,
+        wrt: str,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def jvp(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        v: ArrayLike,
+        wrt: str,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def jacobian(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        wrt: str,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def hessian(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        wrt: str,
+        weights: ArrayLike | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def hvp(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        v: ArrayLike,
+        wrt: str,
+        weights: ArrayLike | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+
+def _record(
+    outputs: list[Value | float], shape: Sequence[int], inputs: list[Any], parameters: list[Any] | None
+) -> tuple[_Program, list[Value]]: ...
+def _load_program(data: bytes) -> tuple[_Program, list[float]]: ...
+def _instruction_sets() -> list[str]: ...

@@ -64,7 +64,7 @@ def data(values: Any) -> NDArray[float64]:
     """
     import numpy as np
 
-    flat, shape = _core.flatten(values, "the values")
+    flat, shape = _flatten(values, "the values")
     if all(isinstance(v, Value) for v in flat):
         out = np.empty(len(flat))
         _core.read_data(flat, out)
@@ -85,7 +85,7 @@ def grad(values: Any) -> NDArray[float64]:
     """
     import numpy as np
 
-    flat, shape = _core.flatten(values, "the values")
+    flat, shape = _flatten(values, "the values")
     out = np.empty(len(flat))
     _core.read_grad(flat, out)
     return out.reshape(shape)
@@ -108,11 +108,16 @@ def assign(params: Any, array: ArrayLike) -> None:
     """
     import numpy as np
 
-    flat, shape = _core.flatten(params, "the parameters")
+    flat, shape = _flatten(params, "the parameters")
     numbers = _real(array)
     if numbers.shape != shape:
         raise ValueError(f"assign() to Values of the shape {shape} from an array of the shape {numbers.shape}")
     _core.write_data(flat, np.ascontiguousarray(numbers).reshape(-1))
+
+
+def _flatten(values: Any, what: str) -> tuple[list[Any], tuple[int, ...]]:
+    flat, shape = _core.flatten(values, what)
+    return flat, getattr(values, "shape", shape)  # nested lists cannot say the inner lengths of an empty array
 
 
 def _real(array: ArrayLike) -> NDArray[float64]:

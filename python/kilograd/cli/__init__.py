@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from kilograd.cli import demo
+from kilograd.cli import demo, run
 
 __all__ = ["main"]
 
-COMMANDS = (demo,)
+COMMANDS = (demo, run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

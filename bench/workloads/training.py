@@ -1,0 +1,127 @@
+"""Training at the engine's speed: graphs that are kept and replayed, native layers and losses, optimiser steps."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.model import Floor, Metric, Results, Workload
+from bench.workloads import article, moons
+
+ARTICLE_REPLAY: Workload[article.Article] = Workload(
+    name="article-replay",
+    title="Article loop with the graph built once: forward(), zero_grad(), backward(), step()",
+    make=article.ARTICLE.make,
+    metrics=article.ARTICLE.metrics,
+    floors=[Floor("at least 250 times the reference", "training", at_least=250, engine="reference", to="kilograd")],
+)
+
+
+def moons_nodes(problem: moons.Moons) -> int:
+    """Operations in the graph of the demo's loss; its leaves are not counted."""
+    row = sum(nout * 2 * nin for nin, nout in zip(moons.SIZES, moons.SIZES[1:], strict=False))
+    row += sum(moons.SIZES[1:-1])  # ReLU of all layers but the last
+    return len(problem.rows) * (row + 4) + 2 * len(problem.parameters) + 3
+
+
+MOONS_REPLAY: Workload[moons.Moons] = Workload(
+    name="moons-replay",
+    title="Moons step of micrograd's demo with the graph built once: forward(), zero_grad(), backward()",
+    make=moons.MOONS.make,
+    metrics=[
+        Metric("*", "step"),
+        Metric("replay", "node", moons_nodes),
+    ],
+    floors=[
+        Floor("at least 1,200 times PyPI's micrograd", "total", at_least=1200, engine="micrograd", to="kilograd"),
+        Floor("at most 10 ns a node, forward and backward together", "replay", at_most=10e-9),
+    ],
+    oracles=("micrograd", "kilograd"),
+)
+
+MOONS_MEMORY: Workload[moons.Moons] = Workload(
+    name="moons-memory",
+    title="Memory of the moons graph, Python objects included",
+    make=lambda quick: moons.make(6 if quick else 100),
+    metrics=[Metric("build", "node", moons_nodes, kind="resident")],
+    floors=[Floor("at most 66 bytes a node", "build, resident", at_most=66)],
+    isolated=True,
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image and its class; `parameters` neuron by neuron, its weights and then its bias."""
+
+    sizes: Sequence[int]
+    pixels: Sequence[float]
+    label: int
+    parameters: Sequence[float]
+
+
+def _image(quick: bool) -> Image:
+    rng = random.Random(1337)
+    sizes = [20, 5, 4] if quick else [784, 32, 10]
+    count = sum((nin + 1) * nout for nin, nout in zip(sizes, sizes[1:], strict=False))
+    scale = 1 / math.sqrt(sizes[0])
+    return Image(sizes, [rng.random() for _ in range(sizes[0])], 3, [rng.gauss(0, scale) for _ in range(count)])
+
+
+def image_nodes(problem: Image) -> int:
+    """Operations of the two layers: products, sums, tanh. Leaves and the loss are not counted."""
+    return sum(nout * (2 * nin + 2) for nin, nout in zip(problem.sizes, problem.sizes[1:], strict=False))
+
+
+IMAGE: Workload[Image] = Workload(
+    name="image",
+    title="MLP(784, [32, 10]), softmax cross-entropy of one image: graph built, backward, freed",
+    make=_image,
+    metrics=[Metric("forward and backward", "node", image_nodes), Metric("*", "node", image_nodes)],
+    floors=[
+        Floor("at least 100 times the reference", "total", at_least=100, engine="reference", to="kilograd"),
+        Floor("at most 12 ns a node, forward and backward", "forward and backward", at_most=12e-9),
+    ],
+)
+
+
+@dataclass(frozen=True)
+class Update:
+    """Parameters and gradients for plain gradient descent."""
+
+    data: Sequence[float]
+    gradient: Sequence[float]
+    times: int
+    rate: float = 0.1
+
+
+def _update(quick: bool) -> Update:
+    rng = random.Random(1337)
+    count = 50 if quick else 25_450
+    return Update([rng.gauss(0, 1) for _ in range(count)], [rng.gauss(0, 1) for _ in range(count)], 2 if quick else 20)
+
+
+def _updated(problem: Update) -> Results:
+    data = list(problem.data)
+    for _ in range(problem.times):
+        data = [p - problem.rate * g for p, g in zip(data, problem.gradient, strict=True)]
+    return {"data": data, "gradient": [0.0] * len(data)}
+
+
+UPDATE: Workload[Update] = Workload(
+    name="update",
+    title="Gradient descent over 25,450 parameters: optimizer.step(), optimizer.zero_grad()",
+    make=_update,
+    metrics=[
+        Metric("step", "parameter", lambda problem: len(problem.data) * problem.times),
+        Metric("zero_grad", "parameter", lambda problem: len(problem.data) * problem.times),
+    ],
+    floors=[
+        Floor("step(): at most 3 ns a parameter", "step", at_most=3e-9),
+        Floor("zero_grad(): at most 3 ns a parameter", "zero_grad", at_most=3e-9),
+    ],
+    expected=_updated,
+)
+
+WORKLOADS = (ARTICLE_REPLAY, MOONS_REPLAY, MOONS_MEMORY, IMAGE, UPDATE)

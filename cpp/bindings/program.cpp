@@ -1,0 +1,657 @@
+#include "program.hpp"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../program/isa.hpp"
+#include "../program/program.hpp"
+#include "handle.hpp"
+#include "numbers.hpp"
+
+namespace py = pybind11;
+
+namespace kilograd {
+
+namespace {
+
+using program::Recording;
+using program::Reduce;
+using Shape = std::vector<py::ssize_t>;
+
+// --- recording ---------------------------------------------------------------------------------------------------
+
+// While it lives, the gradients of the nodes hold their numbers in the recording: a hash table takes three times as
+// long as all the rest. Nothing may run Python meanwhile.
+class Numbering {
+  public:
+    explicit Numbering(const Ancestry& graph) {
+        nodes_.reserve(graph.interior.size() + graph.leaves.size());
+        nodes_.insert(nodes_.end(), graph.leaves.begin(), graph.leaves.end());
+        nodes_.insert(nodes_.end(), graph.interior.rbegin(), graph.interior.rend());
+        grads_.reserve(nodes_.size());
+        for (Node* node : nodes_) {
+            const std::uint64_t number = grads_.size();
+            grads_.push_back(node->grad);
+            node->grad = std::bit_cast<double>(number);
+        }
+    }
+    Numbering(const Numbering&) = delete;
+    Numbering& operator=(const Numbering&) = delete;
+    ~Numbering() {
+        for (std::size_t k = 0; k < nodes_.size(); ++k) nodes_[k]->grad = grads_[k];
+    }
+    std::uint32_t operator[](const Node* node) const {
+        return static_cast<std::uint32_t>(std::bit_cast<std::uint64_t>(node->grad));
+    }
+    const std::vector<Node*>& nodes() const { return nodes_; }
+
+  private:
+    std::vector<Node*> nodes_;  // leaves, then the others in tape order
+    std::vector<double> grads_;
+};
+
+[[noreturn]] void refuse_rule(Node* node) {
+    py::object value = py::reinterpret_steal<py::object>(handle_of(node));
+    std::string name = py::str(value.attr("_op")), label = py::str(value.attr("label"));
+    std::string what = node->is_leaf() ? "the leaf" : "the op '" + name + "'";
+    if (!label.empty()) what += " labelled '" + label + "'";
+    if (node->op == Op::linear && !node->has(Rule))
+        what += " has local gradients given as numbers, which cannot be recorded; build it from Value operations";
+    else
+        what += " has a rule of its own in Python, which cannot be recorded; build it from Value operations";
+    throw py::type_error("Program: " + what);
+}
+
+std::vector<Node*> leaves_of(const py::list& values, const char* role) {
+    std::vector<Node*> nodes;
+    for (py::handle value : values) {
+        if (!is_value(value.ptr()))
+            throw py::type_error(std::string("Program: ") + role + " must be Values, not " +
+                                 Py_TYPE(value.ptr())->tp_name);
+        nodes.push_back(node_of(value.ptr()));
+        if (!nodes.back()->is_leaf())
+            throw py::value_error(std::string("Program: ") + role + " must be leaves; number " +
+                                  std::to_string(nodes.size() - 1) + " is the result of '" +
+                                  std::string(py::str(value.attr("_op"))) + "'");
+    }
+    std::vector<Node*> sorted = nodes;
+    std::sort(sorted.begin(), sorted.end());
+    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+        throw py::value_error(std::string("Program: the same Value occurs twice among the ") + role);
+    return nodes;
+}
+
+struct Recorded {
+    program::Program program;
+    Shape shape;  // of the outputs of a row
+
+    std::size_t n_outputs() const { return program.n_outputs(); }
+};
+
+// (program, list of the Values that are its parameters). `parameters` is None for all leaves that Python can see.
+py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::object parameters) {
+    std::vector<Node*> roots;
+    for (py::handle output : outputs)
+        if (is_value(output.ptr())) roots.push_back(node_of(output.ptr()));
+    const std::vector<Node*> input_nodes = leaves_of(inputs, "inputs");
+    std::vector<Node*> parameter_nodes;
+    if (!parameters.is_none()) {
+        parameter_nodes = leaves_of(py::cast<py::list>(parameters), "parameters");
+        for (Node* node : parameter_nodes)
+            if (std::find(input_nodes.begin(), input_nodes.end(), node) != input_nodes.end())
+                throw py::value_error("Program: a Value cannot be an input and a parameter");
+    }
+    std::vector<double> numbers;  // outputs that are plain numbers
+    for (py::handle output : outputs) {
+        Number number;
+        if (is_value(output.ptr())) continue;
+        if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
+        numbers.push_back(number.value);
+    }
+
+    std::size_t reached = roots.size();
+    roots.insert(roots.end(), input_nodes.begin(), input_nodes.end());
+    roots.insert(roots.end(), parameter_nodes.begin(), parameter_nodes.end());
+    const Ancestry graph = ancestors(roots.data(), roots.size());
+    roots.resize(reached);
+    for (Node* node : graph.interior)
+        if (node->has_fan() || node->has(Rule)) refuse_rule(node);
+    for (Node* node : graph.leaves)
+        if (node->has(Rule)) refuse_rule(node);
+
+    Recording recording;
+    {
+        const Numbering number(graph);
+        enum : std::uint8_t { Constant, Other, Taken };
+        std::vector<std::uint8_t> role(graph.leaves.size(), Constant);
+        if (parameters.is_none())
+            for (std::size_t k = 0; k < graph.leaves.size(); ++k)
+                if (graph.leaves[k]->handle) role[k] = Other;
+        for (Node* node : input_nodes) {
+            role[number[node]] = Taken;
+            recording.inputs.push_back(number[node]);
+        }
+        for (Node* node : parameter_nodes) recording.parameters.push_back(number[node]);
+        // Parameters nobody has put in order come in the order of their first use.
+        const auto meet = [&](Node* node) {
+            if (!node || !node->is_leaf() || role[number[node]] != Other) return;
+            role[number[node]] = Taken;
+            recording.parameters.push_back(number[node]);
+            parameter_nodes.push_back(node);
+        };
+        const std::size_t size = number.nodes().size();
+        recording.op.reserve(size);
+        recording.a.reserve(size);
+        recording.b.reserve(size);
+        recording.c.reserve(size);
+        for (const Node* node : number.nodes()) {
+            if (node->is_leaf()) {
+                recording.add(Op::leaf, 0, 0, node->data);
+                continue;
+            }
+            meet(node->a);
+            meet(node->b);
+            recording.add(node->op, number[node->a], node->b ? number[node->b] : 0,
+                          info(node->op).arity == Arity::Param ? node->constant : 0.0);
+        }
+        for (Node* node : roots) meet(node);
+        auto root = roots.begin();
+        auto constant = numbers.begin();
+        for (py::handle output : outputs)
+            recording.outputs.push_back(is_value(output.ptr()) ? number[*root++]
+                                                               : recording.add(Op::leaf, 0, 0, *constant++));
+    }
+    py::list values;
+    for (Node* node : parameter_nodes) values.append(py::reinterpret_steal<py::object>(handle_of(node)));
+    return py::make_tuple(std::unique_ptr<Recorded>(new Recorded{program::Program(recording), std::move(shape)}),
+                          values);
+}
+
+// --- arrays ------------------------------------------------------------------------------------------------------
+
+using Doubles = py::array_t<double>;
+constexpr auto item = static_cast<py::ssize_t>(sizeof(double));
+
+std::string text_of(const py::ssize_t* shape, std::size_t count) {
+    std::string text = "(";
+    for (std::size_t k = 0; k < count; ++k) text += std::to_string(shape[k]) + (k + 1 < count ? ", " : "");
+    return text + (count == 1 ? ",)" : ")");
+}
+std::string text_of(const Shape& shape) { return text_of(shape.data(), shape.size()); }
+std::string shape_text(const py::array& array) {
+    return text_of(array.shape(), static_cast<std::size_t>(array.ndim()));
+}
+
+bool has_shape(const py::array& array, const Shape& shape) {
+    return static_cast<std::size_t>(array.ndim()) == shape.size() &&
+           std::equal(shape.begin(), shape.end(), array.shape());
+}
+
+[[noreturn]] void refuse_shape(const char* what, const py::array& array, const std::string& wanted) {
+    throw py::value_error(std::string(what) + " has shape " + shape_text(array) + "; " + wanted + " is needed");
+}
+
+bool in_whole_doubles(const py::array& array) {
+    if (reinterpret_cast<std::uintptr_t>(array.data()) % alignof(double)) return false;
+    for (py::ssize_t k = 0; k < array.ndim(); ++k)
+        if (array.strides(k) % item) return false;
+    return true;
+}
+
+// The object as an array of doubles; the array itself where it is one.
+py::array doubles(py::handle object, const char* what) {
+    if (Doubles::check_(object)) {
+        py::array array = py::reinterpret_borrow<py::array>(object);
+        if (in_whole_doubles(array)) return array;
+    }
+    const py::array array = py::module_::import("numpy").attr("asarray")(object);
+    const char kind = array.dtype().kind();
+    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
+        throw py::type_error(std::string(what) + " must hold real numbers, not " + std::string(py::str(array.dtype())));
+    return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
+}
+
+bool is_contiguous(const py::array& array) { return array.flags() & py::array::c_style; }
+
+py::array contiguous(py::handle object, const char* what) {
+    py::array array = doubles(object, what);
+    if (is_contiguous(array)) return array;
+    return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
+}
+
+// The array that a result goes to: what the caller gave, or a new one.
+py::array target(py::handle out, const Shape& shape, const char* what) {
+    if (out.is_none()) return Doubles(shape);
+    if (!Doubles::check_(out)) throw py::type_error(std::string(what) + " must be a float64 array");
+    py::array array = py::reinterpret_borrow<py::array>(out);
+    if (!has_shape(array, shape)) refuse_shape(what, array, text_of(shape));
+    if (!is_contiguous(array) || !array.writeable() || !in_whole_doubles(array))
+        throw py::value_error(std::string(what) + " must be C-contiguous and writeable");
+    return array;
+}
+
+// A result as NumPy gives it: a scalar for shape ().
+py::object shown(const py::array& array, py::handle out) {
+    if (array.ndim() == 0 && out.is_none()) return array[py::tuple()];
+    return array;
+}
+
+double* data_of(py::array& array) { return static_cast<double*>(array.mutable_data()); }
+
+Reduce reduction(py::handle reduce) {
+    if (reduce.is_none()) return Reduce::None;
+    if (py::isinstance<py::str>(reduce)) {
+        const std::string name = py::cast<std::string>(reduce);
+        if (name == "sum") return Reduce::Sum;
+        if (name == "mean") return Reduce::Mean;
+    }
+    throw py::value_error("reduce must be \"mean\", \"sum\" or None, not " + std::string(py::repr(reduce)));
+}
+
+struct Wrt {
+    bool inputs, parameters;
+};
+
+Wrt with_respect_to(py::handle wrt) {
+    if (py::isinstance<py::str>(wrt)) {
+        const std::string name = py::cast<std::string>(wrt);
+        if (name == "inputs") return {true, false};
+        if (name == "parameters") return {false, true};
+        if (name == "both") return {true, true};
+    }
+    throw py::value_error("wrt must be \"inputs\", \"parameters\" or \"both\", not " + std::string(py::repr(wrt)));
+}
+
+// --- calls -------------------------------------------------------------------------------------------------------
+
+// One call of a program: checks arguments, fills a request, runs it.
+class Call {
+  public:
+    program::Request request;
+
+    Call(const Recorded& recorded, const py::tuple& parameters, py::handle x, py::ssize_t threads, bool check)
+        : recorded_(recorded), program_(recorded.program) {
+        if (threads < 1) throw py::value_error("threads must be at least 1, not " + std::to_string(threads));
+        request.threads = static_cast<unsigned>(std::min<py::ssize_t>(threads, 1024));
+        request.check = check;
+        if (parameters.size() != program_.n_parameters()) throw py::value_error("wrong number of parameters");
+        parameters_.reserve(parameters.size());
+        for (py::handle value : parameters) {
+            if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
+            parameters_.push_back(node_of(value.ptr())->data);
+        }
+        request.parameters = parameters_.data();
+        take(x);
+    }
+
+    bool batched() const { return batched_; }
+    std::size_t rows() const { return rows_; }
+
+    // ([rows,] ...)
+    Shape by_row(std::initializer_list<Shape> parts) const {
+        Shape shape;
+        if (batched_) shape.push_back(static_cast<py::ssize_t>(rows_));
+        for (const Shape& part : parts) shape.insert(shape.end(), part.begin(), part.end());
+        return shape;
+    }
+    Shape values_shape() const { return request.reduce == Reduce::None ? by_row({recorded_.shape}) : recorded_.shape; }
+
+    void set_reduce(py::handle reduce) {
+        request.reduce = reduction(reduce);
+        if (request.reduce == Reduce::Mean && rows_ == 0) throw py::value_error("the mean over a batch of no rows");
+    }
+
+    // Weights of the outputs: the same in every row, or row by row.
+    void set_weights(py::handle weights) {
+        if (weights.is_none()) return;
+        weights_ = contiguous(weights, "weights");
+        const bool each = !has_shape(weights_, recorded_.shape);
+        if (each && !has_shape(weights_, values_shape())) {
+            std::string wanted = text_of(recorded_.shape);
+            if (values_shape() != recorded_.shape) wanted += " or " + text_of(values_shape());
+            refuse_shape("weights", weights_, wanted);
+        }
+        request.weights = static_cast<const double*>(weights_.data());
+        if (each && batched_) request.weight_row_stride = static_cast<std::ptrdiff_t>(recorded_.n_outputs());
+    }
+
+    // Derivatives row by row: the columns of dx and of tangents are those of `wrt`, of all columns of the request.
+    void set_columns(Wrt wrt) {
+        request.promoted = wrt.parameters;
+        all_ = program_.n_inputs() + (wrt.parameters ? program_.n_parameters() : 0);
+        first_ = wrt.inputs ? 0 : program_.n_inputs();
+    }
+    std::size_t all_columns() const { return all_; }
+    Shape columns() const { return {static_cast<py::ssize_t>(all_ - first_)}; }
+
+    void set_tangents(py::handle vectors) {
+        py::array v = doubles(vectors, "v");
+        const bool each = !has_shape(v, columns());
+        if (each && !has_shape(v, by_row({columns()}))) {
+            std::string wanted = text_of(columns());
+            if (batched_) wanted += " or " + text_of(by_row({columns()}));
+            refuse_shape("v", v, wanted);
+        }
+        tangents_.assign(rows_ * all_ + 1, 0.0);  // never empty: a null pointer would mean none
+        const auto* from = static_cast<const double*>(v.data());
+        const bool by_rows = each && batched_;
+        const py::ssize_t row_step = by_rows ? v.strides(0) / item : 0, step = v.strides(by_rows ? 1 : 0) / item;
+        for (std::size_t r = 0; r < rows_; ++r)
+            for (std::size_t k = first_; k < all_; ++k)
+                tangents_[r * all_ + k] =
+                    from[static_cast<py::ssize_t>(r) * row_step + static_cast<py::ssize_t>(k - first_) * step];
+        request.tangents = tangents_.data();
+    }
+
+    // Each row `count` times over.
+    void repeat(std::size_t count) {
+        request.repeat = std::max<std::size_t>(count, 1);
+        request.rows = rows_ * count;
+        if (request.weight_row_stride == 0) return;
+        const std::size_t size = recorded_.n_outputs();
+        repeated_weights_.reserve(request.rows * size);
+        for (std::size_t r = 0; r < request.rows; ++r) {
+            const double* from = request.weights + r / count * size;
+            repeated_weights_.insert(repeated_weights_.end(), from, from + size);
+        }
+        request.weights = repeated_weights_.data();
+    }
+
+    // Where a result of `all_columns()` columns goes, and what the caller sees of it.
+    py::array wide_target(py::handle out, const Shape& before) {
+        narrow_ = target(out, by_row({before, columns()}), "out");
+        if (first_ == 0) return narrow_;
+        return Doubles(by_row({before, {static_cast<py::ssize_t>(all_)}}));
+    }
+    py::object narrow(const py::array& wide) {
+        if (first_ != 0)
+            narrow_[py::ellipsis()] =
+                wide[py::make_tuple(py::ellipsis(), py::slice(static_cast<py::ssize_t>(first_), std::nullopt, 1))];
+        return narrow_;
+    }
+
+    // An array that is read must not be one that is written.
+    void keep_apart(const py::array& out) {
+        if (!py::cast<bool>(py::module_::import("numpy").attr("may_share_memory")(x_, out))) return;
+        x_ = x_.attr("copy")();
+        locate();
+    }
+
+    void run() {
+        const program::Kernels& kernels = program::chosen_kernels();  // reads the environment: under the GIL
+        try {
+            py::gil_scoped_release released;
+            program_.run(request, kernels);
+        } catch (const program::DomainError& error) {
+            PyObject* type = error.failure == program::Failure::Overflow       ? PyExc_OverflowError
+                             : error.failure == program::Failure::ZeroDivision ? PyExc_ZeroDivisionError
+                                                                               : PyExc_ValueError;
+            PyErr_SetString(type, error.what());
+            throw py::error_already_set();
+        }
+    }
+
+  private:
+    void take(py::handle x) {
+        const auto n = static_cast<py::ssize_t>(program_.n_inputs());
+        if (x.is_none()) {
+            if (n != 0)
+                throw py::type_error("X is missing: the program has " + std::to_string(n) +
+                                     (n == 1 ? " input" : " inputs"));
+            return;
+        }
+        x_ = doubles(x, "X");
+        batched_ = x_.ndim() == 2;
+        if ((x_.ndim() != 1 && x_.ndim() != 2) || x_.shape(x_.ndim() - 1) != n)
+            refuse_shape("X", x_, "(" + std::to_string(n) + ",) or (batch, " + std::to_string(n) + ")");
+        if (batched_) rows_ = static_cast<std::size_t>(x_.shape(0));
+        locate();
+    }
+    void locate() {
+        request.rows = rows_;
+        request.x = static_cast<const double*>(x_.data());
+        request.column_stride = x_.strides(x_.ndim() - 1) / item;
+        request.row_stride = batched_ ? x_.strides(0) / item : 0;
+    }
+
+    const Recorded& recorded_;
+    const program::Program& program_;
+    bool batched_ = false;
+    std::size_t rows_ = 1, first_ = 0, all_ = 0;
+    py::array x_{py::reinterpret_steal<py::array>(nullptr)}, weights_{x_}, narrow_{x_};
+    std::vector<double> parameters_, tangents_, repeated_weights_;
+};
+
+py::object forward(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle reduce,
+                   py::ssize_t threads, bool check, py::handle out) {
+    Call call(self, parameters, x, threads, check);
+    call.set_reduce(reduce);
+    py::array values = target(out, call.values_shape(), "out");
+    if (!out.is_none()) call.keep_apart(values);
+    call.request.values = data_of(values);
+    call.run();
+    return shown(values, out);
+}
+
+py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt_name,
+                         py::handle weights, py::handle reduce, py::ssize_t threads, bool check, py::object out) {
+    const Wrt wrt = with_respect_to(wrt_name);
+    Call call(self, parameters, x, threads, check);
+    call.set_reduce(reduce);
+    call.set_weights(weights);
+    const std::size_t count = 1 + wrt.inputs + wrt.parameters;
+    py::object outs[3] = {py::none(), py::none(), py::none()};
+    if (!out.is_none()) {
+        if (!py::isinstance<py::sequence>(out) || py::len(out) != count)
+            throw py::value_error("out must be a tuple of " + std::to_string(count) + " arrays");
+        for (std::size_t k = 0; k < count; ++k) outs[k] = out[py::int_(k)];
+    }
+    py::tuple results(count);
+    py::array values = target(outs[0], call.values_shape(), "out[0]");
+    call.request.values = data_of(values);
+    std::size_t k = 1;
+    if (wrt.inputs) {
+        py::array dx = target(outs[k], call.by_row({{static_cast<py::ssize_t>(self.program.n_inputs())}}), "out[1]");
+        if (!outs[k].is_none()) call.keep_apart(dx);
+        call.request.dx = data_of(dx);
+        results[k++] = dx;
+    }
+    if (wrt.parameters) {
+        py::array dp = target(outs[k], {static_cast<py::ssize_t>(self.program.n_parameters())}, "out[-1]");
+        if (!outs[k].is_none()) call.keep_apart(dp);
+        call.request.dp = data_of(dp);
+        results[k++] = dp;
+    }
+    if (!outs[0].is_none()) call.keep_apart(values);
+    call.run();
+    results[0] = shown(values, outs[0]);
+    return results;
+}
+
+py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle weights,
+                         py::handle reduce, py::ssize_t threads, bool check, py::handle out) {
+    Call call(self, parameters, x, threads, check);
+    call.set_reduce(reduce);
+    call.set_weights(weights);
+    py::array values = target(out, call.values_shape(), "out");
+    if (!out.is_none()) call.keep_apart(values);
+    std::vector<double> gradient(parameters.size() + 1);
+    call.request.values = data_of(values);
+    call.request.dp = gradient.data();
+    call.run();
+    for (std::size_t k = 0; k < parameters.size(); ++k) {
+        Node* node = node_of(PyTuple_GET_ITEM(parameters.ptr(), static_cast<py::ssize_t>(k)));
+        node->grad += gradient[k];
+        node->kinds.grad = FloatKind;
+    }
+    return shown(values, out);
+}
+
+py::object vjp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
+               py::ssize_t threads, bool check, py::handle out) {
+    if (v.is_none()) throw py::type_error("vjp: v is missing");
+    Call call(self, parameters, x, threads, check);
+    call.set_weights(v);
+    call.set_columns(with_respect_to(wrt));
+    py::array wide = call.wide_target(out, {});
+    if (!out.is_none()) call.keep_apart(wide);
+    call.request.dx = data_of(wide);
+    call.run();
+    return call.narrow(wide);
+}
+
+py::object jvp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
+               py::ssize_t threads, bool check, py::handle out) {
+    Call call(self, parameters, x, threads, check);
+    call.set_columns(with_respect_to(wrt));
+    call.set_tangents(v);
+    py::array tangents = target(out, call.values_shape(), "out");
+    if (!out.is_none()) call.keep_apart(tangents);
+    call.request.value_tangents = data_of(tangents);
+    call.run();
+    return shown(tangents, out);
+}
+
+py::object hvp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
+               py::handle weights, py::ssize_t threads, bool check, py::handle out) {
+    Call call(self, parameters, x, threads, check);
+    call.set_weights(weights);
+    call.set_columns(with_respect_to(wrt));
+    call.set_tangents(v);
+    py::array wide = call.wide_target(out, {});
+    if (!out.is_none()) call.keep_apart(wide);
+    call.request.dx_tangents = data_of(wide);
+    call.run();
+    return call.narrow(wide);
+}
+
+// A column of the Jacobian costs a forward sweep over dual numbers, a row of it a reverse sweep: whichever are fewer.
+py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt,
+                    py::ssize_t threads, bool check, py::handle out) {
+    Call call(self, parameters, x, threads, check);
+    call.set_columns(with_respect_to(wrt));
+    py::array wide = call.wide_target(out, self.shape);
+    if (!out.is_none()) call.keep_apart(wide);
+    const std::size_t columns = call.all_columns(), outputs = self.n_outputs();
+    if (outputs <= columns) {
+        call.repeat(outputs);
+        call.request.unit_weights = true;
+        call.request.dx = data_of(wide);
+        call.run();
+        return call.narrow(wide);
+    }
+    call.repeat(columns);
+    call.request.unit_tangents = true;
+    std::vector<double> transposed(call.request.rows * outputs + 1);
+    call.request.value_tangents = transposed.data();
+    call.run();
+    double* to = data_of(wide);
+    for (std::size_t r = 0; r < call.rows(); ++r)
+        for (std::size_t o = 0; o < outputs; ++o)
+            for (std::size_t k = 0; k < columns; ++k) *to++ = transposed[(r * columns + k) * outputs + o];
+    return call.narrow(wide);
+}
+
+py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt, py::handle weights,
+                   py::ssize_t threads, bool check, py::handle out) {
+    Call call(self, parameters, x, threads, check);
+    call.set_weights(weights);
+    call.set_columns(with_respect_to(wrt));
+    py::array square = target(out, call.by_row({call.columns(), call.columns()}), "out");
+    if (!out.is_none()) call.keep_apart(square);
+    const auto all = static_cast<py::ssize_t>(call.all_columns());
+    const auto first = all - call.columns()[0];
+    py::array wide = first == 0 ? square : Doubles(call.by_row({{all, all}}));
+    call.repeat(call.all_columns());
+    call.request.unit_tangents = true;
+    call.request.dx_tangents = data_of(wide);
+    call.run();
+    if (first != 0) {
+        const py::slice kept(first, std::nullopt, 1);
+        square[py::ellipsis()] = wide[py::make_tuple(py::ellipsis(), kept, kept)];
+    }
+    return square;
+}
+
+// --- what a program is -------------------------------------------------------------------------------------------
+
+py::dict counts(const Recorded& self) {
+    const program::Graph& graph = self.program.graph();
+    py::dict recorded, optimised;
+    for (std::size_t op = first_row; op < graph.recorded.size(); ++op)
+        if (graph.recorded[op]) recorded[op_infos[op].name] = graph.recorded[op];
+    std::vector<std::size_t> by_code(program::code_count);
+    for (const program::Node& node : graph.nodes) ++by_code[program::index_of(node.code)];
+    for (std::size_t code = 0; code < program::code_count; ++code)
+        if (by_code[code] && !program::is_leaf(static_cast<program::Code>(code)))
+            optimised[program::code_infos[code].name] = by_code[code];
+    py::dict both;
+    both["recorded"] = recorded;
+    both["optimised"] = optimised;
+    return both;
+}
+
+std::size_t op_count_of(const Recorded& self) {
+    const auto& nodes = self.program.graph().nodes;
+    return static_cast<std::size_t>(
+        std::count_if(nodes.begin(), nodes.end(), [](const program::Node& node) { return !is_leaf(node.code); }));
+}
+
+py::bytes dump(const Recorded& self, const std::vector<double>& data) {
+    if (data.size() != self.program.n_parameters()) throw py::value_error("wrong number of parameters");
+    program::Saved saved{self.program.graph(), {}, data};
+    for (py::ssize_t extent : self.shape) saved.shape.push_back(static_cast<std::uint32_t>(extent));
+    return py::bytes(program::serialise(saved));
+}
+
+// (program, data of its parameters)
+py::tuple load(const py::bytes& bytes) {
+    char* data;
+    py::ssize_t size;
+    if (PyBytes_AsStringAndSize(bytes.ptr(), &data, &size) < 0) throw py::error_already_set();
+    program::Saved saved = program::deserialise(data, static_cast<std::size_t>(size));
+    Shape shape(saved.shape.begin(), saved.shape.end());
+    return py::make_tuple(
+        std::unique_ptr<Recorded>(new Recorded{program::Program(std::move(saved.graph)), std::move(shape)}),
+        saved.parameters);
+}
+
+}  // namespace
+
+void add_program(py::module_& m) {
+    using py::arg;
+    py::class_<Recorded>(py::handle(), "_Program", "The compiled part of kilograd.Program.")
+        .def("forward", forward)
+        .def("value_and_grad", value_and_grad)
+        .def("backward", add_gradients)
+        .def("vjp", vjp)
+        .def("jvp", jvp)
+        .def("hvp", hvp)
+        .def("jacobian", jacobian)
+        .def("hessian", hessian)
+        .def("counts", counts)
+        .def("dump", dump)
+        .def_property_readonly("nbytes", [](const Recorded& self) { return self.program.bytes(); })
+        .def_property_readonly("n_inputs", [](const Recorded& self) { return self.program.n_inputs(); })
+        .def_property_readonly("shape", [](const Recorded& self) { return py::tuple(py::cast(self.shape)); })
+        .def("__len__", op_count_of);
+    m.def("_record", record_graph, arg("outputs"), arg("shape"), arg("inputs"), arg("parameters"),
+          "A graph as (program, list of its parameters).");
+    m.def("_load_program", load, arg("data"), "What _Program.dump wrote, as (program, data of its parameters).");
+    m.def(
+        "_instruction_sets",
+        [] {
+            std::vector<std::string> names;
+            for (const program::Kernels* kernels : program::available_kernels()) names.push_back(kernels->name);
+            return names;
+        },
+        "The instruction sets that programs can use on this machine, best first.");
+}
+
+}  // namespace kilograd

@@ -1,0 +1,438 @@
+"""Programs: a graph recorded once, then run over batches of inputs, with gradients and second derivatives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from kilograd import _core
+from kilograd._core import Value
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    Array: TypeAlias = NDArray[np.float64]
+    Out: TypeAlias = Array | None
+
+__all__ = ["Program", "Reduce", "Wrt"]
+
+Nested: TypeAlias = "Value | float | Iterable[Nested]"
+Wrt: TypeAlias = Literal["inputs", "parameters", "both"]
+Reduce: TypeAlias = Literal["mean", "sum"] | None
+
+
+class Program:
+    """A graph of Values in recorded form: an immutable function from inputs to outputs.
+
+    Recording takes milliseconds and leaves the graph as it is. The program then needs the graph no more; it keeps only
+    the Values that are its parameters. Running it makes no nodes and gives up the GIL, and any number of Python threads
+    may run one program at once.
+
+    Parameters
+    ----------
+    outputs : Value, or nested sequences or an array of Values
+        What to compute, of shape ``S``: ``()`` for one Value, ``(n,)`` for a list of them, and so on. A plain number
+        counts as a constant.
+    inputs : sequence of Value, default ()
+        The leaves that a call supplies, in the order of the columns of ``X``; nested sequences are flattened in C
+        order. An input that no output depends on is allowed.
+    parameters : sequence of Value, optional
+        Leaves whose ``data`` is read anew at each call, in the order of the gradient ``dP``; the other leaves are
+        constants. By default every leaf that Python code holds is a parameter, in the order of first use. Numbers that
+        became leaves, as 2 in ``2 * x``, are constants: there is no object to change them by.
+    constant : bool, default False
+        Take all leaves that are not inputs as constants, at their present data.
+
+    Attributes
+    ----------
+    parameters : list of Value
+    ops : dict
+    nbytes : int
+
+    Raises
+    ------
+    TypeError
+        If the graph holds an op whose rule is Python's (a custom ``_backward``, or local gradients given as numbers),
+        or an argument is no Value.
+    ValueError
+        If an input or parameter is no leaf or occurs twice, if `outputs` is empty or its lists differ in length.
+
+    Notes
+    -----
+    Shapes: with ``n`` inputs, ``X`` is ``(n,)`` for one row or ``(batch, n)``; any strides and any real type are
+    accepted, float64 without a copy. ``B`` below is ``()`` for one row and ``(batch,)`` otherwise. ``X`` may be left
+    out of a program without inputs.
+
+    All methods take these keywords:
+
+    ``threads`` : int, default 1
+        On how many threads blocks of rows are computed. Results are the same to the last bit for any number.
+    ``check`` : bool, default True
+        Raise what the eager operation would raise (ValueError, OverflowError or ZeroDivisionError, with op, row and
+        operand) for a finite operand outside an op's domain. Otherwise NaN and infinity flow.
+    ``out`` : float64 array, C-contiguous
+        Where to put the result (`value_and_grad`: a tuple of arrays). After an error its contents are undefined.
+
+    The instruction set is the best of the machine; the environment variable ``KILOGRAD_ISA`` (``scalar``, ``sse2``,
+    ``avx2``, ``avx512``, ``neon``) chooses another. Results agree with the eager ones to rounding, not to the last bit:
+    sums are regrouped, and elementary functions are vector code with errors below 2 ulp.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kilograd import Program, Value
+    >>> w, x = Value(3.0), Value(0.0)
+    >>> p = Program((w * x).tanh(), inputs=[x])
+    >>> p(np.array([[0.0], [0.25]]))
+    array([0.        , 0.63514895])
+    >>> y, dw = p.value_and_grad(np.array([[0.0], [0.25]]), wrt="parameters", reduce="mean")
+    >>> print(dw)
+    [0.07457323]
+    """
+
+    def __init__(
+        self,
+        outputs: Nested,
+        inputs: Iterable[Any] = (),
+        parameters: Iterable[Any] | None = None,
+        *,
+        constant: bool = False,
+    ) -> None:
+        values, shape = _flatten(outputs)
+        if not values:
+            raise ValueError("Program: at least one output is needed")
+        if constant and parameters is None:
+            parameters = ()
+        wanted = None if parameters is None else list(_leaves(parameters))
+        self._core, found = _core._record(values, shape, list(_leaves(inputs)), wanted)
+        self._parameters: tuple[Value, ...] = tuple(found)
+
+    @property
+    def parameters(self) -> list[Value]:
+        """The Values whose data is read at each call, in the order of ``dP``."""
+        return list(self._parameters)
+
+    @property
+    def ops(self) -> dict[str, dict[str, int]]:
+        """How many of each op there are: "recorded", in the graph, and "optimised", in the program."""
+        return self._core.counts()
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the program, in bytes, with the schedules made so far."""
+        return self._core.nbytes
+
+    def __len__(self) -> int:
+        """The number of ops of the program, after optimisation."""
+        return len(self._core)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        recorded = sum(self.ops["recorded"].values())
+        return (
+            f"Program({_count(self._core.n_inputs, 'input')}, {_count(len(self._parameters), 'parameter')}, "
+            f"outputs of shape {self._core.shape}, {_count(len(self), 'op')} from {recorded})"
+        )
+
+    def forward(
+        self,
+        X: ArrayLike | None = None,
+        *,
+        reduce: Reduce = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Out = None,
+    ) -> Array:
+        """Compute the outputs; the same as calling the program.
+
+        Parameters
+        ----------
+        X : array_like, (n,) or (batch, n)
+            The inputs.
+        reduce : {"mean", "sum"}, optional
+            Give the mean or the sum over the rows.
+        threads, check, out
+            See the class.
+
+        Returns
+        -------
+        array, B + S, or S if reduced
+            A NumPy scalar where the shape is ().
+        """
+        return self._core.forward(self._parameters, X, reduce, threads, check, out)
+
+    __call__ = forward
+
+    def value_and_grad(
+        self,
+        X: ArrayLike | None = None,
+        wrt: Wrt = "inputs",
+        weights: ArrayLike | None = None,
+        *,
+        reduce: Reduce = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Sequence[Array] | None = None,
+    ) -> tuple[Array, ...]:
+        """Compute the outputs, and the gradient of their (weighted) sum over all outputs and rows.
+
+        Parameters
+        ----------
+        X : array_like, (n,) or (batch, n)
+            The inputs.
+        wrt : {"inputs", "parameters", "both"}
+            Which gradients. The ``grad`` of the parameters is left alone.
+        weights : array_like, S or B + S, optional
+            Of the outputs in the sum, the same for all rows or row by row; by default ones. The values are not
+            weighted.
+        reduce : {"mean", "sum"}, optional
+            Values, and so gradients, of the mean or the sum over the rows. `weights` then has the shape S.
+        threads, check, out
+            See the class.
+
+        Returns
+        -------
+        values : array, B + S, or S if reduced
+        dX : array of the shape of X, if asked for
+            With the derivatives of the whole sum by each input of each row.
+        dP : array, (n_parameters,), if asked for
+            In the order of `parameters`, added up over the rows.
+        """
+        return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out)
+
+    def backward(
+        self,
+        X: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        *,
+        reduce: Reduce = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Out = None,
+    ) -> Array:
+        """Compute the outputs, and add the gradient of their (weighted) sum into the parameters' ``grad``.
+
+        As `Value.backward` on that sum would do for the leaves. After an error no ``grad`` has changed.
+
+        Parameters
+        ----------
+        X, weights, reduce
+            See `value_and_grad`.
+        threads, check, out
+            See the class.
+
+        Returns
+        -------
+        array, B + S, or S if reduced
+            The outputs.
+        """
+        return self._core.backward(self._parameters, X, weights, reduce, threads, check, out)
+
+    def vjp(
+        self,
+        X: ArrayLike | None,
+        v: ArrayLike,
+        wrt: Wrt = "inputs",
+        *,
+        threads: int = 1,
+        check: bool = True,
+        out: Out = None,
+    ) -> Array:
+        """Vector-Jacobian product of each row, by one reverse sweep.
+
+        Parameters
+        ----------
+        X : array_like, (n,) or (batch, n)
+            The inputs.
+        v : array_like, S or B + S
+            What multiplies the outputs from the left.
+        wrt : {"inputs", "parameters", "both"}
+            The columns of the Jacobian: ``m`` of them, the inputs, the parameters, or the one after the other.
+        threads, check, out
+            See the class.
+
+        Returns
+        -------
+        array, B + (m,)
+        """
+        return self._core.vjp(self._parameters, X, v, wrt, threads, check, out)
+
+    def jvp(
+        self,
+        X: ArrayLike | None,
+        v: ArrayLike,
+        wrt: Wrt = "inputs",
+        *,
+        threads: int = 1,
+        check: bool = True,
+        out: Out = None,
+    ) -> Array:
+        """Jacobian-vector product of each row: the derivative of the outputs in the direction `v`, by a forward sweep.
+
+        Parameters
+        ----------
+        X : array_like, (n,) or (batch, n)
+            The inputs.
+        v : array_like, (m,) or B + (m,)
+            The direction, the same in all rows or row by row.
+        wrt : {"inputs", "parameters", "both"}
+            What `v` moves: ``m`` inputs, parameters, or inputs and then parameters.
+        threads, check, out
+            See the class.
+
+        Returns
+        -------
+        array, B + S
+        """
+        return self._core.jvp(self._parameters, X, v, wrt, threads, check, out)
+
+    def jacobian(
+        self, X: ArrayLike | None = None, wrt: Wrt = "inputs", *, threads: int = 1, check: bool = True, out: Out = None
+    ) -> Array:
+        """Jacobian of each row, by as many sweeps as there are outputs or columns, whichever are fewer.
+
+        Parameters
+        ----------
+        X : array_like, (n,) or (batch, n)
+            The inputs.
+        wrt : {"inputs", "parameters", "both"}
+            The columns: ``m`` inputs, parameters, or inputs and then parameters.
+        threads, check, out
+            See the class.
+
+        Returns
+        -------
+        array, B + S + (m,)
+        """
+        return self._core.jacobian(self._parameters, X, wrt, threads, check, out)
+
+    def hessian(
+        self,
+        X: ArrayLike | None = None,
+        wrt: Wrt = "inputs",
+        weights: ArrayLike | None = None,
+        *,
+        threads: int = 1,
+        check: bool = True,
+        out: Out = None,
+    ) -> Array:
+        """Hessian of the (weighted) sum of the outputs of each row, exact, by forward over reverse sweeps.
+
+        Parameters
+        ----------
+        X : array_like, (n,) or (batch, n)
+            The inputs.
+        wrt : {"inputs", "parameters", "both"}
+            The variables: ``m`` inputs, parameters, or inputs and then parameters.
+        weights : array_like, S or B + S, optional
+            Of the outputs in the sum; by default ones.
+        threads, check, out
+            See the class.
+
+        Returns
+        -------
+        array, B + (m, m)
+        """
+        return self._core.hessian(self._parameters, X, wrt, weights, threads, check, out)
+
+    def hvp(
+        self,
+        X: ArrayLike | None,
+        v: ArrayLike,
+        wrt: Wrt = "inputs",
+        weights: ArrayLike | None = None,
+        *,
+        threads: int = 1,
+        check: bool = True,
+        out: Out = None,
+    ) -> Array:
+        """Product of each row's Hessian, as `hessian` gives it, with a vector, for about twice the price of a gradient.
+
+        Parameters
+        ----------
+        X : array_like, (n,) or (batch, n)
+            The inputs.
+        v : array_like, (m,) or B + (m,)
+            The vector, the same in all rows or row by row.
+        wrt : {"inputs", "parameters", "both"}
+            The variables: ``m`` inputs, parameters, or inputs and then parameters.
+        weights : array_like, S or B + S, optional
+            Of the outputs in the sum; by default ones.
+        threads, check, out
+            See the class.
+
+        Returns
+        -------
+        array, B + (m,)
+        """
+        return self._core.hvp(self._parameters, X, v, wrt, weights, threads, check, out)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the program, with the present data of its parameters, to a file.
+
+        The format is binary, versioned and independent of the machine; ``cpp/program/format.cpp`` describes it.
+        """
+        data = self._core.dump([p.data for p in self._parameters])
+        with open(path, "wb") as file:
+            file.write(data)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Program:
+        """Read a program that `save` wrote.
+
+        Its parameters are new Values with the data of that time. Loading runs no code from the file.
+
+        Raises
+        ------
+        ValueError
+            If the file is no program, damaged, or of another version.
+        """
+        with open(path, "rb") as file:
+            return cls._restore(file.read(), None)
+
+    @classmethod
+    def _restore(cls, data: bytes, parameters: tuple[Value, ...] | None) -> Program:
+        program = cls.__new__(cls)
+        program._core, saved = _core._load_program(data)
+        program._parameters = tuple(map(Value, saved)) if parameters is None else parameters
+        return program
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        data = self._core.dump([p.data for p in self._parameters])
+        return type(self)._restore, (data, self._parameters)
+
+    def __copy__(self) -> Program:
+        program = type(self).__new__(type(self))
+        program.__dict__.update(self.__dict__)
+        return program
+
+
+def _flatten(outputs: Any) -> tuple[list[Any], list[int]]:
+    """The leaves of nested sequences in C order, and their shape."""
+    if isinstance(outputs, (Value, str)) or not isinstance(outputs, Iterable):
+        return [outputs], []
+    if getattr(outputs, "shape", None) == ():  # a NumPy array without dimensions
+        return [cast(Any, outputs).item()], []
+    parts = [_flatten(part) for part in outputs]
+    shapes = [shape for _, shape in parts]
+    for shape in shapes:
+        if shape != shapes[0]:
+            raise ValueError(f"Program: the outputs are nested unevenly: {shapes[0]} and {shape}")
+    return [value for values, _ in parts for value in values], [len(parts), *(shapes[0] if shapes else [])]
+
+
+def _leaves(nested: Iterable[Any]) -> Iterator[Any]:
+    """Everything in nested sequences, in C order; one Value is a sequence of one."""
+    if isinstance(nested, (Value, str)) or not isinstance(nested, Iterable):
+        yield nested
+        return
+    for part in nested:
+        yield from _leaves(part)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

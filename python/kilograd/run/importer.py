@@ -1,0 +1,101 @@
+"""The import hook: modules from the program's own folder are compiled with their candidate classes marked.
+
+Everything else, installed packages above all, is imported untouched. The one exception is the package ``micrograd``:
+where it is installed its class is a candidate like the program's own, and where it is not, `kilograd.micrograd` stands
+in.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, ModuleType
+
+from kilograd.run.source import compile_marked
+
+__all__ = ["Finder", "MicrogradFinder", "install", "uninstall"]
+
+INSTALLED = ("site-packages", "dist-packages")
+PACKAGE = "micrograd"
+
+
+class MarkingLoader(SourceFileLoader):
+    """Loads a source file with its candidate classes marked; the bytecode cache stays the plain program's."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return compile_marked(self.get_data(path), path)
+
+
+class Finder:
+    """Finds the modules of the program's own folder, and those of an installed micrograd.
+
+    Parameters
+    ----------
+    folder : str
+        Every module whose source lies in here is the program's own, unless an installed package's.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = os.path.join(os.path.realpath(folder), "")
+
+    def is_own(self, path: str) -> bool:
+        """Whether the source file `path` belongs to the program."""
+        real = os.path.realpath(path)
+        if not real.startswith(self.folder):
+            return False
+        inside = real[len(self.folder) :].split(os.sep)
+        library = os.path.join(os.path.realpath(os.path.dirname(os.__file__)), "")
+        return not any(part in INSTALLED for part in inside) and not real.startswith(library)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Part of the import protocol: the spec of a module of the program's own, else None."""
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.origin is None or type(spec.loader) is not SourceFileLoader:
+            return None
+        if self.is_own(spec.origin) or fullname.partition(".")[0] == PACKAGE:
+            spec.loader = MarkingLoader(fullname, spec.origin)
+            return spec
+        return None
+
+
+class MicrogradFinder:
+    """Comes last: a program that imports micrograd, where nobody has installed it, gets `kilograd.micrograd`."""
+
+    @staticmethod
+    def find_spec(
+        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Part of the import protocol: the spec of the stand-in, else None."""
+        if fullname != PACKAGE:
+            return None
+        import kilograd
+
+        kilograd.install_as_micrograd()
+        return ModuleSpec(PACKAGE, _Present())
+
+
+class _Present(Loader):
+    """Loads a module that is in `sys.modules` already."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+def install(folder: str) -> None:
+    """Serve the modules of the program that lives in `folder` from here on, in this process."""
+    sys.meta_path.insert(0, Finder(folder))
+    sys.meta_path.append(MicrogradFinder)
+
+
+def uninstall() -> None:
+    """Import everything untouched again; what is imported already stays."""
+    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, Finder) and one is not MicrogradFinder]

@@ -1,0 +1,621 @@
+"""Judging a class: whether it is a scalar autograd class, and what of it the engine serves with equal results.
+
+The author's class is copied and so is the engine's type, dressed with copies of the author's methods. First all
+operators run in the author's code on engine nodes: if that differs from the author's class in anything that can be
+observed, the class is left alone. Then one method after the other is tried natively, and what agrees on every probe is
+served. Nothing here trusts a name: ``tanh`` is what behaves as a hyperbolic tangent, in value, gradient, type,
+structure and text.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import Any
+
+from kilograd import _core
+from kilograd.run import probes, purity
+from kilograd.run.clone import functions_of, map_functions, rebinder, retarget_cells
+from kilograd.run.served import (
+    CAPTURED,
+    FLOAT_UNIT,
+    NODES,
+    NUMBERS,
+    OPERATORS,
+    SWAPPED,
+    WATCHERS,
+    Attribute,
+    Plan,
+    Recipe,
+    ServedMeta,
+    dress,
+)
+
+__all__ = ["Judgement", "judgements", "serve"]
+
+ESSENTIAL = ("__init__", "__add__", "__mul__", "__radd__", "__rmul__", "backward", "_backward")
+FORBIDDEN = (
+    "__new__",
+    "__init_subclass__",
+    "__getattr__",
+    "__getattribute__",
+    "__setattr__",
+    "__delattr__",
+    "__del__",
+    "__array_ufunc__",
+    "__array_function__",
+    "__class_getitem__",
+)
+
+
+class LeftAlone(Exception):  # noqa: N818 - a verdict, not a fault
+    """The class is not served; the message is the reason."""
+
+
+@dataclass
+class Judgement:
+    """What became of a class.
+
+    Attributes
+    ----------
+    name, module : str
+        The class's.
+    reason : str or None
+        Why it was left alone, or None where it is served.
+    native, kept : list of str
+        The methods that the engine serves and those that run as the author wrote them.
+    """
+
+    name: str
+    module: str
+    reason: str | None = None
+    native: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+judgements: list[Judgement] = []
+_spare: list[type] = []  # types of classes that were left alone, for the next: there are 256 at most
+
+
+def serve(cls: Any) -> Any:
+    """The class to use in place of `cls`: one that runs on the engine, or `cls` itself.
+
+    A class that has nothing to do with gradients is returned silently. One that looks like an autograd class and
+    cannot be served faithfully is returned too, with the reason in one line on standard error.
+    """
+    if not isinstance(cls, type) or not _looks_like_autograd(cls):
+        return cls
+    judgement = Judgement(cls.__name__, cls.__module__)
+    judgements.append(judgement)
+    served = _spare.pop() if _spare else _core.new_served(cls.__name__, cls.__module__, ServedMeta)
+    try:
+        plan = _judge(cls, served)
+    except LeftAlone as error:
+        _spare.append(served)
+        judgement.reason = str(error)
+        _say(judgement)
+        return cls
+    _finish(cls, served, plan, judgement)
+    WATCHERS[served] = lambda name, value: _patched(cls, served, judgement, name, value)
+    return served
+
+
+def _say(judgement: Judgement) -> None:
+    where = "" if judgement.module == "__main__" else f"{judgement.module}."
+    print(f"kilograd: class {where}{judgement.name} runs as it is: {judgement.reason}", file=sys.stderr)
+
+
+def _finish(cls: type, served: type, plan: Plan, judgement: Judgement) -> None:
+    dress(served, cls, plan, lambda function: function)
+    for value in vars(cls).values():
+        for function in functions_of(value):
+            retarget_cells(function, cls, served)
+    native = [name for name, mode in plan.modes.items() if mode] + list(plan.methods)
+    judgement.native = native
+    judgement.kept = [
+        name
+        for name, value in vars(cls).items()
+        if isinstance(value, FunctionType) and name not in (*native, *plan.attributes, "__init__", "__repr__")
+    ]
+
+
+def _patched(cls: type, served: type, judgement: Judgement, name: str, value: Any) -> None:
+    """The program sets an attribute of a served class, or deletes it: that is judged as a part of the whole."""
+    former = vars(cls).get(name)
+    if value is ...:
+        type.__delattr__(cls, name)
+    else:
+        type.__setattr__(cls, name, value)
+    if not functions_of(value) and not functions_of(former) and not _mentioned(cls, name):
+        type.__delattr__(served, name) if value is ... else type.__setattr__(served, name, value)
+        return
+    trial = _core.new_served(cls.__name__, cls.__module__, ServedMeta) if not _spare else _spare.pop()
+    try:
+        plan = _judge(cls, trial)
+        judgement.reason = None
+    except LeftAlone as error:
+        # Objects of the class exist already: it stays on the engine, and every method runs as the author wrote it.
+        judgement.reason = f"after {cls.__name__}.{name} was changed, {error}"
+        _say(judgement)
+        plan = replace(PLANS[served], modes={}, methods={}, plain_init=False)
+    finally:
+        _spare.append(trial)
+    _finish(cls, served, plan, judgement)
+    PLANS[served] = plan
+
+
+PLANS: dict[type, Plan] = {}
+
+
+def _mentioned(cls: type, name: str) -> bool:
+    return any(
+        name in purity.names(function.__code__) for value in vars(cls).values() for function in functions_of(value)
+    )
+
+
+# --- whether to look at a class at all -----------------------------------------------------------------------------
+
+
+def _looks_like_autograd(cls: type) -> bool:
+    members = vars(cls)
+    if not all(isinstance(members.get(name), FunctionType) for name in ("__add__", "__mul__", "__init__")):
+        return False
+    mentioned = set(members)
+    for value in members.values():
+        for function in functions_of(value):
+            mentioned |= purity.names(function.__code__)
+    return any("grad" in name.lower() or "backward" in name.lower() for name in mentioned)
+
+
+def _check_shape(cls: type) -> None:
+    if type(cls) is not type:
+        raise LeftAlone(f"it has the metaclass {type(cls).__name__}")
+    if cls.__bases__ != (object,):
+        raise LeftAlone(f"it derives from {', '.join(base.__name__ for base in cls.__bases__)}")
+    for name in FORBIDDEN:
+        if name in vars(cls):
+            raise LeftAlone(f"it defines {name}")
+
+
+def _hazards(cls: type, attributes: Iterable[str]) -> dict[str, str]:
+    """For each method that may not be probed or depends on more than its operands: why."""
+    data = {
+        name
+        for name, value in vars(cls).items()
+        if not functions_of(value)
+        and not isinstance(value, MemberDescriptorType | GetSetDescriptorType)
+        and not (name.startswith("__") and name.endswith("__"))
+        and name not in attributes
+    }
+    found: dict[str, str] = {}
+    for name, value in vars(cls).items():
+        for function in functions_of(value):
+            reason = purity.hazard(function, cls.__name__, set(attributes), data)
+            if reason is None and "vars" in function.__code__.co_names:
+                reason = "uses vars()"
+            if reason is not None:
+                found[name] = reason
+    return found
+
+
+# --- roles: what each attribute of the author's objects is ----------------------------------------------------------
+
+PREFERRED_DATA = ("data", "value", "val", "v", "x", "_data", "_value")
+
+
+def _instance_attributes(instance: Any) -> dict[str, Any]:
+    found = dict(getattr(instance, "__dict__", {}))
+    for name, value in vars(type(instance)).items():
+        if isinstance(value, MemberDescriptorType) and name not in ("__dict__", "__weakref__"):
+            try:
+                found[name] = value.__get__(instance)
+            except AttributeError:
+                raise LeftAlone(f"its constructor leaves the slot {name!r} empty") from None
+    return found
+
+
+def _roles(cls: Any) -> dict[str, Attribute]:
+    """Assign a role to each attribute, from two leaves, their product and their sum."""
+    try:
+        x, y = cls(2.375), cls(-1.625)
+        product, total = x * y, x + y
+    except Exception as error:
+        raise LeftAlone(
+            f"{cls.__name__}(2.375) * {cls.__name__}(-1.625) raises {type(error).__name__}: {error}"
+        ) from None
+    if type(product) is not cls or type(total) is not cls:
+        raise LeftAlone(f"its product is a {type(product).__name__}")
+    leaf, other, made, summed = map(_instance_attributes, (x, y, product, total))
+    if not set(leaf) == set(made) == set(other):
+        raise LeftAlone("its leaves and its results have different attributes")
+    roles: dict[str, Attribute] = {}
+    data = [name for name, value in leaf.items() if type(value) is float and value == 2.375 and other[name] == -1.625]
+    if not data:
+        raise LeftAlone("its objects do not keep the number that they are made of")
+    main = next((name for name in PREFERRED_DATA if name in data), data[0])
+    if len(data) > 1:
+        raise LeftAlone(f"its objects keep their number twice, as {' and '.join(data)}")
+    roles[main] = Attribute("data")
+    zeros: list[str] = []
+    for name, value in leaf.items():
+        if name in roles:
+            continue
+        result = made[name]
+        if isinstance(result, tuple | list | set | frozenset) and len(result) == 2:
+            items = list(result)
+            if {id(item) for item in items} == {id(x), id(y)}:
+                roles[name] = Attribute("children", type(result).__name__, _leaf_container(name, value, result))
+                continue
+            if all(type(item) is float for item in items) and items == [-1.625, 2.375]:
+                roles[name] = Attribute("locals", type(result).__name__, _leaf_container(name, value, result))
+                continue
+        if callable(result) and (callable(value) or value is None) and not isinstance(result, type):
+            roles[name] = Attribute("rule", "none" if value is None else "tuple", None)
+            continue
+        if isinstance(result, str) and (result != value or summed[name] != result):
+            if not isinstance(value, str) and value is not None:
+                raise LeftAlone(f"its leaves have {name} = {value!r}")
+            roles[name] = Attribute("op", empty=value)
+            continue
+        if type(value) in (int, float) and value == 0 and result == value and type(result) is type(value):
+            zeros.append(name)
+            continue
+        constant = value is None or isinstance(value, bool | int | float | str)
+        if not constant or type(result) is not type(value) or result != value or other[name] != value:
+            raise LeftAlone(f"its objects carry {name!r}, which engine nodes do not have")
+        roles[name] = Attribute("label" if name == "label" and isinstance(value, str) else "extra", empty=value)
+    gradient = _gradient_name(cls, zeros)
+    roles[gradient] = Attribute("grad")
+    for name in zeros:
+        if name != gradient:
+            roles[name] = Attribute("extra", empty=leaf[name])
+    return roles
+
+
+def _leaf_container(name: str, value: Any, result: Any) -> Any:
+    """What a leaf shows in place of its operands, where that is not an empty container of the same kind."""
+    if value is None:
+        return None
+    if type(value) is type(result) and len(value) == 0:
+        return ...
+    if isinstance(value, tuple | frozenset) and len(value) == 0:
+        return value
+    raise LeftAlone(f"its leaves have {name} = {value!r}")
+
+
+def _gradient_name(cls: Any, zeros: list[str]) -> str:
+    if len(zeros) == 1:
+        return zeros[0]
+    if "grad" in zeros:
+        return "grad"
+    if hasattr(cls, "backward"):
+        x, y = cls(2.375), cls(-1.625)
+        try:
+            (x * y).backward()
+        except Exception as error:
+            raise LeftAlone(f"backward() raises {type(error).__name__}: {error}") from None
+        changed = [name for name in zeros if getattr(x, name) == -1.625]
+        if len(changed) == 1:
+            return changed[0]
+    raise LeftAlone("its objects have no attribute that starts at zero and receives the gradient")
+
+
+# Numbers that may stand in a method: what it branches at is then among the data of the probes.
+ORDINARY_CONSTANTS = frozenset({0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5})
+
+
+def _check_constants(cls: type, roles: dict[str, Attribute]) -> None:
+    """A number in an essential method may be a limit that no probe reaches."""
+    defaults = {float(role.empty) for role in roles.values() if type(role.empty) in (int, float)}
+    for name in ESSENTIAL:
+        function = vars(cls).get(name)
+        if not isinstance(function, FunctionType):
+            continue
+        found = purity.constants(function.__code__) | {
+            float(value) for value in function.__defaults__ or () if type(value) in (int, float)
+        }
+        odd = found - ORDINARY_CONSTANTS - defaults
+        if odd:
+            raise LeftAlone(f"{name} depends on the number {min(odd):g}")
+
+
+# --- the trial ------------------------------------------------------------------------------------------------------
+
+
+class _Trial:
+    """The author's class and the engine's, side by side, both copies."""
+
+    def __init__(self, author: type, copy: Any, served: Any, plan: Plan, hazards: dict[str, str]) -> None:
+        self.author, self.copy, self.served, self.plan, self.hazards = author, copy, served, plan, hazards
+        self.change = rebinder(author.__name__, served)
+        self.expected: dict[probes.Probe, Any] = {}  # what the author's class gives, observed once
+        self.trials: dict[str, list[probes.Probe]] = {}
+
+    def dress(self, plan: Plan) -> None:
+        dress(self.served, self.author, plan, self.change)
+        self.plan = plan
+
+    def first_difference(self, trials: Iterable[probes.Probe], tolerance: float = 0.0) -> probes.Probe | None:
+        for probe in trials:
+            if probe not in self.expected:
+                self.expected[probe] = probes.observe(probe, self.copy, self.plan)
+            if not probes.same(self.expected[probe], probes.observe(probe, self.served, self.plan), tolerance):
+                return probe
+        return None
+
+    def of_operator(self, name: str) -> list[probes.Probe]:
+        if name not in self.trials:
+            self.trials[name] = probes.binary(name, light=name not in OPERATORS or name == "__rpow__")
+        return self.trials[name]
+
+    def of_method(self, name: str) -> list[probes.Probe]:
+        if name not in self.trials:
+            constants = purity.constants(vars(self.author)[name].__code__)
+            light = not any(True for _ in _recipes(name))
+            self.trials[name] = probes.unary(name, lambda node: getattr(node, name)(), constants, light)
+        return self.trials[name]
+
+    def accepts(self, plan: Plan, trials: Iterable[probes.Probe], tolerance: float = 0.0) -> bool:
+        former = self.plan
+        self.dress(plan)
+        if self.first_difference(trials, tolerance) is None:
+            return True
+        self.dress(former)
+        return False
+
+
+def _judge(cls: type, served: type) -> Plan:
+    """As `_examine`, with every unforeseen exception turned into a reason: in doubt, the class is left alone."""
+    try:
+        return _examine(cls, served)
+    except LeftAlone:
+        raise
+    except Exception as error:
+        raise LeftAlone(f"trying it failed with {type(error).__name__}: {error}") from None
+
+
+def _examine(cls: type, served: type) -> Plan:
+    """How to serve `cls`; `served` is left in the state of the last trial.
+
+    Raises
+    ------
+    LeftAlone
+        If it cannot be served faithfully.
+    """
+    _check_shape(cls)
+    constructor = vars(cls)["__init__"]
+    if not isinstance(constructor, FunctionType):
+        raise LeftAlone("its constructor is no function")
+    slots = {name for name, value in vars(cls).items() if isinstance(value, MemberDescriptorType)}
+    hazards = _hazards(cls, purity.own_attributes(constructor) | slots | {"_backward"})
+    for name in ESSENTIAL:
+        if name in hazards:
+            raise LeftAlone(f"{name} {hazards[name]}")
+    with probes.quiet():
+        copy = _copy(cls)
+        roles = _roles(copy)
+        _check_constants(cls, roles)
+        plan = _conventions(copy, roles)
+        trial = _Trial(cls, copy, served, plan, hazards)
+        _try_kept(trial)
+        _try_operators(trial)
+        _try_methods(trial)
+        _try_whole(trial)
+    PLANS[served] = trial.plan
+    return trial.plan
+
+
+def _copy(cls: type) -> Any:
+    """A copy of the class whose methods see the copy under the class's name."""
+    namespace = {
+        name: value
+        for name, value in vars(cls).items()
+        if name not in ("__dict__", "__weakref__") and not isinstance(value, MemberDescriptorType)
+    }
+    copy = type(cls.__name__, (object,), namespace)
+    copy.__qualname__ = cls.__qualname__
+    rebind = rebinder(cls.__name__, copy)
+    for name, value in namespace.items():
+        changed = map_functions(value, rebind)
+        if changed is not value:
+            setattr(copy, name, changed)
+    return copy
+
+
+def _conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
+    plan = Plan({name: replace(role, empty=None if role.empty is ... else role.empty) for name, role in roles.items()})
+    for name, role in roles.items():
+        if role.role in ("children", "locals") and role.empty is None:
+            plan.attributes[name] = replace(role, container=role.container)
+    kinds = {role.role for role in roles.values()}
+    if "children" not in kinds:
+        raise LeftAlone("its results do not keep their operands")
+    if not kinds & {"rule", "locals"} and "_backward" not in vars(cls):
+        raise LeftAlone("its results carry neither a backward function nor local gradients")
+    containers = [role.container for role in roles.values() if role.role == "children"]
+    ordered = all(container in ("tuple", "list") for container in containers)
+    if "locals" in kinds and not ordered:
+        raise LeftAlone("its local gradients belong to operands that have no order")
+    grad = plan.grad
+    x, y = cls(2.375), cls(-1.625)
+    plan.int_zero = type(getattr(x, grad)) is int
+    plan.int_one = plan.int_zero
+    plan.depth_first = ordered
+    if "backward" in vars(cls):
+        root = x * y
+        try:
+            root.backward()
+        except Exception as error:
+            raise LeftAlone(f"backward() raises {type(error).__name__}: {error}") from None
+        seed = getattr(root, grad)
+        if type(seed) not in (int, float) or seed != 1:
+            raise LeftAlone(f"backward() leaves {seed!r} as the gradient of the root")
+        plan.int_one = type(seed) is int
+        if isinstance(vars(cls)["backward"], FunctionType):
+            plan.methods["backward"] = Recipe("backward")
+    return plan
+
+
+def _required_parameters(function: FunctionType) -> int:
+    given = len(function.__defaults__ or ()) + len(function.__kwdefaults__ or {})
+    return function.__code__.co_argcount + function.__code__.co_kwonlyargcount - given
+
+
+def _takes_only_itself(function: FunctionType) -> bool:
+    code = function.__code__
+    return code.co_argcount == 1 and not code.co_kwonlyargcount and not code.co_flags & 0x0C  # *args, **kwargs
+
+
+def _one_operand(trial: _Trial) -> list[str]:
+    """The author's methods that take nothing but the node."""
+    return [
+        name
+        for name, value in vars(trial.author).items()
+        if isinstance(value, FunctionType)
+        and name not in trial.hazards
+        and name not in ("__init__", "backward", "_backward", "__hash__")
+        and _required_parameters(value) == 1
+    ]
+
+
+def _try_kept(trial: _Trial) -> None:
+    """The author's code on engine nodes must be indistinguishable from the author's code on the author's nodes."""
+    trial.dress(trial.plan)
+    members = vars(trial.author)
+    trials = probes.composite(uses=2)
+    for name in probes.SYMBOLS:
+        if name in members and name not in trial.hazards:
+            trials += trial.of_operator(name)
+    for name in _one_operand(trial):
+        trials += trial.of_method(name)
+    difference = trial.first_difference(trials)
+    if difference is None and trial.first_difference(probes.composite()) is None:
+        return
+    if difference is None:
+        difference = trial.first_difference(probes.composite(), tolerance=1e-12)
+        if difference is None and not trial.plan.depth_first:
+            return
+        trial.dress(replace(trial.plan, depth_first=False))
+        difference = trial.first_difference([*probes.composite(), *trials], tolerance=1e-12)
+    if difference is not None:
+        raise LeftAlone(f"on engine nodes the outcome would differ for {difference!r}")
+
+
+def _try_operators(trial: _Trial) -> None:
+    members = vars(trial.author)
+    has_locals = trial.plan.named("locals") is not None
+    flavours = [CAPTURED, CAPTURED | FLOAT_UNIT] if has_locals else [0, CAPTURED, CAPTURED | FLOAT_UNIT]
+    for name in OPERATORS:
+        if name not in members or name in trial.hazards or not isinstance(members[name], FunctionType):
+            continue
+        if purity.constants(members[name].__code__) - ORDINARY_CONSTANTS:
+            continue
+        label = _operator_label(trial, name)
+        trials = trial.of_operator(name)
+        if name == "__pow__":
+            bits = [NUMBERS]
+        elif OPERATORS[name][1]:
+            bits = [NUMBERS | SWAPPED, NUMBERS]
+        else:
+            bits = [NODES | NUMBERS, NODES]
+        if name == "__rpow__":
+            continue
+        for mode in [flavour | bit for flavour in flavours for bit in bits]:
+            plan = replace(
+                trial.plan,
+                modes={**trial.plan.modes, name: mode},
+                labels={**trial.plan.labels, name: label},
+            )
+            if trial.accepts(plan, trials):
+                break
+        else:
+            if name in ("__add__", "__mul__"):
+                raise LeftAlone(f"its {name} differs from the engine's")
+
+
+def _operator_label(trial: _Trial, name: str) -> str | None:
+    """What the op attribute of a result shows, with "{}" for the exponent of a power."""
+    op = trial.plan.named("op")
+    if op is None:
+        return None
+    symbol = probes.SYMBOLS[name]
+    try:
+        if "pow" not in name:
+            node = trial.copy(1.5)
+            return str(getattr(symbol(node, trial.copy(2.5)), op))
+        texts = [str(getattr(trial.copy(1.5) ** exponent, op)) for exponent in (3, 0.25)]
+    except Exception:
+        return None
+    plain = texts[0].replace("{", "{{").replace("}", "}}")
+    return plain.replace("3", "{}", 1) if texts[0] != texts[1] else plain
+
+
+# Which of the engine's ways to compute a function are tried, by what the author's method is called.
+RECIPES: dict[str, tuple[Recipe, ...]] = {
+    "tanh": tuple(
+        Recipe(name, fixed=True)
+        for name in ("tanh_by_exp, 1 - t**2", "tanh_by_exp, 1 - t*t", "math.tanh, 1 - t**2", "math.tanh, 1 - t*t")
+    ),
+    "sigmoid": (Recipe("logistic_by_exp, s * (1 - s)", fixed=True),),
+    "relu": tuple(
+        Recipe(name, fixed=fixed, local=local)
+        for name in ("relu: 0 if x < 0", "relu: x if x > 0 else 0", "relu: 0.0 if x < 0", "relu: x if x > 0 else 0.0")
+        for fixed, local in ((False, "bool"), (True, "float"), (True, "bool"), (True, "int"))
+    ),
+}
+SYNONYMS = {"logistic": "sigmoid", "ln": "log", "sigm": "sigmoid", "arctan": "atan", "arcsin": "asin", "arccos": "acos"}
+ROWS = frozenset(name for name, _, arity, _, _ in _core.ops() if arity == "Unary")
+
+
+def _recipes(name: str) -> Iterable[Recipe]:
+    wanted = name.strip("_").lower()
+    wanted = SYNONYMS.get(wanted, wanted)
+    for recipe in RECIPES.get(wanted, ()):
+        yield replace(recipe, numpy=True)
+        yield recipe
+    if wanted in ROWS and wanted != "relu":
+        for fixed in (False, True):
+            yield Recipe(wanted, fixed=fixed, numpy=True)
+            yield Recipe(wanted, fixed=fixed)
+
+
+def _try_methods(trial: _Trial) -> None:
+    op = trial.plan.named("op")
+    for name in _one_operand(trial):
+        if name.startswith("__") or not _takes_only_itself(vars(trial.author)[name]):
+            continue
+        if purity.constants(vars(trial.author)[name].__code__) - ORDINARY_CONSTANTS:
+            continue
+        label = None
+        if op is not None:
+            try:
+                label = getattr(getattr(trial.copy(0.75), name)(), op)
+            except Exception:
+                continue
+        trials = trial.of_method(name)
+        has_numpy = "numpy" in sys.modules
+        for recipe in _recipes(name):
+            if recipe.numpy and not has_numpy:
+                continue
+            plan = replace(
+                trial.plan,
+                methods={**trial.plan.methods, name: recipe},
+                labels={**trial.plan.labels, name: label},
+            )
+            if trial.accepts(plan, trials):
+                break
+
+
+def _try_whole(trial: _Trial) -> None:
+    """Everything that was accepted, together."""
+    plan = trial.plan
+    if trial.accepts(replace(plan, plain_init=True), probes.unary("the constructor", lambda node: node)):
+        plan = trial.plan
+    tolerance = 1e-12
+    difference = trial.first_difference(probes.composite(uses=2)) or trial.first_difference(
+        probes.composite(), 0.0 if plan.depth_first else tolerance
+    )
+    if difference is not None:
+        raise LeftAlone(f"the outcome would differ for {difference!r}")

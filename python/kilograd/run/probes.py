@@ -1,0 +1,387 @@
+"""Small expressions, and everything that can be observed of them: the evidence on which a class is judged.
+
+An expression is built once over the author's class and once over the engine's. `observe` describes what came out (data,
+gradients, operands, names, text, exceptions) as nested tuples of plain data; two classes agree on an expression where
+the descriptions are equal, floats to the last bit and types included.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import operator
+import random
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+
+from kilograd.run.served import Plan
+
+__all__ = ["Probe", "binary", "composite", "observe", "quiet", "same", "unary"]
+
+SEED = 0.6180339887498949
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing that a probe does is seen: no output, no warnings, no random numbers drawn."""
+    state = random.getstate()
+    numpy = sys.modules.get("numpy")
+    numpy_state = numpy.random.get_state() if numpy is not None and "numpy.random" in sys.modules else None
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(io.StringIO()))
+        stack.enter_context(redirect_stderr(io.StringIO()))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            random.setstate(state)
+            if numpy is not None and numpy_state is not None:
+                numpy.random.set_state(numpy_state)
+
+
+class Probe:
+    """An expression over leaves of given data.
+
+    Parameters
+    ----------
+    text : str
+        What it is, for the report.
+    data : sequence
+        The data of the leaves.
+    build : callable
+        From the leaves to the result.
+    disturb : callable, optional
+        Called with the leaves and the result between building and differentiating: rules may read data late.
+    passes : int
+        How often ``backward()`` runs. With two passes over a node that is used twice, four terms are added, in an order
+        that a class with sets of operands leaves to chance.
+    """
+
+    __slots__ = ("build", "data", "disturb", "passes", "text")
+
+    def __init__(
+        self,
+        text: str,
+        data: Iterable[Any],
+        build: Callable[..., Any],
+        disturb: Callable[[list[Any], Any, str], None] | None = None,
+        passes: int = 2,
+    ) -> None:
+        self.text, self.data, self.build, self.disturb, self.passes = text, tuple(data), build, disturb, passes
+
+    def __repr__(self) -> str:
+        return f"{self.text} at {', '.join(map(repr, self.data))}"
+
+
+def _plain(value: Any) -> Any:
+    """A description of an object that is no node: its type and text."""
+    if type(value) is float:
+        return ("float", value.hex())
+    if type(value) is int:
+        return ("int", str(value))
+    try:
+        return (type(value).__name__, ADDRESS.sub("", repr(value)))
+    except Exception as error:
+        return (type(value).__name__, type(error).__name__)
+
+
+def _key(value: Any, cls: type, data: str, leaves: dict[int, int]) -> Any:
+    """What identifies an operand in the description of a node."""
+    if id(value) in leaves:
+        return ("leaf", leaves[id(value)])
+    return ("node", _plain(getattr(value, data))) if isinstance(value, cls) else _plain(value)
+
+
+def _nodes(root: Any, cls: type, plan: Plan) -> list[Any]:
+    """Every node that the root reaches."""
+    children = [name for name, attribute in plan.attributes.items() if attribute.role == "children"]
+    found, seen = [root], {id(root)}
+    for node in found:
+        for name in children:
+            for child in getattr(node, name) or ():
+                if id(child) not in seen and isinstance(child, cls):
+                    seen.add(id(child))
+                    found.append(child)
+    return found
+
+
+def _second(node: Any) -> str:
+    return str(node[1])
+
+
+def _describe(node: Any, cls: type, plan: Plan, leaves: dict[int, int]) -> Any:
+    data = plan.data
+    described: list[Any] = [type(node).__name__]
+    for name, attribute in plan.attributes.items():
+        if attribute.role == "rule":
+            continue
+        try:
+            content = getattr(node, name)
+        except Exception as error:
+            described.append((name, type(error).__name__))
+            continue
+        if isinstance(content, tuple | list | set | frozenset):
+            keys = [_key(item, cls, data, leaves) for item in content]
+            if not isinstance(content, tuple | list):
+                keys.sort(key=repr)
+            described.append((name, type(content).__name__, tuple(keys)))
+        else:
+            described.append((name, _plain(content)))
+    return tuple(described)
+
+
+def _look(value: Any, cls: type, plan: Plan, leaves: list[Any]) -> Any:
+    if not isinstance(value, cls):
+        return _plain(value)
+    numbered = {id(leaf): index for index, leaf in enumerate(leaves)}
+    described = [_describe(node, cls, plan, numbered) for node in _nodes(value, cls, plan)]
+    # Sets have no order of their own: the nodes are listed by their data, which is the first attribute.
+    different = len({node[1] for node in described}) == len(described)
+    return tuple(sorted(described, key=_second if different else repr))
+
+
+def _texts(value: Any) -> Any:
+    return (_attempt(lambda: ADDRESS.sub("", repr(value))), _attempt(lambda: ADDRESS.sub("", str(value))))
+
+
+def _attempt(action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    except RecursionError:
+        return "RecursionError"
+    except Exception as error:
+        return ("raises", type(error).__name__, str(error))
+
+
+def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
+    """Everything that can be seen of `probe` built over `cls`, as nested tuples."""
+    try:
+        leaves = [cls(data) for data in probe.data]
+        result = probe.build(*leaves)
+    except RecursionError:
+        return "RecursionError"
+    except Exception as error:
+        return ("raises", type(error).__name__, str(error))
+    if not isinstance(result, cls):
+        return _plain(result)
+    seen: list[Any] = [_look(result, cls, plan, leaves), _texts(result)]
+    data, grad, rule = plan.data, plan.grad, plan.named("rule")
+    if probe.disturb is not None:
+        probe.disturb(leaves, result, data)
+    if rule is not None or hasattr(cls, "_backward"):
+        setattr(result, grad, SEED)
+        seen.append(_attempt(lambda: getattr(result, rule or "_backward")()))
+        seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
+    if hasattr(cls, "backward"):
+        reached = _nodes(result, cls, plan)
+        for _ in range(probe.passes):  # the second adds to what the first left
+            seen.append(_attempt(result.backward))
+            seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
+            seen.append(tuple(sorted([(_plain(getattr(node, data)), _plain(getattr(node, grad))) for node in reached])))
+        seen.append(_texts(result))
+    return tuple(seen)
+
+
+def _close(left: Any, right: Any, tolerance: float) -> bool:
+    if isinstance(left, tuple | list) and isinstance(right, tuple | list) and len(left) == len(right):
+        if len(left) == 2 and left[0] == right[0] == "float" and isinstance(left[1], str):
+            if left[1] == right[1]:
+                return True
+            return math.isclose(float.fromhex(left[1]), float.fromhex(right[1]), rel_tol=tolerance)
+        return all(_close(one, two, tolerance) for one, two in zip(left, right, strict=True))
+    return bool(left == right)
+
+
+def same(one: Any, two: Any, tolerance: float = 0.0) -> bool:
+    """Whether two observations are equal, to the last bit unless a tolerance is given."""
+    if tolerance:
+        return _close(_without_texts(one), _without_texts(two), tolerance)
+    return bool(one == two)
+
+
+def _without_texts(seen: Any) -> Any:
+    """Rounding may differ in the last digit, and so may the text of a number."""
+    if isinstance(seen, tuple):
+        return tuple(_without_texts(item) for item in seen if not _is_texts(item))
+    return seen
+
+
+def _is_texts(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) == 2 and all(isinstance(part, str) and "(" in part for part in item)
+
+
+# --- data to try --------------------------------------------------------------------------------------------------
+
+_source = random.Random(20)
+ORDINARY = tuple(_source.uniform(-3.0, 3.0) for _ in range(24))
+SPECIAL = (0, 1, -2, 3, True, False, 0.0, -0.0, 1.0, -1.0, 0.5, 1e-300, 1e300, -1e300, math.inf, -math.inf, math.nan)
+STRANGE: tuple[Any, ...] = (2**60, -(2**53) - 1, 1 + 2j, None, "text", [1.0])
+
+
+def _loaded() -> list[Any]:
+    """Data of kinds that only a program that has loaded their modules can hold."""
+    found: list[Any] = []
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "float64"):
+        found += [numpy.float64(1.25), numpy.float64(-0.7310585786300049), numpy.float64(0.0), numpy.float64(1e308)]
+        found += [numpy.int64(3), numpy.float32(0.1), numpy.array([1.5, -2.0])]
+    fractions = sys.modules.get("fractions")
+    if fractions is not None and hasattr(fractions, "Fraction"):
+        found.append(fractions.Fraction(1, 3))
+    return found
+
+
+def _around(constants: Iterable[float]) -> list[float]:
+    """Points at and next to the numbers written in a method, where it may branch."""
+    found: list[float] = []
+    for constant in constants:
+        if not math.isfinite(constant):
+            continue
+        for center in (constant, -constant):
+            step = 1e-6 * max(1.0, abs(center))
+            found += [center, center - step, center + step]
+            found += [math.nextafter(center, math.inf), math.nextafter(center, -math.inf)]
+    return found
+
+
+def _hard_squares() -> list[float]:
+    """Points x where t**2 and t*t differ in the last bit for t = tanh(x): one in a thousand."""
+    found: list[float] = []
+    source = random.Random(21)
+    for _ in range(20000):
+        x = source.uniform(-2.0, 2.0)
+        t = math.tanh(x)
+        s = (math.exp(2 * x) - 1) / (math.exp(2 * x) + 1)
+        if t**2 != t * t or s**2 != s * s:
+            found.append(x)
+            if len(found) == 4:
+                break
+    return found
+
+
+_hard: list[float] = []
+
+
+def unary(name: str, call: Callable[[Any], Any], constants: Iterable[float] = (), light: bool = False) -> list[Probe]:
+    """Probes of a method of one operand; fewer of one that the engine has no native way for."""
+    if light:
+        return [Probe(name, [x], call) for x in (*ORDINARY[:3], 3, True, -0.0, math.inf, 2**60, *_loaded())]
+    if not _hard:
+        _hard.extend(_hard_squares())
+    far = (710.0, -710.0, 355.0, -355.0, 20.0, -20.0, 40.0, 1e-8)
+    data = [*ORDINARY[:12], *_hard, *SPECIAL, *far, *STRANGE, *_loaded(), *_around(constants)]
+    probes = [Probe(name, [x], call) for x in data]
+    for x, factor in itertools.product(ORDINARY[:3], (1000.0, -1000.0)):  # a gradient may be clipped
+        probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b: call(a) * b))
+    for x in ORDINARY[:2]:
+        probes.append(Probe(f"{name}, shared", [x, 0.75], lambda a, b: (lambda y: y * b + y)(call(a)), passes=1))
+        for disturb in (_disturb_leaf, _disturb_result):
+            probes.append(Probe(f"{name}, data changed before backward()", [x], call, disturb))
+    return probes
+
+
+def _disturb_leaf(leaves: list[Any], result: Any, data: str) -> None:
+    setattr(leaves[0], data, 0.8414709848078965)
+
+
+def _disturb_result(leaves: list[Any], result: Any, data: str) -> None:
+    setattr(result, data, 0.4546487134128409)
+
+
+SYMBOLS = {
+    "__add__": operator.add,
+    "__radd__": operator.add,
+    "__mul__": operator.mul,
+    "__rmul__": operator.mul,
+    "__pow__": operator.pow,
+    "__rpow__": operator.pow,
+    "__sub__": operator.sub,
+    "__rsub__": operator.sub,
+    "__truediv__": operator.truediv,
+    "__rtruediv__": operator.truediv,
+}
+PAIR = (0, -3, True, -0.0, 0.5, -1.0, 1e-300, 1e300, -1e308, math.inf, math.nan)
+EDGES = (0, 3, True, -0.0, 0.0, 1e300, math.inf, math.nan)
+EXPONENTS: tuple[Any, ...] = (2, 3, 2.0, 0.5, -1, -1.0, 0, 0.0, 1, 1.5, -2, 1 / 3, True, 400, 1e300, math.nan, math.inf)
+
+
+def binary(name: str, light: bool = False) -> list[Probe]:
+    """Probes of an operator, or of its reflected form; fewer of one that the engine has no native way for."""
+    function = SYMBOLS[name]
+    reflected = name.startswith("__r")
+    power = "pow" in name
+    # No big integers as exponents: one to the power of another does not end.
+    strange = [item for item in STRANGE if type(item) is not int] if power else list(STRANGE)
+    others = [*(EXPONENTS if power else PAIR), *ORDINARY[:2], *strange, *_loaded()]
+    pairs = [(x, other) for x in (ORDINARY[3], 3) for other in (others[::3] if light else others)]
+    if not light:
+        odd = [1 + 2j] if name == "__rpow__" else [2**60, 1 + 2j]
+        pairs += itertools.product([*EDGES, *odd, *_loaded()], EXPONENTS[:6] if power else (3, -0.0, 1e300))
+    probes: list[Probe] = []
+    for x, other in pairs:
+        if reflected:
+            probes.append(Probe(f"{other!r} {name} node", [x], lambda a, other=other: function(other, a)))
+        else:
+            probes.append(Probe(f"node {name} {other!r}", [x], lambda a, other=other: function(a, other)))
+    if reflected:
+        return probes
+    nodes = (
+        [ORDINARY[8], 3]
+        if light
+        else [ORDINARY[8], 3, True, -0.0, 1e300, math.nan, *_loaded(), *([] if power else [2**60])]
+    )
+    probes += [Probe(f"node {name} node", pair, function) for pair in itertools.product(nodes, repeat=2)]
+    for x in (ORDINARY[0], 3):
+        probes.append(Probe(f"node {name} itself", [x], lambda a: function(a, a)))
+        probes.append(Probe(f"node {name} an equal one", [x, x], function))
+    for disturb in (_disturb_leaf, _disturb_result):
+        text = f"{name}, data changed before backward()"
+        probes.append(Probe(text, ORDINARY[3:5], function, disturb))
+        probes.append(Probe(text, [ORDINARY[5]], lambda a: function(a, 1.75), disturb))
+    return probes
+
+
+def composite(count: int = 8, uses: int | None = None) -> list[Probe]:
+    """Random graphs of sums and products with shared nodes.
+
+    Parameters
+    ----------
+    count : int
+        How many.
+    uses : int, optional
+        At most so many uses of a node: two, and the order in which a gradient's terms are added cannot show.
+    """
+    passes = 2 if uses is None else 1
+    data = [("a graph", [x + 3.5 for x in ORDINARY[seed : seed + 3]], seed) for seed in range(count)]
+    data += [("a graph of ints", [2, 2, 3], seed) for seed in range(3)]
+    data += [("a graph over equal leaves", [1.5, 1.5, 1.5], seed) for seed in range(3)]
+    return [Probe(text, leaves, _Graph(seed, uses), passes=passes) for text, leaves, seed in data]
+
+
+class _Graph:
+    def __init__(self, seed: int, uses: int | None) -> None:
+        self.seed, self.uses = seed, uses
+
+    def __call__(self, *leaves: Any) -> Any:
+        source = random.Random(self.seed)
+        nodes = [[leaf, 0] for leaf in leaves]
+        for _ in range(7):
+            open_nodes = [node for node in nodes if self.uses is None or node[1] < self.uses]
+            one = source.choice(open_nodes)
+            one[1] += 1
+            open_nodes = [node for node in nodes if self.uses is None or node[1] < self.uses]
+            two = source.choice(open_nodes[-4:])
+            two[1] += 1
+            nodes.append([one[0] + two[0] if source.random() < 0.5 else one[0] * two[0], 0])
+        result = nodes[-1][0]
+        for node, used in nodes[:-1]:
+            if not used:
+                result = result + node
+        return result

@@ -1,0 +1,190 @@
+"""The class that takes the place of an author's: the engine's type, dressed with the author's methods.
+
+A `Plan` says how; `dress` carries it out. The metaclass watches what the program does to the class afterwards: a method
+that is patched onto it is judged like the first ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import Any
+
+from kilograd import _core
+from kilograd.run.clone import map_functions
+
+__all__ = [
+    "CAPTURED",
+    "FLOAT_UNIT",
+    "NODES",
+    "NUMBERS",
+    "OPERATORS",
+    "SWAPPED",
+    "WATCHERS",
+    "Attribute",
+    "Plan",
+    "Recipe",
+    "ServedMeta",
+    "dress",
+]
+
+# Bits of an operator's mode, as in cpp/bindings/served.cpp.
+NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT = 1, 2, 4, 8, 16
+
+# The operators that have a native path: their name in the core, and whether the form is the reflected one.
+OPERATORS = {
+    "__add__": ("add", False),
+    "__radd__": ("add", True),
+    "__mul__": ("mul", False),
+    "__rmul__": ("mul", True),
+    "__pow__": ("pow", False),
+    "__rpow__": ("pow", True),
+}
+HOLDERS = frozenset({"data", "grad", "children", "locals", "rule"})  # roles that may hold what the engine cannot
+UNCOPIED = frozenset({"__dict__", "__weakref__", "__slots__", "__init__", "__module__", "__qualname__", "__doc__"})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the engine serves a method of one operand."""
+
+    name: str
+    fixed: bool = False  # the local gradient is computed with the value, not at backward()
+    numpy: bool = False  # as the author has it for numpy.float64 too
+    local: str = "float"  # the type of the local gradient
+
+
+@dataclass
+class Attribute:
+    """An attribute of the author's instances: what it is to the engine, and what a leaf shows."""
+
+    role: str
+    container: str = "tuple"
+    empty: Any = None
+
+
+@dataclass
+class Plan:
+    """How a class is served."""
+
+    attributes: dict[str, Attribute]
+    int_zero: bool = True
+    int_one: bool = True
+    depth_first: bool = False
+    plain_init: bool = False
+    modes: dict[str, int] = field(default_factory=dict)  # of the operators; absent or 0: the author's code
+    labels: dict[str, str | None] = field(default_factory=dict)  # what the op attribute shows
+    methods: dict[str, Recipe] = field(default_factory=dict)
+
+    @cached_property
+    def data(self) -> str:
+        """The author's name for the number."""
+        return self.named("data") or ""
+
+    @cached_property
+    def grad(self) -> str:
+        """The author's name for the gradient."""
+        return self.named("grad") or ""
+
+    def named(self, role: str) -> str | None:
+        """The author's name for the first attribute of a role."""
+        return next((name for name, attribute in self.attributes.items() if attribute.role == role), None)
+
+
+class ServedMeta(type):
+    """The metaclass of served classes: an attribute set on one is judged anew."""
+
+    __slots__ = ()
+
+    def __init__(cls, *arguments: Any, **keywords: Any) -> None:
+        type.__init__(cls, *arguments, **keywords)
+        _core.served_subclass(cls)  # only subclasses are made by calling the metaclass
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        patched = WATCHERS.get(cls)
+        if patched is None:
+            type.__setattr__(cls, name, value)
+            if name in OPERATORS:
+                _core.served_subclass(cls)
+        else:
+            patched(name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        patched = WATCHERS.get(cls)
+        if patched is None:
+            type.__delattr__(cls, name)
+        else:
+            patched(name, ...)
+
+
+# For each served class, what to do when the program sets an attribute of it, or deletes it (...).
+WATCHERS: dict[type, Callable[[str, Any], None]] = {}
+
+
+def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType], FunctionType]) -> None:
+    """Give a served type everything that the author's class has.
+
+    Parameters
+    ----------
+    served : type
+        Made by ``_core.new_served``. What it had from an earlier dressing is replaced.
+    author : type
+        The class as the author wrote it.
+    plan : Plan
+        What the engine serves.
+    change : callable
+        Maps each of the author's functions to the one to use: itself, or a copy for probing.
+    """
+    members = vars(author)
+    for name in [name for name in vars(served) if name not in UNCOPIED and name not in members]:
+        type.__delattr__(served, name)
+    _core.served_conventions(
+        served,
+        int_zero=plan.int_zero,
+        int_one=plan.int_one,
+        depth_first=plan.depth_first,
+        closed="__slots__" in members and "__dict__" not in members,
+        data=plan.named("data"),
+        grad=plan.named("grad"),
+        foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS],
+    )
+    for name, (core_name, reflected) in OPERATORS.items():
+        function = members.get(name)
+        changed = change(function) if function is not None else None
+        label = plan.labels.get(name)
+        _core.served_operator(served, core_name, reflected, changed, plan.modes.get(name, 0), label)
+        if changed is not None:
+            method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None)
+            _core.served_attribute(served, name, method)
+    constructor = change(members["__init__"])
+    _core.served_init(served, constructor, plan.plain_init)
+    _core.served_attribute(served, "__init__", constructor)
+    for name, value in members.items():
+        if name in UNCOPIED or name in OPERATORS or isinstance(value, MemberDescriptorType | GetSetDescriptorType):
+            continue
+        if name in plan.methods and isinstance(value, FunctionType):
+            recipe, label = plan.methods[name], plan.labels.get(name)
+            changed = change(value)
+            value = _core.new_method(
+                served, name, recipe.name, changed, recipe.fixed, recipe.numpy, recipe.local, label
+            )
+        else:
+            value = map_functions(value, change)
+        if name not in plan.attributes:
+            type.__setattr__(served, name, value)
+    for name, attribute in plan.attributes.items():
+        on_class = members.get(name, ...)
+        if isinstance(on_class, MemberDescriptorType):
+            on_class = ...
+        member = _core.new_member(
+            name, attribute.role, container=attribute.container, empty=attribute.empty, on_class=on_class
+        )
+        type.__setattr__(served, name, member)
+    rule = members.get("_backward") if plan.named("rule") is None else None
+    _core.served_rule(served, change(rule) if isinstance(rule, FunctionType) else None)
+    type.__setattr__(served, "__module__", author.__module__)
+    type.__setattr__(served, "__name__", author.__name__)
+    type.__setattr__(served, "__qualname__", author.__qualname__)
+    type.__setattr__(served, "__doc__", author.__doc__)

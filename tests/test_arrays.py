@@ -1,0 +1,49 @@
+"""`kilograd.data` and `kilograd.grad`: numbers out of arrays of Values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import kilograd
+from kilograd import Value
+
+
+def test_data_and_grad_of_an_object_array():
+    w = np.array([[Value(1.5), Value(-2)], [Value(0.25), Value(3.0)]])
+    x = np.array([Value(2.0), Value(-1.0)])
+    np.sum(np.tanh(w @ x)).backward()
+    assert kilograd.data(w).tolist() == [[1.5, -2.0], [0.25, 3.0]]
+    slopes = 1 - np.tanh(kilograd.data(w) @ kilograd.data(x)) ** 2
+    np.testing.assert_allclose(kilograd.grad(w), np.outer(slopes, kilograd.data(x)), rtol=1e-14)
+    assert kilograd.grad(x).dtype == np.float64
+
+
+@pytest.mark.parametrize("function", [kilograd.data, kilograd.grad])
+def test_shapes(function):
+    for shape in ((), (0,), (3,), (2, 0, 3), (2, 1, 3)):
+        array = np.empty(shape, dtype=object)
+        array[...] = Value(2.0)
+        assert function(array).shape == shape
+    assert function([[Value(1.0), Value(2.0)]]).shape == (1, 2)
+    assert function(Value(1.0)).shape == ()
+
+
+def test_numbers_have_data_and_no_gradient():
+    assert kilograd.data([1, 2.5, np.float32(0.5), True, Value(3)]).tolist() == [1.0, 2.5, 0.5, 1.0, 3.0]
+    with pytest.raises(TypeError, match="element 1 is a int, not a Value"):
+        kilograd.grad([Value(1.0), 2])
+    with pytest.raises(TypeError, match="element 0 is a str, not a Value or a number"):
+        kilograd.data(["x"])
+
+
+def test_the_result_is_a_copy():
+    v = Value(1.0)
+    array = kilograd.data([v])
+    array[0] = 7.0
+    assert v.data == 1.0
+
+
+def test_astype_float_names_the_remedy():
+    with pytest.raises(TypeError, match=r"kilograd\.data\(array\)"):
+        np.array([Value(1.0)]).astype(float)

@@ -1,0 +1,375 @@
+"""`kilograd run`: each program of tests/programs runs both ways in fresh processes and must say the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import pty
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+PROGRAMS = pathlib.Path(__file__).parent / "programs"
+SERVED = {
+    "article.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward tanh exp"),
+    "micrograd_ints.py": ("Scalar", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
+    "microgpt_slots.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward log exp relu"),
+    "subclass.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward"),
+    "dataclass_value.py": ("Var", "__add__ __radd__ __mul__ __rmul__ backward"),
+    "rule_as_method.py": ("Node", "__add__ __radd__ __mul__ __rmul__ backward"),
+    "numpy_data.py": ("Tensor", "__add__ __radd__ __mul__ __rmul__ __pow__ backward"),
+    "fractions_and_complex.py": ("Value", "__add__ __mul__ __rmul__ backward"),
+    "in_function.py": ("Pair", "__add__ __mul__ backward"),
+    "imports_package.py": ("package.engine.Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
+    "wrong_on_purpose.py": ("Sloppy", "__add__ __mul__ backward"),
+}
+LEFT_ALONE = {
+    "counting.py": "Value runs as it is: __init__ reads Value.made",
+    "wrong_on_purpose.py": "class Forgetful runs as it is",
+}
+
+
+def execute(*command: str, cwd: pathlib.Path = PROGRAMS, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, input=text, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def run(*command: str, cwd: pathlib.Path = PROGRAMS, text: str = "") -> subprocess.CompletedProcess[str]:
+    return execute("-m", "kilograd", "run", *command, cwd=cwd, text=text)
+
+
+def write(folder: pathlib.Path, name: str, text: str) -> pathlib.Path:
+    path = folder / name
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PROGRAMS.glob("*.py")))
+def test_program_says_the_same_both_ways(name: str) -> None:
+    plain, served = execute(name), run(name)
+    assert plain.returncode == 0, plain.stderr
+    assert served.stdout == plain.stdout
+    assert served.returncode == 0, served.stderr
+    assert plain.stdout.strip()
+
+
+@pytest.mark.parametrize("name", sorted(SERVED))
+def test_program_is_served(name: str) -> None:
+    cls, methods = SERVED[name]
+    report = run("--report", name).stderr
+    assert f"kilograd: {cls}: served\n  natively: {', '.join(methods.split())}\n" in report
+
+
+@pytest.mark.parametrize("name", sorted(LEFT_ALONE))
+def test_reason_for_leaving_a_class_alone(name: str) -> None:
+    assert LEFT_ALONE[name] in run(name).stderr
+
+
+def test_what_is_no_autograd_class_is_left_alone_in_silence() -> None:
+    assert run("not_autograd.py").stderr == ""
+
+
+def test_arguments_input_and_exit_status() -> None:
+    for argument in ("0", "3"):
+        plain = execute("imports_package.py", argument, "--flag", "-m", "x", text="over stdin")
+        served = run("imports_package.py", argument, "--flag", "-m", "x", text="over stdin")
+        assert (served.stdout, served.returncode) == (plain.stdout, plain.returncode)
+        assert served.returncode == int(argument)
+        assert "over stdin" in served.stdout
+
+
+def test_module(tmp_path: pathlib.Path) -> None:
+    package = tmp_path / "app"
+    package.mkdir()
+    write(package, "__init__.py", "")
+    write(package, "engine.py", (PROGRAMS / "package" / "engine.py").read_text())
+    write(
+        package,
+        "__main__.py",
+        """
+        import sys
+        from .engine import Value
+        x = Value(3.0)
+        (x * x + x).backward()
+        print(__name__, __package__, __spec__.name, sys.argv[1:], sys.path[0] == sys.argv[1], x, sys.argv[0][-15:])
+        """,
+    )
+    plain, served = (
+        execute("-m", "app", str(tmp_path), cwd=tmp_path),
+        run("-m", "app", str(tmp_path), cwd=tmp_path),
+    )
+    assert plain.returncode == 0, plain.stderr
+    assert served.stdout == plain.stdout, served.stderr
+    assert "app.engine.Value: served" in run("--report", "-m", "app", cwd=tmp_path).stderr
+    missing = run("-m", "no_such_module_here", cwd=tmp_path)
+    assert missing.returncode == 1
+    assert "No module named no_such_module_here" in missing.stderr
+
+
+def test_folder_with_main(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, "__main__.py", "import sys, helper; print(__file__, sys.argv, sys.path[0], helper.x, __name__)")
+    write(tmp_path, "helper.py", "x = 5")
+    plain, served = execute(str(tmp_path)), run(str(tmp_path))
+    assert plain.returncode == 0, plain.stderr
+    assert served.stdout == plain.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f():\n    raise KeyError('k')\ntry:\n    f()\nexcept KeyError as e:\n    raise ValueError('x') from e\n",
+        "x = 1\nif x\n    pass\n",
+        "import sys\nsys.exit('a message')\n",
+        "import sys\nsys.exit(7)\n",
+        "raise SystemExit\n",
+        "import nowhere_to_be_found\n",
+        "print(1/0)\n",
+        "import broken\n",
+    ],
+)
+def test_traceback_and_status(tmp_path: pathlib.Path, text: str) -> None:
+    write(tmp_path, "broken.py", "x = = 1\n")
+    script = str(write(tmp_path, "script.py", text))
+    plain, served = execute(script), run(script)
+    assert served.stderr == plain.stderr
+    assert (served.stdout, served.returncode) == (plain.stdout, plain.returncode)
+
+
+def test_recursion_is_as_deep(tmp_path: pathlib.Path) -> None:
+    text = "def f(n):\n    try:\n        return f(n + 1)\n    except RecursionError:\n        return n\nprint(f(0))\n"
+    script = str(write(tmp_path, "script.py", text))
+    assert int(run(script).stdout) >= int(execute(script).stdout)
+
+
+def test_error_in_a_served_operation_comes_from_the_authors_line(tmp_path: pathlib.Path) -> None:
+    source = (PROGRAMS / "article.py").read_text().partition("class Neuron")[0]
+    script = str(write(tmp_path, "script.py", source + "\nprint(Value(3.0) * 2)\nValue(1000.0).exp()\n"))
+    plain, served = execute(script), run(script)
+    assert served.stderr == plain.stderr
+    assert "OverflowError" in served.stderr
+    assert served.stdout == plain.stdout
+
+
+def test_missing_script() -> None:
+    plain, served = execute("no_such_script.py"), run("no_such_script.py")
+    assert (served.stderr, served.returncode) == (plain.stderr, plain.returncode)
+    assert run().returncode == 2
+
+
+def test_interrupt(tmp_path: pathlib.Path) -> None:
+    script = str(write(tmp_path, "script.py", "import time\nprint('ready', flush=True)\ntime.sleep(60)\n"))
+    for command in ([script], ["-m", "kilograd", "run", script]):
+        process = subprocess.Popen(
+            [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == -signal.SIGINT
+        assert errors.count("File ") == 1
+        assert errors.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_terminal_input(tmp_path: pathlib.Path) -> None:
+    script = str(write(tmp_path, "script.py", "import sys\nprint(sys.stdin.isatty(), input('name? '))\n"))
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kilograd", "run", script], stdin=slave, stdout=subprocess.PIPE, text=True
+    )
+    os.close(slave)
+    os.write(master, b"Ada\n")
+    output, _ = process.communicate(timeout=30)
+    os.close(master)
+    assert "True Ada" in output
+
+
+def test_interpreter_options(tmp_path: pathlib.Path) -> None:
+    script = str(
+        write(tmp_path, "script.py", "import sys\nassert False\nprint(sys.flags.optimize, sys.flags.dev_mode)\n")
+    )
+    assert execute("-O", "-X", "dev", "-m", "kilograd", "run", script).stdout == "1 True\n"
+
+
+@pytest.mark.parametrize("numpy_too", [False, True])
+def test_probes_leave_no_trace(tmp_path: pathlib.Path, numpy_too: bool) -> None:
+    source = (PROGRAMS / "article.py").read_text().partition("class Neuron")[0]
+    check = "import numpy\nnumpy.random.seed(3)\n" if numpy_too else ""
+    end = "print(random.getstate() == before)\n" + ("print(numpy.random.random())\n" if numpy_too else "")
+    script = str(write(tmp_path, "script.py", f"import random\n{check}before = random.getstate()\n{source}\n{end}"))
+    plain, served = execute(script), run(script)
+    assert served.stdout == plain.stdout
+    assert served.stdout.startswith("True")
+    assert served.stderr == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["script.py"]
+
+
+def test_compiled_files_stay_the_plain_programs(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, "engine.py", (PROGRAMS / "package" / "engine.py").read_text())
+    script = str(write(tmp_path, "main.py", "from engine import Value\nprint(type(Value).__name__)\n"))
+    assert run(script).stdout == "ServedMeta\n"
+    assert execute(script).stdout == "type\n"
+
+
+def test_micrograd_installed_or_not(tmp_path: pathlib.Path) -> None:
+    script = write(
+        tmp_path,
+        "script.py",
+        """
+        import random, sys
+        from micrograd.engine import Value
+        from micrograd.nn import MLP
+        random.seed(1)
+        model = MLP(2, [4, 1])
+        loss = sum((model([float(i), -1.0]) - i) ** 2 for i in range(3))
+        model.zero_grad()
+        loss.backward()
+        print(f"{loss.data:.12g}", [f"{p.grad:.12g}" for p in model.parameters()], model)
+        """,
+    )
+    installed = pytest.importorskip("micrograd.engine").__file__
+    plain, served = execute(str(script)), run(str(script))
+    assert plain.returncode == 0, plain.stderr
+    assert served.stdout == plain.stdout
+    assert "micrograd.engine.Value: served" in run("--report", str(script)).stderr
+    blocker = "import sys\nclass Block:\n    def find_spec(self, name, path=None, target=None):\n"
+    blocker += "        return None\n"
+    site = pathlib.Path(installed).parent.parent
+    hidden = f"import sys; sys.path[:] = [p for p in sys.path if p != {str(site)!r}]\n"
+    script.write_text(hidden + script.read_text())
+    if not any((site / name).exists() for name in ("kilograd", "kilograd.pth")):
+        assert run(str(script)).stdout == plain.stdout
+
+
+def test_custom_operations_do_not_grow(tmp_path: pathlib.Path) -> None:
+    source = (PROGRAMS / "numpy_data.py").read_text().partition("def show")[0]
+    loop = """
+    import gc
+    def resident():
+        gc.collect()
+        return int(open("/proc/self/statm").read().split()[1]) * 4
+    w, sizes = Tensor(0.3), []
+    for step in range(60001):
+        y = (w * 0.5 + w).tanh()
+        y.backward()
+        w.data, w.grad = 0.3, 0
+        if step % 20000 == 0:
+            sizes.append(resident())
+    print(sizes[-1] - sizes[1] < 1000, sizes)
+    """
+    if not os.path.exists("/proc/self/statm"):
+        pytest.skip("resident memory is read from /proc")
+    script = str(write(tmp_path, "script.py", source + textwrap.dedent(loop)))
+    done = run("--report", script)
+    assert "Tensor: served" in done.stderr
+    assert done.stdout.startswith("True"), done.stdout
+
+
+def test_compare() -> None:
+    done = run("--compare", "fractions_and_complex.py")
+    assert done.returncode == 0
+    assert done.stdout == execute("fractions_and_complex.py").stdout
+    assert "the same output and exit status" in done.stderr
+    assert "times as fast" in done.stderr
+
+
+def test_compare_finds_a_difference(tmp_path: pathlib.Path) -> None:
+    script = str(write(tmp_path, "script.py", "import sys\nprint('same')\nprint('kilograd' in sys.modules)\n"))
+    done = run("--compare", script)
+    assert done.returncode == 1
+    assert "first in line 2:\n  plain Python: False\n  kilograd:     True" in done.stderr
+    status = str(write(tmp_path, "status.py", "import sys\nsys.exit('kilograd' in sys.modules)\n"))
+    done = run("--compare", status)
+    assert done.returncode == 1
+    assert "the exit status differs: 0 in plain Python, 1 here" in done.stderr
+
+
+# --- notebooks -----------------------------------------------------------------------------------------------------
+
+
+def cells_of(program: str) -> list[str]:
+    head, _, rest = (PROGRAMS / program).read_text().partition("\nclass ")
+    cls, _, tail = ("class " + rest).partition("\n\n\ndef tanh")
+    return [head, cls, "def tanh" + tail]
+
+
+def notebook(*cells: str) -> str:
+    return json.dumps(
+        {
+            "cells": [
+                {
+                    "cell_type": "code",
+                    "execution_count": None,
+                    "id": f"c{i}",
+                    "metadata": {},
+                    "outputs": [],
+                    "source": text,
+                }
+                for i, text in enumerate(cells)
+            ],
+            "metadata": {},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+    )
+
+
+def test_notebook(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    path = tmp_path / "lecture.ipynb"
+    first = "class Value:\n    def __init__(self, data):\n        self.data = data\nprint(Value(2).data)"
+    path.write_text(notebook(first, *cells_of("patched.py"), "type(Value).__name__, _exit_code if False else 1"))
+    done = run(str(path))
+    assert done.returncode == 0, done.stderr
+    executed = json.loads((tmp_path / "lecture.executed.ipynb").read_text())["cells"]
+    text = [
+        "".join("".join(o.get("text", "")) for o in cell["outputs"] if o.get("name") == "stdout") for cell in executed
+    ]
+    assert "".join(text) == "2\n" + execute("patched.py").stdout
+    assert executed[-1]["outputs"][0]["data"]["text/plain"] == ["('ServedMeta', 1)"]
+    assert [cell["execution_count"] for cell in executed] == [1, 2, 3, 4, 5]
+
+
+def test_notebook_that_raises(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    path = tmp_path / "wrong.ipynb"
+    path.write_text(notebook("print('one')", "1/0", "print('never')"))
+    done = run(str(path))
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    executed = json.loads((tmp_path / "wrong.executed.ipynb").read_text())["cells"]
+    assert [len(cell["outputs"]) for cell in executed] == [1, 1, 0]
+
+
+def test_load_ext(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("IPython")
+    cls = cells_of("patched.py")[1]
+    script = write(
+        tmp_path,
+        "script.py",
+        f"""
+        from IPython.testing.globalipapp import start_ipython
+        shell = start_ipython()
+        for cell in ({cls!r}, "a = type(Value)", "%load_ext kilograd", {cls!r}, "b = type(Value)",
+                     "%unload_ext kilograd", {cls!r}, "c = type(Value)"):
+            shell.run_cell(cell)
+        print([shell.user_ns[name].__name__ for name in "abc"])
+        """,
+    )
+    assert execute(str(script)).stdout.splitlines()[-1] == "['type', 'ServedMeta', 'type']"
+
+
+def test_what_is_no_notebook(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("nbclient")
+    write(tmp_path, "x.ipynb", "not json")
+    assert run("x.ipynb", cwd=tmp_path).returncode == 2
+    assert run("y.ipynb", cwd=tmp_path).returncode == 2
