@@ -1,8 +1,8 @@
 """Proof on real data: MLP(64, [32, 10]) in scalars on scikit-learn's handwritten digits, against PyTorch.
 
-Trains on four fifths of the 1,797 images, tests on the rest, and lets PyTorch train the same network on the same images
-in the same order from the same weights: the losses of all steps have to agree to 1e-9. Needs scikit-learn; PyTorch where
-the comparison is wanted.
+Trains on four fifths of the 1,797 images, tests on the rest, and lets PyTorch train the same network on the same ones
+in the same order from the same weights: the losses of all steps have to agree to 1e-9. Needs scikit-learn, and PyTorch
+where the comparison is wanted.
 
 python -m bench.digits [--epochs N] [--samples N]
 """
@@ -75,8 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-1:])
 
-    import kilograd
     from sklearn.datasets import load_digits
+
+    import kilograd
 
     images, labels = load_digits(return_X_y=True)
     order = list(range(len(images)))
@@ -96,7 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
     losses = with_kilograd(model, images[:split], labels[:split], options.epochs)
     seconds = perf_counter() - began
     accuracy = float((kilograd.predict(model, images[split:]).argmax(axis=1) == labels[split:]).mean())
-    print(f"kilograd: {len(losses)} steps of {BATCH} images in {seconds:.1f} s, loss {losses[0]:.4f} -> {losses[-1]:.4f}")
+    print(
+        f"kilograd: {len(losses)} steps of {BATCH} images in {seconds:.1f} s, loss {losses[0]:.4f} -> {losses[-1]:.4f}"
+    )
     print(f"accuracy on {len(images) - split} images held out: {accuracy:.2%}")
     passed = accuracy >= GOAL and seconds <= SECONDS
     print(f"{'pass' if passed else 'MISS'}: at least {GOAL:.0%} within {SECONDS:.0f} s on one core")

@@ -31,7 +31,7 @@ def test_shapes(function):
 
 def test_numbers_have_data_and_no_gradient():
     assert kilograd.data([1, 2.5, np.float32(0.5), True, Value(3)]).tolist() == [1.0, 2.5, 0.5, 1.0, 3.0]
-    with pytest.raises(TypeError, match="element 1 is a int, not a Value"):
+    with pytest.raises(TypeError, match="1 is no Value but int"):
         kilograd.grad([Value(1.0), 2])
     with pytest.raises(TypeError, match="element 0 is a str, not a Value or a number"):
         kilograd.data(["x"])

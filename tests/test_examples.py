@@ -8,8 +8,9 @@ import re
 import subprocess
 import sys
 
-import kilograd
 import pytest
+
+import kilograd
 
 ROOT = pathlib.Path(__file__).parents[1]
 

@@ -8,9 +8,10 @@ import random
 import signal
 import threading
 
-import kilograd
 import numpy as np
 import pytest
+
+import kilograd
 from kilograd import MLP, History, Value, fit, optim, predict
 
 
@@ -39,7 +40,7 @@ def test_it_learns_and_tells():
 
 def test_one_step_by_hand():
     by_hand, fitted = make(), make()
-    loss = sum((by_hand(x) - t) ** 2 for x, t in zip(X.tolist(), Y.tolist())) * (1 / 40)
+    loss = sum((by_hand(x) - t) ** 2 for x, t in zip(X.tolist(), Y.tolist(), strict=False)) * (1 / 40)
     loss.backward()
     for p in by_hand.parameters():
         p.data -= 0.1 * p.grad

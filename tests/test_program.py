@@ -80,6 +80,19 @@ def apply(step: Step, pool: list[Any]) -> Any:
     return getattr(a, step.name)()
 
 
+def rounded(step: Step, pool: list[Any], dice: random.Random) -> Value:
+    """The same, with the value and the local derivatives off by a few ulp, as other roundings would have them."""
+    places = [step.a % len(pool)] + ([step.b % len(pool)] if step.b >= 0 else [])
+    operands = [pool[place] for place in places]
+    fresh = [Value(v.data) for v in operands]
+    y = apply(Step(step.name, 0, len(fresh) - 1 if step.b >= 0 else step.b, step.constant), fresh)
+    y.backward()
+    # In 1 - y the rounding of y stays whole: it moves these derivatives by an ulp of their largest term, which is 1.
+    off = dice.choice([-1, 1]) * EPS if step.name in ("tanh", "sigmoid") else 0.0
+    slopes = [v.grad * (1.0 + dice.choice([-4, -3, 3, 4]) * EPS) + off for v in fresh]
+    return Value(y.data * (1.0 + dice.choice([-4, -3, 3, 4]) * EPS), operands, slopes)
+
+
 @dataclass
 class Recipe:
     """A graph that can be built anew from numbers."""
@@ -95,12 +108,8 @@ class Recipe:
         pool: list[Any] = list(leaves)
         for step in self.steps:
             y = apply(step, pool)
-            if dice and y.data != 0.0:
-                y = y * (1.0 + dice.choice([-4, -3, 3, 4]) * EPS)
-            if dice and step.name in ("tanh", "sigmoid"):
-                # 1 - y cancels, so y's rounding moves the derivative, of which the largest term is 1, absolutely.
-                a = pool[step.a % len(pool)]
-                y = y + (a - a.data) * (dice.choice([-1, 1]) * EPS)
+            if dice:
+                y = rounded(step, pool, dice)
             pool.append(y)
         return pool[-self.n_outputs :]
 
@@ -420,12 +429,34 @@ def test_hessian_against_jax() -> None:
     def rosenbrock(v: Any) -> Any:
         return sum(100.0 * (v[k + 1] - v[k] ** 2) ** 2 + (1.0 - v[k]) ** 2 for k in range(len(v) - 1))
 
-    point = np.linspace(-1.2, 1.0, 12)
+    point = np.linspace(-1.2, 1.0, 40)
     leaves = [Value(0.0) for _ in point]
     program = Program(rosenbrock(leaves), leaves)
     with jax.enable_x64(True):
         expected = np.asarray(jax.hessian(rosenbrock)(jnp.array(point)))
     np.testing.assert_allclose(program.hessian(point), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_sparse_hessians_are_whole(seed: int) -> None:
+    """Column by column, `hvp` knows nothing of the sparsity that `hessian` makes use of."""
+    dice = random.Random(seed)
+    leaves = [Value(dice.uniform(0.5, 2.0)) for _ in range(40)]
+    pool: list[Value] = list(leaves)
+    for _ in range(60):
+        name = dice.choice([*ROWS, "sub", "div"])
+        step = Step(name, dice.randrange(len(pool)), dice.randrange(len(pool)), dice.choice(EXPONENTS))
+        if refusal(lambda: pool.append(apply(step, pool))) is None and not abs(pool[-1].data) < 20.0:  # noqa: B023
+            pool.pop()
+    outputs = [pool[-1], sum(pool[k] * pool[k - 1] for k in range(1, 40)), *pool[-6:-1]]
+    program = Program(outputs, leaves[:30], leaves[30:])
+    x = np.array([[v.data for v in leaves[:30]], [v.data * 1.01 for v in leaves[:30]]])
+    weights = np.array([dice.uniform(-1, 1) for _ in outputs])
+    for wrt, size in (("inputs", 30), ("both", 40), ("parameters", 10)):
+        hessian = program.hessian(x, wrt, weights, check=False)
+        columns = [program.hvp(x, unit, wrt, weights, check=False) for unit in np.eye(size)]
+        np.testing.assert_array_equal(hessian, np.stack(columns, axis=2))
+        assert 0 < np.count_nonzero(hessian) < hessian.size or wrt == "parameters"
 
 
 # --- backward --------------------------------------------------------------------------------------------------------

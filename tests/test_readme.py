@@ -7,7 +7,10 @@ import pathlib
 import re
 
 import kilograd
+import kilograd.arrays
+import kilograd.compiled
 import kilograd.modes
+import kilograd.program
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -32,7 +35,7 @@ def test_the_test_command_is_the_one_that_the_gate_runs():
 
 
 def test_docstrings_run():
-    for module in (kilograd, kilograd.modes):
+    for module in (kilograd, kilograd.arrays, kilograd.compiled, kilograd.modes, kilograd.program):
         result = doctest.testmod(module)
         assert result.attempted
         assert not result.failed

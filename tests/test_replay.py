@@ -6,10 +6,11 @@ import math
 import random
 from typing import Any
 
-import kilograd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import kilograd
 from kilograd import MLP, Value
 from kilograd.micrograd.engine import Value as MicrogradValue
 
@@ -22,7 +23,9 @@ def apply(name: str, v: Any) -> Any:
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["+", "*", *UNARY]), st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=25
+    st.tuples(st.sampled_from(["+", "*", *UNARY]), st.integers(0, 10**6), st.integers(0, 10**6)),
+    min_size=1,
+    max_size=25,
 )
 numbers = st.one_of(st.integers(-3, 3), st.floats(-2.0, 2.0))
 
@@ -50,17 +53,17 @@ def test_replay_is_the_graph_built_anew(value, old, new, program):
         fresh[-1].backward()
     except (OverflowError, ZeroDivisionError):
         return
-    for leaf, x in zip(nodes, new):
+    for leaf, x in zip(nodes, new, strict=False):
         leaf.data = x
         leaf.grad = 0
     reached = set(kilograd.trace(nodes[-1])[0])
     assert repr(nodes[-1].forward()) == repr(fresh[-1].data)
-    for node, other in zip(nodes[3:], fresh[3:]):
+    for node, other in zip(nodes[3:], fresh[3:], strict=False):
         if node in reached:
             assert repr(node.data) == repr(other.data)
             assert node.grad == 0
     nodes[-1].backward()
-    for node, other in zip(nodes, fresh):
+    for node, other in zip(nodes, fresh, strict=False):
         if node in reached:
             assert repr(node.grad) == repr(other.grad)
 
@@ -93,7 +96,7 @@ def test_training_by_replay_is_training_anew():
         losses, loss = [], None
         for _ in range(20):
             if loss is None or not replay:
-                loss = sum((model(x) - y) ** 2 for x, y in zip(xs, ys))
+                loss = sum((model(x) - y) ** 2 for x, y in zip(xs, ys, strict=False))
             else:
                 loss.forward()
             losses.append(loss.data)

@@ -632,7 +632,7 @@ def test_formatting_is_of_the_data():
         f"{v:d}"
 
 
-@pytest.mark.parametrize("other", ["a", None, [1], {}, object(), 1j], ids=str)
+@pytest.mark.parametrize("other", ["a", None, [1], {}, object(), 1j], ids=lambda other: type(other).__name__)
 @pytest.mark.parametrize(
     "operation",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -64,7 +65,7 @@ class Image:
 def _image(quick: bool) -> Image:
     rng = random.Random(1337)
     sizes = [20, 5, 4] if quick else [784, 32, 10]
-    count = sum((nin + 1) * nout for nin, nout in zip(sizes, sizes[1:], strict=False))
+    count = sum((nin + 1) * nout for nin, nout in itertools.pairwise(sizes))
     scale = 1 / math.sqrt(sizes[0])
     return Image(sizes, [rng.random() for _ in range(sizes[0])], 3, [rng.gauss(0, scale) for _ in range(count)])
 

@@ -212,6 +212,10 @@ PyObject* refuse_float(PyObject* self) {
 
 bool compare_doubles(double x, double y, int comparison) {
     switch (comparison) {
+        case Py_EQ:
+            return x == y;
+        case Py_NE:
+            return x != y;
         case Py_LT:
             return x < y;
         case Py_LE:
@@ -223,17 +227,9 @@ bool compare_doubles(double x, double y, int comparison) {
     }
 }
 
-bool note_comparison(PyObject* left, PyObject* right, int comparison, PyObject* result) {
-    static const char* const symbols[] = {"<", "<=", nullptr, nullptr, ">", ">="};
-    PyObject* entry = Py_BuildValue("(sOOO)", symbols[comparison], left, right, result);
-    bool ok = entry && PyList_Append(comparisons, entry) == 0;
-    Py_XDECREF(entry);
-    return ok;
-}
-
-// Orders by data; equality stays identity, as in the pure-Python class.
+// Orders by data; equality is identity, as in the pure-Python class, except while tracing.
 PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
-    if (comparison == Py_EQ || comparison == Py_NE) Py_RETURN_NOTIMPLEMENTED;
+    if ((comparison == Py_EQ || comparison == Py_NE) && !tracing()) Py_RETURN_NOTIMPLEMENTED;
     double x = node_of(self)->data;
     double y;
     if (is_value(other)) {
@@ -246,20 +242,29 @@ PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
             case Conversion::Error:
                 return nullptr;
             case Conversion::NotANumber: {
-                static const char* const ufuncs[] = {"less",  "less_equal", nullptr,
-                                                     nullptr, "greater",    "greater_equal"};
+                static const char* const ufuncs[] = {"less",      "less_equal", "equal",
+                                                     "not_equal", "greater",    "greater_equal"};
                 if (is_array(other)) return array_operation(ufuncs[comparison], self, other);
                 Py_RETURN_NOTIMPLEMENTED;
             }
         }
         y = number.value;
     }
-    PyObject* result = compare_doubles(x, y, comparison) ? Py_True : Py_False;
-    if (comparisons && !note_comparison(self, other, comparison, result)) return nullptr;
-    return Py_NewRef(result);
+    bool result = compare_doubles(x, y, comparison);
+    static const char* const symbols[] = {"<", "<=", "==", "!=", ">", ">="};
+    if (tracing() && !note(symbols[comparison], self, other, result)) return nullptr;
+    return PyBool_FromLong(result);
+}
+
+int value_truth(PyObject* self) {
+    if (!tracing()) return 1;
+    bool result = node_of(self)->data != 0.0;
+    static PyObject* zero = PyFloat_FromDouble(0.0);
+    return note("!=", self, zero, result) ? result : -1;
 }
 
 Py_hash_t value_hash(PyObject* self) {
+    if (refuse_while_tracing("the hash of a Value (a key of a dict, a member of a set)")) return -1;
     auto bits = reinterpret_cast<std::uintptr_t>(self);  // by identity; the low four bits are alignment
     auto hash = static_cast<Py_hash_t>((bits >> 4) | (bits << (8 * sizeof bits - 4)));
     return hash == -1 ? -2 : hash;
@@ -313,6 +318,7 @@ void add_arithmetic_slots(std::vector<PyType_Slot>& slots) {
                                   slot<value_negative>(Py_nb_negative),
                                   slot<value_positive>(Py_nb_positive),
                                   slot<value_absolute>(Py_nb_absolute),
+                                  slot<value_truth>(Py_nb_bool),
                                   slot<refuse_float>(Py_nb_float),
                                   slot<refuse_float>(Py_nb_int),
                                   slot<value_compare>(Py_tp_richcompare),

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "modes.hpp"
 #include "numbers.hpp"
 #include "value.hpp"
 
@@ -12,7 +13,9 @@ namespace {
 
 PyObject* get_data(PyObject* self, void*) {
     Node* node = node_of(self);
-    return number_object(node->data, node->kinds.data);
+    PyObject* data = number_object(node->data, node->kinds.data);
+    if (data && tracing() && !note("is", self, data, true)) Py_CLEAR(data);
+    return data;
 }
 
 bool refuse_deletion(PyObject* value, const char* name) {
@@ -23,6 +26,7 @@ bool refuse_deletion(PyObject* value, const char* name) {
 
 int set_data(PyObject* self, PyObject* value, void*) {
     Number number{};
+    if (refuse_while_tracing("assignment to .data")) return -1;
     if (refuse_deletion(value, "data") || !require_number(value, "the data of a Value", number)) return -1;
     Node* node = node_of(self);
     node->data = number.value;
@@ -31,12 +35,14 @@ int set_data(PyObject* self, PyObject* value, void*) {
 }
 
 PyObject* get_grad(PyObject* self, void*) {
+    if (refuse_while_tracing(".grad")) return nullptr;
     Node* node = node_of(self);
     return number_object(node->grad, node->kinds.grad);
 }
 
 int set_grad(PyObject* self, PyObject* value, void*) {
     Number number{};
+    if (refuse_while_tracing(".grad")) return -1;
     if (refuse_deletion(value, "grad") || !require_number(value, "the grad of a Value", number)) return -1;
     Node* node = node_of(self);
     node->grad = number.value;

@@ -3,6 +3,8 @@
 #include <memory>
 #include <string>
 
+#include "modes.hpp"
+
 namespace kilograd {
 
 static std::string text_of(double value) {
@@ -44,6 +46,7 @@ void raise_fault(Fault fault, Op op, double a, double b, double c) {
             message = call + " divides by zero: keep the divisor away from 0, for example by adding a small constant";
             break;
     }
+    if (tracing() && !note("raises", Py_None, Py_None, true)) return;  // a function may handle the error
     PyErr_SetString(type, message.c_str());
 }
 

@@ -3,6 +3,7 @@
 
 #include "../engine/replay.hpp"
 #include "errors.hpp"
+#include "modes.hpp"
 #include "numbers.hpp"
 #include "snapshot.hpp"
 #include "value.hpp"
@@ -30,6 +31,7 @@ PyObject* leaky_relu(PyObject* self, PyObject* args, PyObject* kwargs) {
 PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
     static const char* names[] = {"grad", nullptr};
     PyObject* grad = nullptr;
+    if (refuse_while_tracing("backward()")) return nullptr;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:backward", const_cast<char**>(names), &grad)) return nullptr;
     Node* root = node_of(self);
     Number seed{1.0, IntKind};
@@ -51,6 +53,7 @@ void raise_not_replayable(Node* node, const char* why) {
 }
 
 PyObject* value_forward(PyObject* self, PyObject*) {
+    if (refuse_while_tracing("forward()")) return nullptr;
     Node* root = node_of(self);
     ++root->refs;
     Replay replay = forward(root);
@@ -78,6 +81,7 @@ PyObject* value_forward(PyObject* self, PyObject*) {
 }
 
 PyObject* value_zero_grad(PyObject* self, PyObject*) {
+    if (refuse_while_tracing("zero_grad()")) return nullptr;
     zero_grad(node_of(self));
     Py_RETURN_NONE;
 }

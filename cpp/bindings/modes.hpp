@@ -1,4 +1,8 @@
-// Per-thread modes: no_grad(), and the list that comparisons of Values are noted in while a function is recorded.
+// Per-thread modes: no_grad(), and tracing, in which a function of numbers runs once with Values to be recorded.
+//
+// While a thread traces, a Value behaves as the number it stands for, and whatever the path through the function may
+// depend on is noted: orderings, `==`, truth, reads of `.data`, refused operations. What would escape the record
+// (hashing, copies, gradients, assignments) is an error. Outside, Values compare by identity and are true, as ever.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
@@ -11,12 +15,22 @@ namespace kilograd {
 extern int no_grad_blocks;
 extern thread_local int no_grad_depth;
 
-inline bool recording() { return no_grad_blocks == 0 || no_grad_depth == 0; }
+// The list of notes of this thread, an owned reference, and the number of threads that have one: a plain global again.
+extern thread_local PyObject* notes;
+extern int tracing_threads;
 
-void enter_no_grad();
-bool exit_no_grad();  // false where this thread has no block open
+inline bool tracing() { return tracing_threads != 0 && notes; }
+inline bool recording() { return no_grad_blocks == 0 || no_grad_depth == 0 || tracing(); }
 
-// While set, each ordering of a Value in this thread appends (symbol, left, right, result). An owned reference.
-extern thread_local PyObject* comparisons;
+bool enter_no_grad();  // false with an error set while tracing
+bool exit_no_grad();   // false where this thread has no block open
+
+PyObject* trace_into(PyObject* list);  // a list, or null to stop; returns what was set, to be released
+
+// Appends (symbol, left, right, result). False with an error set.
+bool note(const char* symbol, PyObject* left, PyObject* right, bool result);
+
+// True, with a TypeError set, while tracing: `what` cannot be recorded.
+bool refuse_while_tracing(const char* what);
 
 }  // namespace kilograd

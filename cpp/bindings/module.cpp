@@ -1,11 +1,13 @@
 // The table of contents of kilograd._core.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include "guards.hpp"
 #include "losses.hpp"
 #include "modes.hpp"
 #include "network.hpp"
-#include "served.hpp"
 #include "program.hpp"
+#include "served.hpp"
 #include "snapshot.hpp"
 #include "update.hpp"
 #include "value.hpp"
@@ -61,18 +63,20 @@ PYBIND11_MODULE(_core, m) {
     m.def(
         "minimum", [](py::object a, py::object b) { return checked(value_minimum(a.ptr(), b.ptr())); }, py::arg("a"),
         py::arg("b"), py::pos_only(), info(Op::minimum).doc);
-    m.def("_enter_no_grad", enter_no_grad);
+    m.def("_enter_no_grad", [] {
+        if (!enter_no_grad()) throw py::error_already_set();
+    });
     m.def("_exit_no_grad", [] {
         if (!exit_no_grad()) throw std::runtime_error("no_grad: this thread has no such block open");
     });
     m.def(
-        "_note_comparisons",
-        [](py::object list) {
-            if (!list.is_none() && !py::isinstance<py::list>(list))
-                throw py::type_error("_note_comparisons: a list or None is needed");
-            py::object before = comparisons ? py::reinterpret_steal<py::object>(comparisons) : py::none();
-            comparisons = list.is_none() ? nullptr : list.release().ptr();
-            return before;
+        "_trace_into",
+        [](std::optional<py::list> list) {
+            PyObject* before = trace_into(list ? list->ptr() : nullptr);
+            return before ? py::reinterpret_steal<py::object>(before) : py::none();
         },
-        "Note the orderings of Values in this thread in a list, or stop doing so with None; returns what was set.");
+        py::arg("notes"), py::pos_only(),
+        "Trace in this thread: note what a path through a function depends on in a list; None stops. Returns what was "
+        "set.");
+    add_guards(m);
 }

@@ -363,6 +363,25 @@ class Call {
         request.weights = repeated_weights_.data();
     }
 
+    // All Hessians by one sweep for each colour.
+    void run_coloured(const program::Colouring& colouring, double* to) {
+        const std::size_t colours = colouring.colour_count;
+        tangents_.assign(rows_ * colours * all_ + 1, 0.0);
+        for (std::size_t r = 0; r < rows_; ++r)
+            for (std::size_t column = 0; column < all_; ++column)
+                tangents_[(r * colours + colouring.colours[column]) * all_ + column] = 1.0;
+        std::vector<double> compressed(rows_ * colours * all_ + 1);
+        repeat(colours);
+        request.tangents = tangents_.data();
+        request.dx_tangents = compressed.data();
+        run();
+        std::fill(to, to + rows_ * all_ * all_, 0.0);
+        for (std::size_t r = 0; r < rows_; ++r)
+            for (const auto& [row, column] : colouring.at)
+                to[(r * all_ + row) * all_ + column] =
+                    compressed[(r * colours + colouring.colours[column]) * all_ + row];
+    }
+
     // Where a result of `all_columns()` columns goes, and what the caller sees of it.
     py::array wide_target(py::handle out, const Shape& before) {
         narrow_ = target(out, by_row({before, columns()}), "out");
@@ -568,10 +587,15 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
     const auto all = static_cast<py::ssize_t>(call.all_columns());
     const auto first = all - call.columns()[0];
     py::array wide = first == 0 ? square : Doubles(call.by_row({{all, all}}));
-    call.repeat(call.all_columns());
-    call.request.unit_tangents = true;
-    call.request.dx_tangents = data_of(wide);
-    call.run();
+    const program::Colouring& colouring = self.program.colouring(call.request.promoted);
+    if (colouring.colour_count == 0) {
+        call.repeat(call.all_columns());
+        call.request.unit_tangents = true;
+        call.request.dx_tangents = data_of(wide);
+        call.run();
+    } else {
+        call.run_coloured(colouring, data_of(wide));
+    }
     if (first != 0) {
         const py::slice kept(first, std::nullopt, 1);
         square[py::ellipsis()] = wide[py::make_tuple(py::ellipsis(), kept, kept)];

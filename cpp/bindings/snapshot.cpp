@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "modes.hpp"
 #include "numbers.hpp"
 #include "served.hpp"
 
@@ -521,6 +522,7 @@ PyMethodDef functions[] = {
 }  // namespace
 
 PyObject* value_reduce(PyObject* self, PyObject*) {
+    if (refuse_while_tracing("a deep copy or a pickle of a Value")) return nullptr;
     return guarded([&]() -> py::object {
         Handle* handle = as_handle(self);
         if (handle->node->is_leaf()) return reduce_leaf(handle);
@@ -538,6 +540,7 @@ PyObject* value_reduce(PyObject* self, PyObject*) {
 }
 
 PyObject* value_copy(PyObject* self, PyObject*) {
+    if (tracing()) return Py_NewRef(self);  // a number needs no copy
     return guarded([&] {
         Handle* handle = as_handle(self);
         const Node* node = handle->node;

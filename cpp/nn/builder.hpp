@@ -34,7 +34,10 @@ class Term {
         return Term(node, nullptr);
     }
     Term(Term&& other) noexcept
-        : node_(std::exchange(other.node_, nullptr)), handle_(other.handle_), value_(other.value_), kind_(other.kind_) {}
+        : node_(std::exchange(other.node_, nullptr)),
+          handle_(other.handle_),
+          value_(other.value_),
+          kind_(other.kind_) {}
     Term& operator=(Term&& other) noexcept {
         std::swap(node_, other.node_);
         std::swap(handle_, other.handle_);
@@ -125,7 +128,8 @@ class Builder {
                 sum = longer;
             } else {  // a number to begin with becomes the second operand
                 Node* number = leaf_for(start, w);
-                sum = record(Op::add, product->data + number->data, FloatKind, product, number, 0.0, FloatKind, product);
+                sum =
+                    record(Op::add, product->data + number->data, FloatKind, product, number, 0.0, FloatKind, product);
                 --product->refs;
                 --number->refs;
             }

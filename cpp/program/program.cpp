@@ -87,6 +87,13 @@ const LaneProgram& Program::lanes(Wants wants) const {
     return *entry;
 }
 
+const Colouring& Program::colouring(bool promoted) const {
+    const std::lock_guard lock(mutex_);
+    auto& entry = colourings_[promoted];
+    if (!entry) entry = std::make_unique<Colouring>(colour_hessian(graph_, promoted));
+    return *entry;
+}
+
 const Program::RowSchedule& Program::rows(Wants wants) const {
     const std::lock_guard lock(mutex_);
     auto& entry = rows_[wants.key()];
@@ -524,6 +531,8 @@ std::size_t Program::bytes() const {
                         (graph_.outputs.size() + graph_.recorded.size()) * 4;
     for (const auto& [key, lanes] : lanes_) total += lanes->bytes();
     for (const auto& [key, rows] : rows_) total += rows->program.bytes();
+    for (const auto& colouring : colourings_)
+        if (colouring) total += colouring->colours.size() * 4 + colouring->at.size() * 8;
     return total;
 }
 

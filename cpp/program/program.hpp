@@ -16,6 +16,7 @@
 #include "graph.hpp"
 #include "lane_program.hpp"
 #include "row_program.hpp"
+#include "sparsity.hpp"
 
 namespace kilograd::program {
 
@@ -70,6 +71,9 @@ class Program {
     std::uint32_t n_parameters() const { return graph_.n_parameters; }
     std::size_t bytes() const;
 
+    // How to find Hessians with few sweeps; made when first asked for.
+    const Colouring& colouring(bool promoted) const;
+
     void run(const Request& request) const { run(request, chosen()); }
     void run(const Request& request, const Kernels& kernels) const;
 
@@ -92,6 +96,7 @@ class Program {
     mutable std::mutex mutex_;
     mutable std::map<unsigned, std::unique_ptr<LaneProgram>> lanes_;
     mutable std::map<unsigned, std::unique_ptr<RowSchedule>> rows_;
+    mutable std::unique_ptr<Colouring> colourings_[2];  // by promoted
 };
 
 // What a file holds.

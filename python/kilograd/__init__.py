@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from kilograd import optim
     from kilograd.arrays import assign, data, grad, values
     from kilograd.checkpoint import load, save
+    from kilograd.compiled import compile, hessian, hvp, jacobian, value_and_grad, where
     from kilograd.draw import draw_dot, trace
     from kilograd.losses import binary_cross_entropy, cross_entropy, hinge, huber, l2, mse
     from kilograd.micrograd import install_as_micrograd
     from kilograd.nn import MLP, Layer, Module, Neuron
+    from kilograd.program import Program
     from kilograd.reductions import dot, log_softmax, logsumexp, mean, softmax, total
     from kilograd.training import History, fit, plot_boundary, predict
-    from kilograd.program import Program
 
 __version__ = "0.1.0"
 
@@ -42,15 +43,19 @@ __all__ = [
     "Value",
     "assign",
     "binary_cross_entropy",
+    "compile",
     "cross_entropy",
     "data",
     "dot",
     "draw_dot",
     "fit",
     "grad",
+    "hessian",
     "hinge",
     "huber",
+    "hvp",
     "install_as_micrograd",
+    "jacobian",
     "l2",
     "live_nodes",
     "load",
@@ -69,7 +74,9 @@ __all__ = [
     "softmax",
     "total",
     "trace",
+    "value_and_grad",
     "values",
+    "where",
 ]
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
@@ -79,18 +86,22 @@ _LAZY = {
     "MLP": "kilograd.nn",
     "Module": "kilograd.nn",
     "Neuron": "kilograd.nn",
+    "Program": "kilograd.program",
     "assign": "kilograd.arrays",
     "binary_cross_entropy": "kilograd.losses",
+    "compile": "kilograd.compiled",
     "cross_entropy": "kilograd.losses",
     "data": "kilograd.arrays",
     "dot": "kilograd.reductions",
-    "Program": "kilograd.program",
     "draw_dot": "kilograd.draw",
     "fit": "kilograd.training",
     "grad": "kilograd.arrays",
+    "hessian": "kilograd.compiled",
     "hinge": "kilograd.losses",
     "huber": "kilograd.losses",
+    "hvp": "kilograd.compiled",
     "install_as_micrograd": "kilograd.micrograd",
+    "jacobian": "kilograd.compiled",
     "l2": "kilograd.losses",
     "load": "kilograd.checkpoint",
     "log_softmax": "kilograd.reductions",
@@ -103,7 +114,9 @@ _LAZY = {
     "softmax": "kilograd.reductions",
     "total": "kilograd.reductions",
     "trace": "kilograd.draw",
+    "value_and_grad": "kilograd.compiled",
     "values": "kilograd.arrays",
+    "where": "kilograd.compiled",
 }
 
 

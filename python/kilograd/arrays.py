@@ -5,7 +5,8 @@ Wherever Values are taken they may come alone, in lists and tuples nested to any
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, overload
 
 from kilograd import _core
 from kilograd._core import Value
@@ -73,8 +74,25 @@ def data(values: Any) -> NDArray[float64]:
     return out.reshape(shape)
 
 
-def grad(values: Any) -> NDArray[float64]:
-    """The gradients of Values as a float array of the same shape.
+@overload
+def grad(values: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]: ...
+@overload
+def grad(values: Any) -> NDArray[float64]: ...
+def grad(values: Any, argnums: int | Sequence[int] = 0) -> Any:
+    """Give the gradients of Values as a float array, or the derivative of a function.
+
+    Parameters
+    ----------
+    values : Values, or callable
+        Values, whose ``grad`` is read. Or a function that returns one number, as `kilograd.compile` takes it.
+    argnums : int or sequence of int, default 0
+        With a function: the positional arguments to differentiate by.
+
+    Returns
+    -------
+    ndarray, or callable
+        Of the same shape as the Values. Or a function of the arguments of the given one, that returns the gradient, in
+        the structure and shape of the argument; with a sequence of argnums a tuple of gradients.
 
     Raises
     ------
@@ -82,7 +100,21 @@ def grad(values: Any) -> NDArray[float64]:
         If something is no Value.
     ValueError
         If the nesting is ragged.
+
+    Examples
+    --------
+    >>> import kilograd
+    >>> kilograd.grad(lambda x: x**2)(3.0)
+    6.0
+    >>> x = kilograd.Value(3.0)
+    >>> (x**2).backward()
+    >>> kilograd.grad([x])
+    array([6.])
     """
+    if callable(values):
+        from kilograd.compiled import derivative
+
+        return derivative(values, argnums)
     import numpy as np
 
     flat, shape = _flatten(values, "the values")

@@ -1,0 +1,22 @@
+// Which second derivatives can differ from zero, and how few sweeps give them all.
+//
+// Columns of the Hessian without a common row are found by one sweep with the sum of their directions (Curtis, Powell
+// and Reid). A tridiagonal Hessian takes three sweeps in any dimension.
+#pragma once
+
+#include <vector>
+
+#include "graph.hpp"
+
+namespace kilograd::program {
+
+struct Colouring {
+    std::vector<std::uint32_t> colours;                       // of each column
+    std::uint32_t colour_count = 0;                           // none: not worth it, or too large to find out
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> at;  // (row, column) of what may differ from zero
+};
+
+// Of the Hessian of any weighted sum of the outputs by the inputs and, if `promoted`, the parameters after them.
+Colouring colour_hessian(const Graph& graph, bool promoted);
+
+}  // namespace kilograd::program

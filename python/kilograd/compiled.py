@@ -1,0 +1,1096 @@
+"""Functions recorded at their first call: ordinary Python over numbers becomes programs, one for each path through it.
+
+A call looks for a recorded path whose guards, the comparisons that the function made on its way, hold for its numbers.
+Where there is one, its program runs; where there is none, the function runs once more, with Values, and is recorded.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
+
+from kilograd import _core
+from kilograd._core import Value
+from kilograd.program import Program
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array: TypeAlias = NDArray[np.float64]
+    Indices: TypeAlias = NDArray[np.intp]
+
+__all__ = ["Compiled", "compile", "derivative", "hessian", "hvp", "jacobian", "value_and_grad", "where"]
+
+PATH_LIMIT = 64
+"""How many paths of a function are kept for arguments of one structure."""
+
+Function: TypeAlias = Callable[..., Any]
+Argnums: TypeAlias = "int | Sequence[int]"
+Shape: TypeAlias = tuple[int, ...]
+Spec: TypeAlias = tuple[Any, ...]
+T = TypeVar("T")
+
+
+# Structures: a spec describes nested containers without the numbers in them, and can be a key of a dict.
+
+_NUMBER: Spec = ("number",)
+
+
+class _HoldsValues(Exception):  # noqa: N818 - a signal, no error
+    """The arguments hold Values: the function runs as it is."""
+
+
+def _sequence(kind: type, parts: list[Any]) -> Any:
+    if hasattr(kind, "_make"):
+        return kind._make(parts)  # a named tuple
+    return parts if issubclass(kind, list) else tuple(parts)
+
+
+def _spec_of_argument(argument: Any, numbers: list[Any]) -> Spec:
+    """The structure of an argument; its numbers are appended to a list as floats and flat float64 arrays."""
+    import numpy as np
+
+    if isinstance(argument, (bool, np.bool_)):
+        return ("static", bool, bool(argument))
+    if isinstance(argument, (float, int, np.floating, np.integer)):
+        numbers.append(float(argument))
+        return _NUMBER
+    if isinstance(argument, Value):
+        raise _HoldsValues
+    if isinstance(argument, (list, tuple)):
+        return ("sequence", type(argument), tuple(_spec_of_argument(part, numbers) for part in argument))
+    if isinstance(argument, dict):
+        return ("dict", tuple(argument), tuple(_spec_of_argument(part, numbers) for part in argument.values()))
+    if isinstance(argument, np.ndarray) or (hasattr(argument, "__array__") and not isinstance(argument, type)):
+        array = np.asarray(argument)
+        if array.dtype == object and any(isinstance(entry, Value) for entry in array.flat):
+            raise _HoldsValues
+        if array.dtype.kind == "b":
+            return ("mask", array.shape, array.tobytes())
+        real = (float, int, np.floating, np.integer)
+        if array.dtype.kind not in "fiu" and not all(isinstance(entry, real) for entry in array.flat):
+            raise TypeError(f"a compiled function takes arrays of real numbers, not of {array.dtype}")
+        array = array.astype(np.float64, copy=False)
+        numbers.append(array.reshape(-1) if array.ndim else float(array))
+        return ("array", array.shape) if array.ndim else _NUMBER
+    if isinstance(argument, complex):
+        raise TypeError(f"a compiled function takes real numbers, not {argument!r}")
+    try:
+        hash(argument)
+    except TypeError:
+        raise TypeError(
+            "a compiled function takes numbers, arrays, lists, tuples and dicts of them, and hashable objects that are "
+            f"passed on as they are; not {type(argument).__name__}"
+        ) from None
+    return ("static", type(argument), argument)
+
+
+def _spec_of_result(result: Any, outputs: list[Any]) -> Spec:
+    """The structure of what a traced function returned; its Values are appended to a list, all else is constant."""
+    import numpy as np
+
+    if isinstance(result, Value):
+        outputs.append(result)
+        return _NUMBER
+    if isinstance(result, (list, tuple)):
+        return ("sequence", type(result), tuple(_spec_of_result(part, outputs) for part in result))
+    if isinstance(result, dict):
+        return ("dict", tuple(result), tuple(_spec_of_result(part, outputs) for part in result.values()))
+    if isinstance(result, np.ndarray):
+        if result.dtype == object and any(isinstance(entry, Value) for entry in result.flat):
+            outputs.extend(result.flat)
+            return ("array", result.shape) if result.ndim else _NUMBER
+        return ("static", np.ndarray, result.copy())
+    if result is None or isinstance(result, (float, int, complex, str, bytes, np.generic)):
+        return ("static", type(result), result)
+    raise TypeError(
+        f"a compiled function returns numbers, arrays, and lists, tuples and dicts of them, not {type(result).__name__}"
+    )
+
+
+def _unflatten(spec: Spec, leaf: Callable[[Shape], Any], static: Callable[[Any], Any]) -> Any:
+    """Build the structure of a spec, with `leaf(shape)` for its numbers and arrays, `static(object)` for the rest."""
+    match spec[0]:
+        case "number":
+            return leaf(())
+        case "array":
+            return leaf(spec[1])
+        case "static":
+            return static(spec[2])
+        case "mask":
+            import numpy as np
+
+            return static(np.frombuffer(spec[2], dtype=bool).reshape(spec[1]).copy())
+        case "dict":
+            return dict(zip(spec[1], [_unflatten(part, leaf, static) for part in spec[2]], strict=True))
+    return _sequence(spec[1], [_unflatten(part, leaf, static) for part in spec[2]])
+
+
+def _take(block: Callable[[slice, Shape], T], start: int = 0) -> Callable[[Shape], T]:
+    """A leaf function that gives `block` consecutive slices."""
+    position = start
+
+    def leaf(shape: Shape) -> T:
+        nonlocal position
+        begin, position = position, position + math.prod(shape)
+        return block(slice(begin, position), shape)
+
+    return leaf
+
+
+def _plain(array: Any) -> Any:
+    return array if array.ndim else float(array)
+
+
+def _copied(constant: Any) -> Any:
+    return constant.copy() if type(constant).__module__ == "numpy" and hasattr(constant, "flags") else constant
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+class _Call(NamedTuple):
+    """The arguments of a call: their structure, and their numbers in one vector (or one row of it for each row)."""
+
+    arguments: tuple[Spec, ...]
+    keywords: tuple[tuple[str, Spec], ...]
+    offsets: tuple[int, ...]
+    x: Array
+
+    @property
+    def signature(self) -> Spec:
+        return (self.arguments, self.keywords)
+
+    def row(self, r: int) -> _Call:
+        return self._replace(x=self.x[r])
+
+
+class _Path:
+    """One way through a function: the conditions of taking it, its program, and the structure of its result."""
+
+    __slots__ = ("guards", "key", "outputs", "program", "recordable", "spec")
+
+    def __init__(self, function: Function, call: _Call) -> None:
+        leaves = [Value(number) for number in call.x.tolist()]
+        notes: list[Any] = []
+        outputs: list[Any] = []
+        self.spec = _spec_of_result(_traced(function, call, leaves, notes), outputs)
+        self.outputs = len(outputs)
+        # Where the function handled an error of an operation, no comparison says when it would do so again.
+        self.recordable = all(symbol != "raises" for symbol, *_ in notes)
+        conditions = [note for note in notes if note[0] != "raises"]
+        self.key = tuple((symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in conditions)
+        self.guards = _core._guards(conditions, leaves) if conditions and self.recordable else None
+        del notes, conditions  # they hold numbers of the trace, which would count as parameters
+        self.program = Program(outputs, inputs=leaves) if outputs else None
+
+    def holds(self, rows: Array) -> NDArray[np.int8]:
+        """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
+        import numpy as np
+
+        return np.ones(len(rows), np.int8) if self.guards is None else self.guards.holds(rows)
+
+    @property
+    def is_scalar(self) -> bool:
+        if self.spec[0] == "static":
+            return isinstance(self.spec[2], (int, float)) or (getattr(self.spec[2], "shape", None) == ())
+        return self.spec == _NUMBER
+
+    # Arrays of x.shape[:-1] + ...; m outputs, n inputs. Values and zeros where the function gave constants.
+
+    def values(self, x: Array, check: bool) -> Array:
+        import numpy as np
+
+        return np.empty((*x.shape[:-1], 0)) if self.program is None else self.program.forward(x, check=check)
+
+    def value_and_grad(self, x: Array, check: bool) -> tuple[Array, Array]:
+        import numpy as np
+
+        if self.program is None:
+            return np.full(x.shape[:-1], float(self.spec[2])), np.zeros(x.shape)
+        values, gradient = self.program.value_and_grad(x, check=check)
+        return values[..., 0], gradient
+
+    def jacobian(self, x: Array, columns: Indices, check: bool) -> Array:
+        import numpy as np
+
+        m, n, k = self.outputs, x.shape[-1], len(columns)
+        if self.program is None:
+            return np.zeros((*x.shape[:-1], 0, k))
+        if k == n or x.ndim > 1:
+            return self.program.jacobian(x, check=check)[..., columns]
+        if k <= m:  # only what is asked for: the other arguments may be a large data set
+            return self.program.jvp(np.broadcast_to(x, (k, n)), np.eye(n)[columns], check=check).T
+        return self.program.vjp(np.broadcast_to(x, (m, n)), np.eye(m), check=check)[:, columns]
+
+    def hessian(self, x: Array, columns: Indices, check: bool) -> Array:
+        import numpy as np
+
+        n, k = x.shape[-1], len(columns)
+        if self.program is None:
+            return np.zeros((*x.shape[:-1], k, k))
+        if k == n or x.ndim > 1:
+            return self.program.hessian(x, check=check)[..., columns[:, None], columns]
+        return self.program.hvp(np.broadcast_to(x, (k, n)), np.eye(n)[columns], check=check)[:, columns]
+
+    def hvp(self, x: Array, v: Array, check: bool) -> Array:
+        return v * 0.0 if self.program is None else self.program.hvp(x, v, check=check)
+
+
+_thread = threading.local()
+
+
+def _traced(function: Function, call: _Call, leaves: list[Value], notes: list[Any]) -> Any:
+    """Run a function with Values for its numbers, and note what the path through it depends on."""
+    import numpy as np
+
+    def block(where: slice, shape: Shape) -> Any:
+        if not shape:
+            return leaves[where.start]
+        array = np.empty(where.stop - where.start, dtype=object)
+        array[:] = leaves[where]
+        return array.reshape(shape)
+
+    leaf = _take(block)
+    arguments = [_unflatten(spec, leaf, _copied) for spec in call.arguments]
+    keywords = {name: _unflatten(spec, leaf, _copied) for name, spec in call.keywords}
+    before = _core._trace_into(notes)
+    _thread.depth = getattr(_thread, "depth", 0) + 1
+    try:
+        return function(*arguments, **keywords)
+    except TypeError as error:
+        _add_note(
+            error,
+            f"kilograd.compile ran {_name(function)} with Values in place of its numbers, to record it. A number that "
+            "has to stay one (a count, an index) belongs in static_argnums.",
+        )
+        raise
+    finally:
+        _thread.depth -= 1
+        _core._trace_into(before)
+
+
+def _is_tracing() -> bool:
+    return getattr(_thread, "depth", 0) > 0
+
+
+def _add_note(error: BaseException, text: str) -> None:
+    if sys.version_info >= (3, 11):
+        error.add_note(text)
+
+
+def _name(function: Function) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)
+
+
+class Compiled:
+    """A function that is recorded at its first call; made by `compile`, which describes it.
+
+    Attributes
+    ----------
+    batch : Batch
+        The same function over rows.
+    """
+
+    def __init__(self, function: Function, argnums: Argnums = 0, static_argnums: Argnums = ()) -> None:
+        if not callable(function):
+            raise TypeError(f"compile() takes a function, not {type(function).__name__}")
+        self._function: Function = function._function if isinstance(function, Compiled) else function
+        self._argnums = _checked_argnums(argnums, "argnums")
+        static = _checked_argnums(static_argnums, "static_argnums")
+        self._static_argnums = (static,) if isinstance(static, int) else static
+        self._static_names = _names_of(self._function, self._static_argnums)
+        self._paths: dict[Spec, tuple[_Path, ...]] = {}
+        self._lock = threading.Lock()
+        self._warned = False
+        update_wrapper(self, function)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Compiled:
+        """As a method: a compiled function of the remaining arguments, kept in the instance."""
+        if instance is None:
+            return self
+        shifted = tuple(i - 1 for i in self._static_argnums if i > 0)
+        bound = Compiled(self._function.__get__(instance, owner), self._argnums, shifted)
+        attribute = getattr(self, "_attribute", None)
+        if attribute is None or not hasattr(instance, "__dict__"):
+            return bound
+        found: Compiled = instance.__dict__.setdefault(attribute, bound)
+        return found
+
+    def __repr__(self) -> str:
+        paths = sum(map(len, self._paths.values()))
+        return f"<compiled {_name(self._function)}: {paths} path{'' if paths == 1 else 's'} recorded>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        found: Any = sys.modules.get(getattr(self._function, "__module__", ""))
+        for part in getattr(self._function, "__qualname__", "").split("."):
+            found = getattr(found, part, None)
+        if found is self:  # used as a decorator: pickled by name, as functions are
+            return str(self._function.__qualname__)
+        return Compiled, (self._function, self._argnums, self._static_argnums)
+
+    # --- the function and its derivatives
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function: what it would return, with floats and float arrays in place of Values."""
+        call = None if _is_tracing() else self._call(args, kwargs)
+        if call is None:
+            return self._function(*args, **kwargs)
+
+        def compute(path: _Path, check: bool) -> Any:
+            values = path.values(call.x, check)
+            return _unflatten(path.spec, _take(lambda s, shape: _plain(values[s].reshape(shape))), _copied)
+
+        return self._run(call, compute)
+
+    def value_and_grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> tuple[float, Any]:
+        """Compute the value, a float, and the gradient by the chosen arguments: see `value_and_grad`."""
+        call = self._numeric_call(args, kwargs)
+        positions = self._positions(call, argnums)
+
+        def compute(path: _Path, check: bool) -> tuple[float, Any]:
+            self._need_scalar(path)
+            value, gradient = path.value_and_grad(call.x, check)
+            return float(value), _by_argument(call, positions, lambda s, shape: _plain(gradient[s].reshape(shape)))
+
+        return self._run(call, compute)
+
+    def grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+        """Compute the gradient by the chosen arguments, each of the structure and shape of its argument."""
+        return self.value_and_grad(*args, argnums=argnums, **kwargs)[1]
+
+    def jacobian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+        """Compute the Jacobian: see `jacobian`."""
+        call = self._numeric_call(args, kwargs)
+        positions = self._positions(call, argnums)
+        columns, compact = _columns(call, positions)
+
+        def compute(path: _Path, check: bool) -> Any:
+            return _jacobian_blocks(path, compact, positions, path.jacobian(call.x, columns, check))
+
+        return self._run(call, compute)
+
+    def hessian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+        """Compute the Hessian: see `hessian`."""
+        call = self._numeric_call(args, kwargs)
+        positions = self._positions(call, argnums)
+        columns, compact = _columns(call, positions)
+
+        def compute(path: _Path, check: bool) -> Any:
+            self._need_scalar(path)
+            return _hessian_blocks(compact, positions, path.hessian(call.x, columns, check))
+
+        return self._run(call, compute)
+
+    def hvp(self, x: Any, v: Any, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+        """Compute the product of the Hessian with a vector: see `hvp`."""
+        import numpy as np
+
+        call = self._numeric_call((x, *args), kwargs)
+        positions = self._positions(call, argnums)
+        vector = np.zeros(call.x.shape)
+        parts = (v,) if isinstance(positions, int) else tuple(v)
+        chosen = (positions,) if isinstance(positions, int) else positions
+        if len(parts) != len(chosen):
+            raise ValueError(f"hvp: {len(chosen)} arguments were chosen, and {len(parts)} vectors given")
+        for part, position in zip(parts, chosen, strict=True):
+            given = self._call((part,), {}, static=False)
+            if given is None:
+                raise TypeError("hvp: the vector is made of numbers, not of Values")
+            if _shapes(given.arguments[0]) != _shapes(call.arguments[position]):
+                raise ValueError(
+                    f"hvp: the vector has the shapes {_shapes(given.arguments[0])}, the argument "
+                    f"{_shapes(call.arguments[position])}"
+                )
+            start = call.offsets[position]
+            vector[start : start + given.x.size] = given.x
+
+        def compute(path: _Path, check: bool) -> Any:
+            self._need_scalar(path)
+            product = path.hvp(call.x, vector, check)
+            return _by_argument(call, positions, lambda s, shape: _plain(product[s].reshape(shape)))
+
+        return self._run(call, compute)
+
+    @property
+    def batch(self) -> Batch:
+        """The same function over rows."""
+        return Batch(self)
+
+    # --- calls and paths
+
+    def _call(self, args: Sequence[Any], kwargs: dict[str, Any], *, static: bool = True) -> _Call | None:
+        """The structure and the numbers of arguments, or None where they hold Values."""
+        import numpy as np
+
+        if len(args) == 1 and not kwargs and not self._static_argnums:  # the common call, without the bookkeeping
+            x = args[0]
+            if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
+                return _Call((("array", x.shape),), (), (0,), x.reshape(-1))
+        numbers: list[Any] = []
+        specs: list[Spec] = []
+        offsets: list[int] = []
+        size = counted = 0
+        try:
+            for i, argument in enumerate(args):
+                offsets.append(size)
+                if static and i in self._static_argnums:
+                    specs.append(_static(argument))
+                    continue
+                specs.append(_spec_of_argument(argument, numbers))
+                for part in numbers[counted:]:
+                    size += 1 if isinstance(part, float) else part.size
+                counted = len(numbers)
+            keywords = tuple(
+                (
+                    name,
+                    _static(kwargs[name]) if name in self._static_names else _spec_of_argument(kwargs[name], numbers),
+                )
+                for name in sorted(kwargs)
+            )
+        except _HoldsValues:
+            return None
+        if len(numbers) == 1 and not isinstance(numbers[0], float):
+            x = numbers[0]
+        elif all(isinstance(part, float) for part in numbers):
+            x = np.array(numbers, dtype=np.float64)
+        else:
+            x = np.concatenate([np.atleast_1d(part) for part in numbers])
+        return _Call(tuple(specs), keywords, tuple(offsets), x)
+
+    def _numeric_call(self, args: Sequence[Any], kwargs: dict[str, Any]) -> _Call:
+        call = None if _is_tracing() else self._call(args, kwargs)
+        if call is None:
+            raise TypeError(
+                f"derivatives of {_name(self._function)} are numbers: they are not taken with respect to Values, nor "
+                "inside a compiled function. For second derivatives use hessian() or hvp() of the outer function"
+            )
+        return call
+
+    def _positions(self, call: _Call, argnums: Argnums | None) -> int | tuple[int, ...]:
+        chosen = self._argnums if argnums is None else _checked_argnums(argnums, "argnums")
+        count = len(call.arguments)
+
+        def position(i: int) -> int:
+            if not -count <= i < count:
+                raise ValueError(
+                    f"argnums names argument {i}, and {_name(self._function)} was given {count} by position"
+                )
+            if not _shapes(call.arguments[i]):
+                raise TypeError(f"argument {i} of {_name(self._function)} holds no numbers to differentiate by")
+            return i % count
+
+        return position(chosen) if isinstance(chosen, int) else tuple(position(i) for i in chosen)
+
+    def _need_scalar(self, path: _Path) -> None:
+        if not path.is_scalar:
+            raise TypeError(
+                f"gradients, Hessians and their products are those of one number, and {_name(self._function)} returned "
+                f"{_describe(path.spec)}: use jacobian(), or return a sum"
+            )
+
+    def _find(self, call: _Call) -> _Path | None:
+        for path in self._paths.get(call.signature, ()):
+            held = path.holds(call.x[None])[0] if path.guards is not None else 1
+            if held:
+                return path if held == 1 else None  # an operation raises: the function itself shall say how
+        return None
+
+    def _record(self, call: _Call) -> _Path:
+        """Trace the function at the numbers of a call, and keep the path if it is new."""
+        path = _Path(self._function, call)
+        if not path.recordable:
+            return path
+        with self._lock:
+            paths = self._paths.get(call.signature, ())
+            if all(path.key != known.key for known in paths):
+                if len(paths) < PATH_LIMIT:
+                    self._paths[call.signature] = (*paths, path)
+                    return path
+                warn, self._warned = not self._warned, True
+            else:
+                warn = False
+        if warn:
+            warnings.warn(
+                f"{_name(self._function)} has taken {PATH_LIMIT} paths, each with a program; calls that take any other "
+                "path run the Python function eagerly. Fewer comparisons make fewer paths: maximum(), minimum(), abs() "
+                "and relu() need none",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        return path
+
+    def _run(self, call: _Call, compute: Callable[[_Path, bool], T]) -> T:
+        path = self._find(call) or self._record(call)
+        try:
+            return compute(path, True)
+        except (ValueError, ArithmeticError):
+            pass
+        # An operation was refused. The function itself says what that means: it raises, or handles the error.
+        return compute(_Path(self._function, call), False)
+
+
+class Batch:
+    """A compiled function over rows: each row takes its own path, and rows of one path run together.
+
+    Arrays have one more axis in front, the rows; in containers so does each of them. Numbers, and arguments that are no
+    numbers, are the same for all rows. Results have the axis of the rows in front.
+
+    Raises
+    ------
+    ValueError
+        If arrays differ in their number of rows; if rows return results of different structure; if there are no rows
+        and no call has yet shown what the function returns.
+    """
+
+    def __init__(self, function: Compiled) -> None:
+        self._compiled = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function with each row."""
+        import numpy as np
+
+        call = self._rows(args, kwargs)
+        groups = self._groups(call)
+        shown = [path for path, _ in groups] or self._compiled._paths.get(call.signature, ())[:1]
+        if not shown:
+            raise ValueError("the structure of the result is not known before a first row: call with one")
+        spec = _common_spec([path.spec for path in shown])
+        rows, parts = len(call.x), []
+        for path, where in groups:
+            values = self._compute(call, path, where, lambda path, x, check: path.values(x, check))
+            parts.append((where, iter(_leaves_of(path.spec, values))))
+
+        def column(shape: Shape) -> Any:
+            pieces = [(where, next(leaves)) for where, leaves in parts]
+            kind = np.result_type(*[piece for _, piece in pieces]) if pieces else np.float64
+            out = np.empty((rows, *shape), dtype=kind)
+            for where, piece in pieces:
+                out[where] = piece
+            return out
+
+        return _unflatten(spec, column, _nothing)
+
+    def value_and_grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> tuple[Array, Any]:
+        """Compute values, of shape (rows,), and the gradient of each row by its own numbers."""
+        import numpy as np
+
+        call = self._rows(args, kwargs)
+        positions = self._compiled._positions(call, argnums)
+        values, gradient = np.empty(len(call.x)), np.empty(call.x.shape)
+        for path, where in self._groups(call):
+            self._compiled._need_scalar(path)
+            values[where], gradient[where] = self._compute(
+                call, path, where, lambda path, x, check: path.value_and_grad(x, check)
+            )
+        lead = values.shape
+        return values, _by_argument(call, positions, lambda s, shape: gradient[:, s].reshape(lead + shape))
+
+    def grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+        """Compute the gradient of each row."""
+        return self.value_and_grad(*args, argnums=argnums, **kwargs)[1]
+
+    def hessian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+        """Compute the Hessian of each row."""
+        import numpy as np
+
+        call = self._rows(args, kwargs)
+        positions = self._compiled._positions(call, argnums)
+        columns, compact = _columns(call, positions)
+        hessian = np.empty((len(call.x), len(columns), len(columns)))
+        for path, where in self._groups(call):
+            self._compiled._need_scalar(path)
+            hessian[where] = self._compute(call, path, where, lambda path, x, check: path.hessian(x, columns, check))
+        return _hessian_blocks(compact, positions, hessian)
+
+    def _rows(self, args: Sequence[Any], kwargs: dict[str, Any]) -> _Call:
+        """The call of one row, with the numbers of all rows."""
+        import numpy as np
+
+        compiled = self._compiled
+        whole = None if _is_tracing() else compiled._call(args, kwargs)
+        if whole is None:
+            raise TypeError("a batch is made of numbers: call the function itself with Values")
+        specs = [*whole.arguments, *(spec for _, spec in whole.keywords)]
+        shapes = [shape for spec in specs for shape in _shapes(spec)]
+        counts = {shape[0] for shape in shapes if shape}
+        if len(counts) != 1:
+            raise ValueError(f"the arrays of a batch have one number of rows, not {sorted(counts) or 'no rows at all'}")
+        rows, position, blocks = counts.pop(), 0, []
+        for shape in shapes:
+            size = math.prod(shape)
+            part = whole.x[position : position + size]
+            blocks.append(
+                part.reshape(rows, -1 if rows else math.prod(shape[1:])) if shape else np.full((rows, 1), part)
+            )
+            position += size
+        arguments = tuple(map(_row_spec, whole.arguments))
+        keywords = tuple((name, _row_spec(spec)) for name, spec in whole.keywords)
+        sizes = [sum(map(math.prod, _shapes(spec))) for spec in arguments]
+        offsets = tuple(sum(sizes[:i]) for i in range(len(sizes)))
+        return _Call(arguments, keywords, offsets, np.concatenate(blocks, axis=1))
+
+    def _groups(self, call: _Call) -> list[tuple[_Path, Indices]]:
+        """Every row with the path that it takes."""
+        import numpy as np
+
+        compiled = self._compiled
+        groups: list[tuple[_Path, Indices]] = []
+        raising: list[Indices] = []
+        pending = np.arange(len(call.x))
+
+        def assign(path: _Path) -> None:
+            nonlocal pending
+            held = path.holds(call.x[pending])
+            if (held == 1).any():
+                groups.append((path, pending[held == 1]))
+            raising.append(pending[held == -1])
+            pending = pending[held == 0]
+
+        for path in compiled._paths.get(call.signature, ()):
+            if not len(pending):
+                break
+            assign(path)
+        while len(pending):
+            first, pending = pending[:1], pending[1:]
+            path = self._record_row(call, int(first[0]))
+            groups.append((path, first))
+            if path.recordable:
+                assign(path)
+        for r in np.sort(np.concatenate(raising)) if raising else ():
+            groups.append((self._record_row(call, int(r)), np.array([r])))
+        return groups
+
+    def _record_row(self, call: _Call, r: int) -> _Path:
+        try:
+            return self._compiled._record(call.row(r))
+        except Exception as error:
+            _add_note(error, f"in row {r} of the batch")
+            raise
+
+    def _compute(self, call: _Call, path: _Path, where: Indices, compute: Callable[[_Path, Array, bool], Any]) -> Any:
+        import numpy as np
+
+        try:
+            return compute(path, call.x[where], True)
+        except (ValueError, ArithmeticError):
+            pass
+        # An operation was refused in some row. The function itself says what that means, row by row.
+        results = []
+        for r in where:
+            try:
+                again = _Path(self._compiled._function, call.row(int(r)))
+            except Exception as error:
+                _add_note(error, f"in row {r} of the batch")
+                raise
+            if _shape_spec(again.spec) != _shape_spec(path.spec):
+                raise ValueError(f"row {r} returned {_describe(again.spec)}, other rows {_describe(path.spec)}")
+            results.append(compute(again, call.x[r : r + 1], False))
+        if isinstance(results[0], tuple):
+            return tuple(np.concatenate(column) for column in zip(*results, strict=True))
+        return np.concatenate(results)
+
+
+# --- structures of derivatives
+
+
+def _static(argument: Any) -> Spec:
+    try:
+        hash(argument)
+    except TypeError:
+        raise TypeError(f"a static argument has to be hashable, and {type(argument).__name__} is not") from None
+    return ("static", type(argument), argument)
+
+
+def _shapes(spec: Spec) -> list[Shape]:
+    """The shapes of the numbers and arrays of a structure."""
+    shapes: list[Shape] = []
+    _unflatten(spec, shapes.append, _nothing)
+    return shapes
+
+
+def _row_spec(spec: Spec) -> Spec:
+    match spec[0]:
+        case "array":
+            return ("array", spec[1][1:]) if len(spec[1]) > 1 else _NUMBER
+        case "sequence" | "dict":
+            return (spec[0], spec[1], tuple(map(_row_spec, spec[2])))
+    return spec
+
+
+def _shape_spec(spec: Spec) -> Spec:
+    """A structure of results with constants and computed numbers alike."""
+    import numpy as np
+
+    match spec[0]:
+        case "static":
+            shape = np.shape(spec[2])
+            return ("array", shape) if shape else _NUMBER
+        case "sequence" | "dict":
+            return (spec[0], spec[1], tuple(map(_shape_spec, spec[2])))
+    return spec
+
+
+def _common_spec(specs: list[Spec]) -> Spec:
+    first = _shape_spec(specs[0])
+    for spec in specs[1:]:
+        if _shape_spec(spec) != first:
+            raise ValueError(
+                f"rows of a batch return one structure, and here some return {_describe(specs[0])}, others "
+                f"{_describe(spec)}"
+            )
+    return first
+
+
+def _leaves_of(spec: Spec, values: Array) -> Iterator[Any]:
+    """The numbers and arrays of a result, constants included, each with the rows in front or as it is for all rows."""
+    import numpy as np
+
+    found: list[Any] = []
+
+    def computed(where: slice, shape: Shape) -> None:
+        found.append(values[:, where].reshape(values.shape[:1] + shape))
+
+    _unflatten(spec, _take(computed), lambda constant: found.append(np.asarray(constant)))
+    return iter(found)
+
+
+def _describe(spec: Spec) -> str:
+    match spec[0]:
+        case "number":
+            return "a number"
+        case "array":
+            return f"an array of shape {spec[1]}"
+        case "static":
+            return f"the constant {spec[2]!r}"
+    return f"a {'dict' if spec[0] == 'dict' else spec[1].__name__} of {len(spec[2])}"
+
+
+def _by_argument(call: _Call, positions: int | tuple[int, ...], block: Callable[[slice, Shape], Any]) -> Any:
+    """`block(columns, shape)` for the numbers of the chosen arguments, in the structure of the arguments."""
+
+    def one(i: int) -> Any:
+        return _unflatten(call.arguments[i], _take(block, call.offsets[i]), _nothing)
+
+    return one(positions) if isinstance(positions, int) else tuple(one(i) for i in positions)
+
+
+def _columns(call: _Call, positions: int | tuple[int, ...]) -> tuple[Indices, _Call]:
+    """The numbers of the chosen arguments, and the call with offsets that count these alone."""
+    import numpy as np
+
+    chosen = (positions,) if isinstance(positions, int) else positions
+    offsets, columns, size = list(call.offsets), [], 0
+    for i in dict.fromkeys(chosen):
+        width = sum(map(math.prod, _shapes(call.arguments[i])))
+        columns.append(np.arange(call.offsets[i], call.offsets[i] + width))
+        offsets[i] = size
+        size += width
+    return np.concatenate(columns), call._replace(offsets=tuple(offsets))
+
+
+def _jacobian_blocks(path: _Path, call: _Call, positions: int | tuple[int, ...], jacobian: Array) -> Any:
+    import numpy as np
+
+    def block(rows: slice, shape: Shape) -> Any:
+        return _by_argument(call, positions, lambda columns, s: _plain(jacobian[rows, columns].reshape(shape + s)))
+
+    def constant(result: Any) -> Any:
+        if not isinstance(result, (int, float, np.number, np.ndarray)):
+            return None
+        return _by_argument(call, positions, lambda _, s: _plain(np.zeros(np.shape(result) + s)))
+
+    return _unflatten(path.spec, _take(block), constant)
+
+
+def _hessian_blocks(call: _Call, positions: int | tuple[int, ...], hessian: Array) -> Any:
+    lead = hessian.shape[:-2]
+
+    def rows(r: slice, shape: Shape) -> Any:
+        def block(c: slice, s: Shape) -> Any:
+            part = hessian[..., r, c].reshape(lead + shape + s)
+            return part if lead else _plain(part)
+
+        return _by_argument(call, positions, block)
+
+    return _by_argument(call, positions, rows)
+
+
+def _checked_argnums(argnums: Argnums, what: str) -> int | tuple[int, ...]:
+    if isinstance(argnums, int) and not isinstance(argnums, bool):
+        return argnums
+    try:
+        numbers = tuple(argnums)  # type: ignore[arg-type]
+    except TypeError:
+        numbers = (None,)  # type: ignore[assignment]
+    if (what == "argnums" and not numbers) or not all(isinstance(i, int) for i in numbers):
+        raise TypeError(f"{what} is the number of an argument or a sequence of them, not {argnums!r}")
+    return numbers
+
+
+def _names_of(function: Function, positions: tuple[int, ...]) -> frozenset[str]:
+    """The names by which arguments at positions can be passed."""
+    if any(i < 0 for i in positions):
+        raise ValueError(f"static_argnums counts from 0: {positions}")
+    if not positions:
+        return frozenset()
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset(parameters[i].name for i in positions if i < len(parameters))
+
+
+# --- the public functions
+
+
+@overload
+def compile(fn: Function, *, argnums: Argnums = 0, static_argnums: Argnums = ()) -> Compiled: ...
+@overload
+def compile(*, argnums: Argnums = 0, static_argnums: Argnums = ()) -> Callable[[Function], Compiled]: ...
+def compile(
+    fn: Function | None = None, *, argnums: Argnums = 0, static_argnums: Argnums = ()
+) -> Compiled | Callable[[Function], Compiled]:
+    """Record a function at its first call, and run the record from then on. Also a decorator.
+
+    `fn` is ordinary Python over numbers and arrays. It is run once with Values in place of the numbers (arrays arrive
+    as object arrays, so that NumPy's arithmetic and functions work) and recorded as a `Program`, which later calls run
+    without Python.
+
+    Parameters
+    ----------
+    fn : callable
+        Its arguments are numbers, arrays of real numbers of any shape, and lists, tuples and dicts of them. Everything
+        else (bools, strings, objects) is passed on as it is, must be hashable, and is recorded for each anew.
+    argnums : int or sequence of int, default 0
+        Which positional arguments derivatives are taken by; each method takes ``argnums=`` too. With a sequence,
+        results are tuples with one entry for each.
+    static_argnums : int or sequence of int, default ()
+        Arguments that `fn` needs as Python numbers: counts, indices.
+
+    Returns
+    -------
+    Compiled
+        ``f(*args)``, ``f.value_and_grad``, ``f.grad``, ``f.jacobian``, ``f.hessian`` with the arguments of `fn`;
+        ``f.hvp(x, v, *args)``; and ``f.batch(X)``, ``f.batch.value_and_grad``, ``f.batch.grad``, ``f.batch.hessian``
+        over rows.
+
+    Raises
+    ------
+    TypeError
+        At a call: for arguments or results of another kind; if `fn` does what cannot be recorded (``float(x)``, an
+        assignment to ``.data``, ``backward()``, an operation whose rule is Python's).
+
+    Warns
+    -----
+    RuntimeWarning
+        Once, when a function has taken 64 paths for arguments of one structure. Calls on other paths then run `fn`.
+
+    Notes
+    -----
+    **Branches.** Comparisons, also ``==`` and ``if x:``, are guards: a call whose numbers decide one differently
+    records its own path. Guards are evaluated op by op as eager code would, so that the branch is always the one that
+    Python takes, NaN included. Reading ``x.data`` ties a path to that very number. `kilograd.maximum`,
+    `kilograd.minimum`, ``abs`` and ``relu`` choose without a guard; `kilograd.where`, whose condition is a comparison,
+    has one for each element. Where a function handles an error of an operation (``try: log(x)``), it runs eagerly.
+
+    **What is read when.** The function is recorded for each structure and shape of its arguments. Values from outside
+    (the parameters of a model) are read anew at each call, down to the leaves. All else that is not an argument is
+    constant after the first call: global numbers, random numbers, the clock; and so are side effects, which happen then
+    and not again. The function works on copies of its arrays.
+
+    An error in an operation is the one that eager code raises. Called with Values, or inside another compiled function,
+    a compiled function is `fn` itself. Any number of threads may call it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kilograd
+    >>> @kilograd.compile
+    ... def f(x):
+    ...     return (x**2).sum() if x[0] > 0 else x.sum()
+    >>> f(np.array([3.0, 4.0])), f(np.array([-3.0, 4.0]))
+    (25.0, 1.0)
+    >>> print(f.grad(np.array([3.0, 4.0])))
+    [6. 8.]
+    >>> print(f.batch(np.array([[3.0, 4.0], [-3.0, 4.0]])))
+    [25.  1.]
+    """
+    if fn is None:
+        return lambda function: Compiled(function, argnums, static_argnums)
+    return Compiled(fn, argnums, static_argnums)
+
+
+def _compiled(fn: Function) -> Compiled:
+    return fn if isinstance(fn, Compiled) else Compiled(fn)
+
+
+def derivative(fn: Function, argnums: Argnums = 0) -> Function:
+    """Give the function that computes the gradient of `fn`: what ``kilograd.grad(fn)`` does with a callable."""
+    return _with_argnums(_compiled(fn).grad, argnums)
+
+
+def value_and_grad(fn: Function, argnums: Argnums = 0) -> Function:
+    """Give the function that computes the value of `fn` and its gradient.
+
+    Parameters
+    ----------
+    fn : callable
+        What `compile` takes, or a compiled function; it returns one number.
+    argnums : int or sequence of int, default 0
+        The positional arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        With the arguments of `fn`: ``(value, gradient)``, a float and a gradient of the structure and shapes of the
+        argument; with a sequence of argnums a tuple of those.
+
+    Examples
+    --------
+    >>> import kilograd
+    >>> kilograd.value_and_grad(lambda x, y: x * y**2, argnums=(0, 1))(3.0, 2.0)
+    (12.0, (4.0, 12.0))
+    """
+    return _with_argnums(_compiled(fn).value_and_grad, argnums)
+
+
+def jacobian(fn: Function, argnums: Argnums = 0) -> Function:
+    """Give the function that computes the Jacobian of `fn`.
+
+    Parameters
+    ----------
+    fn : callable
+        What `compile` takes, or a compiled function.
+    argnums : int or sequence of int, default 0
+        The positional arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        With the arguments of `fn`. For a result of shape ``S`` and an argument of shape ``A`` an array of shape
+        ``S + A``; where `fn` returns a container, one of these for each of its entries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kilograd
+    >>> print(kilograd.jacobian(lambda x: x * x[0])(np.array([2.0, 3.0])))
+    [[4. 0.]
+     [3. 2.]]
+    """
+    return _with_argnums(_compiled(fn).jacobian, argnums)
+
+
+def hessian(fn: Function, argnums: Argnums = 0) -> Function:
+    """Give the function that computes the Hessian of `fn`.
+
+    Parameters
+    ----------
+    fn : callable
+        What `compile` takes, or a compiled function; it returns one number.
+    argnums : int or sequence of int, default 0
+        The positional arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        With the arguments of `fn`: an array of shape ``A + A`` for an argument of shape ``A``; with a sequence of
+        argnums a tuple of tuples of blocks.
+
+    Examples
+    --------
+    >>> import kilograd
+    >>> kilograd.hessian(lambda x: x**3)(2.0)
+    12.0
+    """
+    return _with_argnums(_compiled(fn).hessian, argnums)
+
+
+def hvp(fn: Function, argnums: Argnums = 0) -> Function:
+    """Give the function that computes the product of the Hessian of `fn` with a vector, without the Hessian.
+
+    Parameters
+    ----------
+    fn : callable
+        What `compile` takes, or a compiled function; it returns one number.
+    argnums : int or sequence of int, default 0
+        The positional arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        ``(x, v, *args)``: the arguments of `fn` with the vector after the first, as in SciPy's ``hessp``. The vector
+        and the product have the structure and shapes of the argument; with a sequence of argnums they are tuples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kilograd
+    >>> print(kilograd.hvp(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]), np.array([1.0, 0.0])))
+    [4. 2.]
+    """
+    return _with_argnums(_compiled(fn).hvp, argnums)
+
+
+def _with_argnums(method: Function, argnums: Argnums) -> Function:
+    chosen = _checked_argnums(argnums, "argnums")
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return method(*args, argnums=chosen, **kwargs)
+
+    owner: Compiled = method.__self__  # type: ignore[attr-defined]
+    name = getattr(owner, "__name__", "fn")
+    function.__name__ = function.__qualname__ = f"{method.__name__}({name})"
+    function.__doc__ = f"{method.__name__} of {name} by argument {chosen}."
+    return function
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Choose `a` where a condition holds, `b` elsewhere; elementwise, as `numpy.where`, also for Values.
+
+    Parameters
+    ----------
+    condition : bool or array of bool
+        Such as ``x > 0``. The comparison has been made by the time that this function sees it: inside a compiled
+        function each element is a guard.
+    a, b : numbers, Values, or arrays of them
+        Both are computed, errors included. They broadcast.
+
+    Returns
+    -------
+    number, Value or array
+
+    Raises
+    ------
+    TypeError
+        If the condition is made of anything but bools.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kilograd
+    >>> x = np.array([kilograd.Value(1.0), kilograd.Value(-2.0)])
+    >>> kilograd.where(x > 0, x, 0.1 * x)
+    array([Value(data=1.0), Value(data=-0.2)], dtype=object)
+    """
+    import numpy as np
+
+    mask = np.asarray(condition)
+    if mask.dtype == object and all(isinstance(entry, (bool, np.bool_)) for entry in mask.flat):
+        mask = mask.astype(bool)
+    if mask.dtype != bool:
+        raise TypeError("where: the condition is a bool or an array of bools, such as x > 0")
+    result = np.where(mask, a, b)
+    return result if result.ndim else result.item()

@@ -1,0 +1,777 @@
+"""Compiled functions: the same results, errors and branches as the plain function, and derivatives in its structure."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import copy
+import functools
+import math
+import pathlib
+import pickle
+import random
+import runpy
+import threading
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kilograd
+from kilograd import Value
+from kilograd.compiled import PATH_LIMIT
+
+EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+
+
+def paths_of(f) -> int:
+    return sum(map(len, f._paths.values()))
+
+
+def floats(fn, x):
+    """What the plain function gives, infinity and NaN without warnings."""
+    with np.errstate(all="ignore"):
+        return fn(x)
+
+
+def eager(fn, x):
+    """The value and the gradient that the plain graph gives, x an array."""
+    leaves = np.array([Value(v) for v in x])
+    out = fn(leaves)
+    if not isinstance(out, Value):
+        return float(out), np.zeros(len(x))
+    out.backward()
+    return out.data, np.array([leaf.grad for leaf in leaves])
+
+
+# --- values and derivatives
+
+
+def polynomial(x):
+    return x[0] ** 2 * x[1] + np.sin(x[1]) * x[2] - (x * x).sum()
+
+
+def test_value_and_derivatives_of_an_array():
+    f = kilograd.compile(polynomial)
+    x = np.array([0.5, -1.25, 2.0])
+    want, gradient = eager(polynomial, x)
+    assert f(x) == pytest.approx(want, rel=1e-15)
+    assert type(f(x)) is float
+    value, got = f.value_and_grad(x)
+    assert type(value) is float
+    assert value == pytest.approx(want, rel=1e-15)
+    assert got == pytest.approx(gradient, rel=1e-14)
+    assert f.grad(x) == pytest.approx(gradient, rel=1e-14)
+    assert f.jacobian(x) == pytest.approx(gradient, rel=1e-14)
+    a, b, c = x
+    hessian = [[2 * b - 2, 2 * a, 0], [2 * a, -math.sin(b) * c - 2, math.cos(b)], [0, math.cos(b), -2]]
+    assert f.hessian(x) == pytest.approx(np.array(hessian), rel=1e-14)
+    v = np.array([1.0, -2.0, 0.5])
+    assert f.hvp(x, v) == pytest.approx(np.array(hessian) @ v, rel=1e-14)
+    assert paths_of(f) == 1
+
+
+def test_numbers_give_numbers():
+    f = kilograd.compile(lambda x: x**3)
+    for result in (f(2), f.grad(2), f.hessian(2), f.jacobian(2), f.hvp(2, 1), f.value_and_grad(np.float64(2))[1]):
+        assert type(result) is float
+    assert (f(2), f.grad(2), f.hessian(2), f.jacobian(2.0), f.hvp(2.0, 0.5)) == (8.0, 12.0, 12.0, 12.0, 6.0)
+
+
+def test_the_function_runs_once_for_each_structure():
+    runs = []
+
+    @kilograd.compile
+    def f(x):
+        runs.append(np.shape(x))
+        return np.sum(x * x)
+
+    for x in (1.5, 2.5, np.ones(2), np.arange(2), np.ones(2, dtype=np.float32), np.ones((2, 1)), [1.0, 2.0]):
+        f(x) if not isinstance(x, list) else f(np.array(x))
+    assert runs == [(), (2,), (2, 1)]
+    assert f(np.arange(2)) == 1.0
+    assert f(np.ones((2, 2), order="F")[:, ::-1]) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("fn", "want"),
+    [
+        (lambda x: [x[0], x[0] * x[1]], [2.0, 6.0]),
+        (lambda x: (x[0] * 2, {"a": x[1] + 1, "b": 7}), (4.0, {"a": 4.0, "b": 7})),
+        (lambda x: x, np.array([2.0, 3.0])),
+        (lambda x: x[::-1].reshape(2, 1), np.array([[3.0], [2.0]])),
+        (lambda x: None, None),
+        (lambda x: (), ()),
+        (lambda x: 5, 5),
+        (lambda x: np.arange(3), np.arange(3)),
+        (lambda x: np.array([x[0], 1, 2.5]), np.array([2.0, 1.0, 2.5])),
+        (lambda x: (x[0], x[0], "name", True), (2.0, 2.0, "name", True)),
+        (lambda x: x[0] > x[1], False),
+        (lambda x: np.array(x[0] * 2, dtype=object), 4.0),
+    ],
+)
+def test_structures_of_results(fn, want):
+    f = kilograd.compile(fn)
+    for _ in range(2):  # recorded, and from the record
+        got = f(np.array([2.0, 3.0]))
+        assert type(got) is type(want)
+        np.testing.assert_equal(got, want)
+
+
+def test_named_tuples_go_in_and_out():
+    class Pair(NamedTuple):
+        a: float
+        b: float
+
+    f = kilograd.compile(lambda p: Pair(p.a * p.b, p.b))
+    assert f(Pair(2.0, 3.0)) == Pair(6.0, 3.0)
+    assert isinstance(f(Pair(2.0, 3.0)), Pair)
+    assert f.jacobian(Pair(2.0, 3.0)) == Pair(Pair(3.0, 2.0), Pair(0.0, 1.0))
+
+
+def test_constant_arrays_in_results_are_copies():
+    f = kilograd.compile(lambda x: (x, np.zeros(2)))
+    f(1.0)[1][:] = 5.0
+    assert f(1.0)[1].tolist() == [0.0, 0.0]
+
+
+def test_containers_and_keywords_as_arguments():
+    f = kilograd.compile(lambda p, *, scale: (p["w"] * p["x"][0]).sum() * scale)
+    p = {"w": np.array([1.0, 2.0]), "x": [3.0, "unused"]}
+    assert f(p, scale=2.0) == 18.0
+    gradient = f.grad(p, scale=2.0)
+    assert gradient["w"].tolist() == [6.0, 6.0]
+    assert gradient["x"] == [6.0, None]
+
+
+def test_argnums():
+    def f(x, y, z):
+        return (x * y).sum() * z
+
+    x, y, z = np.array([1.0, 2.0]), np.array([3.0, 5.0]), 2.0
+    g = kilograd.compile(f)
+    assert g.grad(x, y, z).tolist() == [6.0, 10.0]
+    assert g.grad(x, y, z, argnums=1).tolist() == [2.0, 4.0]
+    assert g.grad(x, y, z, argnums=-1) == 13.0
+    dz, dx = kilograd.compile(f, argnums=(2, 0)).grad(x, y, z)
+    assert dz == 13.0
+    assert dx.tolist() == [6.0, 10.0]
+    h = g.hessian(x, y, z, argnums=(1, 2))
+    assert h[0][0].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert h[0][1].tolist() == h[1][0].tolist() == [1.0, 2.0]
+    assert h[1][1] == 0.0
+    product = g.hvp(x, (y, 1.0), y, z, argnums=(0, 2))
+    assert product[0].tolist() == y.tolist()
+    assert product[1] == 34.0
+    j = kilograd.jacobian(lambda x, y: np.outer(x, y), argnums=(0, 1))(x, y)
+    assert (j[0].shape, j[1].shape) == ((2, 2, 2), (2, 2, 2))
+    assert j[0][0, 1].tolist() == [5.0, 0.0]
+    assert j[1][0, 1].tolist() == [0.0, 1.0]
+    for wrong, error in ((3, ValueError), (-4, ValueError), ("x", TypeError), (1.0, TypeError), ((), TypeError)):
+        with pytest.raises(error):
+            g.grad(x, y, z, argnums=wrong)
+
+
+@pytest.mark.parametrize("outputs", [1, 3, 40])
+def test_jacobian_by_one_of_two_arguments(outputs):
+    """By columns or by rows, whichever are fewer, and never by the data."""
+    t = np.linspace(0.0, 1.0, outputs)
+    f = kilograd.compile(lambda p, t: p[0] * np.exp(p[1] * t) + p[2])
+    p = np.array([2.0, -0.5, 0.25])
+    want = np.stack([np.exp(p[1] * t), p[0] * t * np.exp(p[1] * t), np.ones(outputs)], axis=1)
+    assert f.jacobian(p, t) == pytest.approx(want, rel=1e-14)
+    assert f.jacobian(p, t, argnums=1) == pytest.approx(np.diag(p[0] * p[1] * np.exp(p[1] * t)), rel=1e-14)
+
+
+def test_jacobian_of_a_list_and_of_constants():
+    f = kilograd.compile(lambda x: [x[0] * x[1], 3.0, np.ones(2), "s"])
+    a, b, c, d = f.jacobian(np.array([2.0, 3.0]))
+    assert a.tolist() == [3.0, 2.0]
+    assert b.tolist() == [0.0, 0.0]
+    assert c.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert d is None
+
+
+def test_a_constant_function_has_derivatives_of_zero():
+    f = kilograd.compile(lambda x: 3)
+    x = np.ones(2)
+    assert f.value_and_grad(x)[0] == 3.0
+    assert f.grad(x).tolist() == f.jacobian(x).tolist() == f.hvp(x, x).tolist() == [0.0, 0.0]
+    assert f.hessian(x).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    assert f.batch.grad(np.ones((3, 2))).tolist() == [[0.0, 0.0]] * 3
+
+
+def test_free_functions():
+    def f(x, y):
+        return x**2 * y
+
+    assert kilograd.grad(f)(3.0, 2.0) == 12.0
+    assert kilograd.grad(f, argnums=(0, 1))(3.0, 2.0) == (12.0, 9.0)
+    assert kilograd.value_and_grad(f)(3.0, 2.0) == (18.0, 12.0)
+    assert kilograd.jacobian(f, argnums=1)(3.0, 2.0) == 9.0
+    assert kilograd.hessian(f)(3.0, 2.0) == 4.0
+    assert kilograd.hvp(f)(3.0, 0.5, 2.0) == 2.0
+    compiled = kilograd.compile(f)
+    assert kilograd.grad(compiled, 1)(3.0, 2.0) == 9.0
+    assert paths_of(compiled) == 1
+    assert kilograd.grad(f).__name__ == "grad(f)"
+
+
+def test_grad_of_values_is_still_their_gradients():
+    x = Value(3.0)
+    (x * x).backward()
+    assert kilograd.grad([x]).tolist() == [6.0]
+
+
+# --- branches
+
+
+def branchy(x):
+    total = x.sum()
+    if x[0] > 0.5:
+        total = total * 2
+    elif x[0] == 0.25:
+        total = total + 100
+    if not x[1] <= x[2] * 0.1 + 0.2:
+        total = total - x[1] * x[1]
+    if x[2]:
+        total = total * 3
+    return total
+
+
+def branchy_gradient(x):
+    gradient = np.ones(3) * (2.0 if x[0] > 0.5 else 1.0)
+    if not x[1] <= x[2] * 0.1 + 0.2:
+        gradient[1] -= 2 * x[1]
+    return gradient * (3.0 if x[2] else 1.0)
+
+
+NUMBERS = st.one_of(
+    st.floats(-2, 2), st.sampled_from([0.0, -0.0, 0.25, 0.5, 1.0, 0.3, 0.1 * 1.0 + 0.2, math.nan, math.inf])
+)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=12))
+def test_every_branch_is_the_one_that_floats_take(rows):
+    f = kilograd.compile(branchy)
+    X = np.array(rows)
+    want = [floats(branchy, x) for x in X]
+    for x, value in zip(X, want, strict=True):
+        np.testing.assert_allclose(f(x), value, rtol=1e-13, atol=1e-13)
+    fresh = kilograd.compile(branchy)
+    np.testing.assert_allclose(fresh.batch(X), want, rtol=1e-13, atol=1e-13)
+    assert paths_of(f) == paths_of(fresh) <= 12
+
+
+def test_a_decision_is_bit_for_bit_that_of_eager_code():
+    """A fused or regrouped sum rounds differently, and here the comparison would notice."""
+
+    def f(x):
+        return (x[0] * x[1] + x[2] * x[3]) - x[4] * x[5] - x[6] > 0
+
+    random.seed(7)
+    compiled = kilograd.compile(f)
+    X = np.array([[random.random() for _ in range(7)] for _ in range(2000)])
+    X[:, 6] = (X[:, 0] * X[:, 1] + X[:, 2] * X[:, 3]) - X[:, 4] * X[:, 5]  # a tie, before or after rounding
+    X[::2, 6] = np.nextafter(X[::2, 6], -1.0)
+    want = [bool(f(x)) for x in X]
+    assert 0 < sum(want) < len(want)
+    assert compiled.batch(X).tolist() == want
+    assert [compiled(x) for x in X[:100]] == want[:100]
+
+
+def test_loops_that_depend_on_the_numbers():
+    def newton(a):
+        x, steps = a, 0
+        while abs(x * x - a) > 1e-12 * a:
+            x, steps = 0.5 * (x + a / x), steps + 1
+        return x, steps
+
+    f = kilograd.compile(newton)
+    for a in (1.0, 2.0, 3.0, 100.0, 2.0):
+        root, steps = f(a)
+        assert steps == newton(a)[1]
+        assert root == pytest.approx(math.sqrt(a), rel=1e-12)
+    assert f.jacobian(2.0)[0] == pytest.approx(0.5 / math.sqrt(2.0), rel=1e-10)
+
+
+def test_functions_without_guards():
+    f = kilograd.compile(lambda x: kilograd.maximum(x, 0.5) + kilograd.minimum(x, 2.0) + abs(x) + x.relu())
+    for x in (-3.0, 0.25, 1.0, 5.0):
+        assert f(x) == max(x, 0.5) + min(x, 2.0) + abs(x) + max(x, 0.0)
+    assert paths_of(f) == 1
+
+
+def test_where():
+    f = kilograd.compile(lambda x: kilograd.where(x > 0, x, 0.1 * x))
+    X = np.array([[1.0, -2.0], [-1.0, -2.0], [3.0, 4.0]])
+    np.testing.assert_allclose(f.batch(X), np.where(X > 0, X, 0.1 * X), rtol=1e-15)
+    assert paths_of(f) == 3
+    assert f.jacobian(X[0]).tolist() == [[1.0, 0.0], [0.0, 0.1]]
+    assert kilograd.where(True, 1.0, 2.0) == 1.0
+    x = Value(2.0)
+    assert kilograd.where(x > 0, x, 1.0) is x
+    for wrong in (x, 1.0, [x, x]):
+        with pytest.raises(TypeError, match="bool"):
+            kilograd.where(wrong, 1.0, 2.0)
+
+
+def test_numpy_functions_that_compare():
+    for fn in (np.max, np.sort, np.argmin, lambda x: np.maximum(x, 0.5), lambda x: np.where(x == 1.0, 7.0, x)):
+        f = kilograd.compile(fn)
+        for x in ([1.0, 2.0, 0.0], [2.0, 1.0, 3.0], [0.0, 0.0, 1.0]):
+            np.testing.assert_array_equal(f(np.array(x)), fn(np.array(x)))
+
+
+def test_reading_data_ties_the_path_to_the_number():
+    f = kilograd.compile(lambda x: x * (2 if x.data > 1 else 3) + Value(x.data))
+    assert [f(2.0), f(0.5), f(2.0), f(-0.5)] == [6.0, 2.0, 6.0, -2.0]
+    assert f.grad(2.0) == 2.0
+    sign = kilograd.compile(lambda x: math.copysign(1.0, x.data))
+    assert [sign(0.0), sign(-0.0), sign(0.0), sign(math.nan)] == [1.0, -1.0, 1.0, 1.0]
+    assert paths_of(sign) == 3
+    sign(math.nan)
+    assert paths_of(sign) == 3
+
+
+def test_membership_and_equality_go_by_the_number():
+    f = kilograd.compile(lambda x, y: (x in [1.0, 2.0], x == y, x != y, not x))
+    for x, y in ((1.0, 1.0), (2.0, 1.0), (0.0, 0.0), (math.nan, math.nan), (1.0, 1.0)):
+        assert f(x, y) == (x in [1.0, 2.0], x == y, x != y, not x)
+    x, y = Value(1.0), Value(1.0)  # and outside all is as ever
+    assert x != y
+    assert bool(Value(0.0)) is True
+    assert len({x, y}) == 2
+
+
+def test_structures_may_differ_between_paths():
+    f = kilograd.compile(lambda x: [x, x] if x > 0 else {"x": x})
+    assert f(1.0) == [1.0, 1.0]
+    assert f(-1.0) == {"x": -1.0}
+    assert f.jacobian(-1.0) == {"x": 1.0}
+    with pytest.raises(ValueError, match="one structure"):
+        f.batch(np.array([1.0, -1.0]))
+    g = kilograd.compile(lambda x: x.sum() if x[0] > 0 else x)
+    assert g.grad(np.ones(2)).tolist() == [1.0, 1.0]
+    with pytest.raises(TypeError, match=r"shape \(2,\).*jacobian"):
+        g.grad(-np.ones(2))
+
+
+def test_the_limit_warns_once_and_goes_on_eagerly():
+    def f(x):
+        k = 0
+        while x > k:
+            k += 1
+        return x * k
+
+    compiled = kilograd.compile(f)
+    for n in range(PATH_LIMIT):
+        assert compiled(n + 0.5) == f(n + 0.5)
+    with pytest.warns(RuntimeWarning, match=r"64 paths.*maximum"):
+        assert compiled(80.5) == f(80.5)
+    assert paths_of(compiled) == PATH_LIMIT
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compiled.value_and_grad(99.5) == (9950.0, 100.0)
+        assert compiled.hessian(99.5) == 0.0
+        X = np.array([0.5, 99.5, 3.5, 200.5])
+        assert compiled.batch(X).tolist() == [f(x) for x in X]
+
+
+# --- batches
+
+
+def test_batches_by_path():
+    f = kilograd.compile(branchy)
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(500, 3))
+    X[::7, 0] = 0.25
+    X[::5, 2] = 0.0
+    want = np.array([branchy_gradient(x) for x in X])
+    values, gradient = f.batch.value_and_grad(X)
+    np.testing.assert_allclose(values, [branchy(x) for x in X], rtol=1e-12)
+    np.testing.assert_allclose(gradient, want, rtol=1e-12)
+    np.testing.assert_allclose(f.batch.grad(X), want, rtol=1e-12)
+    hessian = f.batch.hessian(X)
+    assert hessian.shape == (500, 3, 3)
+    np.testing.assert_allclose(hessian[17], f.hessian(X[17]))
+    assert 6 <= paths_of(f) <= 12
+
+
+def test_batches_of_several_arguments():
+    f = kilograd.compile(lambda x, y, k, name: ((x * y).sum() + k, y))
+    X, Y = np.arange(6.0).reshape(3, 2), np.array([1.0, 2.0, 3.0])
+    total, y = f.batch(X, Y, 10, "static")
+    assert total.tolist() == [11.0, 20.0, 37.0]
+    assert y.tolist() == Y.tolist()
+    g = kilograd.compile(lambda x, y: (x * y).sum(), argnums=(0, 1))
+    dx, dy = g.batch.grad(X, Y)
+    assert dx.tolist() == [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    assert dy.tolist() == [1.0, 5.0, 9.0]
+    with pytest.raises(ValueError, match="number of rows"):
+        f.batch(X, Y[:2], 1.0, "")
+    with pytest.raises(ValueError, match="no rows"):
+        f.batch(1.0, 2.0, 3.0, "")
+    with pytest.raises(TypeError, match="Values"):
+        f.batch(np.array([Value(1.0)]), Y, 1.0, "")
+
+
+def test_batches_of_constants_and_of_no_rows():
+    f = kilograd.compile(lambda x: (x > 0, 1 if x > 0 else x * 0.5))
+    with pytest.raises(ValueError, match="first row"):
+        f.batch(np.zeros(0))
+    positive, other = f.batch(np.array([1.0, -1.0]))
+    assert positive.dtype == bool
+    assert positive.tolist() == [True, False]
+    assert other.tolist() == [1.0, -0.5]
+    assert [part.shape for part in f.batch(np.zeros(0))] == [(0,), (0,)]
+    g = kilograd.compile(lambda x: x.sum())
+    values, gradient = g.batch.value_and_grad(np.zeros((0, 4)))
+    assert (values.shape, gradient.shape) == ((0,), (0, 4))
+
+
+# --- errors
+
+
+@pytest.mark.parametrize("recorded_first", [False, True])
+def test_errors_of_operations_are_those_of_eager_code(recorded_first):
+    def f(x):
+        return (x - 1.0).log() + 1 / x
+
+    for bad in (0.5, 0.0, 1.0):
+        compiled = kilograd.compile(f)
+        if recorded_first:
+            compiled(3.0)
+        with pytest.raises((ValueError, ZeroDivisionError)) as want:
+            f(Value(bad))
+        methods = (compiled, compiled.grad, compiled.jacobian, compiled.hessian, compiled.hvp)
+        for method in methods:
+            with pytest.raises(want.type) as got:
+                method(bad, *([1.0] if method == compiled.hvp else []))
+            assert str(got.value) == str(want.value)
+        with pytest.raises(want.type):
+            compiled.batch(np.array([2.0, bad, 3.0]))
+        assert compiled(2.0) == 0.5
+
+
+def test_a_compared_value_that_is_refused_is_an_error_although_the_result_does_not_need_it():
+    f = kilograd.compile(lambda x: x * 2 if x.log() < 0 else x * 3)
+    assert f(2.0) == 6.0
+    assert f(0.5) == 1.0
+    with pytest.raises(ValueError, match="log"):
+        f(-1.0)
+    with pytest.raises(ValueError, match="log"):
+        f.batch(np.array([2.0, 0.5, -1.0]))
+    h = kilograd.compile(lambda x: x if (1 / x.exp()) < 0.5 else -x)
+    assert h(1.0) == 1.0
+    with pytest.raises(OverflowError):
+        h(1000.0)
+
+
+def test_functions_that_handle_errors_run_eagerly():
+    def safe_log(x):
+        try:
+            return x.log() if isinstance(x, Value) else math.log(x)
+        except ValueError:
+            return x * 0.0
+
+    for order in ([2.0, -1.0, 3.0, -2.0], [-1.0, 2.0, -2.0, 3.0]):
+        f = kilograd.compile(safe_log)
+        for x in order:
+            assert f(x) == pytest.approx(safe_log(x), rel=1e-15)
+            assert f.grad(x) == (1 / x if x > 0 else 0.0)
+        np.testing.assert_allclose(f.batch(np.array(order)), [safe_log(x) for x in order], rtol=1e-15)
+
+
+def test_guards_do_not_evaluate_what_a_row_would_not_reach():
+    f = kilograd.compile(lambda x: x.log() if x > 0 and x.log() > 1 else x)
+    assert f(10.0) == pytest.approx(math.log(10.0))
+    assert f(-1.0) == -1.0
+    assert f(2.0) == 2.0
+    np.testing.assert_allclose(f.batch(np.array([-1.0, 10.0, 0.0])), [-1.0, math.log(10.0), 0.0])
+
+
+@pytest.mark.parametrize(
+    ("fn", "message"),
+    [
+        (lambda x: float(x), "v.data"),
+        (lambda x: math.exp(x), "v.exp"),
+        (lambda x: {x: 1}, "hash"),
+        (lambda x: copy.deepcopy(x), "copy"),
+        (lambda x: x.backward(), "backward"),
+        (lambda x: x.grad, "grad"),
+        (lambda x: x.zero_grad(), "zero_grad"),
+        (lambda x: setattr(x, "data", 3.0), "assignment to .data"),
+        (lambda x: setattr(x, "grad", 3.0), "grad"),
+        (lambda x: kilograd.data([x]), "kilograd.data"),
+        (lambda x: kilograd.no_grad().__enter__(), "no_grad"),
+        (lambda x: kilograd.grad(lambda y: y * y)(x), "hessian"),
+        (lambda x: Value(2.0, (x,), "mine"), "mine"),
+        (lambda x: object(), "returns numbers"),
+        (lambda x: (v for v in [x]), "returns numbers"),
+    ],
+)
+def test_what_cannot_be_recorded_is_a_type_error(fn, message):
+    with pytest.raises(TypeError, match=message):
+        kilograd.compile(fn)(2.0)
+    x = Value(1.0)  # the thread is as before
+    assert (x == Value(1.0)) is False
+    assert x.grad == 0.0
+
+
+def test_copies_of_a_number_are_the_number():
+    f = kilograd.compile(lambda x: copy.copy(x) * copy.copy(x))
+    assert f.value_and_grad(3.0) == (9.0, 6.0)
+
+
+def test_arguments_that_are_refused():
+    f = kilograd.compile(lambda x: x)
+    for wrong in (1j, np.array([1j]), np.array(["a"]), {1, 2}, np.array([None])):
+        with pytest.raises(TypeError):
+            f(wrong)
+    with pytest.raises(TypeError, match="no numbers"):
+        f.grad("text")
+    with pytest.raises(TypeError, match="with respect to Values"):
+        f.grad(Value(1.0))
+    with pytest.raises(TypeError, match="function"):
+        kilograd.compile(3)
+    with pytest.raises(ValueError, match="shapes"):
+        f.hvp(np.ones(2), np.ones(3))
+    with pytest.raises(TypeError):
+        f()
+
+
+def test_counts_belong_in_static_argnums():
+    def power(x, n):
+        out = 1
+        for _ in range(n):
+            out = out * x
+        return out
+
+    with pytest.raises(TypeError) as caught:
+        kilograd.compile(power)(2.0, 3)
+    if hasattr(caught.value, "__notes__"):
+        assert "static_argnums" in caught.value.__notes__[0]
+    f = kilograd.compile(power, static_argnums=1)
+    assert [f(2.0, 3), f(2.0, 5), f(2.0, n=3)] == [8.0, 32.0, 8.0]
+    assert f.grad(2.0, 3) == 12.0
+    with pytest.raises(TypeError, match="hashable"):
+        f(2.0, [1])
+
+
+def test_flags_and_masks_are_python_objects():
+    f = kilograd.compile(lambda x, mask, flag: x[mask].sum() if flag is True else x.sum())
+    x = np.array([1.0, 2.0, 4.0])
+    assert f(x, np.array([True, False, True]), True) == 5.0
+    assert f(x, np.array([True, True, False]), True) == 3.0
+    assert f(x, np.array([True, True, False]), np.False_) == 7.0
+
+
+# --- the world outside
+
+
+def test_values_from_outside_are_read_at_each_call():
+    w, threshold = Value(2.0), Value(0.0)
+    f = kilograd.compile(lambda x: w * x if x > threshold else -x)
+    assert f(3.0) == 6.0
+    w.data = 5.0
+    assert f(3.0) == 15.0
+    assert f.grad(3.0) == 5.0
+    threshold.data = 4.0
+    assert f(3.0) == -3.0
+    assert f(5.0) == 25.0
+    assert w.grad == 0.0
+
+
+def test_a_model_inside():
+    random.seed(1)
+    model = kilograd.MLP(2, [4, 1])
+    f = kilograd.compile(lambda x: model(list(x)))
+    x = np.array([0.5, -1.0])
+    for _ in range(2):
+        want = model([Value(v) for v in x]).data
+        assert f(x) == pytest.approx(want, rel=1e-14)
+        for p in model.parameters():
+            p.data *= 0.5
+
+
+def test_arguments_are_not_changed():
+    def f(x):
+        x[0] = 5.0
+        x += 1
+        return x.sum()
+
+    x = np.array([1.0, 2.0])
+    compiled = kilograd.compile(f)
+    assert compiled(x) == 9.0
+    assert compiled(x) == 9.0
+    assert x.tolist() == [1.0, 2.0]
+    assert compiled.grad(x).tolist() == [0.0, 1.0]
+
+
+def test_values_run_the_function_itself():
+    f = kilograd.compile(lambda x: x * x)
+    x = Value(3.0)
+    out = f(x)
+    assert isinstance(out, Value)
+    out.backward()
+    assert x.grad == 6.0
+    assert [v.data for v in f(np.array([x, Value(2.0)]))] == [9.0, 4.0]
+    assert paths_of(f) == 0
+
+
+def test_nested_compilation():
+    inner = kilograd.compile(lambda x: x * 2 if x > 1 else x * 3)
+    outer = kilograd.compile(lambda x: inner(x) + inner(0.5))
+    assert [outer(2.0), outer(0.5), outer.grad(2.0), outer.grad(0.5)] == [5.5, 3.0, 2.0, 3.0]
+    assert paths_of(inner) == 0
+    assert paths_of(outer) == 2
+
+
+def test_an_error_inside_a_nested_call_leaves_the_trace_as_it_was():
+    def f(x):
+        with contextlib.suppress(TypeError):
+            kilograd.compile(lambda y: float(y))(x)
+        return x if x > 0 else -x
+
+    compiled = kilograd.compile(f)
+    assert [compiled(2.0), compiled(-2.0)] == [2.0, 2.0]
+
+
+def test_under_no_grad():
+    f = kilograd.compile(lambda x: x * x if x > 0 else x)
+    with kilograd.no_grad():
+        assert f(3.0) == 9.0
+        assert f.grad(3.0) == 6.0
+    assert f.grad(4.0) == 8.0
+
+
+def test_nothing_stays_alive():
+    before = kilograd.live_nodes()
+    f = kilograd.compile(branchy)
+    f(np.array([1.0, 2.0, 3.0]))
+    f.batch(np.random.default_rng(0).normal(size=(50, 3)))
+    assert kilograd.live_nodes() == before
+
+
+@kilograd.compile
+def decorated(x):
+    """Doubles."""
+    return 2 * x
+
+
+def test_metadata_pickles_and_copies():
+    assert decorated.__name__ == "decorated"
+    assert decorated.__doc__ == "Doubles."
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
+    f = kilograd.compile(branchy, argnums=0)
+    g = pickle.loads(pickle.dumps(f))
+    x = np.array([1.0, 2.0, 3.0])
+    assert g(x) == f(x) == copy.copy(f)(x)
+    assert repr(f) == "<compiled branchy: 1 path recorded>"
+
+
+def test_decorator_with_arguments_and_on_methods():
+    @kilograd.compile(argnums=1)
+    def f(x, y):
+        return x * y
+
+    assert f.grad(2.0, 3.0) == 2.0
+
+    class Scaled:
+        def __init__(self, factor):
+            self.factor = factor
+
+        @kilograd.compile
+        def __call__(self, x):
+            return self.factor * x
+
+        @kilograd.compile
+        def apply(self, x):
+            return self.factor * x**2
+
+    a, b = Scaled(2.0), Scaled(3.0)
+    assert (a(1.5), b(1.5)) == (3.0, 4.5)
+    assert (a.apply(2.0), b.apply(2.0), a.apply.grad(2.0)) == (8.0, 12.0, 8.0)
+    assert a.apply is a.apply
+
+
+def test_partials_and_callable_objects():
+    f = kilograd.compile(functools.partial(lambda k, x: k * x, 3.0))
+    assert f.value_and_grad(2.0) == (6.0, 3.0)
+    assert "partial" in repr(f)
+
+
+def test_threads():
+    """Recording notes the comparisons of its own thread, and paths are kept once."""
+    f = kilograd.compile(branchy)
+    X = np.random.default_rng(5).normal(size=(64, 3))
+    want = [branchy(x) for x in X]
+    barrier = threading.Barrier(8)
+
+    def work(k):
+        barrier.wait(timeout=60)
+        out = []
+        for i in np.random.default_rng(k).permutation(64):
+            assert (Value(1.0) == Value(1.0)) is False
+            out.append((i, f(X[i])))
+        return out
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for results in pool.map(work, range(8)):
+            for i, value in results:
+                assert value == pytest.approx(want[i], rel=1e-13)
+    keys = [path.key for path in next(iter(f._paths.values()))]
+    assert len(keys) == len(set(keys)) <= 12
+
+
+# --- SciPy
+
+
+def rosenbrock(x):
+    return (100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+
+@pytest.mark.parametrize("n", [2, 1000])
+def test_rosenbrock_derivatives_are_those_of_scipy(n):
+    optimize = pytest.importorskip("scipy.optimize")
+    f = kilograd.compile(rosenbrock)
+    rng = np.random.default_rng(n)
+    x, p = rng.uniform(-1, 1, n), rng.normal(size=n)
+    value, gradient = f.value_and_grad(x)
+    assert value == pytest.approx(optimize.rosen(x), rel=1e-13)
+    np.testing.assert_allclose(gradient, optimize.rosen_der(x), rtol=1e-11, atol=1e-10)
+    np.testing.assert_allclose(f.hessian(x), optimize.rosen_hess(x), rtol=1e-11, atol=1e-10)
+    np.testing.assert_allclose(f.hvp(x, p), optimize.rosen_hess_prod(x, p), rtol=1e-10, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("n", "method"),
+    [(2, "BFGS"), (2, "Newton-CG"), (2, "trust-exact"), (1000, "L-BFGS-B"), (1000, "Newton-CG")],
+)
+def test_minimising_rosenbrock_takes_the_way_that_scipys_own_derivatives_take(n, method):
+    optimize = pytest.importorskip("scipy.optimize")
+    f = kilograd.compile(rosenbrock)
+    x0 = np.where(np.arange(n) % 2 == 0, -1.2, 1.0) if n == 2 else np.full(n, 0.5)
+    ours, theirs = {}, {}
+    if method == "trust-exact":
+        ours, theirs = {"hess": f.hessian}, {"hess": optimize.rosen_hess}
+    elif method == "Newton-CG":
+        ours, theirs = {"hessp": f.hvp}, {"hessp": optimize.rosen_hess_prod}
+    got = optimize.minimize(f.value_and_grad, x0, jac=True, method=method, **ours)
+    want = optimize.minimize(optimize.rosen, x0, jac=optimize.rosen_der, method=method, **theirs)
+    assert got.success == want.success
+    assert got.success
+    np.testing.assert_allclose(got.x, want.x, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["rosenbrock", "curve_fit", "logistic"])
+def test_examples_run(name, capsys):
+    pytest.importorskip("scipy.optimize")
+    if name == "logistic":
+        pytest.importorskip("sklearn")
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert capsys.readouterr().out.strip()
