@@ -202,6 +202,22 @@ def test_attributes_that_refer_to_the_graph(copier):
     del x, y, z
 
 
+def test_attributes_that_refer_to_nodes_of_a_subclass(copier):
+    x = Value(1.0)
+    a = Slotted(2.0, (x,), (1.0,))
+    b = Slotted(3.0, (a,), (1.0,))
+    a.above = b
+    a.colour, b.colour = "red", "blue"
+    root = b * 2
+    twin = copier(root)
+    c, _ = twin._children
+    (d,) = c._children
+    assert (type(c), type(d)) == (Slotted, Slotted)
+    assert d.above is c
+    assert (c.colour, d.colour) == ("blue", "red")
+    del a, b
+
+
 def test_copies_with_cyclic_attributes_die(copier):
     x = Value(2.0)
     x.users = []
@@ -331,8 +347,8 @@ def test_snapshots_do_not_outlive_the_copying(copier):
 def test_damaged_bytes_raise_and_leave_nothing():
     out = rich_graph(Value)
     function, (snapshot, place) = out.__reduce__()
-    load, (data, externals, types), states = snapshot.__reduce__()
-    assert function(load(data, externals, types), place).data == out.data
+    load, (data, externals, types, classes), states = snapshot.__reduce__()
+    assert function(load(data, externals, types, classes), place).data == out.data
     nodes = kilograd.live_nodes()
     random.seed(3)
     refused = 0
@@ -344,7 +360,7 @@ def test_damaged_bytes_raise_and_leave_nothing():
         damaged.append(bytes(changed))
     for attempt in damaged:
         try:
-            twin = load(attempt, externals, types)
+            twin = load(attempt, externals, types, classes)
         except ValueError:
             refused += 1
         else:  # the bytes still describe some graph: it must be whole
@@ -355,10 +371,14 @@ def test_damaged_bytes_raise_and_leave_nothing():
             del root, twin
         assert kilograd.live_nodes() == nodes
     assert refused > len(data)
-    for bad in ((data, externals[:-1], types), (data, externals, [])):
+    for bad in ((data, externals[:-1], types, []), (data, externals, [], []), (data, externals, types, [(0, int)])):
         with pytest.raises(ValueError, match="Snapshot"):
             load(*bad)
-    for bad in ((data, [1] * len(externals), types), (data, externals, [1] * len(types)), (1, externals, types)):
+    for bad in (
+        (data, [1] * len(externals), types, []),
+        (data, externals, [1] * len(types), []),
+        (1, externals, types, []),
+    ):
         with pytest.raises((TypeError, RuntimeError)):
             load(*bad)
     for bad_place in (0, 10**6):

@@ -18,7 +18,7 @@ x.zero_grad()
 assert leaf.grad == 0.0
 del x
 assert live_nodes() == 1
-assert reserved_bytes() < 16 << 20
+assert reserved_bytes() < 8 << 20
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -113,7 +113,8 @@ PyObject* before_collection(PyObject*, PyObject* args) {
     PyObject* info;
     if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
     PyObject* generation = PyDict_GetItemString(info, "generation");
-    if (late_taint && std::strcmp(phase, "start") == 0 && generation && PyLong_AsLong(generation) > 0) {
+    if (late_taint && HalfBuilt::depth == 0 && std::strcmp(phase, "start") == 0 && generation &&
+        PyLong_AsLong(generation) > 0) {
         try {
             expose_late_taint();
         } catch (const std::bad_alloc&) {
@@ -174,6 +175,7 @@ void release_node(Node* node) {
 // --- making and ending handles -----------------------------------------------------------------------------------
 
 PyObject* allocate_handle(Node* node) {
+    HalfBuilt guard;
     Handle* handle = PyObject_GC_New(Handle, family_types[node->family]);
     if (!handle) {
         release_node(node);
@@ -309,6 +311,7 @@ PyObject* wrap_slow(Node* node) {
 }
 
 bool bind_operands(Handle* handle) {
+    HalfBuilt guard;
     Py_ssize_t tainted = 0;
     for_each_operand(handle->node, [&](Node* operand) { tainted += !pin_operand(operand); });
     if (tainted == 0) return true;

@@ -107,6 +107,17 @@ bool bind_operands(Handle* handle);
 // Keeps the state of a node's handle, if it has any, for as long as the node has consumers.
 void pin_state(Node* node);
 
+// While one lives, a node may have no handle yet that is about to get one, and a collection (before Python 3.12 any
+// allocation may start one) leaves late taint for the next.
+class HalfBuilt {
+  public:
+    HalfBuilt() { ++depth; }
+    HalfBuilt(const HalfBuilt&) = delete;
+    HalfBuilt& operator=(const HalfBuilt&) = delete;
+    ~HalfBuilt() { --depth; }
+    static inline int depth = 0;
+};
+
 // For builders that make consumers without handles: pins the state of every operand. False where an operand is
 // tainted, and the graph has to be built through handles instead.
 bool pin_operand(Node* operand);

@@ -72,6 +72,7 @@ void set_names(Handle* handle, py::handle label, py::handle op) {
 // A handle of a given Python class for a node that has none yet. Takes over a reference to the node.
 py::object handle_of_type(Node* node, PyTypeObject* type) {
     if (type->tp_dealloc == handle_dealloc) return steal(new_handle(node));
+    HalfBuilt guard;
     PyObject* self = type->tp_alloc(type, 0);
     if (!self) {
         release_node(node);
@@ -174,10 +175,11 @@ class Snapshot {
     static Snapshot* find(Node* node, std::size_t* place);  // the living one that holds this interior node
 
     py::bytes dump() const;
-    static std::unique_ptr<Snapshot> load(py::bytes bytes, py::list externals, py::list types);
+    static std::unique_ptr<Snapshot> load(py::bytes bytes, py::list externals, py::list types, py::list classes);
     static py::object deepcopy(py::object self, py::dict memo);
     py::list externals() const;
     py::list types() const;
+    py::list classes() const;  // (place, class) of the interior nodes of subclasses
     py::list states() const;
     void set_states(py::list states);
     py::object pick(std::size_t place);
@@ -315,7 +317,7 @@ py::list Snapshot::types() const {
     return types;
 }
 
-std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py::list types) {
+std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py::list types, py::list classes) {
     Reader in{std::string_view(bytes)};
     if (in.get<std::uint32_t>() != snapshot_version)
         throw py::value_error("Snapshot: written by another version of kilograd");
@@ -398,6 +400,16 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         places.push_back(node);
     }
     for (Node* node : snapshot->externals_) pin_state(node);
+    // Before any state is set: an attribute may lead to a node of a subclass, which must not come as a plain Value.
+    for (py::handle item : classes) {
+        auto [place, type] = py::cast<std::tuple<std::size_t, py::type>>(item);
+        auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
+        if (place >= snapshot->interior_.size() || snapshot->interior_[place]->handle ||
+            !PyType_IsSubtype(python_type, value_type))
+            throw py::value_error("Snapshot: the classes do not fit the data");
+        ++snapshot->interior_[place]->refs;
+        handle_of_type(snapshot->interior_[place], python_type);
+    }
     snapshot->publish();
     return snapshot;
 }
@@ -409,7 +421,7 @@ py::object Snapshot::deepcopy(py::object self, py::dict memo) {
     py::int_ key(reinterpret_cast<std::uintptr_t>(self.ptr()));  // id(self)
     py::list externals = copy(snapshot.externals(), memo);
     if (memo.contains(key)) return memo[key];
-    py::object twin = py::cast(load(snapshot.dump(), externals, snapshot.types()));
+    py::object twin = py::cast(load(snapshot.dump(), externals, snapshot.types(), snapshot.classes()));
     memo[key] = twin;
     py::cast<Snapshot&>(twin).set_states(copy(snapshot.states(), memo));
     return twin;
@@ -421,14 +433,22 @@ py::list Snapshot::externals() const {
     return values;
 }
 
+py::list Snapshot::classes() const {
+    py::list classes;
+    for (std::size_t i = 0; i < interior_.size(); ++i) {
+        auto* self = static_cast<PyObject*>(interior_[i]->handle);
+        if (self && !is_exact_value(self)) classes.append(py::make_tuple(i, py::type::of(py::handle(self))));
+    }
+    return classes;
+}
+
 py::list Snapshot::states() const {
     py::list states;
     for (std::size_t i = 0; i < interior_.size(); ++i) {
         auto* handle = static_cast<Handle*>(interior_[i]->handle);
         if (!handle || !interior_[i]->has(Stateful)) continue;
         HandleState* state = handle->state;
-        states.append(py::make_tuple(i, py::type::of(py::handle(as_object(handle))),
-                                     or_none(state ? state->label : nullptr), or_none(state ? state->op : nullptr),
+        states.append(py::make_tuple(i, or_none(state ? state->label : nullptr), or_none(state ? state->op : nullptr),
                                      attributes_of(handle)));
     }
     return states;
@@ -438,16 +458,9 @@ void Snapshot::set_states(py::list states) {
     for (py::handle item : states) {
         py::tuple entry = py::reinterpret_borrow<py::tuple>(item);
         Node* node = interior_.at(py::cast<std::size_t>(entry[0]));
-        auto* type = reinterpret_cast<PyTypeObject*>(py::object(entry[1]).ptr());
-        py::object self;
-        if (node->handle) {
-            self = steal(handle_of(node));
-        } else {
-            ++node->refs;
-            self = handle_of_type(node, type);
-        }
-        set_names(as_handle(self.ptr()), entry[2], entry[3]);
-        set_attributes(self.ptr(), entry[4]);
+        py::object self = steal(handle_of(node));
+        set_names(as_handle(self.ptr()), entry[1], entry[2]);
+        set_attributes(self.ptr(), entry[3]);
     }
 }
 
@@ -493,15 +506,16 @@ PyObject* pick_function(PyObject*, PyObject* args) {
 
 PyObject* load_function(PyObject*, PyObject* args) {
     return guarded([&] {
-        auto [bytes, externals, types] = py::cast<std::tuple<py::bytes, py::list, py::list>>(py::handle(args));
-        return py::cast(Snapshot::load(bytes, externals, types));
+        auto [bytes, externals, types, classes] =
+            py::cast<std::tuple<py::bytes, py::list, py::list, py::list>>(py::handle(args));
+        return py::cast(Snapshot::load(bytes, externals, types, classes));
     });
 }
 
 PyMethodDef functions[] = {
     {"_leaf", leaf_function, METH_VARARGS, "A leaf as pickled: (class, data, grad, label, op)."},
     {"_pick", pick_function, METH_VARARGS, "The value at a place of a snapshot."},
-    {"_load", load_function, METH_VARARGS, "A snapshot from (bytes, externals, classes)."},
+    {"_load", load_function, METH_VARARGS, "A snapshot from (bytes, externals, families, classes)."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -558,9 +572,10 @@ void add_snapshot(PyObject* module) {
     py::class_<Snapshot> type(py::handle(), "Snapshot",
                               "The nodes of a graph as flat arrays: what pickle and deepcopy see of it.");
     type.def("__reduce__", [](const Snapshot& snapshot) {
-        return py::make_tuple(core_function("_load"),
-                              py::make_tuple(snapshot.dump(), snapshot.externals(), snapshot.types()),
-                              snapshot.states());
+        return py::make_tuple(
+            core_function("_load"),
+            py::make_tuple(snapshot.dump(), snapshot.externals(), snapshot.types(), snapshot.classes()),
+            snapshot.states());
     });
     type.def("__deepcopy__", &Snapshot::deepcopy);
     // pybind11 takes a function of this name for a constructor and does not call it on a constructed object.

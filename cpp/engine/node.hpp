@@ -81,7 +81,7 @@ struct Node {
 };
 
 static_assert(sizeof(Node) == 56);
-static_assert(alignof(Fan::Edge) <= alignof(std::max_align_t) && sizeof(Fan) <= sizeof(Fan::Edge));
+static_assert(alignof(Fan::Edge) <= alignof(std::max_align_t) && sizeof(Fan) % alignof(Fan::Edge) == 0);
 
 // Calls fn(operand) for each operand, in operand order.
 template <class Fn>
