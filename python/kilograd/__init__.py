@@ -12,13 +12,14 @@ True
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from kilograd._core import Value, live_nodes, maximum, minimum, reserved_bytes
 from kilograd.modes import no_grad
 
+TYPE_CHECKING = False  # true for type checkers; importing typing would double the time of `import kilograd`
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from kilograd import optim
     from kilograd.arrays import assign, data, grad, values
     from kilograd.checkpoint import load, save
@@ -121,6 +122,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+
     if name in _LAZY:
         value = getattr(import_module(_LAZY[name]), name)
         globals()[name] = value
@@ -132,12 +135,16 @@ def __getattr__(name: str) -> object:
 
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext kilograd``: serve the ``Value`` classes of the cells that follow."""
-    import_module("kilograd.run.notebook").load(shell)
+    from kilograd.run.notebook import load
+
+    load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """``%unload_ext kilograd``."""
-    import_module("kilograd.run.notebook").unload(shell)
+    from kilograd.run.notebook import unload
+
+    unload(shell)
 
 
 def __dir__() -> list[str]:

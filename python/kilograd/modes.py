@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ContextDecorator
-from types import TracebackType
 
 from kilograd import _core
+
+TYPE_CHECKING = False  # see kilograd/__init__.py
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 class no_grad(ContextDecorator):
