@@ -33,7 +33,7 @@ def test_numbers_have_data_and_no_gradient():
     assert kilograd.data([1, 2.5, np.float32(0.5), True, Value(3)]).tolist() == [1.0, 2.5, 0.5, 1.0, 3.0]
     with pytest.raises(TypeError, match="1 is no Value but int"):
         kilograd.grad([Value(1.0), 2])
-    with pytest.raises(TypeError, match="element 0 is a str, not a Value or a number"):
+    with pytest.raises(TypeError, match="not str"):
         kilograd.data(["x"])
 
 

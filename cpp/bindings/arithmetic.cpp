@@ -15,18 +15,13 @@ Node* leaf_like(Number number, const Node* like) {
     return new_leaf(number.value, number.kind, like->family, like->flags & ExactInts);
 }
 
-// Integers have one zero: 0 * -1 is 0, and times 1.0 it is 0.0 and not -0.0.
-double integer_zero(double y) { return y + 0.0; }
-
 // add and mul: nothing to refuse, and hot.
 template <Op op>
 Node* build_plain(Node* a, Node* b) {
     double y = Row<op>::value(a->data, b->data, 0.0);
     Kind kind = FloatKind;
-    if (a->kinds.data & b->kinds.data & IntKind) [[unlikely]] {
+    if (a->kinds.data & b->kinds.data & IntKind) [[unlikely]]
         kind = kind_of_result(op, y, a, b, 0.0, FloatKind);
-        if (kind == IntKind) y = integer_zero(y);
-    }
     if (!recording()) [[unlikely]]
         return leaf_like({y, kind}, a);
     return record(op, y, kind, a, b, 0.0, FloatKind, a);
@@ -299,7 +294,6 @@ Node* build(Op op, Node* a, Node* b, double c, Kind constant) {
         return nullptr;
     }
     Kind kind = kind_of_result(op, y, a, b, c, constant);
-    if (kind == IntKind) y = integer_zero(y);
     if (!recording()) [[unlikely]]
         return leaf_like({y, kind}, a);
     return record(op, y, kind, a, b, c, constant, a);

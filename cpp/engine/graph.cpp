@@ -37,7 +37,7 @@ Fault fault_of(Op op, double a, double b, double c, double y) {
     return Fault::None;
 }
 
-Kind kind_of_result(Op op, double y, const Node* a, const Node* b, double c, Kind constant) {
+Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Kind constant) {
     auto integral = [](std::uint8_t kind) { return (kind & IntKind) != 0; };
     bool exact = integral(a->kinds.data);
     switch (op) {
@@ -58,7 +58,9 @@ Kind kind_of_result(Op op, double y, const Node* a, const Node* b, double c, Kin
         default:
             return FloatKind;
     }
-    return exact && std::fabs(y) <= exact_integers ? IntKind : FloatKind;
+    if (!exact || std::fabs(y) > exact_integers) return FloatKind;
+    y += 0.0;
+    return IntKind;
 }
 
 // --- the sweep ---------------------------------------------------------------------------------------------------

@@ -72,7 +72,8 @@ inline Node* new_leaf(double data, Kind kind, std::uint8_t family, std::uint8_t 
 }
 
 // The kind of a result: integers stay integers through + * and non-negative integer powers while they are exact.
-Kind kind_of_result(Op op, double y, const Node* a, const Node* b, double c, Kind constant);
+// Integers have one zero: y becomes 0.0 where it is an integer -0.0.
+Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Kind constant);
 
 // A new node for `op` over a and b (b may be null) with value y. It takes the family and the dialect of `like`.
 inline Node* record(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant, const Node* like) {

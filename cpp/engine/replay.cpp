@@ -107,7 +107,7 @@ inline bool recompute(Node* node, Replay& refused) {
         const double a = left->data, c = node->constant;                                                     \
         double b = 0.0;                                                                                      \
         if constexpr (Arity::arity == Arity::Binary) b = right->data;                                        \
-        const double y = Row<Op::name>::value(a, b, c);                                                      \
+        double y = Row<Op::name>::value(a, b, c);                                                            \
         if constexpr (is_fallible(Op::name)) {                                                               \
             if (!std::isfinite(y)) [[unlikely]] {                                                            \
                 Fault fault = fault_of(Op::name, a, b, c, y);                                                \

@@ -22,7 +22,8 @@ Term Builder::build(Op op, Node* a, Node* b, double c, Kind constant) const {
     double second = b ? b->data : 0.0;
     double y = evaluate(op, a->data, second, c, fault);
     if (fault != Fault::None) throw Refused{fault, op, a->data, second, c};
-    return finish(op, y, kind_of_result(op, y, a, b, c, constant), a, b, c, constant);
+    Kind kind = kind_of_result(op, y, a, b, c, constant);
+    return finish(op, y, kind, a, b, c, constant);
 }
 
 // Sum and product: nothing to refuse. A number beside a node is its second operand, on whichever side it stood.
@@ -30,6 +31,7 @@ template <Op op>
 Term Builder::commutative(const Term& a, const Term& b) const {
     double y = Row<op>::value(a.data(), b.data(), 0.0);
     Kind kind = (a.kind() & b.kind() & IntKind) && std::fabs(y) <= exact_integers ? IntKind : FloatKind;
+    if (kind == IntKind) y += 0.0;  // an int has no negative zero
     if (!a.is_number() && !b.is_number()) return finish(op, y, kind, a.node(), b.node(), 0.0, FloatKind);
     if (a.is_number() && b.is_number()) return Term(y, kind);
     const Term& node = a.is_number() ? b : a;
@@ -42,7 +44,7 @@ template Term Builder::commutative<Op::mul>(const Term&, const Term&) const;
 Term Builder::negate(const Term& a) const {
     if (!a.is_number()) return mul(a, Term(-1.0, IntKind));
     if (a.kind() == FloatKind) return Term(-a.data(), FloatKind);
-    return Term(0.0 - a.data(), IntKind);  // an int has no negative zero
+    return Term(0.0 - a.data(), IntKind);
 }
 
 Term Builder::subtract(const Term& a, const Term& b) const {
