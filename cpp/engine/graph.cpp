@@ -326,11 +326,43 @@ inline void propagate(Node* node, Visit&& visit) {
     }
 }
 
+// The pairs of a run, with what propagate() would do to each node, in its order.
+template <bool Exact>
+void descend_pairs(const Course::Run& run) {
+    Node* product = run.after_pairs();
+    double g = product[-1].grad;
+    while (product != run.begin) {
+        product -= 2;
+        Node* const sum = product + 1;
+        Node *const before = other_term(sum, product), *const left = product->a, *const right = product->b;
+        if constexpr (Exact) {
+            auto plain = [](const Node* node) { return !((node->kinds.data | node->kinds.grad) & NumpyKind); };
+            const bool floats = sum->kinds.grad == FloatKind && plain(before) && plain(product) && plain(left) && plain(right);
+            if (!floats) [[unlikely]] {
+                propagate<true>(sum, [](Node*) {});
+                propagate<true>(product, [](Node*) {});
+                g = before->grad;
+                continue;
+            }
+            for (Node* node : {before, product, left, right}) node->kinds.grad = FloatKind;
+        }
+        const double to_product = product->grad + g;
+        const double to_before = before->grad + g;
+        product->grad = to_product;
+        before->grad = to_before;
+        left->grad += right->data * to_product;
+        right->grad += left->data * to_product;
+        g = to_before;
+    }
+}
+
 // The order of a sweep, where it is known already.
 template <bool Exact>
 void descend(const Course& course) {
-    for (auto run = course.runs.rbegin(); run != course.runs.rend(); ++run)
-        for (Node* node = run->end; node != run->begin;) propagate<Exact>(--node, [](Node*) {});
+    for (auto run = course.runs.rbegin(); run != course.runs.rend(); ++run) {
+        for (Node* node = run->end(); node != run->after_pairs();) propagate<Exact>(--node, [](Node*) {});
+        if (run->pairs) descend_pairs<Exact>(*run);
+    }
 }
 
 }  // namespace

@@ -48,13 +48,39 @@ Entry* find(const Node* root) {
     return nullptr;
 }
 
+// Adds a node, which stands above all that were added before.
+void append(std::vector<Course::Run>& runs, Node* node) {
+    constexpr std::uint32_t most = 1u << 30;
+    Course::Run* last = runs.empty() ? nullptr : &runs.back();
+    if (!last || last->end() != node || last->singles == most) {
+        runs.push_back({node, 0, 1});
+        return;
+    }
+    Node* const product = node - 1;
+    Node* const before = node->op == Op::add ? other_term(node, product) : nullptr;
+    const bool is_pair = last->singles > 0 && product->op == Op::mul && before && before != product &&
+                         (node->a == product || node->b == product);
+    if (!is_pair) {
+        ++last->singles;
+        return;
+    }
+    auto inside = [&](const Node* operand) { return operand >= last->begin && operand < product; };
+    if (last->singles == 1 && last->pairs > 0 && last->pairs < most && before == product - 1 &&
+        !inside(product->a) && !inside(product->b)) {
+        ++last->pairs;
+        last->singles = 0;
+        return;
+    }
+    if (--last->singles == 0 && last->pairs == 0) runs.pop_back();
+    runs.push_back({product, 1, 0});
+}
+
 std::shared_ptr<const Course> course_for(Node* root) {
     if (Entry* known = find(root)) return known->course;
     auto course = std::make_shared<Course>();
     std::vector<Node*> interior = ancestors(root).interior;
     for (auto node = interior.rbegin(); node != interior.rend(); ++node) {
-        if (course->runs.empty() || course->runs.back().end != *node) course->runs.push_back({*node, *node});
-        ++course->runs.back().end;
+        append(course->runs, *node);
         ++course->count;
         course->custom |= (*node)->op == Op::custom;
         course->fallible |= is_fallible((*node)->op);
@@ -83,7 +109,7 @@ State state_of(const Node* node) { return {node->data, node->grad, std::bit_cast
 // Gives the first `count` nodes their states back.
 void restore(const Course& course, const State* state, std::size_t count) {
     for (const Course::Run& run : course.runs)
-        for (Node* node = run.begin; node != run.end; ++node, ++state) {
+        for (Node* node = run.begin; node != run.end(); ++node, ++state) {
             if (count-- == 0) return;
             node->data = state->data;
             node->grad = state->grad;
@@ -91,7 +117,7 @@ void restore(const Course& course, const State* state, std::size_t count) {
         }
 }
 
-void set(Node* node, double y, Kind kind) {
+inline void set(Node* node, double y, Kind kind) {
     node->data = y;
     node->grad = 0.0;
     node->kinds.data = kind;
@@ -139,12 +165,12 @@ Replay forward_with_rules(const Course& course) {
     Replay result;
     std::vector<State> before;
     for (const Course::Run& run : course.runs)
-        for (Node* node = run.begin; node != run.end; ++node) {
+        for (Node* node = run.begin; node != run.end(); ++node) {
             if (needs_python(node) && !hooks.has_forward(node)) return {.outcome = Outcome::NoRule, .node = node};
             before.push_back(state_of(node));
         }
     for (const Course::Run& run : course.runs)
-        for (Node* node = run.begin; node != run.end; ++node) {
+        for (Node* node = run.begin; node != run.end(); ++node) {
             if (!needs_python(node)) {
                 if (recompute(node, result)) continue;
             } else if (hooks.run_forward(node)) {
@@ -159,20 +185,46 @@ Replay forward_with_rules(const Course& course) {
     return result;
 }
 
+// Sums and products cannot be refused.
+void recompute_pairs(const Course::Run& run) {
+    double sum = other_term(run.begin + 1, run.begin)->data;
+    for (Node *product = run.begin, *const end = run.after_pairs(); product != end; product += 2) {
+        const Node *left = product->a, *right = product->b;
+        if (left->kinds.data & right->kinds.data & IntKind) [[unlikely]] {
+            Replay never;
+            recompute(product, never);
+            recompute(product + 1, never);
+            sum = product[1].data;
+            continue;
+        }
+        const double term = left->data * right->data;
+        sum += term;
+        set(product, term, FloatKind);
+        set(product + 1, sum, FloatKind);
+    }
+}
+
 template <bool Save>
 Replay forward_native(const Course& course) {
     static std::vector<State> before;  // nothing else runs meanwhile
     if (Save && before.size() < course.count) before.resize(course.count);
     State* state = before.data();
     Replay result;
-    for (const Course::Run& run : course.runs)
-        for (Node* node = run.begin; node != run.end; ++node) {
+    for (const Course::Run& run : course.runs) {
+        if (run.pairs) {
+            if constexpr (Save)
+                for (Node *node = run.begin, *const end = run.after_pairs(); node != end; ++node)
+                    *state++ = state_of(node);
+            recompute_pairs(run);
+        }
+        for (Node *node = run.after_pairs(), *const end = run.end(); node != end; ++node) {
             if constexpr (Save) *state++ = state_of(node);
             if (!recompute(node, result)) [[unlikely]] {
                 restore(course, before.data(), static_cast<std::size_t>(state - before.data()));
                 return result;
             }
         }
+    }
     return result;
 }
 
