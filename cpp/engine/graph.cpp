@@ -326,33 +326,55 @@ inline void propagate(Node* node, Visit&& visit) {
     }
 }
 
-// The pairs of a run, with what propagate() would do to each node, in its order.
+// What propagate() would do to a sum and then to the product that it adds to `before`, in its order. `g` is the sum's
+// gradient and becomes that of `before`. False, with nothing done, where numbers are not all floats.
+template <bool Exact>
+inline bool propagate_pair(Node* sum, Node* product, Node* before, double& g) {
+    Node *const left = product->a, *const right = product->b;
+    if constexpr (Exact) {
+        auto plain = [](const Node* node) { return !((node->kinds.data | node->kinds.grad) & NumpyKind); };
+        if (sum->kinds.grad != FloatKind || !plain(before) || !plain(product) || !plain(left) || !plain(right))
+            [[unlikely]]
+            return false;
+        for (Node* node : {before, product, left, right}) node->kinds.grad = FloatKind;
+    }
+    const double to_product = product->grad + g;
+    g += before->grad;
+    product->grad = to_product;
+    before->grad = g;
+    left->grad += right->data * to_product;
+    right->grad += left->data * to_product;
+    return true;
+}
+
+// One node of a sweep. Where a product stands just below the sum that it goes into and nothing else has asked for it,
+// it is done with the sum.
+template <bool Exact>
+void visit(Node* node, Sweep& sweep) {
+    Node* const product = node - 1;
+    if (node->b == product && node->op == Op::add && product->op == Op::mul && !product->has(Marked) &&
+        node->a != product) {
+        double g = node->grad;
+        if (propagate_pair<Exact>(node, product, node->a, g)) {
+            for (Node* operand : {node->a, product->a, product->b}) sweep.mark(operand);
+            return;
+        }
+    }
+    propagate<Exact>(node, [&](Node* operand) { sweep.mark(operand); });
+}
+
+// The pairs of a run.
 template <bool Exact>
 void descend_pairs(const Course::Run& run) {
     Node* product = run.after_pairs();
     double g = product[-1].grad;
     while (product != run.begin) {
         product -= 2;
-        Node* const sum = product + 1;
-        Node *const before = other_term(sum, product), *const left = product->a, *const right = product->b;
-        if constexpr (Exact) {
-            auto plain = [](const Node* node) { return !((node->kinds.data | node->kinds.grad) & NumpyKind); };
-            const bool floats = sum->kinds.grad == FloatKind && plain(before) && plain(product) && plain(left) && plain(right);
-            if (!floats) [[unlikely]] {
-                propagate<true>(sum, [](Node*) {});
-                propagate<true>(product, [](Node*) {});
-                g = before->grad;
-                continue;
-            }
-            for (Node* node : {before, product, left, right}) node->kinds.grad = FloatKind;
-        }
-        const double to_product = product->grad + g;
-        const double to_before = before->grad + g;
-        product->grad = to_product;
-        before->grad = to_before;
-        left->grad += right->data * to_product;
-        right->grad += left->data * to_product;
-        g = to_before;
+        Node* const before = other_term(product + 1, product);
+        if (propagate_pair<Exact>(product + 1, product, before, g)) continue;
+        propagate<true>(product + 1, [](Node*) {});
+        propagate<true>(product, [](Node*) {});
+        g = before->grad;
     }
 }
 
@@ -417,11 +439,9 @@ bool backward(Node* root, double seed, Kind seed_kind) {
             return true;
         }
         if (root->has(ExactInts)) {
-            sweep_from(root,
-                       [](Node* node, Sweep& sweep) { propagate<true>(node, [&](Node* to) { sweep.mark(to); }); });
+            sweep_from(root, [](Node* node, Sweep& sweep) { visit<true>(node, sweep); });
         } else {
-            sweep_from(root,
-                       [](Node* node, Sweep& sweep) { propagate<false>(node, [&](Node* to) { sweep.mark(to); }); });
+            sweep_from(root, [](Node* node, Sweep& sweep) { visit<false>(node, sweep); });
         }
         return true;
     }

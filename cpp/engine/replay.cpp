@@ -65,8 +65,8 @@ void append(std::vector<Course::Run>& runs, Node* node) {
         return;
     }
     auto inside = [&](const Node* operand) { return operand >= last->begin && operand < product; };
-    if (last->singles == 1 && last->pairs > 0 && last->pairs < most && before == product - 1 &&
-        !inside(product->a) && !inside(product->b)) {
+    if (last->singles == 1 && last->pairs > 0 && last->pairs < most && before == product - 1 && !inside(product->a) &&
+        !inside(product->b)) {
         ++last->pairs;
         last->singles = 0;
         return;
