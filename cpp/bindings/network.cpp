@@ -24,10 +24,8 @@ struct Names {
              *nonlin = intern("nonlin"), *neurons = intern("neurons"), *layers = intern("layers"),
              *linear = intern("linear");
 };
-const Names& names() {
-    static const Names instance;
-    return instance;
-}
+const Names* all_names = nullptr;  // made with the module
+const Names& names() { return *all_names; }
 
 // What the Python classes declare (see declare_neuron below): their methods as written, which this file implements.
 struct Dialect {
@@ -102,6 +100,39 @@ NeuronFacts neuron_facts(PyTypeObject* type) {
     return facts;
 }
 
+// The attributes of a neuron itself. Whatever stands here hides the class's method of that name.
+struct Fields {
+    PyObject *w = nullptr, *b = nullptr, *activation = nullptr, *nonlin = nullptr;
+    PyObject *weighted_sum = nullptr, *activate = nullptr;
+
+    explicit Fields(const py::object& dict) {
+        const Names& name = names();
+        const std::pair<PyObject*, PyObject**> all[] = {{name.w, &w},
+                                                        {name.b, &b},
+                                                        {name.activation, &activation},
+                                                        {name.nonlin, &nonlin},
+                                                        {name.weighted_sum, &weighted_sum},
+                                                        {name.activate, &activate}};
+        // One walk over the few entries finds the keys that are interned, as those of attributes are; where there is
+        // anything else, each is looked up.
+        PyObject *key, *value;
+        bool known = true;
+        Py_ssize_t position = 0;
+        for (Py_ssize_t left = PyDict_GET_SIZE(dict.ptr()); known && left; --left) {
+            if (!PyDict_Next(dict.ptr(), &position, &key, &value)) break;
+            known = false;
+            for (auto& [its_name, field] : all) {
+                if (key != its_name) continue;
+                *field = value;
+                known = true;
+                break;
+            }
+        }
+        if (known) return;
+        for (auto& [its_name, field] : all) *field = get(dict, its_name);
+    }
+};
+
 bool is_native_layer(PyTypeObject* type) {
     return type->tp_getattro == PyObject_GenericGetAttr && type->tp_dictoffset != 0 &&
            look_up(type, names().call) == layer_call && !look_up(type, names().neurons);
@@ -116,6 +147,7 @@ class Signals {
     std::size_t size() const { return list_ ? PySequence_Fast_GET_SIZE(list_.ptr()) : terms_.size(); }
     const std::vector<Term>& terms() const { return terms_; }
     PyTypeObject* type() const { return type_; }  // of all Values among them; null where all are numbers
+    bool plain() const { return plain_; }         // no Value among them carries state
 
     // Whether all are numbers and Values of one family.
     bool usable() {
@@ -163,6 +195,7 @@ class Signals {
         one_type_ = true;
         for (const Term& term : terms_) {
             if (term.is_number()) continue;
+            plain_ = plain_ && Builder::is_plain(term.node());
             PyTypeObject* type = families[term.node()->family].type;
             if (type_ && type != type_) one_type_ = false;
             type_ = type;
@@ -174,7 +207,7 @@ class Signals {
     std::vector<Term> terms_;
     State state_ = State::Unknown;
     PyTypeObject* type_ = nullptr;
-    bool typed_ = false, one_type_ = false;
+    bool typed_ = false, one_type_ = false, plain_ = true;
 };
 
 // One call of a network: what was looked up last, valid until Python code runs.
@@ -194,44 +227,40 @@ class Call {
         if (!facts_.native) return false;
         py::object dict = dict_of(neuron);
         if (!dict) throw py::error_already_set();
-        py::object w = borrowed(get(dict, names().w)), b = borrowed(get(dict, names().b));
-        if (!w || !b || !PyList_CheckExact(w.ptr()) || !is_exact_value(b.ptr())) return false;
+        const Fields fields(dict);
+        py::object w = borrowed(fields.w), b = borrowed(fields.b), activation = borrowed(fields.activation);
+        if (!w || !b || !PyList_CheckExact(w.ptr()) || !is_exact_value(b.ptr()) || fields.weighted_sum) return false;
         if (PyList_GET_SIZE(w.ptr()) != static_cast<Py_ssize_t>(inputs.size()) || inputs.size() == 0) return false;
         PyTypeObject* value = Py_TYPE(b.ptr());
         if (!weights_of(w.ptr(), value) || (inputs.type() && inputs.type() != value) || !operators_intact(value))
             return false;
-        py::object activation = borrowed(get(dict, names().activation));
-        PyObject* nonlin = facts_.nonlin ? get(dict, names().nonlin) : nullptr;
-        bool own_activation = false;
-        // An instance attribute hides the method of that name; where there are no others nothing is hidden.
-        if (PyDict_GET_SIZE(dict.ptr()) != 2 + (activation ? 1 : 0) + (nonlin ? 1 : 0)) {
-            if (get(dict, names().weighted_sum)) return false;
-            own_activation = get(dict, names().activate);
-        }
-        if (!facts_.native_activation || own_activation) {
+        if (!facts_.native_activation || fields.activate) {
             activation = py::object();  // `activate` is the author's
         } else {
             if (!activation) activation = borrowed(look_up(type, names().activation));
             if (!activation) return false;
             if (facts_.nonlin) {
-                int truth = nonlin ? PyObject_IsTrue(nonlin) : -1;
+                int truth = fields.nonlin ? PyObject_IsTrue(fields.nonlin) : -1;
                 if (truth < 0) return PyErr_Occurred() ? throw py::error_already_set() : false;
                 if (!truth) activation = py::none();
             }
             if (!known_activation(activation.ptr(), value)) return false;
         }
 
-        const std::vector<Term>& x = inputs.terms();
-        auto weight = [this](std::size_t i) { return weights_[i]; };
-        auto input = [&x](std::size_t i) -> const Term& { return x[i]; };
+        const bool native = activation && (linear_ || row_);
+        const bool plain = native && plain_weights_ && Builder::is_plain(node_of(b.ptr())) && inputs.plain();
+        if (plain && builder_.is_recording()) {
+            const Builder::Activation last =
+                linear_ ? Builder::Activation{} : Builder::Activation{row_->op, row_->constant};
+            outs.push_back(builder_.plain_neuron(weights_, inputs.terms(), node_of(b.ptr()), facts_.bias_first, last));
+            return true;
+        }
         Term bias = Term::share(node_of(b.ptr()));
         Term sum =
-            builder_.weighted_sum(facts_.bias_first ? std::move(bias) : Term(0.0, IntKind), x.size(), weight, input);
+            builder_.weighted_sum(facts_.bias_first ? std::move(bias) : Term(0.0, IntKind), weights_, inputs.terms());
         if (!facts_.bias_first) sum = builder_.add(sum, bias);
-        if (activation && linear_) {
-            outs.push_back(std::move(sum));
-        } else if (activation && row_) {
-            outs.push_back(builder_.apply(row_->op, sum, row_->constant));
+        if (native) {
+            outs.push_back(linear_ ? std::move(sum) : builder_.apply(row_->op, sum, row_->constant));
         } else {
             py::object z = to_py(std::move(sum));
             py::object out =
@@ -289,14 +318,17 @@ class Call {
         activation_ = nullptr;
     }
 
-    // The nodes of the weights, where all of them are plain Values of the type.
+    // The nodes of the weights, where all of them are Values of exactly this type.
     bool weights_of(PyObject* list, PyTypeObject* type) {
         Py_ssize_t count = PyList_GET_SIZE(list);
         PyObject** items = PySequence_Fast_ITEMS(list);
         weights_.resize(static_cast<std::size_t>(count));
+        plain_weights_ = true;
         for (Py_ssize_t i = 0; i < count; ++i) {
             if (Py_TYPE(items[i]) != type) return false;
-            weights_[static_cast<std::size_t>(i)] = node_of(items[i]);
+            Node* const node = node_of(items[i]);
+            plain_weights_ = plain_weights_ && Builder::is_plain(node) && !(node->kinds.data & IntKind);
+            weights_[static_cast<std::size_t>(i)] = node;
         }
         return true;
     }
@@ -327,6 +359,7 @@ class Call {
 
     Builder builder_;
     std::vector<Node*> weights_;  // scratch
+    bool plain_weights_ = false;
     PyTypeObject* neuron_type_ = nullptr;
     NeuronFacts facts_;
     PyTypeObject* intact_ = nullptr;
@@ -475,6 +508,7 @@ bool bind_operands_of(Node* node, void*& handle) {
 }  // namespace
 
 void add_network(py::module_& m) {
+    all_names = new Names;
     nn::bind_operands_of = bind_operands_of;
     own_add = value_type->tp_as_number->nb_add;
     own_multiply = value_type->tp_as_number->nb_multiply;

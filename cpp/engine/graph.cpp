@@ -146,18 +146,12 @@ void free_fan(Fan* fan) { std::free(fan); }
 
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect) {
     Node* node = arena.new_node();
-    *node = Node{.data = y,
-                 .grad = 0.0,
-                 .a = nullptr,
-                 .b = nullptr,
-                 .fan = fan,
-                 .handle = nullptr,
-                 .refs = 1,
-                 .op = op,
-                 .kinds = Kinds{static_cast<std::uint8_t>(kind),
-                                dialect ? std::uint8_t{IntKind} : std::uint8_t{FloatKind}, FloatKind},
-                 .flags = dialect,
-                 .family = family};
+    static_cast<Edges&>(*node) = {.data = y, .grad = 0.0, .a = nullptr, .b = nullptr, .fan = fan, .handle = nullptr};
+    static_cast<Tag&>(*node) = {.refs = 1,
+                                .op = op,
+                                .kinds = Kinds{static_cast<std::uint8_t>(kind), new_grad_kind(dialect), FloatKind},
+                                .flags = dialect,
+                                .family = family};
     for (Fan::Edge& edge : *fan) ++edge.operand->refs;
     return node;
 }
@@ -180,6 +174,7 @@ void destroy(Node* root) {
         arena.recycle(node);
     };
     auto push = [&stack](Node* node) {
+        if (node->is_leaf()) return arena.recycle(node);
         node->handle = stack;
         stack = node;
     };
@@ -200,11 +195,8 @@ void destroy(Node* root) {
             sweep.mark(dead);
         }
     };
-    for (push(node); stack;) {
-        Node* dead = stack;
-        stack = static_cast<Node*>(dead->handle);
-        bury(dead);
-    }
+    sweep.mark(node);
+    for (; stack; stack = static_cast<Node*>(stack->handle)) sweep.mark(stack);
     sweep.run(nullptr, [&](Node* dead) {
         for_each_operand(dead, [&](Node* operand) { drop(operand, bury); });
         free_node(dead);
@@ -352,11 +344,12 @@ inline bool propagate_pair(Node* sum, Node* product, Node* before, double& g) {
 template <bool Exact>
 void visit(Node* node, Sweep& sweep) {
     Node* const product = node - 1;
-    if (node->b == product && node->op == Op::add && product->op == Op::mul && !product->has(Marked) &&
-        node->a != product) {
+    if ((node->a == product || node->b == product) && node->op == Op::add && product->op == Op::mul &&
+        !product->has(Marked) && node->a != node->b) {
         double g = node->grad;
-        if (propagate_pair<Exact>(node, product, node->a, g)) {
-            for (Node* operand : {node->a, product->a, product->b}) sweep.mark(operand);
+        Node* const before = other_term(node, product);
+        if (propagate_pair<Exact>(node, product, before, g)) {
+            for (Node* operand : {before, product->a, product->b}) sweep.mark(operand);
             return;
         }
     }

@@ -54,6 +54,9 @@ Kind local_kind(const Node* node, bool second);
 
 // --- nodes -------------------------------------------------------------------------------------------------------
 
+// The kind of the gradient of a new node.
+inline std::uint8_t new_grad_kind(std::uint8_t dialect) { return dialect ? IntKind : FloatKind; }
+
 // A new leaf. The caller owns one reference, as with every node that is made here.
 inline Node* new_leaf(double data, Kind kind, std::uint8_t family, std::uint8_t dialect) {
     Node* node = arena.new_leaf();
@@ -62,12 +65,8 @@ inline Node* new_leaf(double data, Kind kind, std::uint8_t family, std::uint8_t 
     node->a = node->b = nullptr;
     node->constant = 0.0;
     node->handle = nullptr;
-    node->refs = 1;
-    node->op = Op::leaf;
-    node->kinds =
-        Kinds{static_cast<std::uint8_t>(kind), dialect ? std::uint8_t{IntKind} : std::uint8_t{FloatKind}, FloatKind};
-    node->flags = static_cast<std::uint8_t>(Marked | dialect);
-    node->family = family;
+    static_cast<Tag&>(*node) = {1, Op::leaf, Kinds{static_cast<std::uint8_t>(kind), new_grad_kind(dialect), FloatKind},
+                                static_cast<std::uint8_t>(Marked | dialect), family};
     return node;
 }
 
@@ -75,8 +74,15 @@ inline Node* new_leaf(double data, Kind kind, std::uint8_t family, std::uint8_t 
 // Integers have one zero: y becomes 0.0 where it is an integer -0.0.
 Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Kind constant);
 
-// A new node for `op` over a and b (b may be null) with value y. It takes the family and the dialect of `like`.
-inline Node* record(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant, const Node* like) {
+// The tag of a new node, of the family and the dialect of `like`.
+inline Tag new_tag(Op op, Kind kind, Kind constant, const Node* like) {
+    const std::uint8_t dialect = like->flags & ExactInts;
+    return {1, op, Kinds{static_cast<std::uint8_t>(kind), new_grad_kind(dialect), static_cast<std::uint8_t>(constant)},
+            dialect, like->family};
+}
+
+// A new node over a and b (b may be null) with value y, which takes over the caller's references to them.
+inline Node* adopt(const Tag& tag, double y, Node* a, Node* b, double c = 0.0) {
     Node* node = arena.new_node();
     node->data = y;
     node->grad = 0.0;
@@ -84,16 +90,15 @@ inline Node* record(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind
     node->b = b;
     node->constant = c;
     node->handle = nullptr;
-    node->refs = 1;
-    node->op = op;
-    std::uint8_t dialect = like->flags & ExactInts;
-    node->kinds = Kinds{static_cast<std::uint8_t>(kind), dialect ? std::uint8_t{IntKind} : std::uint8_t{FloatKind},
-                        static_cast<std::uint8_t>(constant)};
-    node->flags = dialect;
-    node->family = like->family;
+    static_cast<Tag&>(*node) = tag;
+    return node;
+}
+
+// A new node for `op` over a and b (b may be null) with value y. It takes the family and the dialect of `like`.
+inline Node* record(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant, const Node* like) {
     ++a->refs;
     if (b) ++b->refs;
-    return node;
+    return adopt(new_tag(op, kind, constant, like), y, a, b, c);
 }
 
 // A new `custom` (no local gradients) or `linear` node over any number of operands; takes over the fan.

@@ -58,7 +58,16 @@ struct Fan {
     Edge* end() { return begin() + count; }
 };
 
-struct Node {
+// What is known of a node but its numbers and its place in the graph; the last eight bytes of a node.
+struct Tag {
+    std::uint32_t refs;
+    Op op;
+    Kinds kinds;
+    std::uint8_t flags;
+    std::uint8_t family;  // which Python type its handle has
+};
+
+struct Edges {
     double data;
     double grad;
     Node* a;  // operands: null where there is none
@@ -68,12 +77,9 @@ struct Node {
         Fan* fan;         // custom, linear
     };
     void* handle;  // the Python object that stands for this node, or null
-    std::uint32_t refs;
-    Op op;
-    Kinds kinds;
-    std::uint8_t flags;
-    std::uint8_t family;  // which Python type its handle has
+};
 
+struct Node : Edges, Tag {
     bool has(std::uint8_t mask) const { return (flags & mask) != 0; }
     bool is_foreign() const { return kinds.foreign != 0; }
     bool is_leaf() const { return op == Op::leaf; }

@@ -70,4 +70,39 @@ Term Builder::apply(Op op, const Term& a, const Term& b) const {
     return Term(y, FloatKind);
 }
 
+Term Builder::plain_neuron(std::span<Node* const> w, const std::vector<Term>& x, Node* bias, bool bias_first,
+                           Activation activation) const {
+    // All results are floats, and each takes over the reference to the one before.
+    const Tag product_tag = new_tag(Op::mul, FloatKind, FloatKind, bias);
+    const Tag sum_tag = new_tag(Op::add, FloatKind, FloatKind, bias);
+    const auto new_number = [bias](double data, Kind kind) {
+        return new_leaf(data, kind, bias->family, bias->flags & ExactInts);
+    };
+    const auto share = [](Node* node) {
+        ++node->refs;
+        return node;
+    };
+    Node* sum = bias_first ? share(bias) : nullptr;
+    for (std::size_t i = 0; i < w.size(); ++i) {
+        Node* const factor = x[i].is_number() ? new_number(x[i].data(), x[i].kind()) : share(x[i].node());
+        Node* const product = adopt(product_tag, w[i]->data * factor->data, share(w[i]), factor);
+        if (sum) [[likely]] {
+            sum = adopt(sum_tag, sum->data + product->data, sum, product);
+        } else {  // sum() begins with the number 0, which becomes the second operand
+            sum = adopt(sum_tag, product->data + 0.0, product, new_number(0.0, IntKind));
+        }
+    }
+    if (!bias_first) sum = adopt(sum_tag, sum->data + bias->data, sum, share(bias));
+    if (activation.op == Op::leaf) return Term::own(sum);
+    Fault fault;
+    double y = evaluate(activation.op, sum->data, 0.0, activation.constant, fault);
+    if (fault != Fault::None) {
+        const Refused refused{fault, activation.op, sum->data, 0.0, activation.constant};
+        release(sum);
+        throw refused;
+    }
+    const Kind kind = kind_of_result(activation.op, y, sum, nullptr, activation.constant, FloatKind);
+    return Term::own(adopt(new_tag(activation.op, kind, FloatKind, bias), y, sum, nullptr, activation.constant));
+}
+
 }  // namespace kilograd::nn

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "../engine/graph.hpp"
 
@@ -85,59 +87,24 @@ class Builder {
     Term apply(Op op, const Term& a, const Term& b) const;                              // maximum, logaddexp, ...
     Term leaf(const Term& number, const Node* like) const;
 
-    // start + w[0] * x[0] + w[1] * x[1] + ..., added up from the left. weight(i) is a node, input(i) a const Term&.
-    template <class Weight, class Input>
-    Term weighted_sum(Term start, std::size_t count, Weight&& weight, Input&& input) const {
-        for (std::size_t i = 0; i < count;) {
-            i = extend(start, i, count, weight, input);
-            if (i == count) break;
-            start = add(start, mul(Term::share(weight(i)), input(i)));
-            ++i;
-        }
+    // start + w[0] * x[0] + w[1] * x[1] + ..., added up from the left.
+    Term weighted_sum(Term start, std::span<Node* const> w, const std::vector<Term>& x) const {
+        for (std::size_t i = 0; i < w.size(); ++i) start = add(start, mul(Term::share(w[i]), x[i]));
         return start;
     }
 
-  private:
-    // The stretch of a weighted sum in which nothing is out of the ordinary, so that all results are floats and each
-    // node takes over the reference to the one before; where it ends is returned.
-    template <class Weight, class Input>
-    std::size_t extend(Term& start, std::size_t i, std::size_t count, Weight&& weight, Input&& input) const {
-        if (!recording_ || i == count) return i;
-        constexpr std::uint8_t unusual = Stateful | Tainted;
-        auto leaf_for = [](const Term& number, const Node* like) {
-            return new_leaf(number.data(), number.kind(), like->family, like->flags & ExactInts);
-        };
-        Node* sum = start.node();
-        if (sum) {
-            if (sum->has(unusual)) return i;
-            start.leave();
-        }
-        for (; i < count; ++i) {
-            Node* w = weight(i);
-            const Term& x = input(i);
-            Node* factor = x.node();
-            if (((w->flags | (factor ? factor->flags : 0)) & unusual) || (w->kinds.data & IntKind)) [[unlikely]]
-                break;
-            if (!factor) factor = leaf_for(x, w);
-            Node* product = record(Op::mul, w->data * factor->data, FloatKind, w, factor, 0.0, FloatKind, w);
-            if (!x.node()) --factor->refs;
-            if (sum) [[likely]] {
-                Node* longer = record(Op::add, sum->data + product->data, FloatKind, sum, product, 0.0, FloatKind, sum);
-                --sum->refs;
-                --product->refs;
-                sum = longer;
-            } else {  // a number to begin with becomes the second operand
-                Node* number = leaf_for(start, w);
-                sum =
-                    record(Op::add, product->data + number->data, FloatKind, product, number, 0.0, FloatKind, product);
-                --product->refs;
-                --number->refs;
-            }
-        }
-        if (sum) start = Term::own(sum);
-        return i;
-    }
+    // A neuron of plain weights and inputs, the same nodes in one go: the bias first or last, then `activation`
+    // (Op::leaf: none). Plain are numbers, and nodes that carry no state; the data of plain weights are floats.
+    struct Activation {
+        Op op = Op::leaf;
+        double constant = 0.0;
+    };
+    Term plain_neuron(std::span<Node* const> w, const std::vector<Term>& x, Node* bias, bool bias_first,
+                      Activation activation) const;
+    static bool is_plain(const Node* node) { return !node->has(Stateful | Tainted); }
+    bool is_recording() const { return recording_; }
 
+  private:
     template <Op op>
     Term commutative(const Term& a, const Term& b) const;
     Term build(Op op, Node* a, Node* b, double c, Kind constant) const;
