@@ -593,3 +593,27 @@ def test_the_micrograd_readme(cls):
     assert f"{g.data:.4f}" == "24.7041"
     g.backward()
     assert (f"{a.grad:.4f}", f"{b.grad:.4f}") == ("138.8338", "645.5773")
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(floats, min_size=2, max_size=4),
+    st.lists(st.tuples(places, places, places, st.booleans()), min_size=1, max_size=20),
+)
+def test_multiply_add_pairs(leaves: list[float], pairs: list[tuple[int, int, int, bool]]):
+    """A product just below the sum that it goes into is differentiated with it, whoever else uses it."""
+
+    def build(cls: Any) -> list[Any]:
+        nodes = [cls(x) for x in leaves]
+        for i, j, k, swapped in pairs:
+            before, product = nodes[i % len(nodes)], nodes[j % len(nodes)] * nodes[k % len(nodes)]
+            nodes += [product, product + before if swapped else before + product]
+            if abs(nodes[-1].data) > 1e6:
+                nodes[-2:] = []
+        nodes[-1].backward()
+        return nodes
+
+    ours, theirs = build(Value), build(reference.Value)
+    assert [v.data for v in ours] == [v.data for v in theirs]
+    for v, w in zip(ours, theirs, strict=True):
+        assert v.grad == pytest.approx(w.grad, rel=1e-12, abs=1e-9)

@@ -15,6 +15,7 @@ from kilograd import MLP, Value
 from kilograd.micrograd.engine import Value as MicrogradValue
 
 UNARY = ["tanh", "relu", "sigmoid", "exp", "sin", "softplus", "abs", "neg", "cube", "double", "inverse"]
+PAIRS = ["pair", "pair, the product first"]  # a link of a weighted sum
 
 
 def apply(name: str, v: Any) -> Any:
@@ -23,7 +24,11 @@ def apply(name: str, v: Any) -> Any:
 
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["+", "*", *UNARY]), st.integers(0, 10**6), st.integers(0, 10**6)),
+    st.tuples(
+        st.sampled_from(["+", "*", *["pair", "pair reversed"] * 4, *UNARY]),
+        st.integers(0, 10**6),
+        st.integers(0, 10**6),
+    ),
     min_size=1,
     max_size=25,
 )
@@ -34,6 +39,10 @@ def build(value: type, leaves: list[Any], program: list[Any]) -> list[Any]:
     nodes = list(leaves)
     for op, i, j in program:
         a, b = nodes[i % len(nodes)], nodes[j % len(nodes)]
+        if op in PAIRS:
+            before, product = nodes[-1], a * b
+            nodes += [product, before + product if op == "pair" else product + before]
+            continue
         nodes.append(a + b if op == "+" else a * b if op == "*" else apply(op, a))
     return nodes
 
