@@ -25,7 +25,7 @@ def apply(name: str, v: Any) -> Any:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["+", "*", *["pair", "pair reversed"] * 4, *UNARY]),
+        st.sampled_from(["+", "*", *PAIRS * 4, *UNARY]),
         st.integers(0, 10**6),
         st.integers(0, 10**6),
     ),
