@@ -425,6 +425,37 @@ def test_methods_of_the_class_can_be_replaced(cls):
 
 
 @pytest.mark.parametrize("cls", [Value, MicrogradValue])
+def test_data_and_grad_of_the_class_can_be_replaced(cls):
+    """Writes to them are served without a look-up, as long as the class has them as they are."""
+
+    class Mine(cls):
+        pass
+
+    v, mine, written = cls(1.0), Mine(1.0), []
+    for own in (v, mine):
+        own.grad = own.data = 2.0
+    original = vars(cls).get("grad")
+    found = cls.grad
+    cls.grad = property(lambda self: 7.0, lambda self, value: written.append(value))
+    try:
+        v.grad = 3.0
+        mine.grad = 4.0
+        assert (v.grad, mine.grad, written) == (7.0, 7.0, [3.0, 4.0])
+    finally:
+        if original is None:
+            del cls.grad
+        else:
+            cls.grad = original
+    assert cls.grad is found
+    assert (v.grad, mine.grad) == (2.0, 2.0)
+    Mine.data = property(lambda self: 8.0)
+    with pytest.raises(AttributeError):
+        mine.data = 5.0
+    v.data = v.grad = 5.0
+    assert (v.data, v.grad, mine.data) == (5.0, 5.0, 8.0)
+
+
+@pytest.mark.parametrize("cls", [Value, MicrogradValue])
 def test_the_constructor_can_be_replaced(cls):
     own = Value.__init__
 
