@@ -7,6 +7,7 @@
 #include <bit>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../program/isa.hpp"
@@ -217,6 +218,16 @@ py::array doubles(py::handle object, const char* what) {
     return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
 }
 
+// The addresses from the first byte of an array to one past its last; equal for an array without elements.
+std::pair<std::intptr_t, std::intptr_t> extent(const py::array& array) {
+    auto first = reinterpret_cast<std::intptr_t>(array.data());
+    if (array.size() == 0) return {first, first};
+    std::intptr_t last = first + array.itemsize();
+    for (py::ssize_t k = 0; k < array.ndim(); ++k)
+        (array.strides(k) < 0 ? first : last) += array.strides(k) * (array.shape(k) - 1);
+    return {first, last};
+}
+
 bool is_contiguous(const py::array& array) { return array.flags() & py::array::c_style; }
 
 py::array contiguous(py::handle object, const char* what) {
@@ -370,7 +381,10 @@ class Call {
 
     // An array that is read must not be one that is written.
     void keep_apart(const py::array& out) {
-        if (!py::cast<bool>(py::module_::import("numpy").attr("may_share_memory")(x_, out))) return;
+        if (!x_) return;
+        const auto [first, last] = extent(x_);
+        const auto [begin, end] = extent(out);
+        if (last <= begin || end <= first) return;
         x_ = x_.attr("copy")();
         locate();
     }

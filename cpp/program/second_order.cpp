@@ -6,9 +6,10 @@ namespace kilograd::program {
 
 namespace {
 
-// Ops, those of a sum being its terms. Below `least` nothing is too much.
-constexpr std::size_t most_work = 8, least = 64;
+// Below it nothing is too much.
+constexpr std::size_t least_limit = 64;
 
+// Ops, those of a sum being its terms.
 std::size_t work_of(const Graph& graph) {
     std::size_t ops = graph.terms.size();
     for (const Node& node : graph.nodes) ops += !is_leaf(node.code) && node.code != Code::dot;
@@ -21,14 +22,14 @@ struct Locals {
 };
 Locals locals_of(Code code, Symbol a, Symbol b, Symbol c, Symbol y) {
     switch (code) {
-#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                     \
-    case Code::name:                                                                     \
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
+    case Code::name:                                                 \
         return {Rule<Code::name>::da<Symbol>(a, b, c, y), Rule<Code::name>::db<Symbol>(a, b, c, y)};
 #include "../ops.def"
 #include "reduced_ops.def"
 #undef KILOGRAD_OP
         default:
-            return {};
+            return {Symbol(), Symbol()};
     }
 }
 
@@ -42,11 +43,7 @@ bool is_bounded(Code code) {
         case Code::tanh:
         case Code::sigmoid:
         case Code::softplus:
-        case Code::relu:
-        case Code::leaky_relu:
         case Code::abs:
-        case Code::maximum:
-        case Code::minimum:
             return true;
         default:
             return false;
@@ -63,13 +60,17 @@ Symbol through_gate(Symbol mask, Symbol derivative) {
     return derivative.is_constant(0.0) ? derivative : Symbol::make(Code::gate, mask, derivative);
 }
 
+Symbol either(SymbolMask condition, Symbol da, Symbol db) {
+    return through_gate(condition.mask, da) + through_gate(Symbol(1.0) - condition.mask, db);
+}
+
 class Differentiator {
   public:
-    Differentiator(const Graph& graph, bool promoted)
+    Differentiator(const Graph& graph, bool promoted, std::size_t most_work)
         : graph_(graph),
           promoted_(promoted),
           columns_(graph.n_inputs + (promoted ? graph.n_parameters : 0)),
-          limit_(most_work * work_of(graph) + least + graph.nodes.size()),
+          limit_(most_work * work_of(graph) + least_limit),
           in_(2 * graph.nodes.size()) {}
 
     std::optional<SecondOrder> run() {
@@ -89,7 +90,7 @@ class Differentiator {
             }
         }
         emit(in_.nodes, outputs, result.graph);
-        if (work_of(result.graph) > most_work * work_of(graph_) + least) return std::nullopt;
+        if (work_of(result.graph) > limit_) return std::nullopt;
         return result;
     }
 
@@ -102,10 +103,10 @@ class Differentiator {
         std::uint32_t begin = 0, end = 0;
     };
 
-    bool too_much() const { return in_.nodes.size() > limit_ || tangents_.size() > limit_; }
+    bool too_much() const { return in_.nodes.size() > limit_ + graph_.nodes.size() || tangents_.size() > limit_; }
     Symbol at(std::uint32_t node) { return {in_, node}; }
 
-    // The graph's nodes, sums op by op.
+    // The graph's nodes as they are, sums op by op.
     void copy() {
         for (const Node& node : graph_.nodes) {
             if (node.code == Code::constant) {
@@ -113,11 +114,12 @@ class Differentiator {
             } else if (is_leaf(node.code)) {
                 value_.push_back(at(in_.leaf(node.code, node.a)));
             } else if (node.code == Code::dot) {
-                Symbol sum;
-                for (std::uint32_t t = node.a; t < node.b; ++t) {
-                    const RowTerm& term = graph_.terms[t];
-                    sum = sum + (term.b == none ? value_[term.a] : value_[term.a] * value_[term.b]);
-                }
+                const auto product = [&](const RowTerm& term) {
+                    return term.b == none ? value_[term.a] : Symbol::make(Code::mul, value_[term.a], value_[term.b]);
+                };
+                Symbol sum = product(graph_.terms[node.a]);
+                for (std::uint32_t t = node.a + 1; t < node.b; ++t)
+                    sum = Symbol::make(Code::add, sum, product(graph_.terms[t]));
                 value_.push_back(sum);
             } else {
                 const bool binary = info(node.code).arity == Arity::Binary;
@@ -161,8 +163,8 @@ class Differentiator {
                 }
             } else {
                 const bool binary = info(node.code).arity == Arity::Binary;
-                const Locals local = locals_of(node.code, value_[node.a], binary ? value_[node.b] : Symbol(),
-                                               Symbol(node.c), value_[n]);
+                const Locals local =
+                    locals_of(node.code, value_[node.a], binary ? value_[node.b] : Symbol(), Symbol(node.c), value_[n]);
                 add(node.a, local.a);
                 if (binary) add(node.b, local.b);
             }
@@ -205,13 +207,13 @@ class Differentiator {
             const std::uint32_t right = b.begin != b.end ? tangents_[b.begin].column : none;
             const Symbol da = left <= right ? tangents_[a.begin++].value : Symbol();
             const Symbol db = right <= left ? tangents_[b.begin++].value : Symbol();
-            const Symbol tangent = node.code == Code::gate ? through_gate(x, db) : combine(node.code, local, z, y, da, db);
+            const Symbol tangent = combine(node, local, x, z, y, da, db);
             if (!tangent.is_constant(0.0)) tangents_.push_back({std::min(left, right), tangent});
         }
     }
 
-    static Symbol combine(Code code, Locals local, Symbol b, Symbol y, Symbol da, Symbol db) {
-        switch (code) {
+    static Symbol combine(const Node& node, Locals local, Symbol a, Symbol b, Symbol y, Symbol da, Symbol db) {
+        switch (node.code) {
             case Code::mul:
             case Code::square:
                 return local.a * da + local.b * db;
@@ -219,8 +221,18 @@ class Differentiator {
                 return (da - y * db) / b;
             case Code::reciprocal:  // y * y may be infinite where this is not
                 return -(y * (y * da));
+            case Code::relu:
+                return through_gate(Symbol(1.0) - (a < Symbol(0.0)).mask, da);
+            case Code::leaky_relu:
+                return either(a < Symbol(0.0), Symbol(node.c) * da, da);
+            case Code::maximum:
+                return either(a > b, da, db);
+            case Code::minimum:
+                return either(a < b, da, db);
+            case Code::gate:
+                return through_gate(a, db);
             default:
-                if (is_bounded(code)) return local.a * da + local.b * db;
+                if (is_bounded(node.code)) return local.a * da + local.b * db;
                 return along(local.a, da) + along(local.b, db);
         }
     }
@@ -238,8 +250,8 @@ class Differentiator {
 
 }  // namespace
 
-std::optional<SecondOrder> differentiate_twice(const Graph& graph, bool promoted) {
-    return Differentiator(graph, promoted).run();
+std::optional<SecondOrder> differentiate_twice(const Graph& graph, bool promoted, std::size_t most_work) {
+    return Differentiator(graph, promoted, most_work).run();
 }
 
 }  // namespace kilograd::program

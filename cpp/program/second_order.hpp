@@ -20,7 +20,7 @@ struct SecondOrder {
 };
 
 // Of the sum of the outputs by the inputs and, if `promoted`, the parameters after them. None where sweeps are better:
-// where the derivatives take much more work than the graph.
-std::optional<SecondOrder> differentiate_twice(const Graph& graph, bool promoted);
+// where this takes more than `most_work` times the ops of the graph.
+std::optional<SecondOrder> differentiate_twice(const Graph& graph, bool promoted, std::size_t most_work = 8);
 
 }  // namespace kilograd::program

@@ -14,7 +14,8 @@ namespace kilograd::program {
 
 class Symbol {
   public:
-    explicit Symbol(double constant = 0.0) : constant_(constant) {}
+    Symbol() : Symbol(0.0) {}
+    explicit Symbol(double constant) : constant_(constant) {}
     Symbol(Simplifier& in, std::uint32_t node) {
         if (in.nodes[node].code == Code::constant)
             constant_ = in.nodes[node].c;
@@ -107,6 +108,8 @@ KILOGRAD_SYMBOL(erfc, erfc)
 KILOGRAD_SYMBOL(logistic, sigmoid)
 #undef KILOGRAD_SYMBOL
 inline Symbol pow(Symbol a, Symbol b) { return Symbol::make(Code::pow, a, b); }
-inline Symbol whole_power(Symbol a, Symbol exponent) { return Symbol::make(Code::powc, a, Symbol(), exponent.constant()); }
+inline Symbol whole_power(Symbol a, Symbol exponent) {
+    return Symbol::make(Code::powc, a, Symbol(), exponent.constant());
+}
 
 }  // namespace kilograd::program
