@@ -62,6 +62,7 @@ constexpr bool is_total(Code code) {
         case Code::less_equal:
         case Code::equal:
         case Code::gate:
+        case Code::enter:
         case Code::directional:
             return true;
         default:

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "branches.hpp"
 #include "simplifier.hpp"
 
 namespace kilograd::program {
@@ -267,6 +268,7 @@ Graph optimise(const Recording& recording) {
     std::vector<std::uint32_t> outputs;
     outputs.reserve(recording.outputs.size());
     for (std::uint32_t n : recording.outputs) outputs.push_back(number[n]);
+    if (graph.recorded[static_cast<std::size_t>(Op::gate)]) simplifier = enter_branches(simplifier, outputs);
     emit(simplifier.nodes, outputs, graph);
     return graph;
 }

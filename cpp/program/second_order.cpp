@@ -153,7 +153,7 @@ class Differentiator {
             };
             if (is_leaf(node.code)) {
                 gradient_[column_of(node)] = dy;
-            } else if (node.code == Code::gate) {
+            } else if (node.code == Code::gate || node.code == Code::enter) {
                 if (wanted[node.b]) adjoint[node.b] = adjoint[node.b] + through_gate(value_[node.a], dy);
             } else if (node.code == Code::dot) {
                 for (std::uint32_t t = node.a; t < node.b; ++t) {
@@ -231,6 +231,8 @@ class Differentiator {
                 return either(a < b, da, db);
             case Code::gate:
                 return through_gate(a, db);
+            case Code::enter:
+                return db;
             default:
                 if (is_bounded(node.code)) return local.a * da + local.b * db;
                 return along(local.a, da) + along(local.b, db);

@@ -55,6 +55,9 @@ class Simplifier {
             case Code::offset:
                 if (c == 0.0) return a;
                 break;
+            case Code::gate:
+                if (is_constant(a)) return nodes[a].c == 0.0 ? constant(-0.0) : b;
+                break;
             case Code::pow:
                 if (is_constant(b)) return make(Code::powc, a, 0, nodes[b].c);
                 break;
