@@ -314,18 +314,21 @@ def _traced_into(notes: list[Any], function: Function, call: _Call) -> _Trace:
 
 
 def _look_alike(first: _Trace, second: _Trace) -> bool:
-    """Whether two traces returned the same numbers in the same structure."""
+    """Whether two traces returned the same numbers, computed or constant, in the same structure."""
     import numpy as np
 
-    def alike(a: Spec, b: Spec) -> bool:
-        if a[:2] != b[:2] or len(a) < 3:
-            return a == b
-        if a[0] == "static":
-            return bool(np.array_equal(a[2], b[2]))
-        return len(a[2]) == len(b[2]) and all(map(alike, a[2], b[2]))
+    def shown(trace: _Trace) -> Any:
+        numbers = [v.data if isinstance(v, Value) else v for v in trace.outputs]
+        return _unflatten(trace.spec, _take(lambda s, shape: np.reshape(numbers[s], shape)), np.asarray)
 
-    numbers = [[v.data if isinstance(v, Value) else v for v in trace.outputs] for trace in (first, second)]
-    return alike(first.spec, second.spec) and np.array_equal(*numbers, equal_nan=True)
+    def alike(a: Any, b: Any) -> bool:
+        if isinstance(a, dict) and isinstance(b, dict):
+            return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f"))
+        return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
+
+    return alike(shown(first), shown(second))
 
 
 def _is_tracing() -> bool:
@@ -952,8 +955,8 @@ def compile(
     **Branches.** Comparisons, also ``==`` and ``if x:``, are guards: a call whose numbers decide one differently
     records its own path. Guards are evaluated op by op as eager code would, so that the branch is always the one that
     Python takes, NaN included. Reading ``x.data`` ties a path to that very number. `kilograd.maximum`,
-    `kilograd.minimum`, ``abs`` and ``relu`` choose without a guard; `kilograd.where`, whose condition is a comparison,
-    has one for each element. Where a function handles an error of an operation (``try: log(x)``), it runs eagerly.
+    `kilograd.minimum`, ``abs`` and ``relu`` choose without a guard, and so does `kilograd.where`. Where a function
+    handles an error of an operation (``try: log(x)``), it runs eagerly.
 
     **What is read when.** The function is recorded for each structure and shape of its arguments. Values from outside
     (the parameters of a model) are read anew at each call, down to the leaves. All else that is not an argument is
@@ -1113,8 +1116,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     Parameters
     ----------
     condition : bool or array of bool
-        Such as ``x > 0``. The comparison has been made by the time that this function sees it: inside a compiled
-        function each element is a guard.
+        Such as ``x > 0``, or several such with ``&``, ``|`` and, in arrays, ``~``.
     a, b : numbers, Values, or arrays of them
         Both are computed, errors included. They broadcast.
 
@@ -1126,6 +1128,14 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     ------
     TypeError
         If the condition is made of anything but bools.
+
+    Notes
+    -----
+    Inside a compiled function the choice is an operation, and no guard: all rows of a batch share one path. Derivatives
+    are those of the side that is chosen. For this, a function that calls `where` is run twice when it is recorded, the
+    second time with objects in place of the bools that comparisons give. Comparisons are guards as everywhere where the
+    second run differs from the first (it may test ``is True``, index with the condition, or use random numbers), and
+    where both sides are plain integers.
 
     Examples
     --------

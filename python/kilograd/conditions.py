@@ -3,7 +3,7 @@
 A function that calls `where` is traced twice. The first time comparisons give bools and each is a guard, as in every
 function. The second time they give conditions, which become guards when Python asks for their truth, and operations in
 `where`. Python code can treat the two differently (``is True``), so the second trace counts only where nothing tells
-it from the first: see `Notes.is_sound`.
+it from the first: every condition was decided or chosen by, and the results are equal.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class Condition:
             bool(part)
         if self._note is not None:
             self._notes.append(self._note)
+            self._note = None
         self.is_spent = True
         return self._result
 
@@ -118,9 +119,10 @@ class Condition:
 
 
 def choose(condition: Any, a: Any, b: Any) -> Any:
-    """Give `a` where a condition holds, else `b`; as an operation where both are numbers that need not be integers."""
-    real = (Value, float)
-    if isinstance(condition, Condition) and isinstance(a, real) and isinstance(b, real):
+    """Give `a` where a condition holds, else `b`; as an operation unless both are integers, or no numbers."""
+    sides = [type(side) for side in (a, b)]
+    numbers = all(issubclass(side, (Value, float, int)) and side is not bool for side in sides)
+    if isinstance(condition, Condition) and numbers and not all(issubclass(side, int) for side in sides):
         holds, fails = condition.mask()
         return _core._gate(holds, a) + _core._gate(fails, b)
     return a if condition else b
@@ -152,4 +154,4 @@ def numbers(array: NDArray[Any]) -> NDArray[Any]:
                 "__hash__": None,
             },
         )
-    return array.view(_numbers)  # type: ignore[no-any-return]
+    return array.view(_numbers)
