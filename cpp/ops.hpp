@@ -23,6 +23,7 @@ enum class Op : std::uint8_t {
 
 inline constexpr std::size_t op_count = static_cast<std::size_t>(Op::count_);
 inline constexpr std::size_t first_row = 3;  // rows of ops.def follow leaf, custom, linear
+inline constexpr std::size_t method_end = static_cast<std::size_t>(Op::less);  // rows before it are methods of Value
 
 enum class Arity : std::uint8_t { None, Unary, Param, Binary };
 enum class Edge : std::uint8_t { Flows, Overflows, Pole, Power };

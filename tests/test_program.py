@@ -19,6 +19,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -457,6 +458,91 @@ def test_sparse_hessians_are_whole(seed: int) -> None:
         columns = [program.hvp(x, unit, wrt, weights, check=False) for unit in np.eye(size)]
         np.testing.assert_array_equal(hessian, np.stack(columns, axis=2))
         assert 0 < np.count_nonzero(hessian) < hessian.size or wrt == "parameters"
+
+
+def neighbours(n: int) -> tuple[list[Value], Program]:
+    """A sum of terms of two inputs each: its Hessian, tridiagonal, is made by a program of its entries."""
+    v = [Value(0.5) for _ in range(n)]
+    parts = [(a * b).sin() * a.log() + b / a + (a - b) ** 2 + a.relu() * b.exp() for a, b in pairwise(v)]
+    return v, Program(sum(parts), v)
+
+
+def test_sparse_hessian_against_sweeps(isa: str) -> None:
+    """Weights of one take sweeps over dual numbers, and so does `hvp`; no weights the program of the entries."""
+    _, program = neighbours(30)
+    before = program.nbytes
+    x = np.random.default_rng(3).uniform(0.5, 1.5, size=(20, 30))
+    hessian = program.hessian(x)
+    assert program.nbytes > before
+    np.testing.assert_allclose(hessian, program.hessian(x, weights=1.0), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(program.hvp(x, np.ones(30)), hessian.sum(axis=2), rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(hessian, hessian.transpose(0, 2, 1))
+    assert [np.count_nonzero(h) for h in hessian] == [3 * 30 - 2] * 20
+    for k in (0, 19):
+        np.testing.assert_allclose(program.hessian(x[k]), hessian[k], rtol=1e-13, atol=1e-13)
+    np.testing.assert_array_equal(program.hessian(x, threads=2), hessian)
+    np.testing.assert_array_equal(program.hessian(x[:, ::-1][:, ::-1], out=np.empty((20, 30, 30))), hessian)
+    assert program.hessian(np.empty((0, 30))).shape == (0, 30, 30)
+
+
+def test_sparse_hessian_of_parameters(isa: str) -> None:
+    v, _ = neighbours(12)
+    term = sum(a * b.exp() / (1.0 + a * a) for a, b in pairwise(v))
+    program = Program([term, v[0] * v[-1]], v[::2], v[1::2])
+    for p in v:
+        p.data = 0.25 + 0.1 * v.index(p)
+    x = np.array([p.data for p in v[::2]])
+    for wrt in ("inputs", "parameters", "both"):
+        got = program.hessian(x, wrt)
+        np.testing.assert_allclose(got, program.hessian(x, wrt, np.ones(2)), rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(program.hessian(np.stack([x, x]), wrt), [got, got], rtol=1e-13, atol=1e-14)
+    v[1].data += 1.0  # read at each call
+    np.testing.assert_allclose(program.hessian(x, "both"), program.hessian(x, "both", np.ones(2)), rtol=1e-12)
+
+
+def test_sparse_hessian_raises_what_the_function_does(isa: str) -> None:
+    """The logarithm is in no second derivative, and its reciprocal is not what has failed."""
+    v = [Value(0.5) for _ in range(20)]
+    program = Program(sum(a.log() * 2.0 + a * b for a, b in pairwise(v)), v)
+    x = np.full((3, 20), 2.0)
+    x[1, 4] = 0.0
+    with pytest.raises(ValueError, match=r"outside the domain of 'log' at 0 \(row 1\)"):
+        program.hessian(x)
+    with pytest.raises(ValueError, match="outside the domain of 'log' at 0"):
+        program.hessian(x[1])
+    flowing = program.hessian(x, check=False)
+    assert np.isfinite(flowing[[0, 2]]).all()
+    assert flowing[1, 4, 4] == -np.inf
+    assert np.isfinite(np.delete(flowing[1].ravel(), 4 * 20 + 4)).all()
+    program = Program(sum(a.sqrt() * b for a, b in pairwise(v)), v)
+    x[1, 4] = 1e-320  # the derivative is not checked, and may overflow
+    assert not np.isfinite(program.hessian(x)[1]).all()
+    x[1, 4] = -1.0
+    with pytest.raises(ValueError, match="'sqrt' at -1"):
+        program.hessian(x)
+
+
+def test_infinite_derivative_in_a_direction_not_taken() -> None:
+    """As in sweeps: the derivative of the root is infinite at 0, and the slope of its argument there 0."""
+    v = [Value(0.5) for _ in range(18)]
+    program = Program(sum((a * a).sqrt() * b for a, b in zip(v[:9], v[9:], strict=True)), v)
+    x = np.zeros(18)
+    got, sweeps = program.hessian(x), program.hessian(x, weights=1.0)
+    assert not (np.isnan(got) & ~np.isnan(sweeps + sweeps.T)).any()
+    assert (got[9, 0], sweeps[9, 0]) == (0.0, 0.0)
+
+
+def test_hessian_of_constants() -> None:
+    v = [Value(0.5) for _ in range(20)]
+    quadratic = Program(sum(a * b * 3.0 - b * b for a, b in pairwise(v)), v)
+    expected = np.diag([0.0] + [-2.0] * 19) + np.diag([3.0] * 19, 1) + np.diag([3.0] * 19, -1)
+    np.testing.assert_array_equal(quadratic.hessian(np.full(20, np.nan)), expected)
+    np.testing.assert_array_equal(quadratic.hessian(np.ones((3, 20))), [expected] * 3)
+    linear = Program([sum(v), v[0], 2.0], v)
+    np.testing.assert_array_equal(linear.hessian(np.ones((2, 20))), np.zeros((2, 20, 20)))
+    nothing = Program(Value(2.0) * 3.0, constant=True)
+    assert nothing.hessian().shape == (0, 0)
+    assert nothing.hessian(None, "both", out=np.empty((0, 0))).shape == (0, 0)
 
 
 # --- backward --------------------------------------------------------------------------------------------------------

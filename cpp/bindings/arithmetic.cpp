@@ -247,7 +247,12 @@ PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
     }
     bool result = compare_doubles(x, y, comparison);
     static const char* const symbols[] = {"<", "<=", "==", "!=", ">", ">="};
-    if (tracing() && !note(symbols[comparison], self, other, result)) return nullptr;
+    if (tracing()) {
+        if (!PyList_CheckExact(notes))
+            return PyObject_CallMethod(notes, "compare", "sOOO", symbols[comparison], self, other,
+                                       result ? Py_True : Py_False);
+        if (!note(symbols[comparison], self, other, result)) return nullptr;
+    }
     return PyBool_FromLong(result);
 }
 
@@ -301,6 +306,10 @@ Node* build(Op op, Node* a, Node* b, double c, Kind constant) {
 
 PyObject* value_maximum(PyObject* left, PyObject* right) { return binary_function<Op::maximum>(left, right); }
 PyObject* value_minimum(PyObject* left, PyObject* right) { return binary_function<Op::minimum>(left, right); }
+PyObject* value_less(PyObject* left, PyObject* right) { return binary_function<Op::less>(left, right); }
+PyObject* value_less_equal(PyObject* left, PyObject* right) { return binary_function<Op::less_equal>(left, right); }
+PyObject* value_equal(PyObject* left, PyObject* right) { return binary_function<Op::equal>(left, right); }
+PyObject* value_gate(PyObject* mask, PyObject* x) { return binary_function<Op::gate>(mask, x); }
 
 void add_arithmetic_slots(std::vector<PyType_Slot>& slots) {
     slots.insert(slots.end(), {

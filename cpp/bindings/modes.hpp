@@ -3,6 +3,8 @@
 // While a thread traces, a Value behaves as the number it stands for, and whatever the path through the function may
 // depend on is noted: orderings, `==`, truth, reads of `.data`, refused operations. What would escape the record
 // (hashing, copies, gradients, assignments) is an error. Outside, Values compare by identity and are true, as ever.
+// A comparison is noted in a list; where the notes are of a class derived from list, its method compare(symbol, left,
+// right, result) says what the comparison gives, and notes what it has to.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN

@@ -26,7 +26,7 @@ py::list op_table() {
     static constexpr const char* arities[] = {"None", "Unary", "Param", "Binary"};
     static constexpr const char* edges[] = {"Flows", "Overflows", "Pole", "Power"};
     py::list rows;
-    for (std::size_t i = first_row; i < op_count; ++i) {
+    for (std::size_t i = first_row; i < method_end; ++i) {
         const OpInfo& row = op_infos[i];
         rows.append(py::make_tuple(row.name, row.label, arities[static_cast<int>(row.arity)],
                                    edges[static_cast<int>(row.edge)], row.doc));
@@ -63,6 +63,15 @@ PYBIND11_MODULE(_core, m) {
     m.def(
         "minimum", [](py::object a, py::object b) { return checked(value_minimum(a.ptr(), b.ptr())); }, py::arg("a"),
         py::arg("b"), py::pos_only(), info(Op::minimum).doc);
+    const auto define_choice = [&](const char* name, PyObject* (*function)(PyObject*, PyObject*)) {
+        m.def(
+            name, [function](py::object a, py::object b) { return checked(function(a.ptr(), b.ptr())); }, py::arg("a"),
+            py::arg("b"), py::pos_only());
+    };
+    define_choice("_less", value_less);
+    define_choice("_less_equal", value_less_equal);
+    define_choice("_equal", value_equal);
+    define_choice("_gate", value_gate);
     m.def("_enter_no_grad", [] {
         if (!enter_no_grad()) throw py::error_already_set();
     });

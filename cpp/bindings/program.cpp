@@ -7,6 +7,7 @@
 #include <bit>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../program/isa.hpp"
@@ -217,6 +218,16 @@ py::array doubles(py::handle object, const char* what) {
     return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
 }
 
+// The addresses from the first byte of an array to one past its last; equal for an array without elements.
+std::pair<std::intptr_t, std::intptr_t> extent(const py::array& array) {
+    auto first = reinterpret_cast<std::intptr_t>(array.data());
+    if (array.size() == 0) return {first, first};
+    std::intptr_t last = first + array.itemsize();
+    for (py::ssize_t k = 0; k < array.ndim(); ++k)
+        (array.strides(k) < 0 ? first : last) += array.strides(k) * (array.shape(k) - 1);
+    return {first, last};
+}
+
 bool is_contiguous(const py::array& array) { return array.flags() & py::array::c_style; }
 
 py::array contiguous(py::handle object, const char* what) {
@@ -353,33 +364,6 @@ class Call {
     void repeat(std::size_t count) {
         request.repeat = std::max<std::size_t>(count, 1);
         request.rows = rows_ * count;
-        if (request.weight_row_stride == 0) return;
-        const std::size_t size = recorded_.n_outputs();
-        repeated_weights_.reserve(request.rows * size);
-        for (std::size_t r = 0; r < request.rows; ++r) {
-            const double* from = request.weights + r / count * size;
-            repeated_weights_.insert(repeated_weights_.end(), from, from + size);
-        }
-        request.weights = repeated_weights_.data();
-    }
-
-    // All Hessians by one sweep for each colour.
-    void run_coloured(const program::Colouring& colouring, double* to) {
-        const std::size_t colours = colouring.colour_count;
-        tangents_.assign(rows_ * colours * all_ + 1, 0.0);
-        for (std::size_t r = 0; r < rows_; ++r)
-            for (std::size_t column = 0; column < all_; ++column)
-                tangents_[(r * colours + colouring.colours[column]) * all_ + column] = 1.0;
-        std::vector<double> compressed(rows_ * colours * all_ + 1);
-        repeat(colours);
-        request.tangents = tangents_.data();
-        request.dx_tangents = compressed.data();
-        run();
-        std::fill(to, to + rows_ * all_ * all_, 0.0);
-        for (std::size_t r = 0; r < rows_; ++r)
-            for (const auto& [row, column] : colouring.at)
-                to[(r * all_ + row) * all_ + column] =
-                    compressed[(r * colours + colouring.colours[column]) * all_ + row];
     }
 
     // Where a result of `all_columns()` columns goes, and what the caller sees of it.
@@ -397,16 +381,28 @@ class Call {
 
     // An array that is read must not be one that is written.
     void keep_apart(const py::array& out) {
-        if (!py::cast<bool>(py::module_::import("numpy").attr("may_share_memory")(x_, out))) return;
+        if (!x_) return;
+        const auto [first, last] = extent(x_);
+        const auto [begin, end] = extent(out);
+        if (last <= begin || end <= first) return;
         x_ = x_.attr("copy")();
         locate();
     }
 
     void run() {
+        guarded([this](const program::Kernels& kernels) { program_.run(request, kernels); });
+    }
+    void run_hessian(double* to) {
+        guarded([this, to](const program::Kernels& kernels) { program_.hessian(request, to, kernels); });
+    }
+
+  private:
+    template <class F>
+    void guarded(F&& f) {
         const program::Kernels& kernels = program::chosen_kernels();  // reads the environment: under the GIL
         try {
             py::gil_scoped_release released;
-            program_.run(request, kernels);
+            f(kernels);
         } catch (const program::DomainError& error) {
             PyObject* type = error.failure == program::Failure::Overflow       ? PyExc_OverflowError
                              : error.failure == program::Failure::ZeroDivision ? PyExc_ZeroDivisionError
@@ -416,7 +412,6 @@ class Call {
         }
     }
 
-  private:
     void take(py::handle x) {
         const auto n = static_cast<py::ssize_t>(program_.n_inputs());
         if (x.is_none()) {
@@ -444,7 +439,7 @@ class Call {
     bool batched_ = false;
     std::size_t rows_ = 1, first_ = 0, all_ = 0;
     py::array x_{py::reinterpret_steal<py::array>(nullptr)}, weights_{x_}, narrow_{x_};
-    std::vector<double> parameters_, tangents_, repeated_weights_;
+    std::vector<double> parameters_, tangents_;
 };
 
 py::object forward(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle reduce,
@@ -587,15 +582,7 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
     const auto all = static_cast<py::ssize_t>(call.all_columns());
     const auto first = all - call.columns()[0];
     py::array wide = first == 0 ? square : Doubles(call.by_row({{all, all}}));
-    const program::Colouring& colouring = self.program.colouring(call.request.promoted);
-    if (colouring.colour_count == 0) {
-        call.repeat(call.all_columns());
-        call.request.unit_tangents = true;
-        call.request.dx_tangents = data_of(wide);
-        call.run();
-    } else {
-        call.run_coloured(colouring, data_of(wide));
-    }
+    call.run_hessian(data_of(wide));
     if (first != 0) {
         const py::slice kept(first, std::nullopt, 1);
         square[py::ellipsis()] = wide[py::make_tuple(py::ellipsis(), kept, kept)];

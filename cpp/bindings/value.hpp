@@ -47,6 +47,10 @@ void add_arithmetic_slots(std::vector<PyType_Slot>& slots);
 Node* build(Op op, Node* a, Node* b, double c, Kind constant);
 PyObject* value_maximum(PyObject* left, PyObject* right);
 PyObject* value_minimum(PyObject* left, PyObject* right);
+PyObject* value_less(PyObject* left, PyObject* right);  // masks, 0 or 1, and what one lets through
+PyObject* value_less_equal(PyObject* left, PyObject* right);
+PyObject* value_equal(PyObject* left, PyObject* right);
+PyObject* value_gate(PyObject* mask, PyObject* x);
 
 // methods.cpp: one method per row of the op table, backward, formatting
 void add_method_slots(std::vector<PyType_Slot>& slots);

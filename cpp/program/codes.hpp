@@ -58,6 +58,12 @@ constexpr bool is_total(Code code) {
         case Code::abs:
         case Code::maximum:
         case Code::minimum:
+        case Code::less:
+        case Code::less_equal:
+        case Code::equal:
+        case Code::gate:
+        case Code::enter:
+        case Code::directional:
             return true;
         default:
             return false;

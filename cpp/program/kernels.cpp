@@ -102,6 +102,16 @@ void reverse(const ReverseArguments& s) {
         const T dy = load<T>(s.dy + r, s.rows), y = load<T>(s.y + r, s.rows), a = load<T>(pa, gap_a);
         T b(0.0);
         if constexpr (binary) b = load<T>(pb, gap_b);
+        // A choice is none of numbers: 0 * dy would keep a NaN.
+        constexpr bool compares = code == Code::less || code == Code::less_equal || code == Code::equal;
+        constexpr bool chooses = code == Code::gate || code == Code::enter;
+        if constexpr (compares || chooses) {
+            if (s.da) into_a.add(T(0.0), T(0.0));
+            if (s.db) into_b.add(T(1.0), chooses ? select(a == T(0.0), T(0.0), dy) : T(0.0));
+            pa += s.step_a;
+            pb += s.step_b;
+            continue;
+        }
         if (s.da) into_a.add(Rule<code>::template da<T>(a, b, c, y), dy);
         pa += s.step_a;
         if constexpr (binary) {

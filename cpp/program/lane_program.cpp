@@ -25,6 +25,7 @@ constexpr unsigned reads_a = 1, reads_b = 2, reads_y = 4;
 [[maybe_unused]] Trace operator/(Trace a, Trace b) { return a | b; }
 [[maybe_unused]] Trace operator-(Trace a) { return a; }
 [[maybe_unused]] Trace operator<(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Trace operator<=(Trace a, Trace b) { return a | b; }
 [[maybe_unused]] Trace operator>(Trace a, Trace b) { return a | b; }
 [[maybe_unused]] Trace operator>=(Trace a, Trace b) { return a | b; }
 [[maybe_unused]] Trace operator==(Trace a, Trace b) { return a | b; }

@@ -76,7 +76,10 @@ DomainError::DomainError(Failure failure_, std::string label_, double operand_, 
       row(row_),
       in_every_row(in_every_row_) {}
 
-Program::Program(Graph graph) : graph_(std::move(graph)) {}
+Program::Program(Graph graph) : graph_(std::move(graph)) {
+    total_ = std::all_of(graph_.nodes.begin(), graph_.nodes.end(),
+                         [](const Node& node) { return is_leaf(node.code) || is_total(node.code); });
+}
 
 const Kernels& Program::chosen() { return chosen_kernels(); }
 
@@ -91,6 +94,19 @@ const Colouring& Program::colouring(bool promoted) const {
     const std::lock_guard lock(mutex_);
     auto& entry = colourings_[promoted];
     if (!entry) entry = std::make_unique<Colouring>(colour_hessian(graph_, promoted));
+    return *entry;
+}
+
+const Program::Entries& Program::entries(bool promoted) const {
+    const std::lock_guard lock(mutex_);
+    auto& entry = entries_[promoted];
+    if (entry) return *entry;
+    auto made = std::make_unique<Entries>();
+    if (std::optional<SecondOrder> found = differentiate_twice(graph_, promoted)) {
+        made->program = std::make_unique<const Program>(std::move(found->graph));
+        made->at = std::move(found->at);
+    }
+    entry = std::move(made);
     return *entry;
 }
 
@@ -525,6 +541,65 @@ void Program::run(const Request& request, const Kernels& kernels) const {
         BatchRun(*this, request, kernels).run();
 }
 
+void Program::hessian(const Request& given, double* to, const Kernels& kernels) const {
+    if (given.weights || !entries(given.promoted).program) return hessian_by_sweeps(given, to, kernels);
+    const auto& [program, at] = entries(given.promoted);
+    const std::size_t size = columns(given.promoted);
+    Request request = given;
+    request.promoted = false;
+    if (given.check && !total_) {
+        // Derivatives are not checked, and need not hold all operations that are.
+        std::vector<double> values(given.rows * n_outputs());
+        request.values = values.data();
+        run(request, kernels);
+    }
+    request.check = false;
+    const std::size_t count = at.size();
+    std::vector<double> found(given.rows * count);
+    request.values = found.data();
+    program->run(request, kernels);
+    std::fill(to, to + given.rows * size * size, 0.0);
+    const double* from = found.data();
+    for (std::size_t r = 0; r < given.rows; ++r, to += size * size)
+        for (const auto& [row, column] : at) to[row * size + column] = to[column * size + row] = *from++;
+}
+
+void Program::hessian_by_sweeps(const Request& given, double* to, const Kernels& kernels) const {
+    const Colouring& colouring = this->colouring(given.promoted);
+    const std::size_t size = columns(given.promoted);
+    Request request = given;
+    const bool coloured = colouring.colour_count != 0;
+    const std::size_t sweeps = coloured ? colouring.colour_count : size;
+    request.repeat = std::max<std::size_t>(sweeps, 1);
+    request.rows = given.rows * sweeps;
+    std::vector<double> weights;
+    if (given.weight_row_stride != 0) {
+        weights.reserve(request.rows * n_outputs());
+        for (std::size_t r = 0; r < request.rows; ++r) {
+            const double* from = given.weights + static_cast<std::ptrdiff_t>(r / sweeps) * given.weight_row_stride;
+            weights.insert(weights.end(), from, from + n_outputs());
+        }
+        request.weights = weights.data();
+        request.weight_row_stride = n_outputs();
+    }
+    if (!coloured) {
+        request.unit_tangents = true;
+        request.dx_tangents = to;
+        return run(request, kernels);
+    }
+    std::vector<double> tangents(request.rows * size + 1), compressed(request.rows * size + 1);
+    for (std::size_t r = 0; r < given.rows; ++r)
+        for (std::size_t column = 0; column < size; ++column)
+            tangents[(r * sweeps + colouring.colours[column]) * size + column] = 1.0;
+    request.tangents = tangents.data();
+    request.dx_tangents = compressed.data();
+    run(request, kernels);
+    std::fill(to, to + given.rows * size * size, 0.0);
+    for (std::size_t r = 0; r < given.rows; ++r, to += size * size)
+        for (const auto& [row, column] : colouring.at)
+            to[row * size + column] = compressed[(r * sweeps + colouring.colours[column]) * size + row];
+}
+
 std::size_t Program::bytes() const {
     const std::lock_guard lock(mutex_);
     std::size_t total = graph_.nodes.size() * sizeof(Node) + graph_.terms.size() * sizeof(RowTerm) +
@@ -533,6 +608,8 @@ std::size_t Program::bytes() const {
     for (const auto& [key, rows] : rows_) total += rows->program.bytes();
     for (const auto& colouring : colourings_)
         if (colouring) total += colouring->colours.size() * 4 + colouring->at.size() * 8;
+    for (const auto& entries : entries_)
+        if (entries && entries->program) total += entries->program->bytes() + entries->at.size() * 8;
     return total;
 }
 

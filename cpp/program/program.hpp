@@ -16,6 +16,7 @@
 #include "graph.hpp"
 #include "lane_program.hpp"
 #include "row_program.hpp"
+#include "second_order.hpp"
 #include "sparsity.hpp"
 
 namespace kilograd::program {
@@ -71,11 +72,14 @@ class Program {
     std::uint32_t n_parameters() const { return graph_.n_parameters; }
     std::size_t bytes() const;
 
-    // How to find Hessians with few sweeps; made when first asked for.
-    const Colouring& colouring(bool promoted) const;
-
     void run(const Request& request) const { run(request, chosen()); }
     void run(const Request& request, const Kernels& kernels) const;
+
+    // The Hessians (rows, columns, columns) of the weighted sum of the outputs, of all results of the request alone.
+    // By a program of their entries where that is short, else by a sweep for each colour, else for each column.
+    void hessian(const Request& request, double* to) const { hessian(request, to, chosen()); }
+    void hessian(const Request& request, double* to, const Kernels& kernels) const;
+    void hessian_by_sweeps(const Request& request, double* to, const Kernels& kernels) const;
 
   private:
     struct RowSchedule {
@@ -83,20 +87,30 @@ class Program {
         std::vector<std::uint32_t> outputs;                                                         // positions
         std::vector<std::pair<std::uint32_t, std::uint32_t>> input_gradients, parameter_gradients;  // position, number
     };
+    // The entries of the Hessian that are not zero for every x; `program` is null where sweeps are better.
+    struct Entries {
+        std::unique_ptr<const Program> program;
+        std::vector<std::pair<std::uint32_t, std::uint32_t>> at;  // of each output: row, column of the lower triangle
+    };
     class BatchRun;
 
     static const Kernels& chosen();
     const LaneProgram& lanes(Wants wants) const;
     const RowSchedule& rows(Wants wants) const;
+    const Colouring& colouring(bool promoted) const;
+    const Entries& entries(bool promoted) const;
+    std::uint32_t columns(bool promoted) const { return graph_.n_inputs + (promoted ? graph_.n_parameters : 0); }
     void run_row(const Request& request, const Kernels& kernels) const;
     // Evaluates one row op by op and throws the first error that eager code would raise.
     void diagnose(const Request& request, std::size_t row) const;
 
     Graph graph_;
+    bool total_;  // no op is ever refused
     mutable std::mutex mutex_;
     mutable std::map<unsigned, std::unique_ptr<LaneProgram>> lanes_;
     mutable std::map<unsigned, std::unique_ptr<RowSchedule>> rows_;
     mutable std::unique_ptr<Colouring> colourings_[2];  // by promoted
+    mutable std::unique_ptr<Entries> entries_[2];
 };
 
 // What a file holds.

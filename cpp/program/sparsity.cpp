@@ -34,7 +34,8 @@ bool is_linear(Code code) {
 // Linear wherever it has a derivative.
 bool is_piecewise_linear(Code code) {
     return code == Code::relu || code == Code::leaky_relu || code == Code::abs || code == Code::maximum ||
-           code == Code::minimum;
+           code == Code::minimum || code == Code::less || code == Code::less_equal || code == Code::equal ||
+           code == Code::gate || code == Code::enter;
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
 
-from kilograd import _core
+from kilograd import _core, conditions
 from kilograd._core import Value
 from kilograd.program import Program
 
@@ -179,17 +179,14 @@ class _Path:
     __slots__ = ("guards", "key", "outputs", "program", "recordable", "spec")
 
     def __init__(self, function: Function, call: _Call) -> None:
-        leaves = [Value(number) for number in call.x.tolist()]
-        notes: list[Any] = []
-        outputs: list[Any] = []
-        self.spec = _spec_of_result(_traced(function, call, leaves, notes), outputs)
+        leaves, notes, outputs, self.spec = _trace(function, call)
         self.outputs = len(outputs)
         # Where the function handled an error of an operation, no comparison says when it would do so again.
         self.recordable = all(symbol != "raises" for symbol, *_ in notes)
-        conditions = [note for note in notes if note[0] != "raises"]
-        self.key = tuple((symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in conditions)
-        self.guards = _core._guards(conditions, leaves) if conditions and self.recordable else None
-        del notes, conditions  # they hold numbers of the trace, which would count as parameters
+        guards = [note for note in notes if note[0] != "raises"]
+        self.key = tuple((symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards)
+        self.guards = _core._guards(guards, leaves) if guards and self.recordable else None
+        del notes, guards  # they hold numbers of the trace, which would count as parameters
         self.program = Program(outputs, inputs=leaves) if outputs else None
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
@@ -257,7 +254,8 @@ def _traced(function: Function, call: _Call, leaves: list[Value], notes: list[An
             return leaves[where.start]
         array = np.empty(where.stop - where.start, dtype=object)
         array[:] = leaves[where]
-        return array.reshape(shape)
+        array = array.reshape(shape)
+        return conditions.numbers(array) if isinstance(notes, conditions.Notes) else array
 
     leaf = _take(block)
     arguments = [_unflatten(spec, leaf, _copied) for spec in call.arguments]
@@ -276,6 +274,61 @@ def _traced(function: Function, call: _Call, leaves: list[Value], notes: list[An
     finally:
         _thread.depth -= 1
         _core._trace_into(before)
+
+
+class _Trace(NamedTuple):
+    """What a function was given, what its path depends on, and what it returned: Values, in a structure."""
+
+    leaves: list[Value]
+    notes: list[Any]
+    outputs: list[Any]
+    spec: Spec
+
+
+def _trace(function: Function, call: _Call) -> _Trace:
+    """Trace a function; a function that calls `where` once more, for fewer guards and so fewer paths.
+
+    The second trace, with conditions in place of bools, counts only where it went as the first did.
+    """
+    _thread.chose = False
+    first = _traced_into([], function, call)
+    if not _thread.chose:
+        return first
+    notes = conditions.Notes()
+    try:
+        second = _traced_into(notes, function, call)
+    except Exception:  # whatever cannot be done with a condition could be done with the bool
+        return first
+    sound = notes.is_sound
+    notes.made.clear()  # they hold numbers of the trace, which would count as parameters
+    if sound and len(notes) < len(first.notes) and _look_alike(first, second):
+        return second._replace(notes=list(notes))
+    return first
+
+
+def _traced_into(notes: list[Any], function: Function, call: _Call) -> _Trace:
+    leaves = [Value(number) for number in call.x.tolist()]
+    outputs: list[Any] = []
+    spec = _spec_of_result(_traced(function, call, leaves, notes), outputs)
+    return _Trace(leaves, notes, outputs, spec)
+
+
+def _look_alike(first: _Trace, second: _Trace) -> bool:
+    """Whether two traces returned the same numbers, computed or constant, in the same structure."""
+    import numpy as np
+
+    def shown(trace: _Trace) -> Any:
+        numbers = [v.data if isinstance(v, Value) else v for v in trace.outputs]
+        return _unflatten(trace.spec, _take(lambda s, shape: np.reshape(numbers[s], shape)), np.asarray)
+
+    def alike(a: Any, b: Any) -> bool:
+        if isinstance(a, dict) and isinstance(b, dict):
+            return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+            return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f"))
+        return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
+
+    return alike(shown(first), shown(second))
 
 
 def _is_tracing() -> bool:
@@ -902,8 +955,8 @@ def compile(
     **Branches.** Comparisons, also ``==`` and ``if x:``, are guards: a call whose numbers decide one differently
     records its own path. Guards are evaluated op by op as eager code would, so that the branch is always the one that
     Python takes, NaN included. Reading ``x.data`` ties a path to that very number. `kilograd.maximum`,
-    `kilograd.minimum`, ``abs`` and ``relu`` choose without a guard; `kilograd.where`, whose condition is a comparison,
-    has one for each element. Where a function handles an error of an operation (``try: log(x)``), it runs eagerly.
+    `kilograd.minimum`, ``abs`` and ``relu`` choose without a guard, and so does `kilograd.where`. Where a function
+    handles an error of an operation (``try: log(x)``), it runs eagerly.
 
     **What is read when.** The function is recorded for each structure and shape of its arguments. Values from outside
     (the parameters of a model) are read anew at each call, down to the leaves. All else that is not an argument is
@@ -1063,8 +1116,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     Parameters
     ----------
     condition : bool or array of bool
-        Such as ``x > 0``. The comparison has been made by the time that this function sees it: inside a compiled
-        function each element is a guard.
+        Such as ``x > 0``, or several such with ``&``, ``|`` and, in arrays, ``~``.
     a, b : numbers, Values, or arrays of them
         Both are computed, errors included. They broadcast.
 
@@ -1077,6 +1129,14 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     TypeError
         If the condition is made of anything but bools.
 
+    Notes
+    -----
+    Inside a compiled function the choice is an operation, and no guard: all rows of a batch share one path. Derivatives
+    are those of the side that is chosen. For this, a function that calls `where` is run twice when it is recorded, the
+    second time with objects in place of the bools that comparisons give. Comparisons are guards as everywhere where the
+    second run differs from the first (it may test ``is True``, index with the condition, or use random numbers), and
+    where both sides are plain integers.
+
     Examples
     --------
     >>> import numpy as np
@@ -1088,9 +1148,24 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     import numpy as np
 
     mask = np.asarray(condition)
+    if _is_tracing():
+        _thread.chose = True
+        if any(isinstance(entry, conditions.Condition) for entry in mask.flat):
+            return _chosen(mask, a, b)
     if mask.dtype == object and all(isinstance(entry, (bool, np.bool_)) for entry in mask.flat):
         mask = mask.astype(bool)
     if mask.dtype != bool:
         raise TypeError("where: the condition is a bool or an array of bools, such as x > 0")
     result = np.where(mask, a, b)
     return result if result.ndim else result.item()
+
+
+def _chosen(mask: NDArray[Any], a: Any, b: Any) -> Any:
+    """As `where`, for an array of conditions."""
+    import numpy as np
+
+    parts = np.broadcast_arrays(mask, *(np.asarray(part, dtype=object) for part in (a, b)))
+    result = np.empty(parts[0].shape, dtype=object)
+    for place in np.ndindex(result.shape):
+        result[place] = conditions.choose(*(part[place] for part in parts))
+    return conditions.numbers(result) if result.ndim else result.item()

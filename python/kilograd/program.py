@@ -320,7 +320,11 @@ class Program:
         check: bool = True,
         out: Out = None,
     ) -> Array:
-        """Hessian of the (weighted) sum of the outputs of each row, exact, by forward over reverse sweeps.
+        """Hessian of the (weighted) sum of the outputs of each row, exact.
+
+        Where second derivatives are few and short, and no weights are given, by a program of these entries, which is
+        made at the first call; else by forward over reverse sweeps, several columns in one where it is sparse. The two
+        agree to rounding.
 
         Parameters
         ----------

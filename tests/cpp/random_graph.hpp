@@ -116,7 +116,9 @@ inline Case random_case(unsigned seed, std::size_t inputs, std::size_t parameter
             good = std::abs(y.back()) < 30.0 && std::abs(da) < 30.0 && std::abs(db) < 30.0;
             // Kinks and the edges of domains, where neighbouring doubles differ.
             if (op == Op::relu || op == Op::leaky_relu || op == Op::abs) good = good && std::abs(va) > 1e-6;
-            if (op == Op::maximum || op == Op::minimum) good = good && std::abs(va - vb) > 1e-6;
+            if (op == Op::maximum || op == Op::minimum || op == Op::less || op == Op::less_equal || op == Op::equal)
+                good = good && std::abs(va - vb) > 1e-6;
+            if (op == Op::gate) good = good && (va == 0.0 || std::abs(va) > 1e-6);
         }
         if (!good) continue;
         pool.push_back(r.add(op, a, arity == Arity::Binary ? b : 0, constant));

@@ -1,4 +1,5 @@
 // Programs against plain evaluation of the recording, on every instruction set that the machine has.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -45,6 +46,40 @@ Results run(const Program& p, const Case& c, const Kernels& kernels, unsigned th
     q.dp = r.dp.data();
     p.run(q, kernels);
     return r;
+}
+
+// The Hessians of all rows by inputs and parameters: by sweeps over dual numbers, and by the program of the entries.
+std::vector<double> hessians(const Program& p, const Case& c, const Kernels& kernels) {
+    const std::size_t columns = p.n_inputs() + p.n_parameters();
+    std::vector<double> result(c.rows * columns * columns, -1.0);
+    Request q;
+    q.x = c.x.data();
+    q.row_stride = p.n_inputs();
+    q.rows = c.rows;
+    q.parameters = c.p.data();
+    q.promoted = true;
+    q.check = false;
+    p.hessian_by_sweeps(q, result.data(), kernels);
+    return result;
+}
+std::vector<double> hessians(const Program& entries, const SecondOrder& found, const Case& c, const Kernels& kernels) {
+    const std::size_t columns = entries.n_inputs() + entries.n_parameters();
+    std::vector<double> result(c.rows * columns * columns, 0.0), values(c.rows * found.at.size());
+    Request q;
+    q.x = c.x.data();
+    q.row_stride = entries.n_inputs();
+    q.rows = c.rows;
+    q.parameters = c.p.data();
+    q.check = false;
+    q.values = values.data();
+    entries.run(q, kernels);
+    for (std::size_t r = 0; r < c.rows; ++r)
+        for (std::size_t k = 0; k < found.at.size(); ++k) {
+            const auto [i, j] = found.at[k];
+            result[(r * columns + i) * columns + j] = result[(r * columns + j) * columns + i] =
+                values[r * found.at.size() + k];
+        }
+    return result;
 }
 
 }  // namespace
@@ -176,6 +211,144 @@ TEST(tangents_and_second_derivatives) {
                 }
         }
     }
+}
+
+TEST(second_derivatives_as_a_program) {
+    for (unsigned seed = 200; seed < 320; ++seed) {
+        const std::size_t rows = seed % 2 ? 1 : 5;
+        const Case c = random_case(seed, 1 + seed % 4, seed % 3, 30 + seed % 30, 1 + seed % 2, rows);
+        const Program p(c.recording);
+        const auto found = differentiate_twice(p.graph(), true, 1000);
+        CHECK(found.has_value());
+        validate(found->graph);
+        const Program entries(found->graph);
+        for (const Kernels* kernels : available_kernels()) {
+            const std::vector<double> want = hessians(p, c, *kernels), got = hessians(entries, *found, c, *kernels);
+            double scale = 1.0;
+            for (double h : want) scale = std::max(scale, std::abs(h));
+            for (std::size_t k = 0; k < want.size(); ++k) CHECK(std::abs(got[k] - want[k]) <= 1e-10 * scale);
+        }
+    }
+}
+
+TEST(second_derivatives_have_no_more_nan_than_sweeps) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    const double edges[] = {0.0,       -0.0,  1.0,    -1.0,   0.5,     -0.5, infinity,
+                            -infinity, 1e200, -1e200, 1e-200, -1e-200, 1e308};
+    std::size_t numbers = 0;
+    for (unsigned seed = 400; seed < 1000; ++seed) {
+        Case c = random_case(seed, 3, 0, 4 + seed % 12, 1, 16);
+        std::mt19937_64 g(seed);
+        for (double& x : c.x) x = edges[g() % std::size(edges)];
+        const Program p(c.recording);
+        const auto found = differentiate_twice(p.graph(), true, 1000);
+        CHECK(found.has_value());
+        const Program entries(found->graph);
+        const Kernels& kernels = *available_kernels().front();
+        const std::vector<double> want = hessians(p, c, kernels), got = hessians(entries, *found, c, kernels);
+        for (std::size_t k = 0; k < want.size(); ++k) {
+            // Sweeps may find a NaN in one triangle only, where an intermediate result overflows.
+            const std::size_t mirrored = k / 9 * 9 + k % 3 * 3 + k / 3 % 3;
+            if (want[k] != want[k] || want[mirrored] != want[mirrored]) continue;
+            ++numbers;
+            CHECK(got[k] == got[k]);
+        }
+    }
+    CHECK(numbers > 10000);
+}
+
+// x > 0 ? sqrt(x) * sqrt(y) : 3 * y
+Recording choice() {
+    Recording r;
+    const std::uint32_t x = r.add(Op::leaf), y = r.add(Op::leaf), zero = r.add(Op::leaf),
+                        one = r.add(Op::leaf, 0, 0, 1.0), minus = r.add(Op::leaf, 0, 0, -1.0),
+                        three = r.add(Op::leaf, 0, 0, 3.0);
+    r.inputs = {x, y};
+    const std::uint32_t roots = r.add(Op::mul, r.add(Op::sqrt, x), r.add(Op::sqrt, y)), line = r.add(Op::mul, y, three);
+    const std::uint32_t holds = r.add(Op::less, zero, x), fails = r.add(Op::add, one, r.add(Op::mul, holds, minus));
+    r.outputs = {r.add(Op::add, r.add(Op::gate, holds, roots), r.add(Op::gate, fails, line))};
+    return r;
+}
+
+TEST(choices) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    // x, y, and by x and y the gradient and the entries of the Hessian
+    const double rows[][7] = {{4, 1, 0.25, 1, -0.03125, 0.125, -0.5},
+                              {0, 0, 0, 3, 0, 0, 0},
+                              {0, 4, 0, 3, 0, 0, 0},
+                              {-0.0, 0, 0, 3, 0, 0, 0},
+                              {nan, 9, 0, 3, 0, 0, 0}};
+    Saved saved{optimise(choice()), {1}, {}};
+    const std::string bytes = serialise(saved);
+    const Program program(deserialise(bytes.data(), bytes.size()).graph);
+    const auto has = [&](Code code) {
+        const auto& nodes = program.graph().nodes;
+        return std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) { return node.code == code; });
+    };
+    CHECK(has(Code::less) && has(Code::gate) && has(Code::enter));
+    const auto found = differentiate_twice(program.graph(), false, 1000);
+    CHECK(found.has_value());
+    const Program entries(found->graph);
+    std::vector<double> x;
+    for (const auto& row : rows) x.insert(x.end(), {row[0], row[1]});
+    for (const Kernels* kernels : available_kernels())
+        for (std::size_t count : {std::size_t{1}, std::size(rows)})
+            for (std::size_t first = 0; first + count <= std::size(rows); ++first) {
+                std::vector<double> values(count), dx(2 * count), sweeps(4 * count), made(3 * count, -1.0);
+                Request q;
+                q.x = &x[2 * first];
+                q.row_stride = 2;
+                q.rows = count;
+                q.values = values.data();
+                q.dx = dx.data();
+                program.run(q, *kernels);
+                q.dx = nullptr;
+                q.values = nullptr;
+                program.hessian_by_sweeps(q, sweeps.data(), *kernels);
+                q.values = made.data();
+                q.check = false;
+                entries.run(q, *kernels);
+                for (std::size_t r = 0; r < count; ++r) {
+                    const double* row = rows[first + r];
+                    CHECK(values[r] == (row[0] > 0 ? std::sqrt(row[0]) * std::sqrt(row[1]) : 3 * row[1]));
+                    CHECK(dx[2 * r] == row[2] && dx[2 * r + 1] == row[3]);
+                    CHECK(sweeps[4 * r] == row[4] && sweeps[4 * r + 1] == row[5] && sweeps[4 * r + 3] == row[6]);
+                    CHECK(sweeps[4 * r + 2] == row[5]);
+                    for (std::size_t k = 0; k < found->at.size(); ++k) {
+                        const auto [i, j] = found->at[k];
+                        CHECK(made[r * found->at.size() + k] == row[4 + i + j]);
+                    }
+                }
+            }
+}
+
+TEST(nested_choices_and_shared_operands) {
+    // m ? (1 ? sqrt(u) : u) + u : u, where u = x * 1 is shared with the outer branch and the rest
+    Recording r;
+    const std::uint32_t x = r.add(Op::leaf), zero = r.add(Op::leaf), one = r.add(Op::leaf, 0, 0, 1.0);
+    r.inputs = {x};
+    const std::uint32_t u = r.add(Op::mul, x, x), outer = r.add(Op::less, one, x),
+                        inner = r.add(Op::less_equal, zero, u);
+    const std::uint32_t root = r.add(Op::gate, inner, r.add(Op::sqrt, u));
+    r.outputs = {r.add(Op::add, r.add(Op::gate, outer, r.add(Op::add, root, u)), u)};
+    const Program p(r);
+    for (const Kernels* kernels : available_kernels())
+        for (double at : {0.0, 0.5, 3.0}) {
+            double value, gradient, second;
+            Request q;
+            q.x = &at;
+            q.values = &value;
+            q.dx = &gradient;
+            p.run(q, *kernels);
+            const double slope = at > 1 ? 1 + 4 * at : 2 * at, curvature = at > 1 ? 4.0 : 2.0;
+            CHECK(near(gradient, slope));
+            Request again;
+            again.x = &at;
+            p.hessian(again, &second, *kernels);
+            CHECK(near(second, curvature));
+            p.hessian_by_sweeps(again, &second, *kernels);
+            CHECK(near(second, curvature));
+        }
 }
 
 TEST(reductions_of_expressions) {

@@ -1,0 +1,157 @@
+"""Conditions: comparisons in a traced function that need not become guards, because `where` makes an operation of them.
+
+A function that calls `where` is traced twice. The first time comparisons give bools and each is a guard, as in every
+function. The second time they give conditions, which become guards when Python asks for their truth, and operations in
+`where`. Python code can treat the two differently (``is True``), so the second trace counts only where nothing tells
+it from the first: every condition was decided or chosen by, and the results are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kilograd import _core
+from kilograd._core import Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Condition", "Notes", "choose", "numbers"]
+
+Mask = tuple[Value, Value]
+"""1 where a condition holds, else 0; and the reverse."""
+
+
+class Notes(list[Any]):
+    """Notes of a trace in which comparisons give conditions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[Condition] = []
+
+    def compare(self, symbol: str, left: Any, right: Any, result: bool) -> Condition:
+        """Give the condition for a comparison; called by the core."""
+
+        def mask() -> Mask:
+            match symbol:
+                case "<":
+                    holds = _core._less(left, right)
+                case ">":
+                    holds = _core._less(right, left)
+                case "<=":
+                    holds = _core._less_equal(left, right)
+                case ">=":
+                    holds = _core._less_equal(right, left)
+                case _:
+                    holds = _core._equal(left, right)
+            return (1.0 - holds, holds) if symbol == "!=" else (holds, 1.0 - holds)
+
+        return Condition(self, result, mask, note=(symbol, left, right, result))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every condition has been decided or gone into a choice: what else can be made of one is unknown."""
+        return all(condition.is_spent for condition in self.made)
+
+
+class Condition:
+    """A comparison that was made while tracing, or several: its truth is a guard, `where` an operation."""
+
+    __slots__ = ("_made", "_mask", "_note", "_notes", "_parts", "_result", "is_spent")
+
+    def __init__(
+        self,
+        notes: Notes,
+        result: bool,
+        mask: Callable[[], Mask],
+        note: tuple[Any, ...] | None = None,
+        parts: Sequence[Condition] = (),
+    ) -> None:
+        self._notes = notes
+        self._result = result
+        self._mask = mask
+        self._made: Mask | None = None
+        self._note = note
+        self._parts = parts
+        self.is_spent = False
+        notes.made.append(self)
+        for part in parts:
+            part.is_spent = True
+
+    def __bool__(self) -> bool:
+        for part in self._parts:
+            bool(part)
+        if self._note is not None:
+            self._notes.append(self._note)
+            self._note = None
+        self.is_spent = True
+        return self._result
+
+    def mask(self) -> Mask:
+        """Make an operation of this."""
+        self.is_spent = True
+        if self._made is None:
+            self._made = self._mask()
+        return self._made
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self) == other
+
+    def __hash__(self) -> int:
+        return hash(bool(self))
+
+    def __invert__(self) -> Condition:
+        return Condition(self._notes, not self._result, lambda: self.mask()[::-1], parts=(self,))
+
+    def __and__(self, other: Any) -> Condition:
+        if not isinstance(other, Condition):
+            return NotImplemented
+
+        def mask() -> Mask:
+            both = self.mask()[0] * other.mask()[0]
+            return both, 1.0 - both
+
+        return Condition(self._notes, self._result and other._result, mask, parts=(self, other))
+
+    def __or__(self, other: Any) -> Condition:
+        return ~(~self & ~other) if isinstance(other, Condition) else NotImplemented
+
+
+def choose(condition: Any, a: Any, b: Any) -> Any:
+    """Give `a` where a condition holds, else `b`; as an operation unless both are integers, or no numbers."""
+    sides = [type(side) for side in (a, b)]
+    numbers = all(issubclass(side, (Value, float, int)) and side is not bool for side in sides)
+    if isinstance(condition, Condition) and numbers and not all(issubclass(side, int) for side in sides):
+        holds, fails = condition.mask()
+        return _core._gate(holds, a) + _core._gate(fails, b)
+    return a if condition else b
+
+
+_numbers: Any = None
+
+
+def numbers(array: NDArray[Any]) -> NDArray[Any]:
+    """View an array of Values such that comparisons give arrays of conditions."""
+    global _numbers
+    import numpy as np
+
+    if _numbers is None:
+
+        def comparison(ufunc: Any) -> Callable[[Any, Any], Any]:
+            return lambda self, other: ufunc(self, other, dtype=object)
+
+        _numbers = type(
+            "Numbers",
+            (np.ndarray,),
+            {
+                "__lt__": comparison(np.less),
+                "__le__": comparison(np.less_equal),
+                "__eq__": comparison(np.equal),
+                "__ne__": comparison(np.not_equal),
+                "__gt__": comparison(np.greater),
+                "__ge__": comparison(np.greater_equal),
+                "__hash__": None,
+            },
+        )
+    return array.view(_numbers)
