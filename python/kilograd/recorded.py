@@ -210,7 +210,7 @@ class Surroundings:
         self._methods: list[tuple[str, Any]] = []  # of classes, looked at once something mentions them
         self._stack: list[Any] = [*functions]
         for kind in self._values:
-            self._class(kind)
+            self._class(kind)  # for methods that somebody has patched onto it
         while self._stack or self._mentioned():
             self._visit(self._stack.pop())
 
@@ -288,7 +288,7 @@ class Surroundings:
         if not hasattr(thing, "__dict__"):
             raise UnrecordableError(f"it uses an object of type {kind.__name__}")
         for base in kind.__mro__:
-            if base is object:
+            if base is object or id(base) in self._seen:
                 continue
             if any(_is_native(name, part) for name, part in vars(base).items()):
                 raise UnrecordableError(f"it uses an object of type {kind.__name__}")
