@@ -40,17 +40,7 @@ OPTIMIZERS = {
     "adamw": lambda m: optim.AdamW(m, lr=optim.LinearDecay(0.02, 30), clip_value=0.1),
     "rmsprop": lambda m: optim.RMSprop(m, lr=0.01, momentum=0.5, centered=True),
     "lambda": lambda m: optim.SGD(m, lr=lambda k: 0.05 * 0.9**k),
-    "subclass": lambda m: Halved(m, lr=0.05, momentum=0.5),
 }
-
-
-class Halved(optim.SGD):
-    """An optimizer of somebody's own."""
-
-    def step(self):
-        for p in self.parameters:
-            p.grad /= 2
-        super().step()
 
 
 def make(outputs=1, kind=MLP, last="linear"):
@@ -138,6 +128,49 @@ def test_a_model_and_a_loss_of_ones_own():
     assert frozen[0] != 0
 
 
+class Neuron:
+    """The article's."""
+
+    def __init__(self, nin):
+        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+        self.b = Value(random.uniform(-1, 1))
+
+    def __call__(self, x):
+        return sum((wi * xi for wi, xi in zip(self.w, x, strict=True)), self.b).tanh()
+
+
+class Gated(Neuron):
+    def __init__(self, nin):
+        super().__init__(nin)
+        self.gate = Value(1.0)
+
+    def __call__(self, x):
+        return super().__call__(x) * self.gate
+
+
+def test_classes_and_arrays_of_ones_own():
+    def neurons():
+        random.seed(2)
+        parts = [Gated(2), Neuron(2)]
+        values = [v for n in parts for v in (*n.w, n.b)]
+        return parts, [*values, parts[0].gate]
+
+    def matrix():
+        w = kilograd.values(np.linspace(-1, 1, 6).reshape(3, 2), as_array=True)
+        return w, list(w.flat)
+
+    for make_parts, model in (
+        (neurons, lambda parts: lambda x: sum(n(x) for n in parts)),
+        (matrix, lambda w: lambda x: np.sum(np.tanh(w @ np.array(x)))),
+    ):
+        runs = []
+        for engine in ("graph", "program"):
+            parts, parameters = make_parts()
+            adam = optim.Adam(parameters, lr=0.05)
+            runs.append(fit(model(parts), X, SIGN, optimizer=adam, engine=engine, **DEFAULTS).steps)
+        assert runs[0] == pytest.approx(runs[1], rel=1e-12)
+
+
 def test_validation_given_as_samples():
     held = (X[:9] + 0.1, SIGN[:9])
     same(*[trained(e, validation=held) for e in ("graph", "program")])
@@ -189,6 +222,29 @@ def test_callbacks_that_change_the_model():
         return trained(engine, optimizer=lambda m: optim.SGD(m, lr=0.1), model=model, callbacks=[change])
 
     same(run("graph"), run("program"))
+
+
+def test_callbacks_that_change_the_optimizer():
+    def run(engine):
+        model = make()
+        sgd = optim.SGD(model, lr=0.1)
+        steps = itertools.count(1)
+
+        def change(history):
+            if len(history.losses) == 2:
+                sgd.lr, sgd.momentum = 0.01, 0.9
+            if len(history.losses) == 3:
+                sgd.lr = lambda k: 0.1 / (k + 1)
+            if len(history.losses) == 5:
+                sgd.lr = lambda k: 0.1 / next(steps)
+            if len(history.losses) == 6:
+                sgd.step = lambda: None
+
+        return trained(engine, optimizer=lambda m: sgd, model=model, callbacks=[change])
+
+    runs = run("graph"), run("program")
+    same(*runs)
+    assert runs[1][0].losses[6] == pytest.approx(runs[1][0].losses[7], rel=1e-12)  # nothing was learned any more
 
 
 def test_a_training_goes_on_as_it_would_have():
@@ -396,12 +452,20 @@ def test_other_things_that_stay_on_graphs():
     with kilograd.no_grad(), pytest.raises(ValueError, match="no_grad"):
         trained("program")
 
-    class Zeroes(optim.SGD):
-        def zero_grad(self):
-            super().zero_grad()
+    class Halved(optim.SGD):
+        def step(self):
+            for p in self.parameters:
+                p.grad /= 2
+            super().step()
 
-    with pytest.raises(ValueError, match="zero_grad of its own"):
-        trained("program", optimizer=lambda m: Zeroes(m, lr=0.1))
+    with pytest.raises(ValueError, match="step of its own"):
+        trained("program", optimizer=lambda m: Halved(m, lr=0.1))
+    halved = trained("auto", optimizer=lambda m: Halved(m, lr=0.1))
+    plain = trained("graph", lambda m: optim.SGD(m, lr=0.05))
+    assert (halved[0].steps, halved[1]) == (plain[0].steps, plain[1])
+    rates = iter([0.1] * 100)
+    with pytest.raises(ValueError, match="list_iterator"):
+        trained("program", optimizer=lambda m: optim.SGD(m, lr=lambda k: next(rates)))
     model = make()
     half = model.parameters()[0] * 0.5
     with pytest.raises(ValueError, match="computed before"):

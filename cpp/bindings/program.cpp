@@ -654,8 +654,9 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
             BoundUpdate::read(py::cast<std::string>(kernel).c_str(), settings.ptr(), clip_norm.ptr(), clip_value.ptr());
         if (!update) throw py::error_already_set();
     }
+    const py::tuple kept(trained);  // Python that runs meanwhile may change the list
     std::vector<Node*> zeroed, nodes;
-    for (py::handle value : trained) {
+    for (py::handle value : kept) {
         if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
         zeroed.push_back(node_of(value.ptr()));
     }

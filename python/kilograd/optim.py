@@ -307,12 +307,12 @@ class Optimizer:
         """The rates of the next steps, or None where each step has to be made by `step`."""
         import numpy as np
 
-        if _kernel_of(self) is None:
+        if kernel_of(self) is None:
             return None
         lr = self.lr
         if not callable(lr):
             return np.full(steps, lr, dtype=float)
-        return np.array([lr(self.steps + k) for k in range(steps)], dtype=float) if _is_schedule(lr) else None
+        return np.array([lr(self.steps + k) for k in range(steps)], dtype=float) if is_schedule(lr) else None
 
     def _update(self, lr: float) -> None:
         raise NotImplementedError
@@ -649,7 +649,7 @@ class Descent:
 
         self._optimizer = optimizer
         self._program = program
-        self._kernel = None if rates is None else _kernel_of(optimizer)
+        self._kernel = None if rates is None else kernel_of(optimizer)
         self._losses, self._rates = losses, np.zeros(len(losses)) if rates is None else rates
         count = 1 if rows is None or rows.ndim < 2 else len(rows)
         self._data = rows, reduce, max(1, count if batch is None else batch), threads, check
@@ -694,10 +694,10 @@ class Descent:
         return done, begun, error
 
 
-def _is_schedule(lr: object) -> bool:
+def is_schedule(lr: object) -> bool:
     """Whether a rate depends on the step alone, as those of this module do."""
     if type(lr) is WarmUp:
-        return not callable(lr.rate) or _is_schedule(lr.rate)
+        return not callable(lr.rate) or is_schedule(lr.rate)
     return type(lr) in (Cosine, LinearDecay, StepDecay)
 
 
@@ -706,21 +706,13 @@ _STEP = ("step", "zero_grad", "bookmark", "_update", "_arguments")
 _NATIVE = {kind: [getattr(kind, name) for name in _STEP] for kind in _KERNELS}
 
 
-def _kernel_of(optimizer: Optimizer) -> str | None:
+def kernel_of(optimizer: Optimizer) -> str | None:
     """The name of the step function that all of a step comes down to, or None where somebody changed the step."""
     kind = type(optimizer)
     native = _NATIVE.get(kind)
     if native is None or [getattr(kind, name) for name in _STEP] != native:
         return None
     return None if any(name in vars(optimizer) for name in _STEP) else _KERNELS[kind]
-
-
-def takes_zeros(optimizer: Optimizer) -> bool:
-    """Whether `zero_grad` does nothing besides."""
-    return type(optimizer).zero_grad is _ZERO_GRAD and "zero_grad" not in vars(optimizer)
-
-
-_ZERO_GRAD = Optimizer.zero_grad
 
 
 # Checks

@@ -180,7 +180,9 @@ def _data(results: list[Any]) -> NDArray[float64]:
 _ATOMS = frozenset({int, float, bool, complex, str, bytes, type(None), type(...), range, slice})
 _RANGED = frozenset({"hinge", "binary_cross_entropy"})  # refuse some numbers, of which a trace sees the first alone
 _REFUSED_ATTRIBUTES = UNSAFE_ATTRIBUTES | _RANGED | {"live_nodes", "reserved_bytes"}
-_ACTS = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "STORE_ATTR", "DELETE_ATTR", "IMPORT_STAR"})
+_ACTS = frozenset(
+    {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "STORE_ATTR", "DELETE_ATTR", "IMPORT_STAR", "LOAD_BUILD_CLASS"}
+)
 _UNUSED_METHODS = frozenset({"__init__", "__new__", "__repr__", "__str__", "__init_subclass__", "__class_getitem__"})
 _BY_ENGINE = frozenset({"activate", "weighted_sum", "activation"})  # what the layers of kilograd.nn call
 _LARGE = 1 << 20
@@ -322,11 +324,15 @@ class Surroundings:
             return
         code = function.__code__
         self._print.append(id(code))
-        for cell in function.__closure__ or ():
+        for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             try:
-                self._push(cell.cell_contents)
+                found = cell.cell_contents
             except ValueError:
                 raise UnrecordableError("it uses a variable that has no value yet") from None
+            if name == "__class__":  # of super()
+                self._class(found)
+            else:
+                self._push(found)
         self._push(*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *vars(function).values())
         for part in code_objects(code):
             self._names.update(constant for constant in part.co_consts if isinstance(constant, str))  # getattr()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from kilograd import _core, losses
 from kilograd._core import Value
 from kilograd.modes import no_grad
-from kilograd.optim import Adam, Descent, Optimizer, takes_zeros
+from kilograd.optim import Adam, Descent, Optimizer, is_schedule, kernel_of
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError, builds_graphs
 from kilograd.reductions import mean
 
@@ -176,9 +176,9 @@ def fit(
     A model and a loss are recorded if they only compute: `kilograd.nn` networks, and functions and classes of your own
     over them. Whatever else they do has them run for every batch, as ever: branches on values and reads of ``.data``;
     rules in Python; random numbers; what they count, remember or print; integers used as indices, class indices of
-    ``"cross_entropy"`` aside; objects, modules and builtins that may have a state of their own. Recording runs the
-    model on a few samples before the first step. After callbacks it is recorded anew if they changed what it reads; the
-    data of Values is read in every step anyway.
+    ``"cross_entropy"`` aside; objects, modules and builtins that may have a state of their own. So does an optimizer
+    with a step of its own. Recording runs the model on a few samples before the first step. After callbacks it is
+    recorded anew if they changed what it reads; the data of Values is read in every step anyway.
 
     A program's losses and gradients agree with a graph's to rounding, about 1e-15 of the largest term. Trainings stay
     as close as long as they do not magnify such differences themselves, as thousands of noisy steps can.
@@ -413,12 +413,14 @@ class _ProgramTrainer(_Trainer):
 
     def record(self) -> None:
         self.recorded: Recorded | None = None
+        self.lr = self.optimizer.lr
         try:
-            if not takes_zeros(self.optimizer):
-                raise UnrecordableError("the optimizer has a zero_grad of its own")
+            if kernel_of(self.optimizer) is None:
+                raise UnrecordableError("the optimizer has a step of its own")
             if not builds_graphs():
                 raise UnrecordableError("gradients are switched off: no_grad()")
-            surroundings = Surroundings(self.model, self.loss)
+            own_rate = [self.lr] if callable(self.lr) and not is_schedule(self.lr) else []  # runs between the steps
+            surroundings = Surroundings(self.model, self.loss, *own_rate)
             samples, targets, loss = _targets(self.model, self.loss, self.pairs)
             self.recorded = Recorded(surroundings, lambda x, t: loss(self.model(x), t), samples, targets)
             self.rows = self.recorded.rows(samples, targets)
@@ -430,7 +432,9 @@ class _ProgramTrainer(_Trainer):
             self.reason = str(reason)
 
     def look_again(self) -> None:
-        if self.recorded is not None and not self.recorded.holds():
+        if self.recorded is None:
+            return
+        if self.optimizer.lr is not self.lr or kernel_of(self.optimizer) is None or not self.recorded.holds():
             self.record()
 
     def steps(
@@ -447,9 +451,9 @@ class _ProgramTrainer(_Trainer):
             return super().steps(pairs, batches, epoch, number, stop)
         program, size = self.recorded.program, len(batches[0])
         rates = self.optimizer.rates(len(batches))
-        alone = rates is None  # the optimizer's step is Python's
+        alone = rates is None  # the rate is to be asked for in every step
         order = batches[0] if alone else [i for batch in batches for i in batch]
-        rows = self.rows[order]
+        rows = self.rows[order] if size < len(pairs) else self.rows
         losses = np.empty(1 if alone else len(batches))
         descent = Descent(self.optimizer, program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
         if not descent.done:
