@@ -171,6 +171,20 @@ def test_classes_and_arrays_of_ones_own():
         assert runs[0] == pytest.approx(runs[1], rel=1e-12)
 
 
+def test_messages_of_errors_are_no_reason():
+    def run(engine):
+        model = make()
+
+        def checked(x):
+            if len(x) != 2:
+                raise ValueError(f"{len(x)} features, and 2 are needed")
+            return model(x)
+
+        return fit(checked, X, SIGN, optimizer=optim.SGD(model, lr=0.1), engine=engine, **DEFAULTS).steps
+
+    assert run("graph") == pytest.approx(run("program"), rel=1e-12)
+
+
 def test_validation_given_as_samples():
     held = (X[:9] + 0.1, SIGN[:9])
     same(*[trained(e, validation=held) for e in ("graph", "program")])
@@ -392,7 +406,22 @@ def patched(inner):
     return inner
 
 
+def writing(inner):
+    return lambda x: inner(x) * (2 if "9" in f"{x[0]}" else 1)
+
+
+def representing(inner):
+    return lambda x: inner(x) * (2 if "9" in repr(x[0]) else 1)
+
+
+def percent(inner):
+    return lambda x: inner(x) * (2 if "9" in "%s" % x[0] else 1)  # noqa: UP031
+
+
 STATEFUL = [
+    (writing, "makes a text"),
+    (representing, "uses repr"),
+    (percent, "text with %"),
     (noisy, "Generator"),
     (drawing, "uses random|module random"),
     (counting, "changes calls"),

@@ -38,7 +38,7 @@ __all__ = ["Recorded", "Surroundings", "UnrecordableError", "builds_graphs"]
 
 Function = Callable[..., Any]
 
-_CHECKED_ROWS = 4
+_CHECKED_ROWS = 16
 _TOLERANCE = 1e-9
 
 
@@ -71,19 +71,29 @@ class Recorded:
         self._kinds = [_Rows(column[0]) for column in columns]
         first = [column[0] for column in columns]
         self.program = self._record(function, first)
-        checked = [column[:_CHECKED_ROWS] for column in columns]
-        try:
-            with no_grad():
-                right = _data([function(*row) for row in zip(*checked, strict=True)])
-            found = self.program(self.rows(*checked))
-        except UnrecordableError:
-            raise
-        except Exception as error:
-            raise UnrecordableError(f"it raises {type(error).__name__}: {error}") from error
+        right, where = self._computed(function, columns)
+        found = self.program(self.rows(*([column[i] for i in where] for column in columns)), check=False)
         if not surroundings.last():
             raise UnrecordableError("something that it reads changes when it runs")
-        if not np.allclose(found, right.reshape(found.shape), rtol=_TOLERANCE, atol=_TOLERANCE):
+        if not np.allclose(found, right, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
             raise UnrecordableError("it computes something else with Values than with numbers")
+
+    def _computed(self, function: Function, columns: tuple[list[Any], ...]) -> tuple[NDArray[float64], list[int]]:
+        """What the function gives for some rows, and which: none of those that it refuses, as a program does."""
+        results, where = [], []
+        refused: Exception | None = None
+        for i in range(0, len(columns[0]), -(-len(columns[0]) // _CHECKED_ROWS)):
+            try:
+                with no_grad():
+                    results.append(_data([function(*(column[i] for column in columns))]))
+                where.append(i)
+            except (ValueError, ArithmeticError) as error:
+                refused = error
+            except Exception as error:
+                raise UnrecordableError(f"it raises {type(error).__name__}: {error}") from error
+        if not results:
+            raise UnrecordableError(f"it raises {type(refused).__name__}: {refused}")
+        return _concatenated(results), where
 
     def _record(self, function: Function, row: list[Any]) -> Program:
         leaves: list[Value] = []
@@ -118,6 +128,15 @@ class Recorded:
         import numpy as np
 
         return np.hstack([kind.matrix(column) for kind, column in zip(self._kinds, columns, strict=True)])
+
+
+def _concatenated(results: list[NDArray[float64]]) -> NDArray[float64]:
+    import numpy as np
+
+    try:
+        return np.concatenate(results)
+    except ValueError as error:
+        raise UnrecordableError(f"its results differ in shape: {error}") from error
 
 
 def builds_graphs() -> bool:
@@ -179,7 +198,14 @@ def _data(results: list[Any]) -> NDArray[float64]:
 
 _ATOMS = frozenset({int, float, bool, complex, str, bytes, type(None), type(...), range, slice})
 _RANGED = frozenset({"hinge", "binary_cross_entropy"})  # refuse some numbers, of which a trace sees the first alone
-_REFUSED_ATTRIBUTES = UNSAFE_ATTRIBUTES | _RANGED | {"live_nodes", "reserved_bytes"}
+_TEXTS = frozenset(
+    {"str", "repr", "format", "id"}
+)  # of a Value: they see a number, or the object, behind a trace's back
+_REFUSED_ATTRIBUTES = (
+    UNSAFE_ATTRIBUTES | _RANGED | {"live_nodes", "reserved_bytes", "format", "__repr__", "__str__", "__format__"}
+)
+_ALLOWED_BUILTINS = (SAFE_BUILTINS | {"list", "dict", "set", "bytes", "slice"}) - _TEXTS
+_FORMATS = frozenset({"FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE"})
 _ACTS = frozenset(
     {"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "STORE_ATTR", "DELETE_ATTR", "IMPORT_STAR", "LOAD_BUILD_CLASS"}
 )
@@ -269,10 +295,12 @@ class Surroundings:
                 raise UnrecordableError(f"it uses the module {thing.__name__}")
         elif kind is BuiltinFunctionType:
             owner = thing.__self__
-            if not (isinstance(owner, ModuleType) and _is_safe_module(owner.__name__)) or thing.__name__ == "print":
+            if not (isinstance(owner, ModuleType) and _is_safe_module(owner.__name__)) or (
+                owner is builtins and thing.__name__ not in _ALLOWED_BUILTINS
+            ):
                 raise UnrecordableError(f"it calls {thing.__name__}()")
         elif isinstance(thing, type):
-            if not (_is_safe_module(thing.__module__) or issubclass(thing, BaseException)):
+            if thing is str or not (_is_safe_module(thing.__module__) or issubclass(thing, BaseException)):
                 raise UnrecordableError(f"it uses the class {thing.__name__}")
         elif kind not in (MethodDescriptorType, WrapperDescriptorType):
             self._instance(thing)
@@ -335,9 +363,15 @@ class Surroundings:
                 self._push(found)
         self._push(*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *vars(function).values())
         for part in code_objects(code):
-            self._names.update(constant for constant in part.co_consts if isinstance(constant, str))  # getattr()
-            for instruction in dis.get_instructions(part):
+            texts = [constant for constant in part.co_consts if isinstance(constant, str)]
+            self._names.update(texts)  # getattr()
+            if any("%" in text for text in texts):
+                raise UnrecordableError("it may make a text with %")
+            instructions = list(dis.get_instructions(part))
+            for i, instruction in enumerate(instructions):
                 name, argument = instruction.opname, instruction.argval
+                if name in _FORMATS and not _is_raised(instructions[i:]):
+                    raise UnrecordableError("it makes a text")
                 if name in _ACTS or (name in ("STORE_DEREF", "DELETE_DEREF") and argument in code.co_freevars):
                     raise UnrecordableError(f"it changes {argument}")
                 if name in ("LOAD_GLOBAL", "LOAD_NAME"):
@@ -356,8 +390,18 @@ class Surroundings:
             return
         found = getattr(builtins, name, None)
         is_error = isinstance(found, type) and issubclass(found, BaseException)
-        if name not in SAFE_BUILTINS and name not in ("list", "dict", "set", "bytes", "slice") and not is_error:
+        if name not in _ALLOWED_BUILTINS and not is_error:
             raise UnrecordableError(f"it uses {name}")
+
+
+def _is_raised(instructions: list[dis.Instruction]) -> bool:
+    """Whether what is made here is the message of an exception."""
+    for instruction in instructions:
+        if instruction.opname == "RAISE_VARARGS":
+            return True
+        if instruction.opname.startswith(("STORE", "RETURN", "POP", "JUMP", "COMPARE", "CONTAINS", "FOR_ITER", "IS_")):
+            return False
+    return False
 
 
 _NETWORKS = frozenset({"kilograd.nn", "kilograd.micrograd.nn"})
