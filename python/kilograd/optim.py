@@ -15,6 +15,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from kilograd import _core
@@ -311,7 +312,9 @@ class Optimizer:
             return None
         lr = self.lr
         if not callable(lr):
-            return np.full(steps, lr, dtype=float)
+            rates = np.empty(steps)  # np.full would take a microsecond more, as long as a step
+            rates.fill(lr)
+            return rates
         return np.array([lr(self.steps + k) for k in range(steps)], dtype=float) if is_schedule(lr) else None
 
     def _update(self, lr: float) -> None:
@@ -649,14 +652,15 @@ class Descent:
 
         self._optimizer = optimizer
         self._program = program
-        self._kernel = None if rates is None else kernel_of(optimizer)
+        self._kernel = None if rates is None else _KERNELS[type(optimizer)]
         self._losses, self._rates = losses, np.zeros(len(losses)) if rates is None else rates
         count = 1 if rows is None or rows.ndim < 2 else len(rows)
         self._data = rows, reduce, max(1, count if batch is None else batch), threads, check
         self._finite, self._stop = finite, stop
         self._restore = optimizer.bookmark()
-        self._grads = array("d", bytes(8 * len(program.parameters)))
-        _core.read_grad(program.parameters, self._grads)
+        parameters = program.parameters
+        self._grads = array("d", bytes(8 * len(parameters)))
+        _core.read_grad(parameters, self._grads)
         averages = dict(optimizer._state)
         self.done, begun, error = self._run(len(losses), stop)
         if begun:
@@ -703,16 +707,15 @@ def is_schedule(lr: object) -> bool:
 
 _KERNELS: dict[type[Optimizer], str] = {SGD: "sgd", Adam: "adam", AdamW: "adam", RMSprop: "rmsprop"}
 _STEP = ("step", "zero_grad", "bookmark", "_update", "_arguments")
-_NATIVE = {kind: [getattr(kind, name) for name in _STEP] for kind in _KERNELS}
+_methods = attrgetter(*_STEP)
+_NATIVE = {kind: _methods(kind) for kind in _KERNELS}
 
 
 def kernel_of(optimizer: Optimizer) -> str | None:
     """The name of the step function that all of a step comes down to, or None where somebody changed the step."""
     kind = type(optimizer)
-    native = _NATIVE.get(kind)
-    if native is None or [getattr(kind, name) for name in _STEP] != native:
-        return None
-    return None if any(name in vars(optimizer) for name in _STEP) else _KERNELS[kind]
+    native = kind in _NATIVE and _methods(kind) == _NATIVE[kind] and vars(optimizer).keys().isdisjoint(_STEP)
+    return _KERNELS[kind] if native else None
 
 
 # Checks
