@@ -7,6 +7,9 @@ same numbers on both. The usual step on a graph that is kept::
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+
+On a `Program` it is ``optimizer.zero_grad()``, ``program.backward(X, reduce="mean")``, ``optimizer.step()``, and
+``optimizer.minimize(program, X, steps=100)`` makes a hundred such steps in one call.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ Engine: TypeAlias = Literal["auto", "program", "graph"]
 """How the steps of a training are computed."""
 
 _WORTH_RECORDING = 200
-"""Evaluations of a sample that recording it takes about as long as."""
+"""Samples that a model is evaluated for in the time that recording it takes."""
 
 _LOSSES: dict[str, Callable[[Any, Any], Any]] = {
     "mse": losses.mse,
@@ -154,8 +154,8 @@ def fit(
         ``first_epoch=k`` and the same `seed`.
     engine : {"auto", "program", "graph"}, default "auto"
         ``"graph"`` builds the graph of every batch anew. ``"program"`` records the loss of one sample as a `Program`
-        and runs that: the same training to rounding, many times faster. ``"auto"`` does so where it is worth it and
-        certainly the same; see below.
+        and runs that: the same training to rounding, many times faster. ``"auto"`` does so where it is certainly the
+        same; see below.
 
     Returns
     -------
@@ -196,9 +196,9 @@ def fit(
     callbacks = list(callbacks)
     if optimizer is None:
         optimizer = Adam(model, lr=0.01)
-    if engine == "graph" or (engine == "auto" and epochs * len(pairs) < _WORTH_RECORDING):
+    if engine == "graph" or not epochs:
         trainer = _Trainer(model, function, optimizer)
-    else:
+    else:  # however short it is: a training in two parts is to be the same to the last bit
         trainer = _ProgramTrainer(model, function, optimizer, pairs, held_out)
         if engine == "program" and trainer.reason:
             raise ValueError(f"the loss of a sample cannot be recorded as a program: {trainer.reason}")
