@@ -198,9 +198,8 @@ def _data(results: list[Any]) -> NDArray[float64]:
 
 _ATOMS = frozenset({int, float, bool, complex, str, bytes, type(None), type(...), range, slice})
 _RANGED = frozenset({"hinge", "binary_cross_entropy"})  # refuse some numbers, of which a trace sees the first alone
-_TEXTS = frozenset(
-    {"str", "repr", "format", "id"}
-)  # of a Value: they see a number, or the object, behind a trace's back
+# Of a Value these see a number, or the object, without a trace that notes it.
+_TEXTS = frozenset({"str", "repr", "format", "id"})
 _REFUSED_ATTRIBUTES = (
     UNSAFE_ATTRIBUTES | _RANGED | {"live_nodes", "reserved_bytes", "format", "__repr__", "__str__", "__format__"}
 )
@@ -232,7 +231,8 @@ class Surroundings:
 
         self._functions = functions
         self._values = (Value, MicrogradValue)
-        self._seen: dict[int, Any] = {}  # keeps what was seen, so that no id comes twice
+        self._seen: dict[int, Any] = {}
+        self._kept: list[Any] = []  # with what was seen: everything whose id is noted, so that no id comes twice
         self._print: list[Any] = []
         self._names: set[str] = set(_BY_ENGINE)
         self._methods: list[tuple[str, Any]] = []  # of classes, looked at once something mentions them
@@ -335,6 +335,7 @@ class Surroundings:
             special = name.startswith("__") and name.endswith("__")
             if callable(part) or isinstance(part, (staticmethod, classmethod, property)):
                 self._print.append((name, id(part)))
+                self._kept.append(part)
                 if kind in self._values and not isinstance(part, FunctionType):
                     continue
                 if special and name not in _UNUSED_METHODS and isinstance(part, FunctionType):
@@ -347,11 +348,12 @@ class Surroundings:
     def _function(self, function: FunctionType) -> None:
         own = function.__globals__.get("__name__")
         if isinstance(own, str) and own.startswith("kilograd."):
-            if function.__name__ in _RANGED and function not in self._functions:
+            if function.__name__ in _RANGED and all(function is not root for root in self._functions):
                 raise UnrecordableError(f"it uses {function.__name__}")
             return
         code = function.__code__
         self._print.append(id(code))
+        self._kept.append(code)
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             try:
                 found = cell.cell_contents

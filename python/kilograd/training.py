@@ -494,20 +494,21 @@ def _targets(
             if indices.dtype.kind not in "biuf" or not np.isin(indices, np.arange(shape[-1])).all():
                 raise UnrecordableError("a target is no index of a class")
             return samples, np.eye(shape[-1])[indices.astype(int)].tolist(), loss
-    elif loss in _RANGES:
+    else:
         found = np.asarray(targets)
-        if found.dtype.kind not in "biuf" or not _RANGES[loss](found).all():
-            raise UnrecordableError("a target is not one that the loss has")
+        for known, allowed in _RANGES:
+            if loss is known and not (found.dtype.kind in "biuf" and allowed(found).all()):
+                raise UnrecordableError("a target is not one that the loss has")
         if loss is losses.binary_cross_entropy:
             return samples, targets, _probable
     return samples, targets, loss
 
 
-_RANGES: dict[Callable[[Any, Any], Any], Callable[[Any], Any]] = {
-    losses.hinge: lambda t: abs(t) == 1,
-    losses.binary_cross_entropy: lambda t: (t >= 0) & (t <= 1),
-    _LOSSES["binary_cross_entropy_from_logits"]: lambda t: (t >= 0) & (t <= 1),
-}
+_RANGES: list[tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = [
+    (losses.hinge, lambda t: abs(t) == 1),
+    (losses.binary_cross_entropy, lambda t: (t >= 0) & (t <= 1)),
+    (_LOSSES["binary_cross_entropy_from_logits"], lambda t: (t >= 0) & (t <= 1)),
+]
 
 
 def _probable(prediction: Any, target: Any) -> Any:
