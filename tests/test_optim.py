@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
+import random
+import signal
+import threading
 
 import numpy as np
 import pytest
 
-import kilograd
-from kilograd import MLP, Value, optim
+from kilograd import MLP, Program, Value, optim
+from kilograd.micrograd.engine import Value as MicrogradValue
 
 try:
     import torch
@@ -249,9 +253,147 @@ def test_a_state_of_something_else_changes_nothing():
 
 
 def test_an_integer_parameter_becomes_a_float():
-    p = kilograd.micrograd.engine.Value(0)
+    p = MicrogradValue(0)
     p.grad = 1
     optim.SGD([p], lr=0.5).step()
     assert repr(p) == "Value(data=-0.5, grad=1)"
     optim.SGD([p]).zero_grad()
     assert repr(p) == "Value(data=-0.5, grad=0)"
+
+
+# minimize
+
+ROWS = np.random.default_rng(2).normal(size=(23, 3))
+
+
+def network(rows=ROWS):
+    """A program with a parameter that nobody trains, and an optimizer's parameter that is not in the program."""
+    random.seed(4)
+    model, frozen, unused = MLP(2, [4, 1]), Value(0.5), Value(3.0)
+    inputs = [Value(0.0) for _ in range(3)]
+    loss = (model(inputs[:2]) * frozen - inputs[2]) ** 2
+    if rows is None:
+        loss = sum(((model(row[:2]) * frozen - row[2]) ** 2 for row in ROWS.tolist()), Value(0.0))
+        inputs = []
+    return Program(loss, inputs=inputs), [*model.parameters(), unused], frozen
+
+
+def loop(optimizer, program, rows, steps, reduce="mean"):
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        losses.append(float(program.backward(rows, reduce=reduce)))
+        optimizer.step()
+    return losses
+
+
+def outcome(optimizer, frozen):
+    state = {name: list(values) for name, values in optimizer._state.items()}
+    return [(p.data, p.grad) for p in optimizer.parameters], frozen.grad, optimizer.steps, state
+
+
+class Doubled(optim.SGD):
+    def step(self):
+        super().step()
+        super().step()
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[0], None], ids=["rows", "row", "none"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        *CASES,
+        ("SGD", {"lr": 0.5, "momentum": 0.9, "dampening": 0.5, "clip_norm": 0.1}),
+        ("Adam", {"lr": optim.WarmUp(optim.Cosine(0.1, 9), 4), "clip_value": 0.01}),
+        ("SGD", {"lr": lambda k: 0.1 / (k + 1)}),
+        ("Doubled", {"lr": 0.1}),
+    ],
+)
+def test_minimize_is_the_loop(name, settings, rows):
+    kind = Doubled if name == "Doubled" else getattr(optim, name)
+    found = []
+    for run in (loop, lambda o, *rest: o.minimize(*rest[:2], steps=rest[2], reduce="sum").tolist()):
+        program, parameters, frozen = network(rows)
+        optimizer = kind(parameters, **settings)
+        args = (optimizer, program, rows, 7)
+        losses = [run(*args, "sum") for _ in range(2)]
+        found.append((losses, outcome(optimizer, frozen)))
+    assert found[0] == found[1]
+
+
+def test_minimize_takes_the_mean():
+    program, parameters, _ = network()
+    again, others, _ = network()
+    losses = optim.SGD(parameters, lr=0.1).minimize(program, ROWS.tolist(), steps=5)
+    assert losses.tolist() == loop(optim.SGD(others, lr=0.1), again, ROWS, 5)
+
+
+def test_minimize_refuses_before_anything_changes():
+    program, parameters, _ = network()
+    before = [p.data for p in parameters]
+    sgd = optim.SGD(parameters)
+    two = Program([parameters[0] * 2, parameters[1] * 2])
+    for call, match in (
+        (lambda: sgd.minimize(program, ROWS, steps=-1), "steps"),
+        (lambda: sgd.minimize(program, ROWS, steps=1.0), "steps"),
+        (lambda: sgd.minimize(program, ROWS, steps=1, reduce="max"), "reduce"),
+        (lambda: sgd.minimize(two, steps=1), "one output"),
+        (lambda: sgd.minimize(program, ROWS[:, :2], steps=1), "shape"),
+        (lambda: sgd.minimize(program, ROWS, steps=1, threads=0), "threads"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            call()
+    assert [p.data for p in parameters] == before
+    assert sgd.minimize(program, ROWS, steps=0).shape == (0,)
+
+
+@pytest.mark.parametrize("settings", [{"lr": 0.3}, {"lr": 0.3, "momentum": 0.9, "dampening": 0.5}])
+@pytest.mark.parametrize("first", [1.0, -1.0])
+def test_minimize_stops_where_the_loop_does(settings, first):
+    found = []
+    for run in (loop, lambda o, program, rows, steps, reduce: o.minimize(program, rows, steps=steps, reduce=reduce)):
+        w = Value(1.0)
+        program = Program(w.log() + w)
+        w.data = first
+        sgd = optim.SGD([w], **settings)
+        with pytest.raises(ValueError, match="log") as caught:
+            run(sgd, program, None, 50, "sum")
+        found.append((str(caught.value), sgd.steps, w.data, {k: list(v) for k, v in sgd._state.items()}))
+    assert found[0] == found[1]
+
+
+def test_minimize_and_a_norm_that_is_not_finite():
+    found = []
+    for run in (loop, lambda o, program, rows, steps, reduce: o.minimize(program, rows, steps=steps, reduce=reduce)):
+        w, other = Value(0.25), Value(1.0)
+        program = Program(w.sqrt() * other)
+        sgd = optim.SGD([w], lr=0.25, momentum=0.1, clip_norm=100.0)
+        with pytest.raises(FloatingPointError, match="norm"):
+            run(sgd, program, None, 50, "sum")
+        found.append((sgd.steps, w.data, w.grad, other.grad, list(sgd._state["velocity"])))
+    assert found[0] == found[1]
+    assert found[0][0] == 1
+
+
+def test_minimize_goes_on_with_infinities_where_the_loop_does():
+    found = []
+    for run in (loop, lambda o, program, rows, steps, reduce: o.minimize(program, rows, steps=steps, reduce=reduce)):
+        w = Value(1.5)
+        sgd = optim.SGD([w], lr=1.0)
+        losses = run(sgd, Program(w * w * w), None, 12, "sum")
+        found.append((repr(list(map(float, losses))), repr(w.data), sgd.steps))
+    assert found[0] == found[1]
+
+
+def test_minimize_can_be_interrupted_and_lets_others_run():
+    program, parameters, _ = network()
+    sgd = optim.SGD(parameters, lr=1e-9)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        sgd.minimize(program, ROWS, steps=3_000_000)
+    timer.join()
+    assert 0 < sgd.steps < 3_000_000
+    before = sgd.steps
+    sgd.minimize(program, ROWS, steps=3)
+    assert sgd.steps == before + 3

@@ -1039,3 +1039,17 @@ def test_the_gil_is_released() -> None:
     done.set()
     thread.join()
     assert during > 0
+
+
+def test_out_without_inputs() -> None:
+    w = Value(3.0)
+    p = Program(w * w)
+    value, gradient = np.empty(()), np.empty(1)
+    p(out=value)
+    assert value == 9.0
+    p.value_and_grad(wrt="parameters", out=(value, gradient))
+    assert gradient.tolist() == [6.0]
+    p.backward(out=value)
+    assert w.grad == 6.0
+    p.hessian(wrt="parameters", out=(square := np.empty((1, 1))))
+    assert square.tolist() == [[2.0]]

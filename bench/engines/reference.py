@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from bench.engines.programs import run_programs
-from bench.engines.training import run_article_again, run_image
+from bench.engines.training import run_again, run_image
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_eager
 from bench.model import Engine, Phases, Run
 from bench.workloads import chain, chebyshev, dag, moons, random_ops, rosenbrock
@@ -25,7 +25,7 @@ run_eager(ENGINE, Value)
 run_backward(ENGINE, Value)
 run_programs(ENGINE)
 run_article(ENGINE, MLP)
-run_article_again(ENGINE, MLP)
+run_again(ENGINE, MLP)
 run_image(ENGINE, Value)
 
 

@@ -19,6 +19,7 @@ from bench.workloads import (
     moons,
     random_ops,
     rosenbrock,
+    training,
 )
 from bench.workloads.memory import MEMORY
 
@@ -125,6 +126,33 @@ def article_tensors(problem: article.Article) -> Run:
             for w, b in layers:
                 h = torch.tanh(torch.nn.functional.linear(h, w, b))
             loss = ((h[:, 0] - ys) ** 2).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        yield "training"
+        final = torch.cat([torch.cat([w, b[:, None]], 1).ravel() for w, b in layers])
+        return {"losses": losses, "parameters": final.detach()}
+
+    return run
+
+
+@ENGINE.runs(training.FIT)
+def fit_tensors(problem: training.Fit) -> Run:
+    xs, ys = torch.tensor(problem.rows), torch.tensor(problem.targets)
+
+    def run() -> Phases:
+        flat = torch.tensor(problem.parameters)
+        blocks = [flat[:48].reshape(16, 3), flat[48:320].reshape(16, 17), flat[320:].reshape(1, 17)]
+        layers = [(block[:, :-1].clone().requires_grad_(), block[:, -1].clone().requires_grad_()) for block in blocks]
+        optimizer = torch.optim.SGD([tensor for layer in layers for tensor in layer], lr=training.FIT_RATE)
+        losses = []
+        yield None
+        for batch in map(list, training.fit_batches(problem)):
+            h = xs[batch]
+            for w, b in layers:
+                h = torch.tanh(torch.nn.functional.linear(h, w, b))
+            loss = ((h[:, 0] - ys[batch]) ** 2).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

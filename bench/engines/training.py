@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from typing import Any, Literal
 
 from bench.model import Engine, Phases, Run
 from bench.workloads import article, moons, training
@@ -40,6 +41,55 @@ def run_kilograd(engine: Engine) -> None:
             return {"losses": losses, "parameters": [p.data for p in parameters]}
 
         return run
+
+    @engine.runs(training.ARTICLE_PROGRAM)
+    def article_program(problem: article.Article) -> Run:
+        import numpy as np
+
+        model = MLP(article.SIZES[0], article.SIZES[1:])
+        parameters = model.parameters()
+        *x, y = inputs = [Value(0.0) for _ in range(4)]
+        program = kilograd.Program((model(x) - y) ** 2, inputs, parameters)
+        rows = np.column_stack([article.XS, article.YS])
+        optimizer = kilograd.optim.SGD(model, lr=article.RATE)
+
+        def run() -> Phases:
+            set_parameters(model, problem.parameters)
+            yield None
+            losses = optimizer.minimize(program, rows, steps=problem.steps, reduce="sum")
+            yield "training"
+            return {"losses": losses, "parameters": [p.data for p in parameters]}
+
+        return run
+
+    def fitted(problem: training.Fit, how: Literal["auto", "graph"]) -> Run:
+        model = MLP(training.FIT_SIZES[0], training.FIT_SIZES[1:])
+
+        def run() -> Phases:
+            set_parameters(model, problem.parameters)
+            random.seed(training.FIT_SEED)
+            yield None
+            history = kilograd.fit(
+                model, problem.rows, problem.targets, optimizer=kilograd.optim.SGD(model, lr=training.FIT_RATE),
+                epochs=len(problem.orders), batch_size=training.FIT_BATCH, engine=how,
+            )  # fmt: skip
+            yield "training"
+            return {"losses": history.steps, "parameters": [p.data for p in model.parameters()]}
+
+        return run
+
+    @engine.runs(training.FIT)
+    def fit(problem: training.Fit) -> Run:
+        return fitted(problem, "auto")
+
+    @engine.runs(training.FIT, "graphs")
+    def fit_on_graphs(problem: training.Fit) -> Run:
+        return fitted(problem, "graph")
+
+    @engine.runs(training.FIT, "loop")
+    def fit_by_hand(problem: training.Fit) -> Run:
+        model = MLP(training.FIT_SIZES[0], training.FIT_SIZES[1:])
+        return lambda: training.fit_loop(problem, model, model.parameters())
 
     @engine.runs(training.MOONS_REPLAY)
     def moons_replay(problem: moons.Moons) -> Run:
@@ -108,13 +158,19 @@ def run_kilograd(engine: Engine) -> None:
         return run
 
 
-def run_article_again(engine: Engine, mlp: Any) -> None:
-    """For engines that cannot replay: the loop as written."""
+def run_again(engine: Engine, mlp: Any) -> None:
+    """For engines that cannot replay: the loops as written."""
 
     @engine.runs(training.ARTICLE_REPLAY)
+    @engine.runs(training.ARTICLE_PROGRAM)
     def _(problem: article.Article) -> Run:
         model = mlp(article.SIZES[0], article.SIZES[1:])
         return lambda: article.train(problem, model, model.parameters())
+
+    @engine.runs(training.FIT)
+    def _(problem: training.Fit) -> Run:
+        model = mlp(training.FIT_SIZES[0], training.FIT_SIZES[1:])
+        return lambda: training.fit_loop(problem, model, model.parameters())
 
 
 def run_moons_again(engine: Engine, mlp: Any, value: Any) -> None:

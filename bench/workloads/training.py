@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bench.model import Floor, Metric, Results, Workload
+from bench.model import Floor, Metric, Phases, Results, Workload
 from bench.workloads import article, moons
 
 ARTICLE_REPLAY: Workload[article.Article] = Workload(
@@ -17,6 +18,14 @@ ARTICLE_REPLAY: Workload[article.Article] = Workload(
     make=article.ARTICLE.make,
     metrics=article.ARTICLE.metrics,
     floors=[Floor("at least 250 times the reference", "training", at_least=250, engine="reference", to="kilograd")],
+)
+
+ARTICLE_PROGRAM: Workload[article.Article] = Workload(
+    name="article-program",
+    title="Article training, 50 steps along a Program by optimizer.minimize(); recording is set-up and not timed",
+    make=article.ARTICLE.make,
+    metrics=article.ARTICLE.metrics,
+    floors=[Floor("at least 700 times the reference", "training", at_least=700, engine="reference", to="kilograd")],
 )
 
 
@@ -125,4 +134,78 @@ UPDATE: Workload[Update] = Workload(
     expected=_updated,
 )
 
-WORKLOADS = (ARTICLE_REPLAY, MOONS_REPLAY, MOONS_MEMORY, IMAGE, UPDATE)
+
+@dataclass(frozen=True)
+class Fit:
+    """Two half circles, and MLP(2, [16, 16, 1]) of tanh neurons in the parameter order of `Image`.
+
+    `orders` has the order of the samples in each epoch: as `random.shuffle` gives it after ``random.seed(SEED)``.
+    """
+
+    rows: Sequence[Sequence[float]]
+    targets: Sequence[float]
+    parameters: Sequence[float]
+    orders: Sequence[Sequence[int]]
+
+
+FIT_SIZES = [2, 16, 16, 1]
+FIT_BATCH = 20
+FIT_RATE = 0.05
+FIT_SEED = 7
+
+
+def _fit(quick: bool) -> Fit:
+    rng = random.Random(1337)
+    rows, targets = [], []
+    for k in range(40 if quick else 100):
+        angle, side = math.pi * rng.random(), 1 if k % 2 else -1
+        rows.append([side * math.cos(angle) + (k % 2), side * -math.sin(angle) + (k % 2) / 2 + rng.gauss(0, 0.1)])
+        targets.append(float(side))
+    count = sum((nin + 1) * nout for nin, nout in itertools.pairwise(FIT_SIZES))
+    parameters = [rng.uniform(-1, 1) for _ in range(count)]
+    order = random.Random(FIT_SEED)
+    orders = []
+    for _ in range(6 if quick else 40):
+        orders.append(list(range(len(rows))))
+        order.shuffle(orders[-1])
+    return Fit(rows, targets, parameters, orders)
+
+
+def fit_batches(problem: Fit) -> Iterator[Sequence[int]]:
+    """The samples of each step."""
+    for order in problem.orders:
+        yield from (order[start : start + FIT_BATCH] for start in range(0, len(order), FIT_BATCH))
+
+
+def fit_loop(problem: Fit, model: Callable[[Sequence[float]], Any], parameters: Sequence[Any]) -> Phases:
+    """The training as one writes it by hand, for engines whose numbers have `data`, `grad` and `backward()`."""
+    for parameter, value in zip(parameters, problem.parameters, strict=True):
+        parameter.data = value
+    losses = []
+    yield None
+    for batch in fit_batches(problem):
+        loss = sum((model(problem.rows[i]) - problem.targets[i]) ** 2 for i in batch) * (1 / len(batch))
+        for parameter in parameters:
+            parameter.grad = 0.0
+        loss.backward()
+        for parameter in parameters:
+            parameter.data -= FIT_RATE * parameter.grad
+        losses.append(loss.data)
+    yield "training"
+    return {"losses": losses, "parameters": [parameter.data for parameter in parameters]}
+
+
+FIT: Workload[Fit] = Workload(
+    name="fit",
+    title="Training of MLP(2, [16, 16, 1]) on 100 moons, 40 epochs in batches of 20: fit(), recording included",
+    make=_fit,
+    metrics=[
+        Metric("training", "step", lambda problem: sum(math.ceil(len(o) / FIT_BATCH) for o in problem.orders)),
+    ],
+    floors=[
+        Floor("at least 6 times fit() on graphs", "training", at_least=6, engine="kilograd (graphs)", to="kilograd"),
+        Floor("at least 300 times the reference", "training", at_least=300, engine="reference", to="kilograd"),
+    ],
+)
+
+WORKLOADS = (ARTICLE_REPLAY, ARTICLE_PROGRAM, FIT, MOONS_REPLAY, MOONS_MEMORY, IMAGE, UPDATE)

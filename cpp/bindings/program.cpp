@@ -5,15 +5,18 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "../nn/update.hpp"
 #include "../program/isa.hpp"
 #include "../program/program.hpp"
 #include "handle.hpp"
 #include "numbers.hpp"
+#include "update.hpp"
 
 namespace py = pybind11;
 
@@ -590,6 +593,113 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
     return square;
 }
 
+// --- descent -----------------------------------------------------------------------------------------------------
+
+// Bytes that somebody else may set while a loop runs, or none.
+class StopFlag {
+  public:
+    explicit StopFlag(py::handle object) {
+        if (object.is_none()) return;
+        if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_SIMPLE) < 0) throw py::error_already_set();
+        held_ = true;
+    }
+    ~StopFlag() {
+        if (held_) PyBuffer_Release(&buffer_);
+    }
+    StopFlag(const StopFlag&) = delete;
+    StopFlag& operator=(const StopFlag&) = delete;
+    bool raised() const { return held_ && buffer_.len && *static_cast<const volatile char*>(buffer_.buf); }
+
+  private:
+    Py_buffer buffer_{};
+    bool held_ = false;
+};
+
+// Steps of an optimiser: (how many were made, whether one was begun, an exception or None). Step k is zero_grad(),
+// backward() over the next `batch` rows, beginning again after the last, and the update at rates[k]; its loss goes to
+// losses[k]. At a step that is not regular (an op or the optimiser refuses a number; where `finite` is set, a loss or a
+// parameter is not finite) the loop ends; what such a step changed before it was refused is not tidied up. Without a
+// kernel a step ends with the gradient.
+//
+// The GIL is given up for programs that take long, and now and then for others: a small step takes a microsecond, and
+// whoever else wants the GIL would make it five thousand.
+py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle reduce, py::ssize_t batch,
+                  py::ssize_t threads, bool check, const py::list& trained, py::handle kernel,
+                  const py::tuple& settings, py::handle clip_norm, py::handle clip_value,
+                  const py::array_t<double, py::array::c_style>& rates, py::array_t<double, py::array::c_style> losses,
+                  bool finite, py::handle stop_flag) {
+    constexpr std::size_t patience = 1 << 16;  // row times op: some tens of microseconds
+    if (self.n_outputs() != 1) throw py::value_error("a program of one output is needed");
+    if (losses.size() != rates.size() || batch < 1) throw py::value_error("wrong number of losses or rows");
+    Call call(self, parameters, x, threads, check);
+    call.set_reduce(reduce);
+    const StopFlag stop(stop_flag);
+    std::unique_ptr<BoundUpdate> update;
+    if (!kernel.is_none()) {
+        update =
+            BoundUpdate::read(py::cast<std::string>(kernel).c_str(), settings.ptr(), clip_norm.ptr(), clip_value.ptr());
+        if (!update) throw py::error_already_set();
+    }
+    const py::tuple kept(trained);  // Python that runs meanwhile may change the list
+    std::vector<Node*> zeroed, nodes;
+    for (py::handle value : kept) {
+        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
+        zeroed.push_back(node_of(value.ptr()));
+    }
+    for (py::handle value : parameters) nodes.push_back(node_of(value.ptr()));
+    std::vector<double> data(nodes.size() + 1), gradient(nodes.size() + 1);
+
+    program::Request& request = call.request;
+    const program::Kernels& kernels = program::chosen_kernels();
+    const double* first = request.x;
+    const std::size_t rows = call.rows(), ops = self.program.graph().nodes.size();
+    request.parameters = data.data();
+    request.dp = gradient.data();
+    std::size_t from = 0, work = 0;
+    py::ssize_t done = 0;
+    bool begun = false;
+    py::object error = py::none();
+    for (; done < rates.size(); ++done) {
+        if (PyErr_CheckSignals() < 0) {
+            error = py::error_already_set().value();
+            break;
+        }
+        if (stop.raised() && done) break;
+        request.rows = std::min(static_cast<std::size_t>(batch), rows - from);
+        request.x = first + static_cast<std::ptrdiff_t>(from) * request.row_stride;
+        request.values = losses.mutable_data() + done;
+        for (std::size_t k = 0; k < nodes.size(); ++k) data[k] = nodes[k]->data;
+        work += request.rows * ops;
+        try {
+            if (work > patience) {
+                work = 0;
+                const py::gil_scoped_release released;
+                self.program.run(request, kernels);
+            } else {
+                self.program.run(request, kernels);
+            }
+        } catch (const program::DomainError&) {
+            break;
+        }
+        if (finite && !std::isfinite(*request.values)) break;
+        begun = true;
+        nn::zero_grad(zeroed);
+        for (std::size_t k = 0; k < nodes.size(); ++k) {
+            nodes[k]->grad += gradient[k];
+            nodes[k]->kinds.grad = FloatKind;
+        }
+        if (update) {
+            if (!update->step(rates.data()[done])) break;
+            const auto is_finite = [](const Node* node) { return std::isfinite(node->data); };
+            if (finite && !std::all_of(zeroed.begin(), zeroed.end(), is_finite)) break;
+        }
+        begun = false;
+        from += request.rows;
+        if (from == rows) from = 0;
+    }
+    return py::make_tuple(done, begun, error);
+}
+
 // --- what a program is -------------------------------------------------------------------------------------------
 
 py::dict counts(const Recorded& self) {
@@ -641,6 +751,7 @@ void add_program(py::module_& m) {
         .def("forward", forward)
         .def("value_and_grad", value_and_grad)
         .def("backward", add_gradients)
+        .def("descend", descend)
         .def("vjp", vjp)
         .def("jvp", jvp)
         .def("hvp", hvp)

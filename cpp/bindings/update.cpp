@@ -3,7 +3,9 @@
 #include "update.hpp"
 
 #include <cmath>
+#include <optional>
 #include <string_view>
+#include <variant>
 
 #include "../nn/update.hpp"
 #include "modes.hpp"
@@ -17,21 +19,21 @@ namespace {
 
 std::vector<Node*> nodes;  // of the parameters at hand: scratch, used under the GIL and while no Python code runs
 
-bool take_parameters(PyObject* list) {
+bool take_parameters(PyObject* list, std::vector<Node*>& into = nodes) {
     if (refuse_while_tracing("reading or changing many Values at once (kilograd.data, kilograd.optim)")) return false;
     if (!PyList_CheckExact(list)) {
         PyErr_Format(PyExc_TypeError, "the parameters are a list of Values, not %.200s", Py_TYPE(list)->tp_name);
         return false;
     }
     Py_ssize_t count = PyList_GET_SIZE(list);
-    nodes.resize(static_cast<std::size_t>(count));
+    into.resize(static_cast<std::size_t>(count));
     for (Py_ssize_t i = 0; i < count; ++i) {
         PyObject* item = PyList_GET_ITEM(list, i);
         if (!is_value(item)) {
             PyErr_Format(PyExc_TypeError, "parameter %zd is no Value but %.200s", i, Py_TYPE(item)->tp_name);
             return false;
         }
-        nodes[static_cast<std::size_t>(i)] = node_of(item);
+        into[static_cast<std::size_t>(i)] = node_of(item);
     }
     return true;
 }
@@ -41,7 +43,8 @@ PyObject* none_if(bool ok) { return ok ? Py_NewRef(Py_None) : nullptr; }
 // Arguments of a raw function, taken one after the other; nothing is taken any more once one was refused.
 class Arguments {
   public:
-    Arguments(PyObject* const* args, Py_ssize_t count, Py_ssize_t expected) : args_(args), ok_(count == expected) {
+    Arguments(PyObject* const* args, Py_ssize_t count, Py_ssize_t expected, std::vector<Node*>& into = nodes)
+        : args_(args), nodes_(into), ok_(count == expected) {
         if (!ok_) PyErr_Format(PyExc_TypeError, "%zd arguments expected, %zd given", expected, count);
     }
     ~Arguments() {
@@ -53,7 +56,7 @@ class Arguments {
     bool ok() const { return ok_; }
 
     void parameters() {
-        if (ok_) ok_ = take_parameters(*args_++);
+        if (ok_) ok_ = take_parameters(*args_++, nodes_);
     }
     double number() {
         if (!ok_) return 0.0;
@@ -78,9 +81,9 @@ class Arguments {
         if (!ok_) return nullptr;
         ++buffer_count_;
         if (!buffer->format || std::string_view(buffer->format) != "d" ||
-            static_cast<std::size_t>(buffer->len) != nodes.size() * sizeof(double)) {
+            static_cast<std::size_t>(buffer->len) != nodes_.size() * sizeof(double)) {
             PyErr_Format(PyExc_ValueError, "an array of %zu float64 is needed, one for each Value, not of %zd bytes",
-                         nodes.size(), buffer->len);
+                         nodes_.size(), buffer->len);
             ok_ = false;
             return nullptr;
         }
@@ -89,6 +92,7 @@ class Arguments {
 
   private:
     PyObject* const* args_;
+    std::vector<Node*>& nodes_;
     bool ok_;
     Py_buffer buffers_[3];
     int buffer_count_ = 0;
@@ -115,50 +119,115 @@ PyObject* zero_grad(PyObject*, PyObject* parameters) {
     return none_if(ok);
 }
 
-PyObject* sgd_step(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Arguments in(args, count, 8);
-    in.parameters();
-    nn::Sgd rule{};
-    rule.rate = in.number();
-    rule.weight_decay = in.number();
-    rule.momentum = in.number();
-    rule.dampening = in.number();
-    rule.nesterov = in.truth();
-    rule.first = in.truth();
-    double* velocity = in.array();
-    if (in.ok()) nn::step(nodes, rule, velocity);
+// A rule with its settings and its running averages, as a step function's arguments give them.
+struct Step {
+    std::variant<nn::Sgd, nn::Adam, nn::RmsProp> rule;
+    double* averages[3] = {};
+
+    void run(nn::Parameters parameters) {
+        if (const auto* sgd = std::get_if<nn::Sgd>(&rule))
+            nn::step(parameters, *sgd, averages[0]);
+        else if (const auto* adam = std::get_if<nn::Adam>(&rule))
+            nn::step(parameters, *adam, averages[0], averages[1], averages[2]);
+        else
+            nn::step(parameters, std::get<nn::RmsProp>(rule), averages[0], averages[1], averages[2]);
+    }
+    void set_rate(double rate) {
+        std::visit([rate](auto& each) { each.rate = rate; }, rule);
+    }
+    void count() {  // one step has been made
+        if (auto* sgd = std::get_if<nn::Sgd>(&rule)) sgd->first = false;
+        if (auto* adam = std::get_if<nn::Adam>(&rule)) adam->step += 1.0;
+    }
+};
+
+struct Kernel {
+    const char* name;
+    Py_ssize_t arguments;
+    Step (*read)(Arguments& in);
+};
+
+constexpr Kernel sgd{"sgd", 8, [](Arguments& in) {
+                         in.parameters();
+                         nn::Sgd rule{};
+                         rule.rate = in.number();
+                         rule.weight_decay = in.number();
+                         rule.momentum = in.number();
+                         rule.dampening = in.number();
+                         rule.nesterov = in.truth();
+                         rule.first = in.truth();
+                         return Step{rule, {in.array()}};
+                     }};
+
+constexpr Kernel adam{"adam", 11, [](Arguments& in) {
+                          in.parameters();
+                          nn::Adam rule{};
+                          rule.rate = in.number();
+                          rule.weight_decay = in.number();
+                          rule.beta1 = in.number();
+                          rule.beta2 = in.number();
+                          rule.epsilon = in.number();
+                          rule.step = in.number();
+                          rule.decoupled = in.truth();
+                          return Step{rule, {in.array(), in.array(), in.array()}};
+                      }};
+
+constexpr Kernel rmsprop{"rmsprop", 9, [](Arguments& in) {
+                             in.parameters();
+                             nn::RmsProp rule{};
+                             rule.rate = in.number();
+                             rule.weight_decay = in.number();
+                             rule.smoothing = in.number();
+                             rule.epsilon = in.number();
+                             rule.momentum = in.number();
+                             return Step{rule, {in.array(), in.array(), in.array()}};
+                         }};
+
+template <const Kernel& kernel>
+PyObject* step_once(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Arguments in(args, count, kernel.arguments);
+    Step step = kernel.read(in);
+    if (in.ok()) step.run(nodes);
     return none_if(in.ok());
 }
 
-PyObject* adam_step(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Arguments in(args, count, 11);
-    in.parameters();
-    nn::Adam rule{};
-    rule.rate = in.number();
-    rule.weight_decay = in.number();
-    rule.beta1 = in.number();
-    rule.beta2 = in.number();
-    rule.epsilon = in.number();
-    rule.step = in.number();
-    rule.decoupled = in.truth();
-    double *mean = in.array(), *square = in.array(), *largest = in.array();
-    if (in.ok()) nn::step(nodes, rule, mean, square, largest);
-    return none_if(in.ok());
-}
+// The factor by which gradients of a norm are scaled; as PyTorch: the addend keeps a zero gradient zero.
+double scale_to(double limit, double norm) { return limit / (norm + 1e-6); }
 
-PyObject* rmsprop_step(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Arguments in(args, count, 9);
-    in.parameters();
-    nn::RmsProp rule{};
-    rule.rate = in.number();
-    rule.weight_decay = in.number();
-    rule.smoothing = in.number();
-    rule.epsilon = in.number();
-    rule.momentum = in.number();
-    double *square = in.array(), *mean = in.array(), *velocity = in.array();
-    if (in.ok()) nn::step(nodes, rule, square, mean, velocity);
-    return none_if(in.ok());
-}
+class Bound final : public BoundUpdate {
+  public:
+    Bound(const Kernel& kernel, PyObject* arguments)
+        : in_(&PyTuple_GET_ITEM(arguments, 0), PyTuple_GET_SIZE(arguments), kernel.arguments, own_),
+          step_(kernel.read(in_)) {}
+
+    bool limit(PyObject* norm, PyObject* value) {
+        for (auto [given, kept] : {std::pair{norm, &norm_}, std::pair{value, &value_}}) {
+            if (given == Py_None) continue;
+            *kept = PyFloat_AsDouble(given);
+            if (**kept == -1.0 && PyErr_Occurred()) return false;
+        }
+        return in_.ok();
+    }
+    bool step(double rate) override {
+        if (norm_) {
+            const double norm = nn::gradient_norm(own_, 2.0);
+            if (!std::isfinite(norm)) return false;
+            const double factor = scale_to(*norm_, norm);
+            if (factor < 1.0) nn::scale_gradients(own_, factor);
+        }
+        if (value_) nn::clip_gradients(own_, *value_);
+        step_.set_rate(rate);
+        step_.run(own_);
+        step_.count();
+        return true;
+    }
+
+  private:
+    std::vector<Node*> own_;
+    Arguments in_;  // keeps the arrays
+    Step step_;
+    std::optional<double> norm_, value_;
+};
 
 PyObject* clip_norm(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Arguments in(args, count, 3);
@@ -176,7 +245,7 @@ PyObject* clip_norm(PyObject*, PyObject* const* args, Py_ssize_t count) {
         Py_XDECREF(shown);
         return nullptr;
     }
-    double factor = limit / (norm + 1e-6);  // as PyTorch: the addend keeps a zero gradient zero
+    double factor = scale_to(limit, norm);
     if (factor < 1.0) nn::scale_gradients(nodes, factor);
     return PyFloat_FromDouble(norm);
 }
@@ -262,13 +331,13 @@ PyCFunction raw(Function* function) {
 
 PyMethodDef functions[] = {
     {"zero_grad", zero_grad, METH_O, "zero_grad(parameters, /)\n--\n\nSet every gradient to zero."},
-    {"sgd_step", raw(sgd_step), METH_FASTCALL,
+    {"sgd_step", raw(step_once<sgd>), METH_FASTCALL,
      "sgd_step(parameters, lr, weight_decay, momentum, dampening, nesterov, first, velocity, /)\n--\n\n"
      "One step of gradient descent; `velocity` is a writable array or None."},
-    {"adam_step", raw(adam_step), METH_FASTCALL,
+    {"adam_step", raw(step_once<adam>), METH_FASTCALL,
      "adam_step(parameters, lr, weight_decay, beta1, beta2, eps, step, decoupled, mean, square, largest, /)\n--\n\n"
      "One step of Adam or AdamW; `step` counts from 1, `largest` may be None."},
-    {"rmsprop_step", raw(rmsprop_step), METH_FASTCALL,
+    {"rmsprop_step", raw(step_once<rmsprop>), METH_FASTCALL,
      "rmsprop_step(parameters, lr, weight_decay, alpha, eps, momentum, square, mean, velocity, /)\n--\n\n"
      "One step of RMSprop; `mean` and `velocity` may be None."},
     {"clip_norm", raw(clip_norm), METH_FASTCALL,
@@ -288,6 +357,18 @@ PyMethodDef functions[] = {
 };
 
 }  // namespace
+
+std::unique_ptr<BoundUpdate> BoundUpdate::read(const char* kernel, PyObject* arguments, PyObject* clip_norm,
+                                               PyObject* clip_value) {
+    for (const Kernel* each : {&sgd, &adam, &rmsprop}) {
+        if (std::string_view(each->name) != kernel) continue;
+        auto bound = std::make_unique<Bound>(*each, arguments);
+        if (!bound->limit(clip_norm, clip_value)) return nullptr;
+        return bound;
+    }
+    PyErr_Format(PyExc_ValueError, "there is no step function named %s", kernel);
+    return nullptr;
+}
 
 void add_update(py::module_& m) {
     if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();

@@ -225,7 +225,8 @@ class Program::BatchRun {
         const std::size_t spread = lanes_.spread.size() * factor_ * width_;
         sum_count_ = request_.dp ? lanes_.sums.size() : 0;
         result_size_ = sum_count_ + 2 * outputs;  // per shard: sums of gradients, values, weights
-        double* memory = call_scratch.get(spread + 2 * padded + lanes_.packed.size() + shard_count_ * result_size_);
+        double* memory = call_scratch.get(spread + 2 * padded + lanes_.packed.size() +
+                                          std::max<std::size_t>(1, shard_count_) * result_size_);
         spread_ = memory;
         double* values = spread_ + spread;
         double* adjoints = values + padded;
@@ -245,10 +246,14 @@ class Program::BatchRun {
             packed_[k] = position == none ? 0.0 : position == LaneProgram::one ? 1.0 : values[position];
         }
         seed_scale_ = request_.reduce == Reduce::Mean ? 1.0 / static_cast<double>(request_.rows) : 1.0;
-        parallel(shard_count_, request_.threads, [this](std::size_t shard) { run_shard(shard); });
+        if (shard_count_ == 1)
+            run_shard(0);
+        else
+            parallel(shard_count_, request_.threads, [this](std::size_t shard) { run_shard(shard); });
 
-        std::vector<double> total(result_size_, 0.0);
-        for (std::size_t shard = 0; shard < shard_count_; ++shard)
+        double* total = results_;  // the first shard's, to which the others are added
+        if (shard_count_ == 0) std::fill(total, total + result_size_, 0.0);
+        for (std::size_t shard = 1; shard < shard_count_; ++shard)
             for (std::size_t k = 0; k < result_size_; ++k) total[k] += results_[shard * result_size_ + k];
         if (request_.values && request_.reduce != Reduce::None)
             for (std::size_t o = 0; o < outputs; ++o) request_.values[o] = total[sum_count_ + o] * seed_scale_;

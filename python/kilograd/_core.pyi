@@ -285,6 +285,25 @@ class _Program:
         out: NDArray[np.float64] | None,
         /,
     ) -> NDArray[np.float64]: ...
+    def descend(
+        self,
+        parameters: tuple[Value, ...],
+        x: ArrayLike | None,
+        reduce: str | None,
+        batch: int,
+        threads: int,
+        check: bool,
+        trained: list[Value],
+        kernel: str | None,
+        settings: tuple[Any, ...],
+        clip_norm: float | None,
+        clip_value: float | None,
+        rates: NDArray[np.float64],
+        losses: NDArray[np.float64],
+        finite: bool,
+        stop: object,
+        /,
+    ) -> tuple[int, bool, BaseException | None]: ...
     def vjp(
         self,
         parameters: tuple[Value, ...],

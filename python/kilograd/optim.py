@@ -7,6 +7,9 @@ same numbers on both. The usual step on a graph that is kept::
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+
+On a `Program` it is ``optimizer.zero_grad()``, ``program.backward(X, reduce="mean")``, ``optimizer.step()``, and
+``optimizer.minimize(program, X, steps=100)`` makes a hundred such steps in one call.
 """
 
 from __future__ import annotations
@@ -15,10 +18,17 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from kilograd import _core
 from kilograd._core import Value
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import ArrayLike, NDArray
+
+    from kilograd.program import Program, Reduce
 
 __all__ = [
     "SGD",
@@ -227,7 +237,94 @@ class Optimizer:
         self._update(lr(self.steps) if callable(lr) else lr)
         self.steps += 1
 
+    def minimize(
+        self,
+        program: Program,
+        X: ArrayLike | None = None,  # noqa: N803
+        *,
+        steps: int,
+        reduce: Reduce = "mean",
+        threads: int = 1,
+        check: bool = True,
+    ) -> NDArray[float64]:
+        """Take steps that make the output of a program smaller, in a loop that stays in C++.
+
+        The same, to the last bit, as::
+
+            for k in range(steps):
+                optimizer.zero_grad()
+                losses[k] = program.backward(X, reduce=reduce)
+                optimizer.step()
+
+        The optimizers of this module with a constant rate, or a schedule of this module, need no Python between two
+        steps; for others it is this loop.
+
+        Parameters
+        ----------
+        program : Program
+            Of one output. What it shares with `parameters` is trained.
+        X : array_like, (n,) or (batch, n), optional
+            The inputs, all of which are used in every step.
+        steps : int
+        reduce : {"mean", "sum"}, default "mean"
+            What is minimised over the rows.
+        threads, check
+            See `Program`.
+
+        Returns
+        -------
+        ndarray of float, shape (steps,)
+            The loss before each step.
+
+        Raises
+        ------
+        ValueError
+            If the program has several outputs, `steps` is negative, or `reduce` is none of the two.
+        FloatingPointError, ArithmeticError, ValueError
+            Where a step of that loop would raise it; the steps before have been made.
+        """
+        import numpy as np
+
+        if not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"steps is a whole number of at least 0, not {steps!r}")
+        if reduce not in ("mean", "sum"):
+            raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
+        if math.prod(program._core.shape) != 1:
+            raise ValueError(f"minimize needs a program of one output, and this has the shape {program._core.shape}")
+        inputs = None if X is None else np.asarray(X)
+        losses = np.zeros(steps)
+        done = 0
+        while done < steps:
+            rates = self.rates(steps - done)
+            if rates is not None:
+                done += Descent(self, program, inputs, losses[done:], rates, reduce, threads=threads, check=check).done
+                if done == steps:
+                    break
+            self.zero_grad()
+            values = program.backward(inputs, reduce=reduce, threads=threads, check=check)
+            losses[done] = np.asarray(values).reshape(())
+            self.step()
+            done += 1
+        return losses
+
+    def rates(self, steps: int) -> NDArray[float64] | None:
+        """The rates of the next steps, or None where each step has to be made by `step`."""
+        import numpy as np
+
+        if kernel_of(self) is None:
+            return None
+        lr = self.lr
+        if not callable(lr):
+            rates = np.empty(steps)  # np.full would take a microsecond more, as long as a step
+            rates.fill(lr)
+            return rates
+        return np.array([lr(self.steps + k) for k in range(steps)], dtype=float) if is_schedule(lr) else None
+
     def _update(self, lr: float) -> None:
+        raise NotImplementedError
+
+    def _arguments(self, lr: float) -> tuple[Any, ...]:
+        """What the engine's step function is called with."""
         raise NotImplementedError
 
     def _array(self, name: str) -> array[float]:
@@ -245,7 +342,7 @@ class Optimizer:
 
         def restore() -> None:
             _core.write_data(self.parameters, before)
-            self.steps, self._state = steps, state
+            self.steps, self._state = steps, {name: values[:] for name, values in state.items()}
 
         return restore
 
@@ -358,11 +455,12 @@ class SGD(Optimizer):
         self.nesterov = nesterov
 
     def _update(self, lr: float) -> None:
+        _core.sgd_step(*self._arguments(lr))
+
+    def _arguments(self, lr: float) -> tuple[Any, ...]:
         first = "velocity" not in self._state
         velocity = self._array("velocity") if self.momentum else None
-        _core.sgd_step(
-            self.parameters, lr, self.weight_decay, self.momentum, self.dampening, self.nesterov, first, velocity
-        )
+        return (self.parameters, lr, self.weight_decay, self.momentum, self.dampening, self.nesterov, first, velocity)
 
 
 class Adam(Optimizer):
@@ -410,7 +508,10 @@ class Adam(Optimizer):
         self.amsgrad = amsgrad
 
     def _update(self, lr: float) -> None:
-        _core.adam_step(
+        _core.adam_step(*self._arguments(lr))
+
+    def _arguments(self, lr: float) -> tuple[Any, ...]:
+        return (
             self.parameters,
             lr,
             self.weight_decay,
@@ -487,7 +588,10 @@ class RMSprop(Optimizer):
         self.centered = centered
 
     def _update(self, lr: float) -> None:
-        _core.rmsprop_step(
+        _core.rmsprop_step(*self._arguments(lr))
+
+    def _arguments(self, lr: float) -> tuple[Any, ...]:
+        return (
             self.parameters,
             lr,
             self.weight_decay,
@@ -498,6 +602,126 @@ class RMSprop(Optimizer):
             self._array("mean") if self.centered else None,
             self._array("velocity") if self.momentum else None,
         )
+
+
+# Many steps in one call
+
+
+class Descent:
+    """Steps of an optimizer along a program that were made in C++, and the way back to each of them.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    program : Program
+    rows : ndarray or None
+    losses : ndarray, shape (steps,)
+        Where the losses go.
+    rates : ndarray, shape (steps,), or None
+        From ``optimizer.rates``. Without them a step ends before the update, which is then the caller's.
+    reduce : {"mean", "sum"}
+    batch : int, optional
+        Rows of a step; step k takes the next ones. By default all of them.
+    threads, check
+        See `Program`.
+    finite : bool, default False
+        Whether to end before a step whose loss, or what it makes of the parameters, is not finite.
+    stop : buffer, optional
+        To end after the step that is under way, where its first byte is set by then.
+
+    Attributes
+    ----------
+    done : int
+        How many steps were made: fewer than asked for where the next one raises an error, or a loop was to stop. All
+        is as it was after them.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        program: Program,
+        rows: NDArray[float64] | None,
+        losses: NDArray[float64],
+        rates: NDArray[float64] | None,
+        reduce: Reduce,
+        *,
+        batch: int | None = None,
+        threads: int = 1,
+        check: bool = True,
+        finite: bool = False,
+        stop: object = None,
+    ) -> None:
+        import numpy as np
+
+        self._optimizer = optimizer
+        self._program = program
+        self._kernel = None if rates is None else _KERNELS[type(optimizer)]
+        self._losses, self._rates = losses, np.zeros(len(losses)) if rates is None else rates
+        count = 1 if rows is None or rows.ndim < 2 else len(rows)
+        self._data = rows, reduce, max(1, count if batch is None else batch), threads, check
+        self._finite, self._stop = finite, stop
+        self._restore = optimizer.bookmark()
+        parameters = program.parameters
+        self._grads = array("d", bytes(8 * len(parameters)))
+        _core.read_grad(parameters, self._grads)
+        averages = dict(optimizer._state)
+        self.done, begun, error = self._run(len(losses), stop)
+        if begun:
+            self.back_to(self.done)
+        elif not self.done:
+            optimizer._state = averages  # without those that a first step would have begun
+        if error is not None:
+            raise error
+
+    def back_to(self, step: int) -> None:
+        """Bring everything back to where it was after so many steps: to the beginning, and once more from there."""
+        self._restore()
+        for p, grad in zip(self._program.parameters, self._grads, strict=True):
+            p.grad = grad
+        if step:
+            self._run(step, None)
+
+    def _run(self, steps: int, stop: object) -> tuple[int, bool, BaseException | None]:
+        optimizer = self._optimizer
+        done, begun, error = self._program._core.descend(
+            self._program._parameters,
+            *self._data,
+            optimizer.parameters,
+            self._kernel,
+            () if self._kernel is None else optimizer._arguments(0.0),
+            optimizer.clip_norm,
+            optimizer.clip_value,
+            self._rates[:steps],
+            self._losses[:steps],
+            self._finite,
+            stop,
+        )
+        if self._kernel is not None:
+            optimizer.steps += done
+        return done, begun, error
+
+
+def is_schedule(lr: object) -> bool:
+    """Whether a rate depends on the step alone, as those of this module do."""
+    if type(lr) is WarmUp:
+        return not callable(lr.rate) or is_schedule(lr.rate)
+    return type(lr) in (Cosine, LinearDecay, StepDecay)
+
+
+_KERNELS: dict[type[Optimizer], str] = {SGD: "sgd", Adam: "adam", AdamW: "adam", RMSprop: "rmsprop"}
+_STEP = ("step", "zero_grad", "bookmark", "_update", "_arguments")
+_methods = attrgetter(*_STEP)
+_NATIVE = {kind: _methods(kind) for kind in _KERNELS}
+
+
+def kernel_of(optimizer: Optimizer) -> str | None:
+    """The name of the step function that all of a step comes down to, or None where somebody changed the step."""
+    kind = type(optimizer)
+    native = kind in _NATIVE and _methods(kind) == _NATIVE[kind] and vars(optimizer).keys().isdisjoint(_STEP)
+    return _KERNELS[kind] if native else None
+
+
+# Checks
 
 
 def _at_least(name: str, value: float, least: float) -> None:
