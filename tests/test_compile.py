@@ -475,6 +475,27 @@ def test_reading_data_ties_the_path_to_the_number():
     assert paths_of(sign) == 3
 
 
+def test_texts_of_a_number_are_of_the_number():
+    texts = kilograd.compile(lambda x: (2 * x, f"{x}", f"{x:.2f}", repr(x)))
+    for x in (1.0, 2.5, 1.0):
+        assert texts(x) == (2 * x, f"Value(data={x})", f"{x:.2f}", f"Value(data={x})")
+
+
+def test_range_checks_of_losses_hold_for_later_numbers():
+    entropy = kilograd.compile(lambda p, t: kilograd.binary_cross_entropy([p], [t]))
+    hinge = kilograd.compile(lambda score, t: kilograd.hinge([score], [t]))
+    assert entropy(0.25, 1.0) == pytest.approx(-math.log(0.25))
+    assert entropy(0.5, 0.0) == pytest.approx(-math.log(0.5))
+    assert (hinge(0.25, 1.0), hinge(0.25, -1.0)) == (0.75, 1.25)
+    for bad in [(1.5, 1.0), (0.5, -0.5), (math.nan, 0.0)]:
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            entropy(*bad)
+    with pytest.raises(ValueError, match="-1 or 1"):
+        hinge(0.25, 0.5)
+    assert "1 path recorded" in repr(entropy)
+    assert "1 path recorded" in repr(hinge)
+
+
 def test_membership_and_equality_go_by_the_number():
     f = kilograd.compile(lambda x, y: (x in [1.0, 2.0], x == y, x != y, not x))
     for x, y in ((1.0, 1.0), (2.0, 1.0), (0.0, 0.0), (math.nan, math.nan), (1.0, 1.0)):

@@ -11,12 +11,7 @@ namespace kilograd {
 
 namespace {
 
-PyObject* get_data(PyObject* self, void*) {
-    Node* node = node_of(self);
-    PyObject* data = number_object(node->data, node->kinds.data);
-    if (data && tracing() && !note("is", self, data, true)) Py_CLEAR(data);
-    return data;
-}
+PyObject* get_data(PyObject* self, void*) { return read_data(self); }
 
 bool refuse_deletion(PyObject* value, const char* name) {
     if (value) return false;
@@ -211,6 +206,13 @@ PyGetSetDef attributes[] = {
 };
 
 }  // namespace
+
+PyObject* read_data(PyObject* self) {
+    Node* node = node_of(self);
+    PyObject* data = number_object(node->data, node->kinds.data);
+    if (data && tracing() && !note("is", self, data, true)) Py_CLEAR(data);
+    return data;
+}
 
 PyObject* op_label(Node* node) {
     if (node->handle) {

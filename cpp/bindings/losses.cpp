@@ -154,16 +154,35 @@ void same_shape(const Tensor& prediction, const Tensor& target) {
         refuse("the predictions have the shape " + text(prediction.shape) + " and the targets " + text(target.shape));
 }
 
+// Range checks. The path through a traced function is one on which its Values pass them.
+void note_that(const Term& term, const char* symbol, double bound) {
+    if (!tracing() || term.is_number()) return;
+    if (!note(symbol, to_py(term.again()).ptr(), py::float_(bound).ptr(), true)) throw py::error_already_set();
+}
+
+bool is_probability(const Term& term) {
+    if (!(term.data() >= 0.0 && term.data() <= 1.0)) return false;
+    note_that(term, ">=", 0.0);
+    note_that(term, "<=", 1.0);
+    return true;
+}
+
+bool is_sign(const Term& term) {
+    if (term.data() != 1.0 && term.data() != -1.0) return false;
+    if (tracing()) note_that(Builder(recording()).apply(Op::abs, term), "==", 1.0);
+    return true;
+}
+
+void check_targets(const Tensor& targets, bool (*allowed)(const Term&), const char* range) {
+    for (const Term& each : targets.terms)
+        if (!allowed(each)) refuse("a target is " + std::to_string(each.data()) + ", and has to be " + range);
+}
+
 // A loss that goes element by element.
 template <class Fn>
-py::object elementwise(const Tensor& p, const Tensor& t, const std::string& reduction, Fn&& fn,
-                       const char* range = nullptr, bool (*allowed)(double) = nullptr) {
+py::object elementwise(const Tensor& p, const Tensor& t, const std::string& reduction, Fn&& fn) {
     check_reduction(reduction);
     same_shape(p, t);
-    if (allowed)
-        for (const Term& each : t.terms)
-            if (!allowed(each.data()))
-                refuse("a target is " + std::to_string(each.data()) + ", and has to be " + range);
     Builder g(recording());
     Terms losses;
     losses.reserve(p.terms.size());
@@ -250,15 +269,16 @@ py::object dot(const py::object& w, const py::object& x, const py::object& b) {
 
 py::object binary_cross_entropy(const py::object& predictions, const py::object& targets, bool from_logits,
                                 const std::string& reduction) {
-    auto probability = [](double p) { return p >= 0.0 && p <= 1.0; };
     Tensor p = read_predictions(predictions), t = read_targets(targets);
-    if (from_logits)
-        return elementwise(p, t, reduction, nn::binary_cross_entropy_from_logit, "from 0 to 1", probability);
+    check_reduction(reduction);
+    same_shape(p, t);
+    check_targets(t, is_probability, "from 0 to 1");
+    if (from_logits) return elementwise(p, t, reduction, nn::binary_cross_entropy_from_logit);
     for (const Term& each : p.terms)
-        if (!probability(each.data()))
+        if (!is_probability(each))
             refuse("a prediction is " + std::to_string(each.data()) +
                    ", and a probability is from 0 to 1: pass from_logits=True where the model ends without a sigmoid");
-    return elementwise(p, t, reduction, nn::binary_cross_entropy, "from 0 to 1", probability);
+    return elementwise(p, t, reduction, nn::binary_cross_entropy);
 }
 
 double positive(double value, const char* name) {
@@ -358,10 +378,13 @@ void add_losses(py::module_& m) {
         [](const py::object& p, const py::object& t, double margin, const std::string& reduction) {
             positive(margin, "margin");
             return built([&] {
+                Tensor scores = read_predictions(p), targets = read_targets(t);
+                check_reduction(reduction);
+                same_shape(scores, targets);
+                check_targets(targets, is_sign, "-1 or 1");
                 return elementwise(
-                    read_predictions(p), read_targets(t), reduction,
-                    [margin](const Builder& g, const Term& a, const Term& b) { return nn::hinge(g, a, b, margin); },
-                    "-1 or 1", [](double y) { return y == 1.0 || y == -1.0; });
+                    scores, targets, reduction,
+                    [margin](const Builder& g, const Term& a, const Term& b) { return nn::hinge(g, a, b, margin); });
             });
         },
         "prediction"_a, "target"_a, "margin"_a, "reduction"_a);

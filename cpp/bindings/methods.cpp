@@ -89,7 +89,7 @@ PyObject* value_zero_grad(PyObject* self, PyObject*) {
 PyObject* value_repr(PyObject* self) {
     Node* node = node_of(self);
     const Family& family = families[node->family];
-    PyObject* data = number_object(node->data, node->kinds.data);
+    PyObject* data = read_data(self);
     PyObject* grad = family.shows_grad ? number_object(node->grad, node->kinds.grad) : nullptr;
     PyObject* text = nullptr;
     if (data && grad) {
@@ -104,8 +104,7 @@ PyObject* value_repr(PyObject* self) {
 
 PyObject* value_format(PyObject* self, PyObject* spec) {
     if (PyUnicode_Check(spec) && PyUnicode_GetLength(spec) == 0) return PyObject_Str(self);
-    Node* node = node_of(self);
-    PyObject* data = number_object(node->data, node->kinds.data);
+    PyObject* data = read_data(self);
     PyObject* text = data ? PyObject_Format(data, spec) : nullptr;
     Py_XDECREF(data);
     return text;
