@@ -390,10 +390,28 @@ inline Lane acos(Lane x) {
     return arc_from(base, base_low, factor * y.t, factor * y.rest);
 }
 
-// erf(x) / x - 1 in x**2, |x| <= 15/32, relative error of erf 1.4e-18
-inline constexpr double erf_coefficients[] = {0x1.06eba8214db69p-3,  -0x1.812746b0379d5p-2,  0x1.ce2f21a0409bap-4,
-                                              -0x1.b82ce310f8b57p-6, 0x1.565bcc7badb29p-8,   -0x1.c02d7778661a0p-11,
-                                              0x1.f99475bbe8d3cp-14, -0x1.f2bc6f35a0da5p-17, 0x1.90abc780ad401p-20};
+// erf(x) / x - 1 in x**2, |x| <= 3/4, relative error of erf 8.1e-19
+inline constexpr double erf_coefficients[] = {0x1.06eba8214db69p-3,   -0x1.812746b0379e0p-2,  0x1.ce2f21a0424ddp-4,
+                                              -0x1.b82ce31257d6bp-6,  0x1.565bcd038075ap-8,   -0x1.c02db127a3ed7p-11,
+                                              0x1.f9a2b0582fa69p-14,  -0x1.f4c5ecd7e6142p-17, 0x1.b90f779a360bbp-20,
+                                              -0x1.5653e4f265a83p-23, 0x1.8a4a7a4f26294p-27};
+
+KILOGRAD_INLINE Lane erf_near_zero(Lane x) { return mul_add(x, polynomial(x * x, erf_coefficients), x); }
+
+// log(erfc(a)) in a - 3/4, 3/4 <= a <= 6, weighted to a relative error of erf of 8.12e-18
+inline constexpr double log_erfc_coefficients[] = {
+    -0x1.3deb034696c3ep+0,  -0x1.1ce96da880960p+1,  -0x1.9d9eb7a12338fp-1,  -0x1.b15b51a4d4acbp-5,
+    0x1.a0568225d4990p-7,   -0x1.299787e2e8a64p-9,  0x1.0fd223258d3f9p-13,  0x1.bc2efedd290e7p-14,
+    -0x1.c7a0e4498a9eap-15, 0x1.e19ac30b7a502p-17,  -0x1.810be455ed33dp-20, -0x1.7b56178da97dcp-21,
+    0x1.fc243b3321bd4p-22,  -0x1.5e5f77c8d75c5p-23, 0x1.4dae74845ae28p-25,  -0x1.c592835416c4dp-28,
+    0x1.a7411354186bap-31,  -0x1.e713fd4ad8c21p-35, 0x1.046d2f7bcb174p-39};
+
+// Beyond 3/4 erfc is so small that erf = 1 - erfc needs no care with it.
+inline Lane erf(Lane x) {
+    const Lane a = abs(x), edge(0.75);
+    const Lane t = clamp(a, 0.0, 6.0) - edge;
+    return select(a < edge, erf_near_zero(x), copy_sign(Lane(1.0) - exp(polynomial(t, log_erfc_coefficients)), x));
+}
 
 // (a + 1) exp(a**2) erfc(a) / 0.75 - 1 in 1/2 - 1.5 / (a + 1), 15/32 <= a <= 27.5: the first coefficient, and the
 // others. The rounding of the second alone would cost half an ulp, so the first nine were rounded one after the other
@@ -406,10 +424,6 @@ inline constexpr double erfc_coefficients[] = {
     0x1.699fcc698be21p-3,  0x1.45f6c1e2277e6p-3,  0x1.9f80f5b8d0564p-5,  -0x1.3e6079b76fc19p-3, -0x1.f0e97457a109bp-2,
     -0x1.08e8db1084d6fp-1, 0x1.4e391e87d36dap-2,  0x1.21c6525649323p+0,  0x1.a71656361a279p-2,  -0x1.642151472922dp-1,
     -0x1.feca2f4f97f19p-2};
-
-inline constexpr double erf_small = 0.46875;  // where erf is still below 1/2, so that 1 - erf and 1 - erfc are accurate
-
-KILOGRAD_INLINE Lane erf_near_zero(Lane x) { return mul_add(x, polynomial(x * x, erf_coefficients), x); }
 
 // erfc(a) for a >= 15/32, down to the smallest double: exp(-a**2) q (1 + w) with q = 0.75 / (a + 1). What the functions
 // of q, t and a**2 would magnify is made good: their roundings.
@@ -437,14 +451,10 @@ KILOGRAD_INLINE Lane erfc_far(Lane x) {
     return scale(g + mul_add(g, r, mul_add(g, e, g_low)), n, whole);
 }
 
-inline Lane erf(Lane x) {
-    const Lane a = abs(x);
-    return select(a < Lane(erf_small), erf_near_zero(x), copy_sign(Lane(1.0) - erfc_far(a), x));
-}
-
+// Up to 15/32 erf is below 1/2, so that 1 - erf loses nothing; from there on 2 - erfc(-x) is as good.
 inline Lane erfc(Lane x) {
     const Lane a = abs(x), far = erfc_far(a);
-    return select(a < Lane(erf_small), Lane(1.0) - erf_near_zero(x), select(x < Lane(0.0), Lane(2.0) - far, far));
+    return select(a < Lane(0.46875), Lane(1.0) - erf_near_zero(x), select(x < Lane(0.0), Lane(2.0) - far, far));
 }
 
 #define KILOGRAD_LIBM(name)                                 \
