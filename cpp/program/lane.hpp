@@ -192,6 +192,30 @@ KILOGRAD_INLINE Lane copy_sign(Lane magnitude, Lane sign) {
     return lane((bits(magnitude) & ~sign_bit) | (bits(sign) & sign_bit));
 }
 
+// The lesser and the greater of two, b where one of them is NaN.
+KILOGRAD_INLINE Lane least(Lane a, Lane b) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return Lane(_mm512_min_pd(a.v, b.v));
+#elif defined(__AVX2__) && KILOGRAD_LANES == 4
+    return Lane(_mm256_min_pd(a.v, b.v));
+#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+    return Lane((Raw)_mm_min_pd((__m128d)a.v, (__m128d)b.v));
+#else
+    return select(a < b, a, b);
+#endif
+}
+KILOGRAD_INLINE Lane greatest(Lane a, Lane b) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return Lane(_mm512_max_pd(a.v, b.v));
+#elif defined(__AVX2__) && KILOGRAD_LANES == 4
+    return Lane(_mm256_max_pd(a.v, b.v));
+#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+    return Lane((Raw)_mm_max_pd((__m128d)a.v, (__m128d)b.v));
+#else
+    return select(a > b, a, b);
+#endif
+}
+
 KILOGRAD_INLINE Lane sqrt(Lane a) {
 #if defined(__AVX512F__) && KILOGRAD_LANES == 8
     return Lane(_mm512_sqrt_pd(a.v));

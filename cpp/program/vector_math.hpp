@@ -40,8 +40,7 @@ KILOGRAD_INLINE Lane polynomial(Lane x, const double (&c)[N][16], Bits index) {
 }
 
 KILOGRAD_INLINE Lane clamp(Lane x, double low, double high) {  // NaN stays
-    x = select(x > Lane(high), Lane(high), x);
-    return select(x < Lane(low), Lane(low), x);
+    return greatest(Lane(low), least(Lane(high), x));
 }
 
 // x = n ln 2 + r, |r| <= ln 2 / 2; returns r.
@@ -306,7 +305,7 @@ struct Hyperbolic {
 KILOGRAD_INLINE Hyperbolic hyperbolic(Lane a) {
     Hyperbolic h;
     Bits whole;
-    const Lane bounded = clamp(a, 0.0, 710.6);
+    const Lane bounded = least(Lane(710.6), a);
     const Lane n = round_near(bounded * Lane(log2_e), whole);
     const Lane high = mul_add(n, Lane(-ln2_high), bounded);
     h.r = mul_add(n, Lane(-ln2_low), high);
@@ -342,7 +341,7 @@ inline constexpr double atan_coefficients[] = {-0x1.555555555554dp-2, 0x1.999999
 
 // By atan(a) = pi / 4 + atan((a - 1) / (a + 1)) = pi / 2 + atan(-1 / a).
 inline Lane atan(Lane x) {
-    const Lane one(1.0), zero(0.0), a = clamp(abs(x), 0.0, 1e18);
+    const Lane one(1.0), zero(0.0), a = least(Lane(1e18), abs(x));
     const Mask middle = a > Lane(0.41421356237309503), large = a > Lane(2.414213562373095);
     const Lane less = a - one, more = a + one;
     const Lane t = quotient(
@@ -466,7 +465,7 @@ inline constexpr double erf_table[][16] = {
 
 // A table, since selecting coefficients costs less than the exponential function that spares it.
 inline Lane erf(Lane x) {
-    const Lane a = abs(x), bounded = clamp(a, 0.0, 6.25);
+    const Lane a = abs(x), bounded = least(Lane(6.25), a);
     Bits index;
     const Lane n = round_near(bounded * Lane(32.0 / 13.0), index);
     const Lane t = mul_add(n, Lane(-13.0 / 32.0), bounded);
@@ -489,7 +488,7 @@ inline constexpr double erfc_coefficients[] = {
 // erfc(a) for a >= 15/32, down to the smallest double: exp(-a**2) q (1 + w) with q = 0.75 / (a + 1). What the functions
 // of q, t and a**2 would magnify is made good: their roundings.
 KILOGRAD_INLINE Lane erfc_far(Lane x) {
-    const Lane one(1.0), a = clamp(x, 0.0, 28.0);
+    const Lane one(1.0), a = least(Lane(28.0), x);
     const Lane d = a + one, part = d - a;
     const Lane d_low = (a - (d - part)) + (one - part);
     const Lane q = Lane(0.75) / d;
