@@ -190,4 +190,19 @@ TEST(special_values) {
     }
 }
 
+TEST(tails_of_the_error_functions) {
+    std::vector<double> x;
+    for (double v = -8.0; v < 28.5; v += 1.0 / 1024) x.push_back(v);
+    for (const Kernels* kernels : available_kernels()) {
+        const std::vector<double> erfc = apply(*kernels, Code::erfc, x), erf = apply(*kernels, Code::erf, x);
+        for (std::size_t k = 0; k < x.size(); ++k) {
+            CHECK(std::abs(erf[k]) <= 1.0 && erfc[k] >= 0.0 && erfc[k] <= 2.0);
+            if (std::abs(x[k]) >= 6.0) CHECK(std::abs(erf[k]) == 1.0);
+            if (k > 0 && x[k] >= 1.0) CHECK(erfc[k] <= erfc[k - 1]);
+            if (x[k] < 27.2) CHECK(erfc[k] > 0.0);
+        }
+        CHECK(erfc.back() == 0.0);
+    }
+}
+
 RUN_TESTS()
