@@ -106,7 +106,25 @@ def test_arrays_of_values():
 
 @pytest.mark.parametrize(
     "name",
-    "exp tanh sqrt log sin cos tan expm1 log1p sinh cosh arcsin arccos arctan arcsinh arccosh arctanh".split(),
+    [
+        "exp",
+        "tanh",
+        "sqrt",
+        "log",
+        "sin",
+        "cos",
+        "tan",
+        "expm1",
+        "log1p",
+        "sinh",
+        "cosh",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+    ],
 )
 def test_functions_of_numpy_call_the_method_of_the_same_name(name):
     function = getattr(np, name)
