@@ -43,9 +43,8 @@ struct Job {
     }
 };
 
-// Looks for a while whether `ready` holds, before the caller goes to sleep: to be woken takes tens of microseconds,
-// more than a small call, and calls follow each other in a training loop. Yields, so that nobody else is kept off the
-// core.
+// Looks for a while whether `ready` holds, before the caller goes to sleep: calls follow each other in a training loop,
+// and a thread that has to be woken comes late. Yields, so that nobody else is kept off the core.
 template <class Condition>
 void look_out(Condition ready) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(100);
