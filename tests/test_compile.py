@@ -12,6 +12,7 @@ import pathlib
 import pickle
 import random
 import runpy
+import sys
 import threading
 import warnings
 from typing import NamedTuple
@@ -557,7 +558,72 @@ def test_batches_by_path():
     hessian = f.batch.hessian(X)
     assert hessian.shape == (500, 3, 3)
     np.testing.assert_allclose(hessian[17], f.hessian(X[17]))
+    np.testing.assert_allclose(f.batch.jacobian(X), want, rtol=1e-12)
+    V = rng.normal(size=X.shape)
+    np.testing.assert_allclose(f.batch.hvp(X, V), np.einsum("rij,rj->ri", hessian, V), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(f.batch.hvp(X, V[0]), hessian @ V[0], rtol=1e-12, atol=1e-12)
     assert 6 <= paths_of(f) <= 12
+
+
+def test_jacobians_of_batches_are_those_of_the_rows():
+    def f(x, y):
+        return {"outer": x[:, None] * y, "branch": (x[0] * y if y > 0 else 3.0, x)}
+
+    compiled = kilograd.compile(f, argnums=(1, 0))
+    X, Y = np.arange(1.0, 9.0).reshape(4, 2), np.array([1.0, -2.0, 3.0, -4.0])
+    got = compiled.batch.jacobian(X, Y)
+    assert [part.shape for part in got["outer"]] == [(4, 2, 1), (4, 2, 1, 2)]
+    assert [part.shape for part in got["branch"][0]] == [(4,), (4, 2)]
+    for r in range(4):
+        want = compiled.jacobian(X[r], Y[r])
+        for parts, rows in zip([want["outer"], *want["branch"]], [got["outer"], *got["branch"]], strict=True):
+            for part, row in zip(parts, rows, strict=True):
+                assert np.array_equal(row[r], part)
+    by_x = compiled.batch.jacobian(X, Y, argnums=0)
+    assert np.array_equal(by_x["branch"][0], np.where(Y > 0, Y, 0.0)[:, None] * [1.0, 0.0])
+    assert compiled.batch.jacobian(X[:0], Y[:0], argnums=0)["outer"].shape == (0, 2, 1, 2)
+    with pytest.raises(ValueError, match="first row"):
+        kilograd.compile(f).batch.jacobian(X[:0], Y[:0])
+
+
+def test_hessian_vector_products_of_batches():
+    f = kilograd.compile(lambda x, k, y: (x[0] ** 2 * x[1] * y * k).sum(), argnums=(0, 2))
+    X, Y = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 4.0]]), np.array([[1.0], [2.0], [-1.0]])
+    V, W = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, -1.0]]), np.array([[0.5], [1.0], [0.0]])
+    by_x, by_y = f.batch.hvp(X, (V, W), 3.0, Y)
+    assert (by_x.shape, by_y.shape) == ((3, 2), (3, 1))
+    for r in range(3):
+        want_x, want_y = f.hvp(X[r], (V[r], W[r]), 3.0, Y[r])
+        assert np.array_equal(by_x[r], want_x)
+        assert np.array_equal(by_y[r], want_y)
+    same_x, _ = f.batch.hvp(X, (V[0], W[0]), 3.0, Y)
+    assert np.array_equal(same_x[2], f.hvp(X[2], (V[0], W[0]), 3.0, Y[2])[0])
+    assert f.batch.hvp(X[:0], V[:0], 3.0, Y[:0], argnums=0).shape == (0, 2)
+    constant = kilograd.compile(lambda x: 2.0)
+    assert constant.batch.hvp(X, V).tolist() == [[0.0, 0.0]] * 3
+
+
+def test_what_jacobians_and_products_of_batches_refuse():
+    f = kilograd.compile(lambda x: x.sum() if x[0] > 0 else x)
+    X = np.array([[1.0, 2.0], [-1.0, 2.0]])
+    with pytest.raises(TypeError, match="one number"):
+        f.batch.hvp(X, X)
+    with pytest.raises(ValueError, match="one structure"):
+        f.batch.jacobian(X)
+    g = kilograd.compile(lambda x: x[0].log() * x[1])
+    with pytest.raises(ValueError, match=r"\[\(3,\)\], the argument \[\(2,\)\] in each row, \[\(2, 2\)\] in"):
+        g.batch.hvp(X, np.ones(3))
+    with pytest.raises(ValueError, match="1 arguments were chosen, and 2 vectors"):
+        g.batch.hvp(X, (X, X), argnums=(0,))
+    with pytest.raises(TypeError, match="not of Values"):
+        g.batch.hvp(X, np.array([Value(1.0), Value(2.0)]))
+    with pytest.raises(ValueError, match="argnums names argument 1"):
+        g.batch.jacobian(X, argnums=1)
+    for method in (g.batch.jacobian, lambda x: g.batch.hvp(x, x)):
+        with pytest.raises(ValueError, match="log") as error:
+            method(X)
+        if sys.version_info >= (3, 11):
+            assert error.value.__notes__ == ["in row 1 of the batch"]
 
 
 def test_batches_of_several_arguments():

@@ -106,19 +106,39 @@ def test_arrays_of_values():
 
 @pytest.mark.parametrize(
     "name",
-    ["exp", "tanh", "sqrt", "log", "sin", "cos", "tan", "expm1", "log1p", "sinh", "cosh"],
+    [
+        "exp",
+        "tanh",
+        "sqrt",
+        "log",
+        "sin",
+        "cos",
+        "tan",
+        "expm1",
+        "log1p",
+        "sinh",
+        "cosh",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+    ],
 )
 def test_functions_of_numpy_call_the_method_of_the_same_name(name):
     function = getattr(np, name)
-    for x in (0.25, 0.75):
+    points = (1.25, 1.75) if name == "arccosh" else (0.25, 0.75)
+    for x in points:
         v = Value(x)
         out = function(v)
         assert type(out) is Value
         assert out.data == pytest.approx(float(function(x)), rel=4e-16)
         out.backward()
         assert v.grad != 0.0
-    array = function(np.array([Value(0.25), Value(0.75)]))
+    array = function(np.array([Value(x) for x in points]))
     assert [type(x) for x in array] == [Value, Value]
+    assert array[0]._op == name.replace("arc", "a")
 
 
 def test_more_functions_of_numpy():

@@ -1,5 +1,9 @@
 // One method per row of the op table, backward(), formatting, copying.
+#include <algorithm>
+#include <cstring>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "../engine/replay.hpp"
 #include "errors.hpp"
@@ -115,6 +119,11 @@ PyObject* binary_method(PyObject* self, PyObject* other) {
     return function(self, other);
 }
 
+// Rows that NumPy names otherwise.
+constexpr std::pair<const char*, const char*> numpy_names[] = {{"asin", "arcsin"},   {"acos", "arccos"},
+                                                               {"atan", "arctan"},   {"asinh", "arcsinh"},
+                                                               {"acosh", "arccosh"}, {"atanh", "arctanh"}};
+
 std::vector<PyMethodDef> make_methods() {
     std::vector<PyMethodDef> methods = {
         {"backward", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<value_backward>::call)),
@@ -153,6 +162,13 @@ std::vector<PyMethodDef> make_methods() {
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) UNARY_METHOD_##arity(name, doc)
 #include "../ops.def"
 #undef KILOGRAD_OP
+    // NumPy's functions call the method of their own name on the elements of an object array.
+    for (const auto& [name, alias] : numpy_names) {
+        const auto same = [name = name](const PyMethodDef& method) { return std::strcmp(method.ml_name, name) == 0; };
+        PyMethodDef method = *std::find_if(methods.begin(), methods.end(), same);
+        method.ml_name = alias;
+        methods.push_back(method);
+    }
     methods.push_back({nullptr, nullptr, 0, nullptr});
     return methods;
 }

@@ -56,6 +56,12 @@ constexpr bool is_total(Code code) {
         case Code::leaky_relu:
         case Code::sigmoid:
         case Code::abs:
+        case Code::sin:
+        case Code::cos:
+        case Code::atan:
+        case Code::asinh:
+        case Code::erf:
+        case Code::erfc:
         case Code::maximum:
         case Code::minimum:
         case Code::less:

@@ -173,9 +173,47 @@ KILOGRAD_INLINE double get(Lane a, int k) {
 #endif
 }
 
+// table[index % 16] in each lane.
+KILOGRAD_INLINE Lane lookup(const double (&table)[16], Bits index) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return Lane(_mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)index.i, _mm512_loadu_pd(table + 8)));
+#elif KILOGRAD_LANES == 1
+    return Lane(table[index.i & 15]);
+#else
+    const RawBits at = index.i & 15;
+    Raw r;
+    for (int k = 0; k < width; ++k) r[k] = table[at[k]];
+    return Lane(r);
+#endif
+}
+
 KILOGRAD_INLINE Lane abs(Lane a) { return lane(bits(a) & ~sign_bit); }
 KILOGRAD_INLINE Lane copy_sign(Lane magnitude, Lane sign) {
     return lane((bits(magnitude) & ~sign_bit) | (bits(sign) & sign_bit));
+}
+
+// The lesser and the greater of two, b where one of them is NaN.
+KILOGRAD_INLINE Lane least(Lane a, Lane b) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return Lane(_mm512_min_pd(a.v, b.v));
+#elif defined(__AVX2__) && KILOGRAD_LANES == 4
+    return Lane(_mm256_min_pd(a.v, b.v));
+#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+    return Lane((Raw)_mm_min_pd((__m128d)a.v, (__m128d)b.v));
+#else
+    return select(a < b, a, b);
+#endif
+}
+KILOGRAD_INLINE Lane greatest(Lane a, Lane b) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    return Lane(_mm512_max_pd(a.v, b.v));
+#elif defined(__AVX2__) && KILOGRAD_LANES == 4
+    return Lane(_mm256_max_pd(a.v, b.v));
+#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+    return Lane((Raw)_mm_max_pd((__m128d)a.v, (__m128d)b.v));
+#else
+    return select(a > b, a, b);
+#endif
 }
 
 KILOGRAD_INLINE Lane sqrt(Lane a) {

@@ -392,6 +392,8 @@ class LaneProgram::Builder {
                 p_.gradients.push_back({adjoint_[n], leaf.a + (leaf.code == Code::parameter ? graph_.n_inputs : 0)});
             }
         }
+        std::sort(p_.gradients.begin(), p_.gradients.end(),
+                  [](const Load& l, const Load& r) { return l.number < r.number; });
     }
 
     LaneProgram& p_;

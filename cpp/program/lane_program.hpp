@@ -61,7 +61,7 @@ class LaneProgram {
     std::vector<DotTerm> terms;
     std::vector<LinearGroup> groups;
     std::vector<Load> loads;      // before the forward sweep
-    std::vector<Load> gradients;  // after the reverse sweep: adjoint slots of the inputs
+    std::vector<Load> gradients;  // after the reverse sweep: adjoint slots of the inputs, in order
     std::vector<Output> outputs;
     std::uint32_t slot_count = 0;
 

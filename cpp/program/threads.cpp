@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -25,7 +26,7 @@ struct Job {
     std::mutex mutex;
     std::condition_variable ended;
     std::exception_ptr error;
-    unsigned helpers = 0;  // that have taken this job and not left it; guarded by the pool's mutex
+    std::atomic<unsigned> helpers{0};  // that have taken this job and not left it; written under the pool's mutex
 
     void work() {
         for (std::size_t k; (k = next.fetch_add(1)) < count && k < failed.load();) {
@@ -42,6 +43,14 @@ struct Job {
     }
 };
 
+// Looks for a while whether `ready` holds, before the caller goes to sleep: calls follow each other in a training loop,
+// and a thread that has to be woken comes late. Yields, so that nobody else is kept off the core.
+template <class Condition>
+void look_out(Condition ready) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(100);
+    while (!ready() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+}
+
 class Pool {
   public:
     // Lends up to `wanted` helpers to a job; they leave it when it has no task left.
@@ -53,11 +62,16 @@ class Pool {
                 ++thread_count_;
             }
             for (unsigned k = 0; k < wanted; ++k) requests_.push_back(&job);
+            open_ = requests_.size();
         }
         wanted == 1 ? wake_.notify_one() : wake_.notify_all();
         job.work();
         std::unique_lock lock(mutex_);
         requests_.erase(std::remove(requests_.begin(), requests_.end(), &job), requests_.end());
+        open_ = requests_.size();
+        lock.unlock();
+        look_out([&] { return job.helpers == 0; });
+        lock.lock();
         job.ended.wait(lock, [&] { return job.helpers == 0; });
     }
 
@@ -65,9 +79,13 @@ class Pool {
     void help() {
         std::unique_lock lock(mutex_);
         for (;;) {
+            lock.unlock();
+            look_out([&] { return open_ != 0; });
+            lock.lock();
             wake_.wait(lock, [&] { return !requests_.empty(); });
             Job* job = requests_.back();
             requests_.pop_back();
+            open_ = requests_.size();
             ++job->helpers;
             lock.unlock();
             job->work();
@@ -79,6 +97,7 @@ class Pool {
     std::mutex mutex_;
     std::condition_variable wake_;
     std::vector<Job*> requests_;
+    std::atomic<std::size_t> open_{0};  // requests, to be read without the mutex
     unsigned thread_count_ = 0;
 };
 

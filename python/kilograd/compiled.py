@@ -430,7 +430,7 @@ class Compiled:
         columns, compact = _columns(call, positions)
 
         def compute(path: _Path, check: bool) -> Any:
-            return _jacobian_blocks(path, compact, positions, path.jacobian(call.x, columns, check))
+            return _jacobian_blocks(path.spec, compact, positions, path.jacobian(call.x, columns, check))
 
         return self._run(call, compute)
 
@@ -448,26 +448,9 @@ class Compiled:
 
     def hvp(self, x: Any, v: Any, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
         """Compute the product of the Hessian with a vector: see `hvp`."""
-        import numpy as np
-
         call = self._numeric_call((x, *args), kwargs)
         positions = self._positions(call, argnums)
-        vector = np.zeros(call.x.shape)
-        parts = (v,) if isinstance(positions, int) else tuple(v)
-        chosen = (positions,) if isinstance(positions, int) else positions
-        if len(parts) != len(chosen):
-            raise ValueError(f"hvp: {len(chosen)} arguments were chosen, and {len(parts)} vectors given")
-        for part, position in zip(parts, chosen, strict=True):
-            given = self._call((part,), {}, static=False)
-            if given is None:
-                raise TypeError("hvp: the vector is made of numbers, not of Values")
-            if _shapes(given.arguments[0]) != _shapes(call.arguments[position]):
-                raise ValueError(
-                    f"hvp: the vector has the shapes {_shapes(given.arguments[0])}, the argument "
-                    f"{_shapes(call.arguments[position])}"
-                )
-            start = call.offsets[position]
-            vector[start : start + given.x.size] = given.x
+        vector = self._vector(call, positions, v)
 
         def compute(path: _Path, check: bool) -> Any:
             self._need_scalar(path)
@@ -546,6 +529,33 @@ class Compiled:
 
         return position(chosen) if isinstance(chosen, int) else tuple(position(i) for i in chosen)
 
+    def _vector(self, call: _Call, positions: int | tuple[int, ...], v: Any) -> Array:
+        """The numbers of a vector by which `hvp` multiplies, zeros for other arguments; in a batch for each row."""
+        import numpy as np
+
+        vector = np.zeros(call.x.shape)
+        rows = call.x.shape[:-1]
+        parts = (v,) if isinstance(positions, int) else tuple(v)
+        chosen = (positions,) if isinstance(positions, int) else positions
+        if len(parts) != len(chosen):
+            raise ValueError(f"hvp: {len(chosen)} arguments were chosen, and {len(parts)} vectors given")
+        for part, position in zip(parts, chosen, strict=True):
+            given = self._call((part,), {}, static=False)
+            if given is None:
+                raise TypeError("hvp: the vector is made of numbers, not of Values")
+            found, wanted = _shapes(given.arguments[0]), _shapes(call.arguments[position])
+            lead = rows if found == [rows + shape for shape in wanted] else ()
+            if found != [lead + shape for shape in wanted]:
+                by_row = f" in each row, {[rows + shape for shape in wanted]} in all" if rows else ""
+                raise ValueError(f"hvp: the vector has the shapes {found}, the argument {wanted}{by_row}")
+            start = call.offsets[position]
+            block = _take(lambda s, _: given.x[s])  # noqa: B023  (used within this turn of the loop)
+            for shape in wanted:
+                size = math.prod(shape)
+                vector[..., start : start + size] = block(lead + shape).reshape((*lead, size))
+                start += size
+        return vector
+
     def _need_scalar(self, path: _Path) -> None:
         if not path.is_scalar:
             raise TypeError(
@@ -616,13 +626,10 @@ class Batch:
 
         call = self._rows(args, kwargs)
         groups = self._groups(call)
-        shown = [path for path, _ in groups] or self._compiled._paths.get(call.signature, ())[:1]
-        if not shown:
-            raise ValueError("the structure of the result is not known before a first row: call with one")
-        spec = _common_spec([path.spec for path in shown])
+        spec = self._result(call, groups)
         rows, parts = len(call.x), []
         for path, where in groups:
-            values = self._compute(call, path, where, lambda path, x, check: path.values(x, check))
+            values = self._compute(call, path, where, lambda path, r, check: path.values(call.x[r], check))
             parts.append((where, iter(_leaves_of(path.spec, values))))
 
         def column(shape: Shape) -> Any:
@@ -645,7 +652,7 @@ class Batch:
         for path, where in self._groups(call):
             self._compiled._need_scalar(path)
             values[where], gradient[where] = self._compute(
-                call, path, where, lambda path, x, check: path.value_and_grad(x, check)
+                call, path, where, lambda path, r, check: path.value_and_grad(call.x[r], check)
             )
         lead = values.shape
         return values, _by_argument(call, positions, lambda s, shape: gradient[:, s].reshape(lead + shape))
@@ -653,6 +660,42 @@ class Batch:
     def grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
         """Compute the gradient of each row."""
         return self.value_and_grad(*args, argnums=argnums, **kwargs)[1]
+
+    def jacobian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+        """Compute the Jacobian of each row.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            The arguments, with the rows in front.
+        argnums : int or sequence of int, optional
+            The positional arguments to differentiate by, by default those of `compile`.
+
+        Returns
+        -------
+        array, (rows,) + S + A
+            For a result of shape ``S`` in each row and an argument of shape ``A`` in each row. Where the function
+            returns a container, one of these for each of its entries; with a sequence of argnums tuples of these.
+            Zeros where the row's path gives a constant.
+        """
+        import numpy as np
+
+        call = self._rows(args, kwargs)
+        positions = self._compiled._positions(call, argnums)
+        columns, compact = _columns(call, positions)
+        groups = self._groups(call)
+        spec = self._result(call, groups)
+        size = sum(map(math.prod, _shapes(spec)))
+
+        def compute(path: _Path, r: Indices, check: bool) -> Array:
+            part = np.zeros((len(r), size, len(columns)))
+            part[:, _computed(path.spec)] = path.jacobian(call.x[r], columns, check)
+            return part
+
+        jacobian = np.empty((len(call.x), size, len(columns)))
+        for path, where in groups:
+            jacobian[where] = self._compute(call, path, where, compute)
+        return _jacobian_blocks(spec, compact, positions, jacobian)
 
     def hessian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
         """Compute the Hessian of each row."""
@@ -664,8 +707,42 @@ class Batch:
         hessian = np.empty((len(call.x), len(columns), len(columns)))
         for path, where in self._groups(call):
             self._compiled._need_scalar(path)
-            hessian[where] = self._compute(call, path, where, lambda path, x, check: path.hessian(x, columns, check))
+            hessian[where] = self._compute(
+                call, path, where, lambda path, r, check: path.hessian(call.x[r], columns, check)
+            )
         return _hessian_blocks(compact, positions, hessian)
+
+    def hvp(self, x: Any, v: Any, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+        """Compute the product of the Hessian of each row with a vector, without the Hessians.
+
+        Parameters
+        ----------
+        x, *args, **kwargs
+            The arguments, with the rows in front.
+        v : array_like, (rows,) + A or A
+            The vectors, row by row or one for all rows, for an argument of shape ``A`` in each row; for a container
+            one of that structure, with a sequence of argnums a sequence of them.
+        argnums : int or sequence of int, optional
+            The positional arguments to differentiate by, by default those of `compile`.
+
+        Returns
+        -------
+        array, (rows,) + A
+            In the structure of the argument; with a sequence of argnums a tuple of these.
+        """
+        import numpy as np
+
+        call = self._rows((x, *args), kwargs)
+        positions = self._compiled._positions(call, argnums)
+        vectors = self._compiled._vector(call, positions, v)
+        product = np.empty(call.x.shape)
+        for path, where in self._groups(call):
+            self._compiled._need_scalar(path)
+            product[where] = self._compute(
+                call, path, where, lambda path, r, check: path.hvp(call.x[r], vectors[r], check)
+            )
+        lead = product.shape[:1]
+        return _by_argument(call, positions, lambda s, shape: product[:, s].reshape(lead + shape))
 
     def _rows(self, args: Sequence[Any], kwargs: dict[str, Any]) -> _Call:
         """The call of one row, with the numbers of all rows."""
@@ -725,6 +802,13 @@ class Batch:
             groups.append((self._record_row(call, int(r)), np.array([r])))
         return groups
 
+    def _result(self, call: _Call, groups: list[tuple[_Path, Indices]]) -> Spec:
+        """The structure of the result of every row."""
+        shown = [path for path, _ in groups] or self._compiled._paths.get(call.signature, ())[:1]
+        if not shown:
+            raise ValueError("the structure of the result is not known before a first row: call with one")
+        return _common_spec([path.spec for path in shown])
+
     def _record_row(self, call: _Call, r: int) -> _Path:
         try:
             return self._compiled._record(call.row(r))
@@ -732,11 +816,11 @@ class Batch:
             _add_note(error, f"in row {r} of the batch")
             raise
 
-    def _compute(self, call: _Call, path: _Path, where: Indices, compute: Callable[[_Path, Array, bool], Any]) -> Any:
+    def _compute(self, call: _Call, path: _Path, where: Indices, compute: Callable[[_Path, Indices, bool], Any]) -> Any:
         import numpy as np
 
         try:
-            return compute(path, call.x[where], True)
+            return compute(path, where, True)
         except (ValueError, ArithmeticError):
             pass
         # An operation was refused in some row. The function itself says what that means, row by row.
@@ -749,7 +833,7 @@ class Batch:
                 raise
             if _shape_spec(again.spec) != _shape_spec(path.spec):
                 raise ValueError(f"row {r} returned {_describe(again.spec)}, other rows {_describe(path.spec)}")
-            results.append(compute(again, call.x[r : r + 1], False))
+            results.append(compute(again, np.array([r]), False))
         if isinstance(results[0], tuple):
             return tuple(np.concatenate(column) for column in zip(*results, strict=True))
         return np.concatenate(results)
@@ -853,18 +937,41 @@ def _columns(call: _Call, positions: int | tuple[int, ...]) -> tuple[Indices, _C
     return np.concatenate(columns), call._replace(offsets=tuple(offsets))
 
 
-def _jacobian_blocks(path: _Path, call: _Call, positions: int | tuple[int, ...], jacobian: Array) -> Any:
+def _computed(spec: Spec) -> Indices:
+    """The places of what a path computes, among all numbers of its result, constants included."""
     import numpy as np
 
-    def block(rows: slice, shape: Shape) -> Any:
-        return _by_argument(call, positions, lambda columns, s: _plain(jacobian[rows, columns].reshape(shape + s)))
+    places: list[Indices] = []
+    position = 0
+
+    def leaf(shape: Shape, computed: bool = True) -> None:
+        nonlocal position
+        begin, position = position, position + math.prod(shape)
+        if computed:
+            places.append(np.arange(begin, position))
+
+    _unflatten(spec, leaf, lambda constant: leaf(np.shape(constant), False))
+    return np.concatenate(places) if places else np.arange(0)
+
+
+def _jacobian_blocks(spec: Spec, call: _Call, positions: int | tuple[int, ...], jacobian: Array) -> Any:
+    import numpy as np
+
+    lead = jacobian.shape[:-2]
+
+    def block(r: slice, shape: Shape) -> Any:
+        def one(c: slice, s: Shape) -> Any:
+            part = jacobian[..., r, c].reshape(lead + shape + s)
+            return part if lead else _plain(part)
+
+        return _by_argument(call, positions, one)
 
     def constant(result: Any) -> Any:
         if not isinstance(result, (int, float, np.number, np.ndarray)):
             return None
         return _by_argument(call, positions, lambda _, s: _plain(np.zeros(np.shape(result) + s)))
 
-    return _unflatten(path.spec, _take(block), constant)
+    return _unflatten(spec, _take(block), constant)
 
 
 def _hessian_blocks(call: _Call, positions: int | tuple[int, ...], hessian: Array) -> Any:

@@ -67,7 +67,14 @@ const Function functions[] = {
     {Code::sin, sinq, -1e6, 1e6},          {Code::cos, cosq, -10.0, 10.0},
     {Code::cos, cosq, -1e6, 1e6},          {Code::tanh, tanhq, -22.0, 22.0},
     {Code::tanh, tanhq, -1.0, 1.0},        {Code::sigmoid, sigmoid_q, -700.0, 700.0},
-    {Code::sigmoid, sigmoid_q, -5.0, 5.0},
+    {Code::sigmoid, sigmoid_q, -5.0, 5.0}, {Code::tan, tanq, -10.0, 10.0},
+    {Code::tan, tanq, -1e6, 1e6},          {Code::asin, asinq, -1.0, 1.0},
+    {Code::acos, acosq, -1.0, 1.0},        {Code::atan, atanq, -3.0, 3.0},
+    {Code::atan, atanq, -1e6, 1e6},        {Code::sinh, sinhq, -710.4, 710.4},
+    {Code::sinh, sinhq, -2.0, 2.0},        {Code::cosh, coshq, -710.4, 710.4},
+    {Code::cosh, coshq, -2.0, 2.0},        {Code::erf, erfq, -6.0, 6.0},
+    {Code::erf, erfq, -0.6, 0.6},          {Code::erfc, erfcq, -6.0, 27.3},
+    {Code::erfc, erfcq, -1.0, 1.0},
 };
 
 bool same(double got, double want) {
@@ -160,10 +167,12 @@ TEST(pow_within_two_ulps) {
 }
 
 TEST(special_values) {
-    double (*const libm[])(double) = {std::exp, std::expm1, std::log,  std::log1p, std::sin,
-                                      std::cos, std::tanh,  std::sqrt, std::fabs};
-    const Code codes[] = {Code::exp, Code::expm1, Code::log,  Code::log1p, Code::sin,
-                          Code::cos, Code::tanh,  Code::sqrt, Code::abs};
+    double (*const libm[])(double) = {std::exp,  std::expm1, std::log,  std::log1p, std::sin,  std::cos,
+                                      std::tanh, std::sqrt,  std::fabs, std::tan,   std::asin, std::acos,
+                                      std::atan, std::sinh,  std::cosh, std::erf,   std::erfc};
+    const Code codes[] = {Code::exp,  Code::expm1, Code::log,  Code::log1p, Code::sin,  Code::cos,
+                          Code::tanh, Code::sqrt,  Code::abs,  Code::tan,   Code::asin, Code::acos,
+                          Code::atan, Code::sinh,  Code::cosh, Code::erf,   Code::erfc};
     const std::vector<double> x(std::begin(special), std::end(special));
     for (const Kernels* kernels : available_kernels()) {
         for (std::size_t f = 0; f < std::size(codes); ++f) {
@@ -178,6 +187,21 @@ TEST(special_values) {
             }
         const std::vector<double> got = apply(*kernels, Code::pow, a, b);
         for (std::size_t k = 0; k < a.size(); ++k) CHECK(same(got[k], std::pow(a[k], b[k])));
+    }
+}
+
+TEST(tails_of_the_error_functions) {
+    std::vector<double> x;
+    for (double v = -8.0; v < 28.5; v += 1.0 / 1024) x.push_back(v);
+    for (const Kernels* kernels : available_kernels()) {
+        const std::vector<double> erfc = apply(*kernels, Code::erfc, x), erf = apply(*kernels, Code::erf, x);
+        for (std::size_t k = 0; k < x.size(); ++k) {
+            CHECK(std::abs(erf[k]) <= 1.0 && erfc[k] >= 0.0 && erfc[k] <= 2.0);
+            if (std::abs(x[k]) >= 6.0) CHECK(std::abs(erf[k]) == 1.0);
+            if (k > 0 && x[k] >= 1.0) CHECK(erfc[k] <= erfc[k - 1]);
+            if (x[k] < 27.2) CHECK(erfc[k] > 0.0);
+        }
+        CHECK(erfc.back() == 0.0);
     }
 }
 
