@@ -62,10 +62,11 @@ void add_served(py::module_& m) {
     m.def("new_served", new_served, py::arg("name"), py::arg("module"), py::arg("metaclass"));
     m.def(
         "served_conventions",
-        [](py::object cls, bool int_zero, bool int_one, bool depth_first, bool closed, py::object data, py::object grad,
-           py::list foreign) {
+        [](py::object cls, bool int_zero, bool int_one, bool depth_first, bool closed, bool closures, py::object data,
+           py::object grad, py::list foreign) {
             Served& own = own_of(cls);
             own.closed = closed;
+            own.closures = closures;
             own.zero = int_zero ? IntKind : FloatKind;
             own.one = int_one ? IntKind : FloatKind;
             own.depth_first = depth_first;
@@ -75,7 +76,7 @@ void add_served(py::module_& m) {
             for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
         },
         py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("depth_first"),
-        py::arg("closed"), py::arg("data"), py::arg("grad"), py::arg("foreign"));
+        py::arg("closed"), py::arg("closures"), py::arg("data"), py::arg("grad"), py::arg("foreign"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {
@@ -112,7 +113,7 @@ void add_served(py::module_& m) {
         },
         py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"));
     m.def("new_member", new_member, py::arg("name"), py::arg("role"), py::arg("container") = "tuple",
-          py::arg("empty") = py::none(), py::arg("on_class") = py::ellipsis());
+          py::arg("empty") = py::none(), py::arg("on_class") = py::ellipsis(), py::arg("watched") = false);
     m.def("new_method", new_method, py::arg("cls"), py::arg("name"), py::arg("recipe"), py::arg("function"),
           py::arg("fixed"), py::arg("numpy"), py::arg("local_kind"), py::arg("label"));
     m.def("served_nodes_built", [] { return built_natively; });

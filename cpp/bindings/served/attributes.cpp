@@ -16,6 +16,7 @@ struct Member {
     PyObject_HEAD PyObject* name;
     PyObject* empty;     // what a leaf shows, where that is not the engine's own
     PyObject* on_class;  // what the class itself shows (a dataclass default), or null
+    bool watched;        // the author's methods read it: what is not `empty` makes a node foreign
     Role role;
     Container container;
 };
@@ -74,13 +75,7 @@ PyObject* op_text(Node* node, PyObject* empty) {
     Handle* handle = static_cast<Handle*>(node->handle);
     if (handle->state && handle->state->op) return Py_NewRef(handle->state->op);
     if (node->is_leaf() || node->op == Op::custom) return Py_NewRef(empty);
-    const Served& own = *served_of(node);
-    PyObject* text = nullptr;
-    if (node->op == Op::linear) {
-        if (node->fan->tag < own.tags.size()) text = own.tags[node->fan->tag];
-    } else {
-        text = own.labels[static_cast<std::size_t>(node->op)];
-    }
+    PyObject* text = op_pattern(node);
     if (!text) return Py_NewRef(empty);
     if (node->op != Op::powc) return Py_NewRef(text);
     PyObject* exponent = served_number(node->constant, node->kinds.constant);
@@ -317,6 +312,10 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
             if (same_constant(value, member->empty) && !(handle->state && handle->state->label)) return 0;
             return set_state(handle, &HandleState::label, value);
         case Role::Extra:
+            if (member->watched) {
+                if (!same_constant(value, member->empty)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+                return drop_foreign(handle, member->name) ? 0 : -1;
+            }
             if (same_constant(value, member->empty) &&
                 !(handle->dict && PyDict_Contains(handle->dict, member->name) == 1))
                 return 0;
@@ -353,6 +352,31 @@ bool set_method_rule(Handle* handle) {
     return true;
 }
 
+bool copy_shares_rule(const Node* node) {
+    const Served* own = served_of(node);
+    return own && own->closures && !node->is_leaf() && node->op != Op::custom && !node->has(Rule);
+}
+
+bool share_rule(Node* original, Node* copy) {
+    if (copy->op != Op::linear) {  // it becomes a node of no native operation
+        std::vector<Node*> operands;
+        for_each_operand(copy, [&](Node* operand) { operands.push_back(operand); });
+        copy->fan = new_fan(static_cast<std::uint32_t>(operands.size()));
+        for (std::size_t i = 0; i < operands.size(); ++i) copy->fan->begin()[i] = {operands[i], 0.0, FloatKind};
+        copy->a = copy->b = nullptr;
+    }
+    copy->op = Op::custom;
+    py::object self = py::reinterpret_steal<py::object>(handle_of(original));
+    py::object twin = py::reinterpret_steal<py::object>(handle_of(copy));
+    py::object rule = py::reinterpret_steal<py::object>(self ? PyCFunction_New(&own_rule_def, self.ptr()) : nullptr);
+    py::object text = py::reinterpret_steal<py::object>(rule ? op_text(original, Py_None) : nullptr);
+    if (!text || !twin || (!text.is_none() && set_state(as_handle(twin.ptr()), &HandleState::op, text.ptr()) < 0) ||
+        !state_of(as_handle(twin.ptr())))
+        return false;
+    set_rule(as_handle(twin.ptr()), rule.ptr());
+    return true;
+}
+
 void make_member_type() {
     member_type = make_type("kilograd._core.Member", sizeof(Member), Py_TPFLAGS_DEFAULT,
                             {{Py_tp_dealloc, reinterpret_cast<void*>(member_dealloc)},
@@ -361,7 +385,7 @@ void make_member_type() {
 }
 
 py::object new_member(py::str name, const std::string& role, const std::string& container, py::object empty,
-                      py::object on_class) {
+                      py::object on_class, bool watched) {
     static const std::pair<const char*, Role> roles[] = {
         {"data", Role::Data}, {"grad", Role::Grad}, {"children", Role::Children}, {"locals", Role::Locals},
         {"op", Role::Op},     {"rule", Role::Rule}, {"label", Role::Label},       {"extra", Role::Extra}};
@@ -374,6 +398,7 @@ py::object new_member(py::str name, const std::string& role, const std::string& 
     py::object result = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(member));
     member->name = name.inc_ref().ptr();
     PyUnicode_InternInPlace(&member->name);
+    member->watched = watched;
     bool known = false;
     for (auto& [text, value] : roles)
         if (role == text) member->role = value, known = true;

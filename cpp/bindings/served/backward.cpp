@@ -2,36 +2,36 @@
 
 #include "class.hpp"
 
+namespace py = pybind11;
+
 namespace kilograd {
 
-PyObject* local_object(Node* node, std::uint32_t index) {
-    if (node->op == Op::linear) {
-        Fan::Edge& edge = node->fan->begin()[index];
-        return served_number(edge.local, edge.kind);
-    }
-    if (node->op == Op::add) return PyLong_FromLong(1);
-    Node* other = index ? node->a : node->b;
-    const Served& own = *served_of(node);
-    if (node->op == Op::mul) {
-        PyObject* object = foreign_value(other, own.data_name);
-        return object ? Py_NewRef(object) : served_number(other->data, other->kinds.data);
-    }
-    Locals locals = locals_of(node);
-    return PyFloat_FromDouble(index ? locals.db : locals.da);
+namespace {
+
+PyObject* data_object(Node* node) {
+    PyObject* object = foreign_value(node, served_of(node)->data_name);
+    return object ? Py_NewRef(object) : PyErr_Occurred() ? nullptr : served_number(node->data, node->kinds.data);
 }
 
-PyObject* run_served_rule(Node* node) {
-    if (node->is_leaf() || node->op == Op::custom) Py_RETURN_NONE;
-    if (!any_foreign(node)) {
-        apply_own_rule(node);
-        Py_RETURN_NONE;
-    }
+// c * x ** (c - 1), as authors have it, in the arithmetic of x.
+PyObject* power_slope(Node* node) {
+    auto own = [](PyObject* object) { return py::reinterpret_steal<py::object>(object); };
+    py::object x = own(data_object(node->a));
+    py::object c = own(served_number(node->constant, node->kinds.constant)), one = own(PyLong_FromLong(1));
+    py::object less = c && one ? own(PyNumber_Subtract(c.ptr(), one.ptr())) : py::object();
+    py::object power = x && less ? own(PyNumber_Power(x.ptr(), less.ptr(), Py_None)) : py::object();
+    return power ? PyNumber_Multiply(c.ptr(), power.ptr()) : nullptr;
+}
+
+// The gradient of a node flows one step, in Python's arithmetic.
+bool run_in_python(Node* node) {
     PyObject* name = served_of(node)->grad_name;
     PyObject* self = handle_of(node);
-    if (!self) return nullptr;
+    if (!self) return false;
     std::vector<Node*> operands;
     for_each_operand(node, [&](Node* operand) { operands.push_back(operand); });
-    for (std::uint32_t i = 0; i < operands.size(); ++i) {
+    bool ok = true;
+    for (std::uint32_t i = 0; ok && i < operands.size(); ++i) {
         PyObject* grad = PyObject_GetAttr(self, name);
         PyObject* local = grad ? local_object(node, i) : nullptr;
         // `+` adds the gradient itself: multiplying it by one could change its type.
@@ -39,14 +39,46 @@ PyObject* run_served_rule(Node* node) {
         PyObject* operand = term ? handle_of(operands[i]) : nullptr;
         PyObject* old = operand ? PyObject_GetAttr(operand, name) : nullptr;
         PyObject* sum = old ? PyNumber_InPlaceAdd(old, term) : nullptr;
-        bool ok = sum && PyObject_SetAttr(operand, name, sum) == 0;
+        ok = sum && PyObject_SetAttr(operand, name, sum) == 0;
         for (PyObject* object : {grad, local, term, operand, old, sum}) Py_XDECREF(object);
-        if (!ok) {
-            Py_DECREF(self);
-            return nullptr;
-        }
     }
     Py_DECREF(self);
+    return ok;
+}
+
+// The op's own rule: the engine's where it has all the numbers and no integer outgrows it.
+bool run_own_rule(Node* node) {
+    if (node->is_leaf() || node->op == Op::custom) return true;
+    if ((foreign_alive && any_foreign(node)) || !stays_exact(node)) return run_in_python(node);
+    apply_own_rule(node);
+    return true;
+}
+
+}  // namespace
+
+PyObject* local_object(Node* node, std::uint32_t index) {
+    if (node->op == Op::linear) {
+        Fan::Edge& edge = node->fan->begin()[index];
+        return served_number(edge.local, edge.kind);
+    }
+    if (node->op == Op::add) return PyLong_FromLong(1);
+    if (node->op == Op::mul) return data_object(index ? node->a : node->b);
+    if (node->op == Op::powc) return power_slope(node);
+    PyObject* name = served_of(node)->data_name;
+    PyObject* data = foreign_value(node, name);
+    if (!data) data = foreign_value(node->a, name);
+    if (data) {
+        PyErr_Format(PyExc_TypeError,
+                     "kilograd run: %s() was computed natively before its data became a %.200s, which its derivative "
+                     "would need: make the node anew, or run the program without kilograd",
+                     info(node->op).name, Py_TYPE(data)->tp_name);
+        return nullptr;
+    }
+    return served_number(locals_of(node).da, local_kind(node, false));
+}
+
+PyObject* run_served_rule(Node* node) {
+    if (!run_own_rule(node)) return nullptr;
     Py_RETURN_NONE;
 }
 
@@ -92,7 +124,8 @@ PyObject* native_backward(PyObject* self) {
     const Served& own = *served_of(root);
     if (root->is_foreign() || !recording()) return nullptr;
     if (foreign_alive == 0 && rules_alive == 0 && !own.depth_first) {
-        if (!backward(root, 1.0, own.one)) return nullptr;
+        for (Node* node : backward_while_exact(root, own.one))
+            if (!run_own_rule(node)) return nullptr;
         Py_RETURN_NONE;
     }
     std::vector<Node*> order = own.depth_first ? depth_first(root) : ancestors(root).interior;
@@ -105,17 +138,8 @@ PyObject* native_backward(PyObject* self) {
     root->grad = 1.0;
     root->kinds.grad = own.one;
     // The caller's reference to the root keeps all of these nodes alive while a Python rule runs.
-    for (Node* node : order) {
-        if (node->has(Rule)) {
-            if (!hooks.run_rule(node)) return nullptr;
-        } else if (foreign_alive == 0) {
-            apply_own_rule(node);
-        } else {
-            PyObject* done = run_served_rule(node);
-            if (!done) return nullptr;
-            Py_DECREF(done);
-        }
-    }
+    for (Node* node : order)
+        if (!(node->has(Rule) ? hooks.run_rule(node) : run_own_rule(node))) return nullptr;
     Py_RETURN_NONE;
 }
 

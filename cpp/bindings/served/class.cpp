@@ -1,5 +1,7 @@
 #include "class.hpp"
 
+#include <algorithm>
+
 namespace kilograd {
 
 std::array<std::unique_ptr<Served>, 256> served;
@@ -21,6 +23,11 @@ static PyTypeObject* float64_type() {
 
 PyObject* served_number(double value, std::uint8_t kind) {
     if (kind != NumpyKind) return number_object(value, kind);
+    if (!float64_type()) {  // a pickle was read
+        PyObject* numpy = PyImport_ImportModule("numpy");
+        if (!numpy) return nullptr;
+        Py_DECREF(numpy);
+    }
     PyObject* plain = PyFloat_FromDouble(value);
     PyObject* result = plain ? PyObject_CallOneArg(reinterpret_cast<PyObject*>(float64_type()), plain) : nullptr;
     Py_XDECREF(plain);
@@ -46,6 +53,32 @@ bool is_number_like_slow(PyObject* object, Number& out) {
         return true;
     }
     return false;
+}
+
+// --- what the op attribute shows ---------------------------------------------------------------------------------
+
+bool is_served(const Node* node) { return served_of(node) != nullptr; }
+
+PyObject* op_pattern(const Node* node) {
+    const Served& own = *served_of(node);
+    if (node->op != Op::linear) return own.labels[static_cast<std::size_t>(node->op)];
+    return node->fan->tag < own.tags.size() ? own.tags[node->fan->tag] : nullptr;
+}
+
+void note_op_pattern(Node* node, PyObject* pattern) {
+    Served& own = *served_of(node);
+    if (node->op != Op::linear) {
+        PyObject*& label = own.labels[static_cast<std::size_t>(node->op)];
+        if (!label) label = Py_NewRef(pattern);
+        return;
+    }
+    for (node->fan->tag = 0; node->fan->tag < own.tags.size(); ++node->fan->tag) {
+        PyObject* known = own.tags[node->fan->tag];
+        if (known && PyUnicode_Compare(known, pattern) == 0) return;
+    }
+    own.tags.resize(std::max<std::size_t>(own.tags.size(), first_method_tag), nullptr);
+    node->fan->tag = static_cast<std::uint32_t>(own.tags.size());
+    own.tags.push_back(Py_NewRef(pattern));
 }
 
 // --- foreign state -----------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ struct Served {
     Kind zero = IntKind;
     Kind one = IntKind;
     bool closed = false;       // its objects take no attributes but their own (`__slots__`)
+    bool closures = false;     // its rules are closures over the node and its operands
     bool depth_first = false;  // backward() visits nodes in the order of a recursive search
     std::array<Operator, operator_count> operators;
     std::array<PyObject*, op_count> labels{};  // what the op attribute shows for a row; "{}" is the exponent
@@ -56,20 +57,6 @@ extern std::uint64_t built_natively;
 
 inline Served* served_of(const Node* node) { return served[node->family].get(); }
 inline Served* served_of(PyTypeObject* type) { return served[static_cast<std::size_t>(family_of(type))].get(); }
-
-// --- numbers, NumPy's float64 among them, which keeps its type through arithmetic ---------------------------------
-
-PyObject* served_number(double value, std::uint8_t kind);
-
-// Numbers that a node holds exactly, type included. Never raises.
-bool is_number_like_slow(PyObject* object, Number& out);
-inline bool is_number_like(PyObject* object, Number& out) {
-    if (PyFloat_CheckExact(object)) [[likely]] {
-        out = {PyFloat_AS_DOUBLE(object), FloatKind};
-        return true;
-    }
-    return is_number_like_slow(object, out);
-}
 
 // --- foreign state -----------------------------------------------------------------------------------------------
 
@@ -147,7 +134,7 @@ PyObject* local_object(Node* node, std::uint32_t index);  // d node / d operand,
 // attributes.cpp: the author's names for what the engine holds
 void make_member_type();
 pybind11::object new_member(pybind11::str name, const std::string& role, const std::string& container,
-                            pybind11::object empty, pybind11::object on_class);
+                            pybind11::object empty, pybind11::object on_class, bool watched);
 bool set_method_rule(Handle* handle);
 
 // served.cpp

@@ -50,11 +50,13 @@ PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
             y += 0.0;
         }
     }
-    if (mode & Captured) {
+    std::uint8_t local = kind == NumpyKind                                      ? NumpyKind
+                         : (a->kinds.data & c.kind & IntKind) && c.value >= 1.0 ? IntKind
+                                                                                : FloatKind;
+    if ((mode & Captured) || local == IntKind) {
         double da = Row<Op::powc>::da(a->data, 0.0, c.value, y);
-        std::uint8_t local = kind == NumpyKind                                      ? NumpyKind
-                             : (a->kinds.data & c.kind & IntKind) && c.value >= 1.0 ? IntKind
-                                                                                    : FloatKind;
+        if (local == IntKind && !(std::fabs(da) < exact_integers)) return nullptr;
+        if (!(mode & Captured)) return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
         return wrap(served_fixed(y, kind, a, {da, local}, nullptr, {}, tag_power));
     }
     return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));

@@ -179,6 +179,12 @@ def _check_shape(cls: type) -> None:
             raise LeftAlone(f"it defines {name}")
 
 
+def _check_hazards(hazards: dict[str, str]) -> None:
+    for name in ESSENTIAL:
+        if name in hazards:
+            raise LeftAlone(f"{name} {hazards[name]}")
+
+
 def _hazards(cls: type, attributes: Iterable[str]) -> dict[str, str]:
     """For each method that may not be probed or depends on more than its operands: why."""
     data = {
@@ -197,6 +203,60 @@ def _hazards(cls: type, attributes: Iterable[str]) -> dict[str, str]:
                 reason = "uses vars()"
             if reason is not None:
                 found[name] = reason
+    return found
+
+
+# --- attributes that a program may set at any time --------------------------------------------------------------------
+
+
+def _functions(cls: type, name: str) -> list[FunctionType]:
+    return functions_of(vars(cls).get(name))
+
+
+def _helpers(cls: type, mentioned: Iterable[str]) -> set[str]:
+    """The names that the methods called `mentioned`, and those that they mention in turn, mention."""
+    found: set[str] = set()
+    waiting = list(mentioned)
+    while waiting:
+        for function in _functions(cls, waiting.pop()):
+            new = purity.names(function.__code__) - found
+            found |= new
+            waiting += new
+    return found
+
+
+def _may_be_native(cls: type) -> list[str]:
+    """The methods that the engine might serve."""
+    served = (*OPERATORS, "backward", "_backward")
+    return [name for name in vars(cls) if name in served or any(True for _ in _recipes(name))]
+
+
+def _watched(cls: type, roles: dict[str, Attribute]) -> set[str]:
+    """The constant attributes of the author's objects that methods read: switches, perhaps, such as requires_grad."""
+    read = _helpers(cls, _may_be_native(cls))
+    return {name for name, attribute in roles.items() if attribute.role in ("extra", "label") and name in read}
+
+
+def _late_hazards(cls: type, roles: dict[str, Attribute]) -> dict[str, str]:
+    """For each method whose rule looks at more than numbers when gradients flow: why it may not be native.
+
+    The engine's rules read data and gradients. What the author's closure would read of an attribute that the program
+    sets after the node was made cannot be known beforehand.
+    """
+    found: dict[str, str] = {}
+    for name in _may_be_native(cls):
+        for function in _functions(cls, name):
+            sought = purity.sought_attributes(function.__code__) - set(roles) - set(dir(cls))
+            if sought:
+                found[name] = f"looks for an attribute {min(sought)!r}"
+            if name == "backward":
+                continue  # it is the author's wherever a node has such an attribute
+            read = purity.names(function.__code__)
+            late = read if name == "_backward" else purity.nested_names(function.__code__)
+            late = late | _helpers(cls, read)
+            switches = late & {other for other, attribute in roles.items() if attribute.watched}
+            if switches:
+                found[name] = f"reads {min(switches)!r} when gradients flow"
     return found
 
 
@@ -390,12 +450,14 @@ def _examine(cls: type, served: type) -> Plan:
         raise LeftAlone("its constructor is no function")
     slots = {name for name, value in vars(cls).items() if isinstance(value, MemberDescriptorType)}
     hazards = _hazards(cls, purity.own_attributes(constructor) | slots | {"_backward"})
-    for name in ESSENTIAL:
-        if name in hazards:
-            raise LeftAlone(f"{name} {hazards[name]}")
+    _check_hazards(hazards)
     with probes.quiet():
         copy = _copy(cls)
         roles = _roles(copy)
+        for name in _watched(cls, roles):
+            roles[name] = replace(roles[name], role="extra", watched=True)
+        hazards |= _late_hazards(cls, roles)
+        _check_hazards(hazards)
         _check_constants(cls, roles)
         plan = _conventions(copy, roles)
         trial = _Trial(cls, copy, served, plan, hazards)

@@ -58,11 +58,15 @@ class Recipe:
 
 @dataclass
 class Attribute:
-    """An attribute of the author's instances: what it is to the engine, and what a leaf shows."""
+    """An attribute of the author's instances: what it is to the engine, and what a leaf shows.
+
+    One is `watched` where methods that the engine may serve read it: a node on which it is not `empty` is left to them.
+    """
 
     role: str
     container: str = "tuple"
     empty: Any = None
+    watched: bool = False
 
 
 @dataclass
@@ -146,9 +150,10 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         int_one=plan.int_one,
         depth_first=plan.depth_first,
         closed="__slots__" in members and "__dict__" not in members,
+        closures=plan.named("rule") is not None,
         data=plan.named("data"),
         grad=plan.named("grad"),
-        foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS],
+        foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS or attribute.watched],
     )
     for name, (core_name, reflected) in OPERATORS.items():
         function = members.get(name)
@@ -179,7 +184,12 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         if isinstance(on_class, MemberDescriptorType):
             on_class = ...
         member = _core.new_member(
-            name, attribute.role, container=attribute.container, empty=attribute.empty, on_class=on_class
+            name,
+            attribute.role,
+            container=attribute.container,
+            empty=attribute.empty,
+            on_class=on_class,
+            watched=attribute.watched,
         )
         type.__setattr__(served, name, member)
     rule = members.get("_backward") if plan.named("rule") is None else None
