@@ -57,26 +57,28 @@ void drop_foreign_flag(Node* node) {
 void add_served(py::module_& m) {
     make_served_type();
     make_member_type();
-    make_method_type();
+    m.attr("ServedMethod") = py::handle(reinterpret_cast<PyObject*>(make_method_type()));
     m.attr("Served") = py::handle(reinterpret_cast<PyObject*>(served_type));
     m.def("new_served", new_served, py::arg("name"), py::arg("module"), py::arg("metaclass"));
     m.def(
         "served_conventions",
-        [](py::object cls, bool int_zero, bool int_one, bool depth_first, bool closed, bool closures, py::object data,
-           py::object grad, py::list foreign) {
+        [](py::object cls, bool int_zero, bool int_one, const std::string& order, bool closed, bool closures,
+           py::object data, py::object grad, py::list foreign) {
             Served& own = own_of(cls);
             own.closed = closed;
             own.closures = closures;
             own.zero = int_zero ? IntKind : FloatKind;
             own.one = int_one ? IntKind : FloatKind;
-            own.depth_first = depth_first;
+            own.order = order == "first operand"  ? Order::FirstOperand
+                        : order == "last operand" ? Order::LastOperand
+                                                  : Order::Tape;
             keep(own.data_name, data);
             keep(own.grad_name, grad);
             own.foreign_names.clear();  // interned and immortal, as names of attributes are
             for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
         },
-        py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("depth_first"),
-        py::arg("closed"), py::arg("closures"), py::arg("data"), py::arg("grad"), py::arg("foreign"));
+        py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
+        py::arg("closures"), py::arg("data"), py::arg("grad"), py::arg("foreign"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {

@@ -123,8 +123,13 @@ class Served:
     def __pow__(self, other: Any, modulus: None = None, /) -> Any: ...
     def __rpow__(self, other: Any, modulus: None = None, /) -> Any: ...
 
+class ServedMethod:
+    __wrapped__: Any  # the author's function
+
 def new_served(name: str, module: str, metaclass: type) -> type: ...
-def new_member(name: str, role: str, container: str = "tuple", empty: Any = None, on_class: Any = ...) -> Any: ...
+def new_member(
+    name: str, role: str, container: str = "tuple", empty: Any = None, on_class: Any = ..., watched: bool = False
+) -> Any: ...
 def new_method(
     cls: Any, name: str, recipe: str, function: Any, fixed: bool, numpy: bool, local_kind: str, label: Any
 ) -> Any: ...
@@ -134,8 +139,9 @@ def served_conventions(
     *,
     int_zero: bool,
     int_one: bool,
-    depth_first: bool,
+    order: str,
     closed: bool,
+    closures: bool,
     data: Any,
     grad: Any,
     foreign: list[str],
@@ -162,7 +168,7 @@ def _exit_no_grad() -> None: ...
 def _leaf(cls: type[Value], data: float, grad: float, label: object, op: object, /) -> Value: ...
 def _pick(snapshot: object, place: SupportsIndex, /) -> Value: ...
 def _load(
-    data: bytes, externals: list[Value], families: list[type[Value]], classes: list[tuple[int, type[Value]]], /
+    data: bytes, externals: list[Value], families: list[Any], classes: list[tuple[int, type[Value]]], /
 ) -> object: ...
 
 # Networks: the native path behind kilograd.nn

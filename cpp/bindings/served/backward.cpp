@@ -84,18 +84,18 @@ PyObject* run_served_rule(Node* node) {
 
 namespace {
 
-// The interior nodes in the order in which a recursive search, operands first, leaves them: the order in which authors
-// sum gradients when their nodes keep the operands in a tuple.
-std::vector<Node*> depth_first(Node* root) {
+std::vector<Node*> depth_first(Node* root, Order which) {
     struct Frame {
         Node* node;
         std::uint32_t next;
     };
     std::vector<Node*> order;
     std::vector<Frame> stack;
-    auto operand = [](Node* node, std::uint32_t i) -> Node* {
-        if (node->has_fan()) return i < node->fan->count ? node->fan->begin()[i].operand : nullptr;
-        return i == 0 ? node->a : i == 1 ? node->b : nullptr;
+    auto operand = [which](Node* node, std::uint32_t i) -> Node* {
+        std::uint32_t count = node->has_fan() ? node->fan->count : node->b ? 2 : 1;
+        if (i >= count) return nullptr;
+        if (which == Order::LastOperand) i = count - 1 - i;
+        return node->has_fan() ? node->fan->begin()[i].operand : i ? node->b : node->a;
     };
     auto enter = [&](Node* node) {
         if (node->flags & Marked) return;  // a leaf, or seen
@@ -123,12 +123,12 @@ PyObject* native_backward(PyObject* self) {
     Node* root = node_of(self);
     const Served& own = *served_of(root);
     if (root->is_foreign() || !recording()) return nullptr;
-    if (foreign_alive == 0 && rules_alive == 0 && !own.depth_first) {
+    if (foreign_alive == 0 && rules_alive == 0 && own.order == Order::Tape) {
         for (Node* node : backward_while_exact(root, own.one))
             if (!run_own_rule(node)) return nullptr;
         Py_RETURN_NONE;
     }
-    std::vector<Node*> order = own.depth_first ? depth_first(root) : ancestors(root).interior;
+    std::vector<Node*> order = own.order == Order::Tape ? ancestors(root).interior : depth_first(root, own.order);
     bool foreign = false;
     if (foreign_alive)
         for (Node* node : order) foreign |= any_foreign(node);

@@ -32,6 +32,10 @@ struct Operator {
 
 enum OperatorIndex { Add, Multiply, Power, operator_count };
 
+// The newest first; or the reverse of the order in which a recursive search leaves them, operands first to last or last
+// to first: authors sum gradients in that order when their nodes keep the operands in a tuple.
+enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
+
 struct Served {
     PyTypeObject* type = nullptr;
     PyObject* init = nullptr;
@@ -39,9 +43,9 @@ struct Served {
     bool plain_init = false;   // Class(number) only stores the number
     Kind zero = IntKind;
     Kind one = IntKind;
-    bool closed = false;       // its objects take no attributes but their own (`__slots__`)
-    bool closures = false;     // its rules are closures over the node and its operands
-    bool depth_first = false;  // backward() visits nodes in the order of a recursive search
+    bool closed = false;        // its objects take no attributes but their own (`__slots__`)
+    bool closures = false;      // its rules are closures over the node and its operands
+    Order order = Order::Tape;  // in which backward() visits nodes
     std::array<Operator, operator_count> operators;
     std::array<PyObject*, op_count> labels{};  // what the op attribute shows for a row; "{}" is the exponent
     std::vector<PyObject*> tags;               // the same for nodes with fixed local gradients
@@ -122,7 +126,7 @@ using NativeOperation = PyObject* (*)(PyObject* self, PyObject* other, bool refl
 extern const NativeOperation native_operations[operator_count];
 
 // methods.cpp: methods of one operand, `backward` and the operators' methods
-void make_method_type();
+PyTypeObject* make_method_type();  // which lives as long as the process
 pybind11::object new_method(pybind11::object cls, pybind11::str name, const std::string& recipe,
                             pybind11::object function, bool fixed, bool numpy, const std::string& local_kind,
                             pybind11::object label);

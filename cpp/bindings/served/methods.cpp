@@ -158,7 +158,7 @@ PyTypeObject* method_type = nullptr;
 
 }  // namespace
 
-void make_method_type() {
+PyTypeObject* make_method_type() {
     method_type =
         make_type("kilograd._core.Method", sizeof(Method),
                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
@@ -170,6 +170,7 @@ void make_method_type() {
                    {Py_tp_getattro, reinterpret_cast<void*>(method_getattr)},
                    {Py_tp_repr, reinterpret_cast<void*>(method_repr)},
                    {Py_tp_members, method_members}});
+    return method_type;
 }
 
 py::object new_method(py::object cls, py::str name, const std::string& recipe, py::object function, bool fixed,

@@ -175,17 +175,20 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
     data, grad, rule = plan.data, plan.grad, plan.named("rule")
     if probe.disturb is not None:
         probe.disturb(leaves, result, data)
-    if rule is not None or hasattr(cls, "_backward"):
-        setattr(result, grad, SEED)
-        seen.append(_attempt(lambda: getattr(result, rule or "_backward")()))
-        seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
+    reached = _nodes(result, cls, plan)
+    fresh = [(node, getattr(node, grad)) for node in reached]
     if hasattr(cls, "backward"):
-        reached = _nodes(result, cls, plan)
         for _ in range(probe.passes):  # the second adds to what the first left
             seen.append(_attempt(result.backward))
             seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
             seen.append(tuple(sorted([(_plain(getattr(node, data)), _plain(getattr(node, grad))) for node in reached])))
         seen.append(_texts(result))
+    if rule is not None or hasattr(cls, "_backward"):
+        for node, gradient in fresh:  # with its type: the first gradient that arrives decides what the sum is
+            setattr(node, grad, gradient)
+        setattr(result, grad, SEED)
+        seen.append(_attempt(lambda: getattr(result, rule or "_backward")()))
+        seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
     return tuple(seen)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "NODES",
     "NUMBERS",
     "OPERATORS",
+    "ORDERS",
     "SWAPPED",
     "WATCHERS",
     "Attribute",
@@ -32,6 +33,9 @@ __all__ = [
 
 # Bits of an operator's mode, as in cpp/bindings/served.cpp.
 NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT = 1, 2, 4, 8, 16
+
+# The orders in which the engine's backward() can visit nodes; the first is for operands in a set, whose order is chance.
+ORDERS = ("tape", "first operand", "last operand")
 
 # The operators that have a native path: their name in the core, and whether the form is the reflected one.
 OPERATORS = {
@@ -76,7 +80,7 @@ class Plan:
     attributes: dict[str, Attribute]
     int_zero: bool = True
     int_one: bool = True
-    depth_first: bool = False
+    order: str = "tape"  # in which backward() visits nodes
     plain_init: bool = False
     modes: dict[str, int] = field(default_factory=dict)  # of the operators; absent or 0: the author's code
     labels: dict[str, str | None] = field(default_factory=dict)  # what the op attribute shows
@@ -148,7 +152,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         served,
         int_zero=plan.int_zero,
         int_one=plan.int_one,
-        depth_first=plan.depth_first,
+        order=plan.order,
         closed="__slots__" in members and "__dict__" not in members,
         closures=plan.named("rule") is not None,
         data=plan.named("data"),
