@@ -195,7 +195,7 @@ def test_interrupt(tmp_path: pathlib.Path) -> None:
             text=True,
             preexec_fn=lambda: signal.signal(
                 signal.SIGINT, signal.SIG_DFL
-            ),  # ignored where tests run in the background
+            ),  # ignored in background jobs
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

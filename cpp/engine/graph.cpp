@@ -1,5 +1,6 @@
 #include "graph.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "replay.hpp"
@@ -136,13 +137,40 @@ void sweep_from(Node* root, Fn&& fn) {
 
 // --- nodes -------------------------------------------------------------------------------------------------------
 
+namespace {
+
+// Dead fans of one or two edges wait here for the next graph. With malloc, a training step of 68,000 nodes that fix
+// their local gradients took a fifth more instructions.
+struct SpareFan {
+    SpareFan* next;
+};
+constexpr std::uint32_t small_fan = 2;
+constexpr std::uint32_t spare_fans_limit = 1 << 16;  // 4 MiB, as much as pages.cpp keeps
+SpareFan* spare_fans = nullptr;
+std::uint32_t spare_fans_count = 0;
+
+}  // namespace
+
 Fan* new_fan(std::uint32_t count) {
-    void* memory = std::malloc(sizeof(Fan) + count * sizeof(Fan::Edge));
-    if (!memory) throw std::bad_alloc();
+    void* memory = spare_fans;
+    if (count <= small_fan && memory) {
+        spare_fans = spare_fans->next;
+        --spare_fans_count;
+    } else {
+        memory = std::malloc(sizeof(Fan) + std::max(count, small_fan) * sizeof(Fan::Edge));
+        if (!memory) throw std::bad_alloc();
+    }
     return new (memory) Fan{count};
 }
 
-void free_fan(Fan* fan) { std::free(fan); }
+void free_fan(Fan* fan) {
+    if (fan->count > small_fan || spare_fans_count == spare_fans_limit) {
+        std::free(fan);
+        return;
+    }
+    spare_fans = new (static_cast<void*>(fan)) SpareFan{spare_fans};
+    ++spare_fans_count;
+}
 
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect) {
     Node* node = arena.new_node();

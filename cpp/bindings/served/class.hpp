@@ -107,6 +107,11 @@ inline Node* served_fixed(double y, Kind kind, Node* a, Local da, Node* b, Local
     return node;
 }
 
+// The handle of a node that served_fixed made over a and b.
+inline PyObject* wrap_fixed(Node* node, const Node* a, const Node* b) {
+    return carries_state(a) || carries_state(b) ? wrap_slow(node) : new_handle(node);
+}
+
 constexpr std::uint32_t tag_add = 1, tag_multiply = 2, tag_power = 3, first_method_tag = 4;
 
 // --- the parts of the type ---------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
         std::uint8_t unit = mode & FloatUnit ? FloatKind : IntKind;
         Local da = op == Op::add ? Local{1.0, unit} : Local{b->data, b->kinds.data};
         Local db = op == Op::add ? Local{1.0, unit} : Local{a->data, a->kinds.data};
-        return wrap(served_fixed(y, kind, a, da, b, db, tag));
+        return wrap_fixed(served_fixed(y, kind, a, da, b, db, tag), a, b);
     }
     return wrap(served_node(op, y, kind, a, b, 0.0, FloatKind));
 }
@@ -57,7 +57,7 @@ PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
         double da = Row<Op::powc>::da(a->data, 0.0, c.value, y);
         if (local == IntKind && !(std::fabs(da) < exact_integers)) return nullptr;
         if (!(mode & Captured)) return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
-        return wrap(served_fixed(y, kind, a, {da, local}, nullptr, {}, tag_power));
+        return wrap_fixed(served_fixed(y, kind, a, {da, local}, nullptr, {}, tag_power), a, nullptr);
     }
     return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
 }
@@ -97,10 +97,6 @@ PyObject* operate(PyObject* left, PyObject* right) {
     PyObject* self = forward ? left : right;
     PyObject* other = forward ? right : left;
     const Operator& own = served_of(node_of(self))->operators[index];
-    if (std::uint8_t mode = forward ? own.mode : own.reflected_mode) {
-        PyObject* result = native_operation<index>(self, other, !forward, mode);
-        if (result || PyErr_Occurred()) return result;
-    }
     PyObject* function = forward ? own.function : own.reflected;
     if (!function) Py_RETURN_NOTIMPLEMENTED;
     PyObject* arguments[] = {self, other};
@@ -141,9 +137,23 @@ PyObject* general_operation(OperatorIndex index, PyObject* left, PyObject* right
     return call(reflected, right, left);
 }
 
+template <OperatorIndex index>
+PyObject* native_or_null(PyObject* self, PyObject* other, bool reflected) {
+    const Served* own = served_of(node_of(self));
+    if (!own) return nullptr;
+    std::uint8_t mode = reflected ? own->operators[index].reflected_mode : own->operators[index].mode;
+    return mode ? native_operation<index>(self, other, reflected, mode) : nullptr;
+}
+
 // left + right where both are served, of two classes: the left one's method, then the right one's reflected one.
 template <OperatorIndex index>
 PyObject* binary_slot(PyObject* left, PyObject* right) {
+    // What is native needs neither a look at the classes' methods nor at what they derive from.
+    bool forward = is_exact_value(left);
+    if (forward || is_exact_value(right)) [[likely]] {
+        PyObject* result = native_or_null<index>(forward ? left : right, forward ? right : left, !forward);
+        if (result || PyErr_Occurred()) return result;
+    }
     auto overriding = [](PyObject* object) {
         return Py_TYPE(object)->tp_dealloc != handle_dealloc && PyObject_TypeCheck(object, served_type);
     };
@@ -163,13 +173,6 @@ PyObject* binary_slot(PyObject* left, PyObject* right) {
 PyObject* power_slot(PyObject* left, PyObject* right, PyObject* modulus) {
     if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
     return binary_slot<Power>(left, right);
-}
-
-template <OperatorIndex index>
-PyObject* native_or_null(PyObject* self, PyObject* other, bool reflected) {
-    const Operator& own = served_of(node_of(self))->operators[index];
-    std::uint8_t mode = reflected ? own.reflected_mode : own.mode;
-    return mode ? native_operation<index>(self, other, reflected, mode) : nullptr;
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ __all__ = [
 # Bits of an operator's mode, as in cpp/bindings/served.cpp.
 NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT = 1, 2, 4, 8, 16
 
-# The orders in which the engine's backward() can visit nodes; the first is for operands in a set, whose order is chance.
+# The orders in which backward() can visit nodes; the first is for operands in a set, whose order is chance.
 ORDERS = ("tape", "first operand", "last operand")
 
 # The operators that have a native path: their name in the core, and whether the form is the reflected one.
@@ -95,6 +95,16 @@ class Plan:
     def grad(self) -> str:
         """The author's name for the gradient."""
         return self.named("grad") or ""
+
+    @cached_property
+    def children(self) -> list[str]:
+        """The author's names for the operands."""
+        return [name for name, attribute in self.attributes.items() if attribute.role == "children"]
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """The attributes that can be compared: all but the rule."""
+        return [name for name, attribute in self.attributes.items() if attribute.role != "rule"]
 
     def named(self, role: str) -> str | None:
         """The author's name for the first attribute of a role."""
