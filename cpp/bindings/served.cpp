@@ -115,7 +115,13 @@ void add_served(py::module_& m) {
         },
         py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"));
     m.def("new_member", new_member, py::arg("name"), py::arg("role"), py::arg("container") = "tuple",
-          py::arg("empty") = py::none(), py::arg("on_class") = py::ellipsis(), py::arg("watched") = false);
+          py::arg("empty") = py::none(), py::arg("on_class") = py::ellipsis(), py::arg("live") = py::none(),
+          py::arg("watched") = false);
+    // Keeps an object of the program's as what an attribute of a node shows, whatever the engine holds.
+    m.def("served_keep", [](py::object node, py::str name, py::object value) {
+        if (!is_served_type(Py_TYPE(node.ptr()))) throw py::type_error("an object of a served class is expected");
+        if (!keep_foreign(as_handle(node.ptr()), name.ptr(), value.ptr())) throw py::error_already_set();
+    });
     m.def("new_method", new_method, py::arg("cls"), py::arg("name"), py::arg("recipe"), py::arg("function"),
           py::arg("fixed"), py::arg("numpy"), py::arg("local_kind"), py::arg("label"));
     m.def("served_nodes_built", [] { return built_natively; });

@@ -16,6 +16,7 @@ struct Member {
     PyObject_HEAD PyObject* name;
     PyObject* empty;     // what a leaf shows, where that is not the engine's own
     PyObject* on_class;  // what the class itself shows (a dataclass default), or null
+    PyObject* live;      // the class of the lists or sets that it shows, or null: they note that they are being changed
     bool watched;        // the author's methods read it: what is not `empty` makes a node foreign
     Role role;
     Container container;
@@ -59,7 +60,8 @@ PyObject* operand_tuple(Node* node) {
 }
 
 PyObject* local_tuple(Node* node) {
-    std::uint32_t count = node->op == Op::linear ? node->fan->count : 0;
+    // A sum needs no place for its local gradients: they are one, whatever becomes of the data.
+    std::uint32_t count = node->op == Op::linear ? node->fan->count : node->op == Op::add ? 2 : 0;
     PyObject* tuple = PyTuple_New(count);
     for (std::uint32_t i = 0; tuple && i < count; ++i) {
         PyObject* local = local_object(node, i);
@@ -84,6 +86,18 @@ PyObject* op_text(Node* node, PyObject* empty) {
     return result;
 }
 
+// What a program may change in place is of a class that knows whose it is.
+PyObject* shown(Member* member, PyObject* object, PyObject* tuple) {  // steals
+    if (!member->live || !tuple) return in_container(member->container, tuple);
+    PyObject* result = PyObject_CallOneArg(member->live, tuple);
+    Py_DECREF(tuple);
+    static PyObject* owner = PyUnicode_InternFromString("owner");
+    static PyObject* name = PyUnicode_InternFromString("name");
+    if (result && (PyObject_SetAttr(result, owner, object) < 0 || PyObject_SetAttr(result, name, member->name) < 0))
+        Py_CLEAR(result);
+    return result;
+}
+
 PyObject* own_rule(PyObject* self, PyObject*) { return run_served_rule(node_of(self)); }
 PyMethodDef own_rule_def = {"_backward", own_rule, METH_NOARGS, nullptr};
 
@@ -104,10 +118,10 @@ PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject*) {
             return served_number(node->grad, node->kinds.grad);
         case Role::Children:
             if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
-            return in_container(member->container, operand_tuple(node));
+            return shown(member, object, operand_tuple(node));
         case Role::Locals:
             if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
-            return in_container(member->container, local_tuple(node));
+            return shown(member, object, local_tuple(node));
         case Role::Op:
             return op_text(node, member->empty);
         case Role::Rule:
@@ -330,6 +344,7 @@ void member_dealloc(PyObject* self) {
     Py_XDECREF(member->name);
     Py_XDECREF(member->empty);
     Py_XDECREF(member->on_class);
+    Py_XDECREF(member->live);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -385,7 +400,7 @@ void make_member_type() {
 }
 
 py::object new_member(py::str name, const std::string& role, const std::string& container, py::object empty,
-                      py::object on_class, bool watched) {
+                      py::object on_class, py::object live, bool watched) {
     static const std::pair<const char*, Role> roles[] = {
         {"data", Role::Data}, {"grad", Role::Grad}, {"children", Role::Children}, {"locals", Role::Locals},
         {"op", Role::Op},     {"rule", Role::Rule}, {"label", Role::Label},       {"extra", Role::Extra}};
@@ -399,6 +414,7 @@ py::object new_member(py::str name, const std::string& role, const std::string& 
     member->name = name.inc_ref().ptr();
     PyUnicode_InternInPlace(&member->name);
     member->watched = watched;
+    if (!live.is_none()) member->live = live.inc_ref().ptr();
     bool known = false;
     for (auto& [text, value] : roles)
         if (role == text) member->role = value, known = true;

@@ -143,7 +143,7 @@ PyObject* local_object(Node* node, std::uint32_t index);  // d node / d operand,
 // attributes.cpp: the author's names for what the engine holds
 void make_member_type();
 pybind11::object new_member(pybind11::str name, const std::string& role, const std::string& container,
-                            pybind11::object empty, pybind11::object on_class, bool watched);
+                            pybind11::object empty, pybind11::object on_class, pybind11::object live, bool watched);
 bool set_method_rule(Handle* handle);
 
 // served.cpp

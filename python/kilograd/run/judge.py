@@ -587,8 +587,7 @@ def _orders(trial: _Trial) -> Iterable[tuple[Plan, float]]:
 
 def _try_operators(trial: _Trial) -> None:
     members = vars(trial.author)
-    has_locals = trial.plan.named("locals") is not None
-    flavours = [CAPTURED, CAPTURED | FLOAT_UNIT] if has_locals else [0, CAPTURED, CAPTURED | FLOAT_UNIT]
+    flavours = [0, CAPTURED, CAPTURED | FLOAT_UNIT]
     for name in OPERATORS:
         if name not in members or name in trial.hazards or not isinstance(members[name], FunctionType):
             continue

@@ -50,6 +50,43 @@ HOLDERS = frozenset({"data", "grad", "children", "locals", "rule"})  # roles tha
 UNCOPIED = frozenset({"__dict__", "__weakref__", "__slots__", "__init__", "__module__", "__qualname__", "__doc__"})
 
 
+def _live(base: type, changing: str) -> type:
+    """A class of lists or sets that a node shows: one that is changed in place becomes the node's own from then on."""
+
+    def watched(name: str) -> Callable[..., Any]:
+        method = getattr(base, name)
+
+        def change(self: Any, *arguments: Any, **keywords: Any) -> Any:
+            if self.owner is not None:
+                _core.served_keep(self.owner, self.name, self)
+                self.owner = None
+            return method(self, *arguments, **keywords)
+
+        return change
+
+    members: dict[str, Any] = {name: watched(name) for name in changing.split()}
+    members |= {
+        "owner": None,
+        "name": None,
+        "__repr__": lambda self: repr(base(self)),
+        "__reduce__": lambda self: (base, (list(self),)),
+    }
+    return type(base.__name__, (base,), members)
+
+
+LIVE = {
+    "list": _live(
+        list,
+        "append extend insert remove pop clear sort reverse __setitem__ __delitem__ __iadd__ __imul__",
+    ),
+    "set": _live(
+        set,
+        "add discard remove pop clear update difference_update intersection_update symmetric_difference_update "
+        "__ior__ __iand__ __ixor__ __isub__",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How the engine serves a method of one operand."""
@@ -203,6 +240,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
             container=attribute.container,
             empty=attribute.empty,
             on_class=on_class,
+            live=LIVE.get(attribute.container),
             watched=attribute.watched,
         )
         type.__setattr__(served, name, member)
