@@ -155,7 +155,8 @@ def _look(nodes: list[Any], cls: type, plan: Plan, leaves: list[Any]) -> Any:
 
 
 def _texts(value: Any) -> Any:
-    if type(value).__repr__ is object.__repr__ and type(value).__str__ is object.__str__:
+    kind: Any = type(value)
+    if kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__:
         return None
     return (_attempt(lambda: ADDRESS.sub("", repr(value))), _attempt(lambda: ADDRESS.sub("", str(value))))
 
