@@ -28,8 +28,6 @@ SERVED = {
     "in_function.py": ("Pair", "__add__ __mul__ backward"),
     "imports_package.py": ("package.engine.Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
     "wrong_on_purpose.py": ("Sloppy", "__add__ __mul__ backward"),
-}
-SERVED |= {
     "big_integers.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
     "big_integers_local.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
     "copies.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward relu"),
@@ -46,6 +44,13 @@ SERVED |= {
     "two_classes.py": ("Node", "__add__ __mul__ backward"),
     "bases_and_metaclasses.py": ("Four", "__add__ __mul__ backward"),
     "switches_by_name.py": ("B", "__add__ __mul__ backward"),
+    "containers_changed.py": ("Value", "__add__ __mul__"),
+    "custom_functions.py": ("Value", "__add__ __mul__"),
+    "defaults_and_constants.py": ("Value", "__add__ __mul__ backward"),
+    "equal_by_data.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward"),
+    "gradients_and_edges.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu exp"),
+    "microgpt_lists.py": ("V", "__add__ __radd__ __mul__ __rmul__ __pow__ backward exp log"),
+    "op_decides_rule.py": ("Op", "__add__ __mul__ backward exp"),
 }
 LEFT_ALONE = {
     "counters_and_no_grad.py": "Tensor runs as it is: __init__ uses the global 'count'",

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, SupportsIndex, SupportsInt, overload, type_check_only
+from typing import Any, SupportsIndex, SupportsInt, final, overload, type_check_only
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,8 +123,11 @@ class Served:
     def __pow__(self, other: Any, modulus: None = None, /) -> Any: ...
     def __rpow__(self, other: Any, modulus: None = None, /) -> Any: ...
 
+@final
+@disjoint_base
 class ServedMethod:
     __wrapped__: Any  # the author's function
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any: ...
 
 def new_served(name: str, module: str, metaclass: type) -> type: ...
 def new_member(

@@ -17,7 +17,7 @@ struct Member {
     PyObject* empty;     // what a leaf shows, where that is not the engine's own
     PyObject* on_class;  // what the class itself shows (a dataclass default), or null
     PyObject* live;      // the class of the lists or sets that it shows, or null: they note that they are being changed
-    bool watched;        // the author's methods read it: what is not `empty` makes a node foreign
+    bool watched;        // the author's methods read it: a value of the program's makes a node foreign
     Role role;
     Container container;
 };
@@ -319,6 +319,9 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
         case Role::Op:
             if (node->is_leaf() && same_constant(value, member->empty) && !(handle->state && handle->state->op))
                 return 0;
+            if (member->watched && !node->is_leaf() &&
+                node->op != Op::custom)  // a rule that asks for it is the author's
+                return keep_foreign(handle, member->name, value) ? 0 : -1;
             return set_state(handle, &HandleState::op, value);
         case Role::Rule:
             return set_rule_member(member, handle, value);
@@ -353,14 +356,23 @@ PyTypeObject* member_type = nullptr;
 
 }  // namespace
 
-// For a class that has its rule as a method: the method is the rule of a node that no native operation made.
+// For a class that has its rule as a method: the method is the rule of a node that no native operation made, and of
+// every node of a subclass that overrides it.
 bool set_method_rule(Handle* handle) {
-    const Served& own = *served_of(handle->node);
-    if (handle->node->op != Op::custom || handle->node->fan->count == 0) {
+    PyObject* function = served_of(handle->node)->rule;
+    PyTypeObject* type = Py_TYPE(handle);
+    if (!is_exact_value(as_object(handle))) {
+        PyObject* found = PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "_backward");
+        if (!found) return false;
+        Py_DECREF(found);  // its class keeps it
+        if (found != function && PyFunction_Check(found)) function = found;
+    }
+    bool made = handle->node->op == Op::custom && handle->node->fan->count > 0;
+    if (!made && function == served_of(handle->node)->rule) {
         if (handle->state && handle->state->rule) set_rule(handle, nullptr);
         return true;
     }
-    PyObject* rule = state_of(handle) ? PyMethod_New(own.rule, as_object(handle)) : nullptr;
+    PyObject* rule = state_of(handle) ? PyMethod_New(function, as_object(handle)) : nullptr;
     if (!rule) return false;
     set_rule(handle, rule);
     Py_DECREF(rule);

@@ -19,6 +19,10 @@ PyObject* served_new(PyTypeObject* type, PyObject*, PyObject*) {
     node->flags |= Stateful;  // its class must come back with it
     handle->node = node;
     node->handle = handle;
+    if (served_of(node)->rule && !set_method_rule(handle)) {
+        Py_DECREF(handle);
+        return nullptr;
+    }
     return as_object(handle);
 }
 

@@ -235,9 +235,9 @@ def _may_be_native(cls: type) -> list[str]:
 
 
 def _watched(cls: type, roles: dict[str, Attribute]) -> set[str]:
-    """The constant attributes of the author's objects that methods read: switches, perhaps, such as requires_grad."""
+    """The attributes of the author's objects that methods read beside numbers: switches, perhaps, like requires_grad."""
     read = _helpers(cls, _may_be_native(cls))
-    return {name for name, attribute in roles.items() if attribute.role in ("extra", "label") and name in read}
+    return {name for name, attribute in roles.items() if attribute.role in ("extra", "label", "op") and name in read}
 
 
 def _late_hazards(cls: type, roles: dict[str, Attribute]) -> dict[str, str]:
@@ -257,7 +257,12 @@ def _late_hazards(cls: type, roles: dict[str, Attribute]) -> dict[str, str]:
             read = purity.names(function.__code__)
             late = read if name == "_backward" else purity.nested_names(function.__code__)
             late = late | _helpers(cls, read)
-            switches = late & {other for other, attribute in roles.items() if attribute.watched}
+            switches = late & {
+                other
+                for other, attribute in roles.items()
+                # A rule that is a method looks up the op, and is the author's where the program has changed it.
+                if attribute.watched and (name != "_backward" or attribute.role != "op")
+            }
             if switches:
                 found[name] = f"reads {min(switches)!r} when gradients flow"
     return found
@@ -309,10 +314,14 @@ def _roles(cls: Any) -> dict[str, Attribute]:
         if isinstance(result, tuple | list | set | frozenset) and len(result) == 2:
             items = list(result)
             if {id(item) for item in items} == {id(x), id(y)}:
-                roles[name] = Attribute("children", type(result).__name__, _leaf_container(name, value, result))
+                roles[name] = Attribute(
+                    "children", type(result).__name__, _leaf_container(name, value, other[name], result)
+                )
                 continue
             if all(type(item) is float for item in items) and items == [-1.625, 2.375]:
-                roles[name] = Attribute("locals", type(result).__name__, _leaf_container(name, value, result))
+                roles[name] = Attribute(
+                    "locals", type(result).__name__, _leaf_container(name, value, other[name], result)
+                )
                 continue
         if callable(result) and (callable(value) or value is None) and not isinstance(result, type):
             roles[name] = Attribute("rule", "none" if value is None else "tuple", None)
@@ -337,11 +346,13 @@ def _roles(cls: Any) -> dict[str, Attribute]:
     return roles
 
 
-def _leaf_container(name: str, value: Any, result: Any) -> Any:
+def _leaf_container(name: str, value: Any, others: Any, result: Any) -> Any:
     """What a leaf shows in place of its operands, where that is not an empty container of the same kind."""
     if value is None:
         return None
     if type(value) is type(result) and len(value) == 0:
+        if value is others:  # the default of a parameter, which all leaves share
+            return value
         return ...
     if isinstance(value, tuple | frozenset) and len(value) == 0:
         return value
@@ -460,7 +471,8 @@ def _examine(cls: type, served: type) -> Plan:
         copy = _copy(cls)
         roles = _roles(copy)
         for name in _watched(cls, roles):
-            roles[name] = replace(roles[name], role="extra", watched=True)
+            role = roles[name].role
+            roles[name] = replace(roles[name], role="op" if role == "op" else "extra", watched=True)
         hazards |= _late_hazards(cls, roles)
         _check_hazards(hazards)
         _check_constants(cls, roles)
