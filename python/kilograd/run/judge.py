@@ -235,7 +235,7 @@ def _may_be_native(cls: type) -> list[str]:
 
 
 def _watched(cls: type, roles: dict[str, Attribute]) -> set[str]:
-    """The attributes of the author's objects that methods read beside numbers: switches, perhaps, like requires_grad."""
+    """The attributes that methods read beside numbers: switches, perhaps, such as requires_grad."""
     read = _helpers(cls, _may_be_native(cls))
     return {name for name, attribute in roles.items() if attribute.role in ("extra", "label", "op") and name in read}
 
