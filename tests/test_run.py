@@ -37,6 +37,7 @@ SERVED = {
     "errors_and_threads.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward log sqrt"),
     "frozen_nodes.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward"),
     "graph_walks.py": ("Node", "__add__ __mul__"),
+    "integers_meet_floats.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
     "in_place_operators.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward"),
     "numpy_copies.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward"),
     "order_cached.py": ("Node", "__add__ __radd__ __mul__ __rmul__"),
@@ -302,6 +303,54 @@ def test_custom_operations_do_not_grow(tmp_path: pathlib.Path) -> None:
     done = run("--report", script)
     assert "Tensor: served" in done.stderr
     assert done.stdout.startswith("True"), done.stdout
+
+
+@pytest.mark.parametrize("program", ["copies.py", "article.py"])
+def test_pickle_of_plain_python_is_read(tmp_path: pathlib.Path, program: str) -> None:
+    cls = "class " + (PROGRAMS / program).read_text().partition("\nclass Value")[2]
+    cls = cls.partition("\ndef ")[0].partition("\nclass ")[0].replace("class ", "class Value", 1)
+    write(
+        tmp_path,
+        "engine.py",
+        "import math\n\n\ndef nothing():\n    pass\n\n\n" + cls.replace("lambda: None", "nothing"),
+    )
+    script = str(
+        write(
+            tmp_path,
+            "script.py",
+            """
+            import pickle, sys
+            from engine import Value
+            if sys.argv[1] == "write":
+                with open("w.pickle", "wb") as file:
+                    pickle.dump([Value(2.5), Value(-3)], file)
+            else:
+                with open("w.pickle", "rb") as file:
+                    a, b = pickle.load(file)
+                c = a * b + a
+                c.backward()
+                print(type(a) is Value, a.data, b.data, c.data, a.grad, b.grad)
+            """,
+        )
+    )
+    assert execute(script, "write", cwd=tmp_path).returncode == 0
+    plain, served = execute(script, "read", cwd=tmp_path), run(script, "read", cwd=tmp_path)
+    assert plain.stdout.startswith("True 2.5 -3 -5.0"), plain.stderr
+    assert served.stdout == plain.stdout, served.stderr
+    assert execute("-m", "kilograd", "run", script, "write", cwd=tmp_path).returncode == 0
+    assert run(script, "read", cwd=tmp_path).stdout == plain.stdout
+
+
+def test_class_that_looks_into_its_dict_is_left_alone(tmp_path: pathlib.Path) -> None:
+    source = (PROGRAMS / "article.py").read_text().partition("class Neuron")[0]
+    method = (
+        "    def copy(self):\n        new = Value(0)\n        new.__dict__.update(self.__dict__)\n        return new\n"
+    )
+    source = source.replace("    def __repr__", method + "\n    def __repr__", 1)
+    script = str(write(tmp_path, "script.py", source + "\nprint(Value(3.0).copy())\n"))
+    plain, served = execute(script), run(script)
+    assert served.stdout == plain.stdout
+    assert "runs as it is: copy looks into __dict__" in served.stderr
 
 
 def test_compare() -> None:

@@ -621,6 +621,13 @@ PyObject* value_copy(PyObject* self, PyObject*) {
     });
 }
 
+PyObject* served_setstate(PyObject* self, PyObject* state) {
+    return guarded([&]() -> py::object {
+        set_attributes(self, state);
+        return py::none();
+    });
+}
+
 void add_snapshot(PyObject* module) {
     if (PyModule_AddFunctions(module, functions) < 0) throw py::error_already_set();
     // In no namespace: values reduce to calls of the functions above, which find it by type.

@@ -74,6 +74,7 @@ PyGetSetDef served_getset[] = {
 PyMethodDef served_methods[] = {
     {"__reduce__", value_reduce, METH_NOARGS, nullptr},
     {"__copy__", value_copy, METH_NOARGS, nullptr},
+    {"__setstate__", served_setstate, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 

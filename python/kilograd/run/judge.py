@@ -48,6 +48,10 @@ FORBIDDEN = (
     "__array_ufunc__",
     "__array_function__",
     "__class_getitem__",
+    "__getstate__",
+    "__setstate__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
 )
 
 
@@ -180,6 +184,10 @@ def _check_shape(cls: type) -> None:
     for name in FORBIDDEN:
         if name in vars(cls):
             raise LeftAlone(f"it defines {name}")
+    for name in vars(cls):
+        for function in _functions(cls, name):
+            if {"__dict__", "vars"} & purity.names(function.__code__):
+                raise LeftAlone(f"{name} looks into __dict__, which has only what the engine does not hold")
 
 
 def _check_hazards(hazards: dict[str, str]) -> None:
@@ -202,8 +210,6 @@ def _hazards(cls: type, attributes: Iterable[str]) -> dict[str, str]:
     for name, value in vars(cls).items():
         for function in functions_of(value):
             reason = purity.hazard(function, cls.__name__, set(attributes), data)
-            if reason is None and "vars" in function.__code__.co_names:
-                reason = "uses vars()"
             if reason is not None:
                 found[name] = reason
     return found
