@@ -125,7 +125,6 @@ class Served:
     def __setstate__(self, state: Any, /) -> None: ...
 
 @final
-@disjoint_base
 class ServedMethod:
     __wrapped__: Any  # the author's function
     def __call__(self, *arguments: Any, **keywords: Any) -> Any: ...
