@@ -28,8 +28,36 @@ SERVED = {
     "in_function.py": ("Pair", "__add__ __mul__ backward"),
     "imports_package.py": ("package.engine.Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
     "wrong_on_purpose.py": ("Sloppy", "__add__ __mul__ backward"),
+    "big_integers.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
+    "big_integers_local.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
+    "copies.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward relu"),
+    "copies_of_closures.py": ("Value", "__add__ __mul__ backward"),
+    "data_changed_late.py": ("Value", "__add__ __mul__ __pow__ backward exp relu"),
+    "dataclass_stack_order.py": ("Scalar", "__add__ __radd__ __mul__ __rmul__ backward sigmoid"),
+    "errors_and_threads.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward log sqrt"),
+    "frozen_nodes.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward"),
+    "graph_walks.py": ("Node", "__add__ __mul__"),
+    "integers_meet_floats.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu"),
+    "in_place_operators.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward"),
+    "numpy_copies.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward"),
+    "order_cached.py": ("Node", "__add__ __radd__ __mul__ __rmul__"),
+    "total_ordering.py": ("Scalar", "__add__ __mul__"),
+    "two_classes.py": ("Node", "__add__ __mul__ backward"),
+    "bases_and_metaclasses.py": ("Four", "__add__ __mul__ backward"),
+    "switches_by_name.py": ("B", "__add__ __mul__ backward"),
+    "containers_changed.py": ("Value", "__add__ __mul__"),
+    "custom_functions.py": ("Value", "__add__ __mul__"),
+    "defaults_and_constants.py": ("Value", "__add__ __mul__ backward"),
+    "equal_by_data.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward"),
+    "gradients_and_edges.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ backward relu exp"),
+    "microgpt_lists.py": ("V", "__add__ __radd__ __mul__ __rmul__ __pow__ backward exp log"),
+    "op_decides_rule.py": ("Op", "__add__ __mul__ backward exp"),
 }
 LEFT_ALONE = {
+    "counters_and_no_grad.py": "Tensor runs as it is: __init__ uses the global 'count'",
+    "requires_grad.py": "Var runs as it is: __add__ reads 'requires_grad' when gradients flow",
+    "requires_grad_late.py": "Value runs as it is: __add__ reads 'requires_grad' when gradients flow",
+    "switches_by_name.py": "A runs as it is: backward looks for an attribute 'frozen'",
     "counting.py": "Value runs as it is: __init__ reads Value.made",
     "wrong_on_purpose.py": "class Forgetful runs as it is",
 }
@@ -167,7 +195,11 @@ def test_interrupt(tmp_path: pathlib.Path) -> None:
     script = str(write(tmp_path, "script.py", "import time\nprint('ready', flush=True)\ntime.sleep(60)\n"))
     for command in ([script], ["-m", "kilograd", "run", script]):
         process = subprocess.Popen(
-            [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in background jobs
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -271,6 +303,54 @@ def test_custom_operations_do_not_grow(tmp_path: pathlib.Path) -> None:
     done = run("--report", script)
     assert "Tensor: served" in done.stderr
     assert done.stdout.startswith("True"), done.stdout
+
+
+@pytest.mark.parametrize("program", ["copies.py", "article.py"])
+def test_pickle_of_plain_python_is_read(tmp_path: pathlib.Path, program: str) -> None:
+    cls = "class " + (PROGRAMS / program).read_text().partition("\nclass Value")[2]
+    cls = cls.partition("\ndef ")[0].partition("\nclass ")[0].replace("class ", "class Value", 1)
+    write(
+        tmp_path,
+        "engine.py",
+        "import math\n\n\ndef nothing():\n    pass\n\n\n" + cls.replace("lambda: None", "nothing"),
+    )
+    script = str(
+        write(
+            tmp_path,
+            "script.py",
+            """
+            import pickle, sys
+            from engine import Value
+            if sys.argv[1] == "write":
+                with open("w.pickle", "wb") as file:
+                    pickle.dump([Value(2.5), Value(-3)], file)
+            else:
+                with open("w.pickle", "rb") as file:
+                    a, b = pickle.load(file)
+                c = a * b + a
+                c.backward()
+                print(type(a) is Value, a.data, b.data, c.data, a.grad, b.grad)
+            """,
+        )
+    )
+    assert execute(script, "write", cwd=tmp_path).returncode == 0
+    plain, served = execute(script, "read", cwd=tmp_path), run(script, "read", cwd=tmp_path)
+    assert plain.stdout.startswith("True 2.5 -3 -5.0"), plain.stderr
+    assert served.stdout == plain.stdout, served.stderr
+    assert execute("-m", "kilograd", "run", script, "write", cwd=tmp_path).returncode == 0
+    assert run(script, "read", cwd=tmp_path).stdout == plain.stdout
+
+
+def test_class_that_looks_into_its_dict_is_left_alone(tmp_path: pathlib.Path) -> None:
+    source = (PROGRAMS / "article.py").read_text().partition("class Neuron")[0]
+    method = (
+        "    def copy(self):\n        new = Value(0)\n        new.__dict__.update(self.__dict__)\n        return new\n"
+    )
+    source = source.replace("    def __repr__", method + "\n    def __repr__", 1)
+    script = str(write(tmp_path, "script.py", source + "\nprint(Value(3.0).copy())\n"))
+    plain, served = execute(script), run(script)
+    assert served.stdout == plain.stdout
+    assert "runs as it is: copy looks into __dict__" in served.stderr
 
 
 def test_compare() -> None:

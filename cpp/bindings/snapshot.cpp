@@ -33,6 +33,10 @@ py::object attributes_of(Handle* handle) {
     if (handle->dict && PyDict_GET_SIZE(handle->dict) > 0)
         attributes = py::reinterpret_borrow<py::object>(handle->dict);
     py::dict slots;
+    if (handle->node->is_foreign()) {  // through the class's own attributes, and not past them into the __dict__
+        slots = py::reinterpret_steal<py::dict>(PyDict_Copy(handle->dict));
+        attributes = py::none();
+    }
     if (handle->state && handle->state->rule) slots["_backward"] = py::handle(handle->state->rule);
     if (!is_exact_value(as_object(handle))) {
         py::object self = py::reinterpret_borrow<py::object>(as_object(handle));
@@ -91,8 +95,8 @@ py::tuple reduce_leaf(Handle* handle) {
     HandleState* state = handle->state;
     return py::make_tuple(
         core_function("_leaf"),
-        py::make_tuple(py::type::of(py::handle(as_object(handle))), steal(number_object(node->data, node->kinds.data)),
-                       steal(number_object(node->grad, node->kinds.grad)), or_none(state ? state->label : nullptr),
+        py::make_tuple(py::type::of(py::handle(as_object(handle))), steal(served_number(node->data, node->kinds.data)),
+                       steal(served_number(node->grad, node->kinds.grad)), or_none(state ? state->label : nullptr),
                        or_none(state ? state->op : nullptr)),
         attributes_of(handle));
 }
@@ -100,10 +104,12 @@ py::tuple reduce_leaf(Handle* handle) {
 py::object make_leaf(py::type type, py::object data, py::object grad, py::object label, py::object op) {
     auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
     Number number{}, gradient{};
-    if (!PyType_IsSubtype(python_type, value_type) && !is_served_type(python_type))
+    bool served = is_served_type(python_type);
+    if (!PyType_IsSubtype(python_type, value_type) && !served)
         throw py::type_error("_leaf: the class must derive from Value");
-    if (!require_number(data.ptr(), "the data of a Value", number) ||
-        !require_number(grad.ptr(), "the grad of a Value", gradient))
+    bool exact = served && is_number_like(data.ptr(), number) && is_number_like(grad.ptr(), gradient);
+    if (!exact && (!require_number(data.ptr(), "the data of a Value", number) ||
+                   !require_number(grad.ptr(), "the grad of a Value", gradient)))
         throw py::error_already_set();
     int family = family_of(python_type);
     Node* node = new_leaf(number.value, number.kind, static_cast<std::uint8_t>(family),
@@ -154,9 +160,10 @@ Kinds unpack(std::uint8_t byte) {
 }
 
 // Whether a stored number is of its kind: what is read as an int must be one.
-void check_kind(double value, std::uint8_t kind) {
+void check_kind(double value, std::uint8_t kind, bool served) {
     bool integer = std::fabs(value) <= exact_integers && value == std::trunc(value);
-    if (kind == FloatKind || (kind == IntKind && integer) || (kind == BoolKind && (value == 0.0 || value == 1.0)))
+    if (kind == FloatKind || (kind == NumpyKind && served) || (kind == IntKind && integer) ||
+        (kind == BoolKind && (value == 0.0 || value == 1.0)))
         return;
     throw py::value_error("Snapshot: a number is not of its kind");
 }
@@ -178,7 +185,7 @@ class Snapshot {
     static std::unique_ptr<Snapshot> load(py::bytes bytes, py::list externals, py::list types, py::list classes);
     static py::object deepcopy(py::object self, py::dict memo);
     py::list externals() const;
-    py::list types() const;
+    py::list types() const;    // of the families; for served classes with what their op attribute shows
     py::list classes() const;  // (place, class) of the interior nodes of subclasses
     py::list states() const;
     void set_states(py::list states);
@@ -253,7 +260,24 @@ Snapshot* Snapshot::of(Node* root) {
     return snapshot.release();
 }
 
-constexpr std::uint32_t snapshot_version = 1;
+constexpr std::uint32_t snapshot_version = 2;
+
+// What the op attribute of served classes shows, numbered within each family from 1 on; 0 is nothing.
+class Patterns {
+  public:
+    std::uint16_t number(const Node* node) {
+        PyObject* pattern = op_pattern(node);
+        if (!pattern) return 0;
+        std::vector<PyObject*>& known = of(node->family);
+        auto at = std::find(known.begin(), known.end(), pattern);
+        if (at == known.end()) at = known.insert(at, pattern);
+        return static_cast<std::uint16_t>(at - known.begin() + 1);
+    }
+    std::vector<PyObject*>& of(std::uint8_t family) { return patterns_[family]; }
+
+  private:
+    std::unordered_map<std::uint8_t, std::vector<PyObject*>> patterns_;
+};
 
 py::bytes Snapshot::dump() const {
     std::unordered_map<const Node*, std::uint32_t> place;  // of externals and leaves
@@ -283,10 +307,12 @@ py::bytes Snapshot::dump() const {
         out.put(node->data);
         out.put(node->grad);
     };
+    Patterns patterns;
     for (const Node* node : leaves_) put_numbers(node);
     for (const Node* node : interior_) {
         put_numbers(node);
         out.put(node->op);
+        if (is_served(node)) out.put(patterns.number(node));
         if (node->has_fan()) {
             out.put(node->fan->count);
             for (Fan::Edge& edge : *node->fan) {
@@ -306,12 +332,22 @@ py::bytes Snapshot::dump() const {
 
 py::list Snapshot::types() const {
     py::list types;
+    Patterns patterns;
+    for (const Node* node : interior_)
+        if (is_served(node)) patterns.number(node);
     std::vector<bool> seen(families.size());
     for (const std::vector<Node*>* nodes : {&leaves_, &interior_}) {
         for (const Node* node : *nodes) {
             if (seen[node->family]) continue;
             seen[node->family] = true;
-            types.append(py::handle(reinterpret_cast<PyObject*>(families[node->family].type)));
+            py::handle type(reinterpret_cast<PyObject*>(families[node->family].type));
+            if (!is_served(node)) {
+                types.append(type);
+                continue;
+            }
+            py::list texts;
+            for (PyObject* text : patterns.of(node->family)) texts.append(py::handle(text));
+            types.append(py::make_tuple(type, texts));
         }
     }
     return types;
@@ -328,7 +364,15 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
     if (external_count != externals.size() || leaf_count > in.left() || interior_count > in.left())
         throw py::value_error("Snapshot: the counts do not fit the data");
     std::vector<std::uint8_t> family;
-    for (py::handle type : types) {
+    std::vector<std::vector<py::str>> patterns;
+    for (py::handle entry : types) {
+        py::handle type = entry;
+        patterns.emplace_back();
+        if (py::isinstance<py::tuple>(entry)) {
+            type = py::reinterpret_borrow<py::tuple>(entry)[0];
+            for (py::handle text : py::cast<py::list>(py::reinterpret_borrow<py::tuple>(entry)[1]))
+                patterns.back().push_back(py::cast<py::str>(text));
+        }
         if (!PyType_Check(type.ptr())) throw py::type_error("Snapshot: a family must be a class");
         family.push_back(static_cast<std::uint8_t>(family_of(reinterpret_cast<PyTypeObject*>(type.ptr()))));
     }
@@ -344,15 +388,16 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         if (place >= places.size()) throw py::value_error("Snapshot: an operand must come before its node");
         return places[place];
     };
+    std::uint8_t type = 0;
     auto numbers = [&](Node& node) {
         node.kinds = unpack(in.get<std::uint8_t>());
-        std::uint8_t type = in.get<std::uint8_t>();
+        type = in.get<std::uint8_t>();
         if (type >= family.size()) throw py::value_error("Snapshot: unknown family");
         node.family = family[type];
         node.data = in.get<double>();
         node.grad = in.get<double>();
-        check_kind(node.data, node.kinds.data);
-        check_kind(node.grad, node.kinds.grad);
+        check_kind(node.data, node.kinds.data, is_served(&node));
+        check_kind(node.grad, node.kinds.grad, is_served(&node));
     };
     for (std::size_t i = 0; i < leaf_count; ++i) {
         Node read{};
@@ -370,6 +415,8 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         Op op = static_cast<Op>(in.get<std::uint8_t>());
         if (op == Op::leaf || op >= Op::count_) throw py::value_error("Snapshot: unknown op");
         std::uint8_t dialect = families[read.family].dialect();
+        std::uint16_t pattern = is_served(&read) ? in.get<std::uint16_t>() : std::uint16_t{0};
+        if (pattern > patterns[type].size()) throw py::value_error("Snapshot: unknown text of an op");
         Node* node;
         if (op == Op::custom || op == Op::linear) {
             std::uint32_t count = in.get<std::uint32_t>();
@@ -379,7 +426,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
                 Node* to = operand();
                 double local = in.get<double>();
                 edges.push_back({to, local, in.get<std::uint8_t>()});
-                check_kind(local, edges.back().kind);
+                check_kind(local, edges.back().kind, is_served(&read));
             }
             Fan* fan = new_fan(count);
             std::copy(edges.begin(), edges.end(), fan->begin());
@@ -388,7 +435,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
             Node* a = operand();
             Node* b = info(op).arity == Arity::Binary ? operand() : nullptr;
             double c = info(op).arity == Arity::Param ? in.get<double>() : 0.0;
-            check_kind(c, read.kinds.constant);
+            check_kind(c, read.kinds.constant, is_served(&read));
             Node like{};
             like.family = read.family;
             like.flags = dialect;
@@ -398,6 +445,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         node->kinds = read.kinds;
         snapshot->interior_.push_back(node);
         places.push_back(node);
+        if (pattern) note_op_pattern(node, patterns[type][pattern - 1u].ptr());
     }
     for (Node* node : snapshot->externals_) pin_state(node);
     // Before any state is set: an attribute may lead to a node of a subclass, which must not come as a plain Value.
@@ -405,7 +453,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         auto [place, type] = py::cast<std::tuple<std::size_t, py::type>>(item);
         auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
         if (place >= snapshot->interior_.size() || snapshot->interior_[place]->handle ||
-            !PyType_IsSubtype(python_type, value_type))
+            !(PyType_IsSubtype(python_type, value_type) || is_served_type(python_type)))
             throw py::value_error("Snapshot: the classes do not fit the data");
         ++snapshot->interior_[place]->refs;
         handle_of_type(snapshot->interior_[place], python_type);
@@ -423,6 +471,10 @@ py::object Snapshot::deepcopy(py::object self, py::dict memo) {
     if (memo.contains(key)) return memo[key];
     py::object twin = py::cast(load(snapshot.dump(), externals, snapshot.types(), snapshot.classes()));
     memo[key] = twin;
+    const std::vector<Node*>& copies = py::cast<Snapshot&>(twin).interior_;
+    for (std::size_t i = 0; i < copies.size(); ++i)
+        if (copy_shares_rule(snapshot.interior_[i]) && !share_rule(snapshot.interior_[i], copies[i]))
+            throw py::error_already_set();
     py::cast<Snapshot&>(twin).set_states(copy(snapshot.states(), memo));
     return twin;
 }
@@ -550,6 +602,7 @@ PyObject* value_copy(PyObject* self, PyObject*) {
             copy = new_leaf(node->data, FloatKind, node->family, dialect);
         } else if (node->has_fan()) {
             Fan* fan = new_fan(node->fan->count);
+            fan->tag = node->fan->tag;
             std::copy(node->fan->begin(), node->fan->end(), fan->begin());
             copy = record_fan(node->op, node->data, FloatKind, fan, node->family, dialect);
         } else {
@@ -557,12 +610,21 @@ PyObject* value_copy(PyObject* self, PyObject*) {
         }
         copy->grad = node->grad;
         copy->kinds = node->kinds;
+        copy->kinds.replayed = copy->kinds.foreign = 0;
         py::object result = handle_of_type(copy, Py_TYPE(self));
         Handle* copied = as_handle(result.ptr());
+        if (copy_shares_rule(node) && !share_rule(handle->node, copy)) throw py::error_already_set();
         if (!bind_operands(copied)) throw py::error_already_set();
         if (HandleState* state = handle->state) set_names(copied, or_none(state->label), or_none(state->op));
         set_attributes(result.ptr(), attributes_of(handle));
         return result;
+    });
+}
+
+PyObject* served_setstate(PyObject* self, PyObject* state) {
+    return guarded([&]() -> py::object {
+        set_attributes(self, state);
+        return py::none();
     });
 }
 

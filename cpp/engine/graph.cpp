@@ -1,5 +1,6 @@
 #include "graph.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "replay.hpp"
@@ -136,13 +137,40 @@ void sweep_from(Node* root, Fn&& fn) {
 
 // --- nodes -------------------------------------------------------------------------------------------------------
 
+namespace {
+
+// Dead fans of one or two edges wait here for the next graph. With malloc, a training step of 68,000 nodes that fix
+// their local gradients took a fifth more instructions.
+struct SpareFan {
+    SpareFan* next;
+};
+constexpr std::uint32_t small_fan = 2;
+constexpr std::uint32_t spare_fans_limit = 1 << 16;  // 4 MiB, as much as pages.cpp keeps
+SpareFan* spare_fans = nullptr;
+std::uint32_t spare_fans_count = 0;
+
+}  // namespace
+
 Fan* new_fan(std::uint32_t count) {
-    void* memory = std::malloc(sizeof(Fan) + count * sizeof(Fan::Edge));
-    if (!memory) throw std::bad_alloc();
+    void* memory = spare_fans;
+    if (count <= small_fan && memory) {
+        spare_fans = spare_fans->next;
+        --spare_fans_count;
+    } else {
+        memory = std::malloc(sizeof(Fan) + std::max(count, small_fan) * sizeof(Fan::Edge));
+        if (!memory) throw std::bad_alloc();
+    }
     return new (memory) Fan{count};
 }
 
-void free_fan(Fan* fan) { std::free(fan); }
+void free_fan(Fan* fan) {
+    if (fan->count > small_fan || spare_fans_count == spare_fans_limit) {
+        std::free(fan);
+        return;
+    }
+    spare_fans = new (static_cast<void*>(fan)) SpareFan{spare_fans};
+    ++spare_fans_count;
+}
 
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect) {
     Node* node = arena.new_node();
@@ -231,6 +259,8 @@ Kind local_kind(const Node* node, bool second) {
         case Op::powc:
             if (node->constant >= 1.0) return join_kinds(node->kinds.constant, node->a->kinds.data);
             return node->a->kinds.data == NumpyKind ? NumpyKind : FloatKind;
+        case Op::exp:
+            return static_cast<Kind>(node->kinds.data);
         default:
             return FloatKind;
     }
@@ -451,6 +481,45 @@ bool backward(Node* root, double seed, Kind seed_kind) {
     for (Node* leaf : order.leaves)
         if (leaf->has(Rule) && !hooks.run_rule(leaf)) return false;
     return true;
+}
+
+bool stays_exact(const Node* node) {
+    if (!(node->kinds.grad & IntKind)) [[likely]]
+        return true;
+    const double g = node->grad;
+    double terms = 0.0;  // the sum of their magnitudes: an operand may get several of them
+    auto each_term = [&](auto&& fn) {
+        if (node->op == Op::linear) {
+            for (Fan::Edge& edge : *node->fan) fn(edge.operand, edge.local, edge.kind);
+        } else if (!node->has_fan() && !node->is_leaf()) {
+            Locals locals = locals_of(node);
+            fn(node->a, locals.da, local_kind(node, false));
+            if (node->b) fn(node->b, locals.db, local_kind(node, true));
+        }
+    };
+    each_term([&](const Node*, double local, std::uint8_t kind) {
+        if (kind & IntKind) terms += std::fabs(local) + std::fabs(local * g);
+    });
+    bool exact = true;
+    each_term([&](const Node* operand, double, std::uint8_t kind) {
+        if (kind & operand->kinds.grad & IntKind) exact &= terms + std::fabs(operand->grad) < exact_integers;
+    });
+    return exact;
+}
+
+std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind) {
+    root->grad = 1.0;
+    root->kinds.grad = seed_kind;
+    std::vector<Node*> rest;
+    sweep_from(root, [&](Node* node, Sweep& sweep) {
+        if (rest.empty() && stays_exact(node)) [[likely]] {
+            propagate<true>(node, [&](Node* to) { sweep.mark(to); });
+        } else {
+            rest.push_back(node);
+            for_each_operand(node, [&](Node* to) { sweep.mark(to); });
+        }
+    });
+    return rest;
 }
 
 void zero_grad(Node* root) {

@@ -139,6 +139,14 @@ inline Ancestry ancestors(Node* root) { return ancestors(&root, 1); }
 // Sets root.grad to `seed` and adds into the gradient of every ancestor. False when a Python rule raised.
 bool backward(Node* root, double seed, Kind seed_kind);
 
+// For classes whose integers have no limit. Whether the op's own rule leaves only such integers in the gradients of the
+// operands as a double holds.
+bool stays_exact(const Node* node);
+
+// As backward(), without Python rules, up to the first node whose rule would not stay exact: the rules of that node and
+// of what is left below it, newest first, are for the caller to run.
+std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind);
+
 // Runs the op's own rule on this node alone, whatever rule Python supplies: its gradient flows one step.
 void apply_own_rule(Node* node);
 

@@ -24,6 +24,7 @@ from kilograd.run.served import (
     NODES,
     NUMBERS,
     OPERATORS,
+    ORDERS,
     SWAPPED,
     WATCHERS,
     Attribute,
@@ -47,6 +48,10 @@ FORBIDDEN = (
     "__array_ufunc__",
     "__array_function__",
     "__class_getitem__",
+    "__getstate__",
+    "__setstate__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
 )
 
 
@@ -123,6 +128,8 @@ def _finish(cls: type, served: type, plan: Plan, judgement: Judgement) -> None:
 
 def _patched(cls: type, served: type, judgement: Judgement, name: str, value: Any) -> None:
     """The program sets an attribute of a served class, or deletes it: that is judged as a part of the whole."""
+    if isinstance(value, _core.ServedMethod):  # read off the class, and put back
+        value = value.__wrapped__
     former = vars(cls).get(name)
     if value is ...:
         type.__delattr__(cls, name)
@@ -177,6 +184,16 @@ def _check_shape(cls: type) -> None:
     for name in FORBIDDEN:
         if name in vars(cls):
             raise LeftAlone(f"it defines {name}")
+    for name in vars(cls):
+        for function in _functions(cls, name):
+            if {"__dict__", "vars"} & purity.names(function.__code__):
+                raise LeftAlone(f"{name} looks into __dict__, which has only what the engine does not hold")
+
+
+def _check_hazards(hazards: dict[str, str]) -> None:
+    for name in ESSENTIAL:
+        if name in hazards:
+            raise LeftAlone(f"{name} {hazards[name]}")
 
 
 def _hazards(cls: type, attributes: Iterable[str]) -> dict[str, str]:
@@ -193,10 +210,67 @@ def _hazards(cls: type, attributes: Iterable[str]) -> dict[str, str]:
     for name, value in vars(cls).items():
         for function in functions_of(value):
             reason = purity.hazard(function, cls.__name__, set(attributes), data)
-            if reason is None and "vars" in function.__code__.co_names:
-                reason = "uses vars()"
             if reason is not None:
                 found[name] = reason
+    return found
+
+
+# --- attributes that a program may set at any time --------------------------------------------------------------------
+
+
+def _functions(cls: type, name: str) -> list[FunctionType]:
+    return functions_of(vars(cls).get(name))
+
+
+def _helpers(cls: type, mentioned: Iterable[str]) -> set[str]:
+    """The names that the methods called `mentioned`, and those that they mention in turn, mention."""
+    found: set[str] = set()
+    waiting = list(mentioned)
+    while waiting:
+        for function in _functions(cls, waiting.pop()):
+            new = purity.names(function.__code__) - found
+            found |= new
+            waiting += new
+    return found
+
+
+def _may_be_native(cls: type) -> list[str]:
+    """The methods that the engine might serve."""
+    served = (*OPERATORS, "backward", "_backward")
+    return [name for name in vars(cls) if name in served or any(True for _ in _recipes(name))]
+
+
+def _watched(cls: type, roles: dict[str, Attribute]) -> set[str]:
+    """The attributes that methods read beside numbers: switches, perhaps, such as requires_grad."""
+    read = _helpers(cls, _may_be_native(cls))
+    return {name for name, attribute in roles.items() if attribute.role in ("extra", "label", "op") and name in read}
+
+
+def _late_hazards(cls: type, roles: dict[str, Attribute]) -> dict[str, str]:
+    """For each method whose rule looks at more than numbers when gradients flow: why it may not be native.
+
+    The engine's rules read data and gradients. What the author's closure would read of an attribute that the program
+    sets after the node was made cannot be known beforehand.
+    """
+    found: dict[str, str] = {}
+    for name in _may_be_native(cls):
+        for function in _functions(cls, name):
+            sought = purity.sought_attributes(function.__code__) - set(roles) - set(dir(cls))
+            if sought:
+                found[name] = f"looks for an attribute {min(sought)!r}"
+            if name == "backward":
+                continue  # it is the author's wherever a node has such an attribute
+            read = purity.names(function.__code__)
+            late = read if name == "_backward" else purity.nested_names(function.__code__)
+            late = late | _helpers(cls, read)
+            switches = late & {
+                other
+                for other, attribute in roles.items()
+                # A rule that is a method looks up the op, and is the author's where the program has changed it.
+                if attribute.watched and (name != "_backward" or attribute.role != "op")
+            }
+            if switches:
+                found[name] = f"reads {min(switches)!r} when gradients flow"
     return found
 
 
@@ -246,10 +320,14 @@ def _roles(cls: Any) -> dict[str, Attribute]:
         if isinstance(result, tuple | list | set | frozenset) and len(result) == 2:
             items = list(result)
             if {id(item) for item in items} == {id(x), id(y)}:
-                roles[name] = Attribute("children", type(result).__name__, _leaf_container(name, value, result))
+                roles[name] = Attribute(
+                    "children", type(result).__name__, _leaf_container(name, value, other[name], result)
+                )
                 continue
             if all(type(item) is float for item in items) and items == [-1.625, 2.375]:
-                roles[name] = Attribute("locals", type(result).__name__, _leaf_container(name, value, result))
+                roles[name] = Attribute(
+                    "locals", type(result).__name__, _leaf_container(name, value, other[name], result)
+                )
                 continue
         if callable(result) and (callable(value) or value is None) and not isinstance(result, type):
             roles[name] = Attribute("rule", "none" if value is None else "tuple", None)
@@ -274,11 +352,13 @@ def _roles(cls: Any) -> dict[str, Attribute]:
     return roles
 
 
-def _leaf_container(name: str, value: Any, result: Any) -> Any:
+def _leaf_container(name: str, value: Any, others: Any, result: Any) -> Any:
     """What a leaf shows in place of its operands, where that is not an empty container of the same kind."""
     if value is None:
         return None
     if type(value) is type(result) and len(value) == 0:
+        if value is others:  # the default of a parameter, which all leaves share
+            return value
         return ...
     if isinstance(value, tuple | frozenset) and len(value) == 0:
         return value
@@ -320,6 +400,8 @@ def _check_constants(cls: type, roles: dict[str, Attribute]) -> None:
         if odd:
             raise LeftAlone(f"{name} depends on the number {min(odd):g}")
 
+
+SUMS = 1e-12  # how far apart sums of the same terms in another order may be
 
 # --- the trial ------------------------------------------------------------------------------------------------------
 
@@ -390,12 +472,15 @@ def _examine(cls: type, served: type) -> Plan:
         raise LeftAlone("its constructor is no function")
     slots = {name for name, value in vars(cls).items() if isinstance(value, MemberDescriptorType)}
     hazards = _hazards(cls, purity.own_attributes(constructor) | slots | {"_backward"})
-    for name in ESSENTIAL:
-        if name in hazards:
-            raise LeftAlone(f"{name} {hazards[name]}")
+    _check_hazards(hazards)
     with probes.quiet():
         copy = _copy(cls)
         roles = _roles(copy)
+        for name in _watched(cls, roles):
+            role = roles[name].role
+            roles[name] = replace(roles[name], role="op" if role == "op" else "extra", watched=True)
+        hazards |= _late_hazards(cls, roles)
+        _check_hazards(hazards)
         _check_constants(cls, roles)
         plan = _conventions(copy, roles)
         trial = _Trial(cls, copy, served, plan, hazards)
@@ -442,7 +527,7 @@ def _conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
     x, y = cls(2.375), cls(-1.625)
     plan.int_zero = type(getattr(x, grad)) is int
     plan.int_one = plan.int_zero
-    plan.depth_first = ordered
+    plan.order = ORDERS[1] if ordered else ORDERS[0]
     if "backward" in vars(cls):
         root = x * y
         try:
@@ -482,7 +567,6 @@ def _one_operand(trial: _Trial) -> list[str]:
 
 def _try_kept(trial: _Trial) -> None:
     """The author's code on engine nodes must be indistinguishable from the author's code on the author's nodes."""
-    trial.dress(trial.plan)
     members = vars(trial.author)
     trials = probes.composite(uses=2)
     for name in probes.SYMBOLS:
@@ -490,23 +574,38 @@ def _try_kept(trial: _Trial) -> None:
             trials += trial.of_operator(name)
     for name in _one_operand(trial):
         trials += trial.of_method(name)
-    difference = trial.first_difference(trials)
-    if difference is None and trial.first_difference(probes.composite()) is None:
-        return
-    if difference is None:
-        difference = trial.first_difference(probes.composite(), tolerance=1e-12)
-        if difference is None and not trial.plan.depth_first:
+    shared = probes.composite()
+    first: probes.Probe | None = None
+    for plan, tolerance in _orders(trial):
+        trial.dress(plan)
+        difference = trial.first_difference(trials) or trial.first_difference(shared, tolerance)
+        if difference is None:
             return
-        trial.dress(replace(trial.plan, depth_first=False))
-        difference = trial.first_difference([*probes.composite(), *trials], tolerance=1e-12)
-    if difference is not None:
-        raise LeftAlone(f"on engine nodes the outcome would differ for {difference!r}")
+        first = first or difference
+    raise LeftAlone(f"on engine nodes the outcome would differ for {first!r}")
+
+
+def _orders(trial: _Trial) -> Iterable[tuple[Plan, float]]:
+    """The ways to visit nodes in backward(), and how close the sums of gradients have to be.
+
+    A set of operands leaves the order of a sum to chance, in plain Python too. Where no native way agrees, backward()
+    is the author's.
+    """
+    plan = trial.plan
+    authors = replace(plan, methods={name: recipe for name, recipe in plan.methods.items() if name != "backward"})
+    if plan.order != ORDERS[0]:
+        for order in ORDERS[1:]:
+            yield replace(plan, order=order), 0.0
+        yield authors, 0.0
+    else:
+        if "sorted" not in _helpers(trial.author, ["backward"]):
+            yield plan, SUMS
+        yield authors, SUMS
 
 
 def _try_operators(trial: _Trial) -> None:
     members = vars(trial.author)
-    has_locals = trial.plan.named("locals") is not None
-    flavours = [CAPTURED, CAPTURED | FLOAT_UNIT] if has_locals else [0, CAPTURED, CAPTURED | FLOAT_UNIT]
+    flavours = [0, CAPTURED, CAPTURED | FLOAT_UNIT]
     for name in OPERATORS:
         if name not in members or name in trial.hazards or not isinstance(members[name], FunctionType):
             continue
@@ -613,9 +712,8 @@ def _try_whole(trial: _Trial) -> None:
     plan = trial.plan
     if trial.accepts(replace(plan, plain_init=True), probes.unary("the constructor", lambda node: node)):
         plan = trial.plan
-    tolerance = 1e-12
     difference = trial.first_difference(probes.composite(uses=2)) or trial.first_difference(
-        probes.composite(), 0.0 if plan.depth_first else tolerance
+        probes.composite(), 0.0 if plan.order != ORDERS[0] else SUMS
     )
     if difference is not None:
         raise LeftAlone(f"the outcome would differ for {difference!r}")

@@ -7,6 +7,7 @@ the descriptions are equal, floats to the last bit and types included.
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
 import math
@@ -33,6 +34,8 @@ def quiet() -> Iterator[None]:
     state = random.getstate()
     numpy = sys.modules.get("numpy")
     numpy_state = numpy.random.get_state() if numpy is not None and "numpy.random" in sys.modules else None
+    collecting = gc.isenabled()  # what the probes make dies by itself, or at the first collection after them
+    gc.disable()
     with ExitStack() as stack:
         stack.enter_context(redirect_stdout(io.StringIO()))
         stack.enter_context(redirect_stderr(io.StringIO()))
@@ -41,6 +44,8 @@ def quiet() -> Iterator[None]:
         try:
             yield
         finally:
+            if collecting:
+                gc.enable()
             random.setstate(state)
             if numpy is not None and numpy_state is not None:
                 numpy.random.set_state(numpy_state)
@@ -80,11 +85,18 @@ class Probe:
         return f"{self.text} at {', '.join(map(repr, self.data))}"
 
 
+SETS = (set, frozenset)
+CONTAINERS = (tuple, list, *SETS)
+
+
 def _plain(value: Any) -> Any:
     """A description of an object that is no node: its type and text."""
-    if type(value) is float:
+    kind = type(value)
+    if kind is float:
         return ("float", value.hex())
-    if type(value) is int:
+    if kind is str:
+        return ("str", value)
+    if kind is int:
         return ("int", str(value))
     try:
         return (type(value).__name__, ADDRESS.sub("", repr(value)))
@@ -101,10 +113,9 @@ def _key(value: Any, cls: type, data: str, leaves: dict[int, int]) -> Any:
 
 def _nodes(root: Any, cls: type, plan: Plan) -> list[Any]:
     """Every node that the root reaches."""
-    children = [name for name, attribute in plan.attributes.items() if attribute.role == "children"]
     found, seen = [root], {id(root)}
     for node in found:
-        for name in children:
+        for name in plan.children:
             for child in getattr(node, name) or ():
                 if id(child) not in seen and isinstance(child, cls):
                     seen.add(id(child))
@@ -119,17 +130,15 @@ def _second(node: Any) -> str:
 def _describe(node: Any, cls: type, plan: Plan, leaves: dict[int, int]) -> Any:
     data = plan.data
     described: list[Any] = [type(node).__name__]
-    for name, attribute in plan.attributes.items():
-        if attribute.role == "rule":
-            continue
+    for name in plan.shown:
         try:
             content = getattr(node, name)
         except Exception as error:
             described.append((name, type(error).__name__))
             continue
-        if isinstance(content, tuple | list | set | frozenset):
+        if isinstance(content, CONTAINERS):
             keys = [_key(item, cls, data, leaves) for item in content]
-            if not isinstance(content, tuple | list):
+            if isinstance(content, SETS):
                 keys.sort(key=repr)
             described.append((name, type(content).__name__, tuple(keys)))
         else:
@@ -137,17 +146,18 @@ def _describe(node: Any, cls: type, plan: Plan, leaves: dict[int, int]) -> Any:
     return tuple(described)
 
 
-def _look(value: Any, cls: type, plan: Plan, leaves: list[Any]) -> Any:
-    if not isinstance(value, cls):
-        return _plain(value)
+def _look(nodes: list[Any], cls: type, plan: Plan, leaves: list[Any]) -> Any:
     numbered = {id(leaf): index for index, leaf in enumerate(leaves)}
-    described = [_describe(node, cls, plan, numbered) for node in _nodes(value, cls, plan)]
+    described = [_describe(node, cls, plan, numbered) for node in nodes]
     # Sets have no order of their own: the nodes are listed by their data, which is the first attribute.
     different = len({node[1] for node in described}) == len(described)
     return tuple(sorted(described, key=_second if different else repr))
 
 
 def _texts(value: Any) -> Any:
+    kind: Any = type(value)
+    if kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__:
+        return None
     return (_attempt(lambda: ADDRESS.sub("", repr(value))), _attempt(lambda: ADDRESS.sub("", str(value))))
 
 
@@ -171,21 +181,24 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
         return ("raises", type(error).__name__, str(error))
     if not isinstance(result, cls):
         return _plain(result)
-    seen: list[Any] = [_look(result, cls, plan, leaves), _texts(result)]
+    reached = _nodes(result, cls, plan)
+    seen: list[Any] = [_look(reached, cls, plan, leaves), _texts(result)]
     data, grad, rule = plan.data, plan.grad, plan.named("rule")
     if probe.disturb is not None:
         probe.disturb(leaves, result, data)
-    if rule is not None or hasattr(cls, "_backward"):
-        setattr(result, grad, SEED)
-        seen.append(_attempt(lambda: getattr(result, rule or "_backward")()))
-        seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
+    fresh = [(node, getattr(node, grad)) for node in reached]
     if hasattr(cls, "backward"):
-        reached = _nodes(result, cls, plan)
         for _ in range(probe.passes):  # the second adds to what the first left
             seen.append(_attempt(result.backward))
             seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
             seen.append(tuple(sorted([(_plain(getattr(node, data)), _plain(getattr(node, grad))) for node in reached])))
         seen.append(_texts(result))
+    if rule is not None or hasattr(cls, "_backward"):
+        for node, gradient in fresh:  # with its type: the first gradient that arrives decides what the sum is
+            setattr(node, grad, gradient)
+        setattr(result, grad, SEED)
+        seen.append(_attempt(lambda: getattr(result, rule or "_backward")()))
+        seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
     return tuple(seen)
 
 

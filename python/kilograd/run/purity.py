@@ -14,7 +14,15 @@ from collections.abc import Collection, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["code_objects", "constants", "hazard", "names", "own_attributes"]
+__all__ = [
+    "code_objects",
+    "constants",
+    "hazard",
+    "names",
+    "nested_names",
+    "own_attributes",
+    "sought_attributes",
+]
 
 SAFE_BUILTINS = frozenset(
     [
@@ -108,6 +116,20 @@ def names(code: CodeType) -> set[str]:
     for part in code_objects(code):
         found.update(part.co_names, part.co_varnames, part.co_freevars)
     return found
+
+
+def nested_names(code: CodeType) -> set[str]:
+    """Those that its nested functions mention."""
+    return set().union(*(names(part) for part in code.co_consts if isinstance(part, CodeType)))
+
+
+def sought_attributes(code: CodeType) -> set[str]:
+    """What may be the name of an attribute in a call of getattr() or hasattr()."""
+    found: set[str] = set()
+    for part in code_objects(code):
+        if {"getattr", "hasattr"} & set(part.co_names):
+            found.update(text for text in part.co_consts if isinstance(text, str) and text.isidentifier())
+    return {text for text in found if not text.startswith("__")}
 
 
 def constants(code: CodeType) -> set[float]:

@@ -21,6 +21,7 @@ __all__ = [
     "NODES",
     "NUMBERS",
     "OPERATORS",
+    "ORDERS",
     "SWAPPED",
     "WATCHERS",
     "Attribute",
@@ -32,6 +33,9 @@ __all__ = [
 
 # Bits of an operator's mode, as in cpp/bindings/served.cpp.
 NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT = 1, 2, 4, 8, 16
+
+# The orders in which backward() can visit nodes; the first is for operands in a set, whose order is chance.
+ORDERS = ("tape", "first operand", "last operand")
 
 # The operators that have a native path: their name in the core, and whether the form is the reflected one.
 OPERATORS = {
@@ -46,6 +50,43 @@ HOLDERS = frozenset({"data", "grad", "children", "locals", "rule"})  # roles tha
 UNCOPIED = frozenset({"__dict__", "__weakref__", "__slots__", "__init__", "__module__", "__qualname__", "__doc__"})
 
 
+def _live(base: type, changing: str) -> type:
+    """A class of lists or sets that a node shows: one that is changed in place becomes the node's own from then on."""
+
+    def watched(name: str) -> Callable[..., Any]:
+        method = getattr(base, name)
+
+        def change(self: Any, *arguments: Any, **keywords: Any) -> Any:
+            if self.owner is not None:
+                _core.served_keep(self.owner, self.name, self)
+                self.owner = None
+            return method(self, *arguments, **keywords)
+
+        return change
+
+    members: dict[str, Any] = {name: watched(name) for name in changing.split()}
+    members |= {
+        "owner": None,
+        "name": None,
+        "__repr__": lambda self: repr(base(self)),
+        "__reduce__": lambda self: (base, (list(self),)),
+    }
+    return type(base.__name__, (base,), members)
+
+
+LIVE = {
+    "list": _live(
+        list,
+        "append extend insert remove pop clear sort reverse __setitem__ __delitem__ __iadd__ __imul__",
+    ),
+    "set": _live(
+        set,
+        "add discard remove pop clear update difference_update intersection_update symmetric_difference_update "
+        "__ior__ __iand__ __ixor__ __isub__",
+    ),
+}
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How the engine serves a method of one operand."""
@@ -58,11 +99,15 @@ class Recipe:
 
 @dataclass
 class Attribute:
-    """An attribute of the author's instances: what it is to the engine, and what a leaf shows."""
+    """An attribute of the author's instances: what it is to the engine, and what a leaf shows.
+
+    One is `watched` where methods that the engine may serve read it: a node on which it is not `empty` is left to them.
+    """
 
     role: str
     container: str = "tuple"
     empty: Any = None
+    watched: bool = False
 
 
 @dataclass
@@ -72,7 +117,7 @@ class Plan:
     attributes: dict[str, Attribute]
     int_zero: bool = True
     int_one: bool = True
-    depth_first: bool = False
+    order: str = "tape"  # in which backward() visits nodes
     plain_init: bool = False
     modes: dict[str, int] = field(default_factory=dict)  # of the operators; absent or 0: the author's code
     labels: dict[str, str | None] = field(default_factory=dict)  # what the op attribute shows
@@ -87,6 +132,16 @@ class Plan:
     def grad(self) -> str:
         """The author's name for the gradient."""
         return self.named("grad") or ""
+
+    @cached_property
+    def children(self) -> list[str]:
+        """The author's names for the operands."""
+        return [name for name, attribute in self.attributes.items() if attribute.role == "children"]
+
+    @cached_property
+    def shown(self) -> list[str]:
+        """The attributes that can be compared: all but the rule."""
+        return [name for name, attribute in self.attributes.items() if attribute.role != "rule"]
 
     def named(self, role: str) -> str | None:
         """The author's name for the first attribute of a role."""
@@ -144,11 +199,12 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         served,
         int_zero=plan.int_zero,
         int_one=plan.int_one,
-        depth_first=plan.depth_first,
+        order=plan.order,
         closed="__slots__" in members and "__dict__" not in members,
+        closures=plan.named("rule") is not None,
         data=plan.named("data"),
         grad=plan.named("grad"),
-        foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS],
+        foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS or attribute.watched],
     )
     for name, (core_name, reflected) in OPERATORS.items():
         function = members.get(name)
@@ -179,7 +235,13 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         if isinstance(on_class, MemberDescriptorType):
             on_class = ...
         member = _core.new_member(
-            name, attribute.role, container=attribute.container, empty=attribute.empty, on_class=on_class
+            name,
+            attribute.role,
+            container=attribute.container,
+            empty=attribute.empty,
+            on_class=on_class,
+            live=LIVE.get(attribute.container),
+            watched=attribute.watched,
         )
         type.__setattr__(served, name, member)
     rule = members.get("_backward") if plan.named("rule") is None else None

@@ -1,0 +1,445 @@
+#include <cstring>
+
+#include "class.hpp"
+
+namespace py = pybind11;
+
+namespace kilograd {
+
+namespace {
+
+enum class Role : std::uint8_t { Data, Grad, Children, Locals, Op, Rule, Label, Extra };
+enum class Container : std::uint8_t { Set, Frozenset, Tuple, List };
+
+// An attribute of a served class, under the author's name for it.
+struct Member {
+    PyObject_HEAD PyObject* name;
+    PyObject* empty;     // what a leaf shows, where that is not the engine's own
+    PyObject* on_class;  // what the class itself shows (a dataclass default), or null
+    PyObject* live;      // the class of the lists or sets that it shows, or null: they note that they are being changed
+    bool watched;        // the author's methods read it: a value of the program's makes a node foreign
+    Role role;
+    Container container;
+};
+
+PyObject* in_container(Container container, PyObject* tuple) {  // steals
+    if (!tuple || container == Container::Tuple) return tuple;
+    PyObject* result = container == Container::Set         ? PySet_New(tuple)
+                       : container == Container::Frozenset ? PyFrozenSet_New(tuple)
+                                                           : PySequence_List(tuple);
+    Py_DECREF(tuple);
+    return result;
+}
+
+bool is_container(Container container, PyObject* object) {
+    switch (container) {
+        case Container::Set:
+            return PySet_CheckExact(object);
+        case Container::Frozenset:
+            return PyFrozenSet_CheckExact(object);
+        case Container::Tuple:
+            return PyTuple_CheckExact(object);
+        case Container::List:
+            return PyList_CheckExact(object);
+    }
+    return false;
+}
+
+PyObject* operand_tuple(Node* node) {
+    std::vector<Node*> operands;
+    for_each_operand(node, [&](Node* operand) { operands.push_back(operand); });
+    PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(operands.size()));
+    for (std::size_t i = 0; tuple && i < operands.size(); ++i) {
+        PyObject* operand = handle_of(operands[i]);
+        if (!operand)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, static_cast<Py_ssize_t>(i), operand);
+    }
+    return tuple;
+}
+
+PyObject* local_tuple(Node* node) {
+    // A sum needs no place for its local gradients: they are one, whatever becomes of the data.
+    std::uint32_t count = node->op == Op::linear ? node->fan->count : node->op == Op::add ? 2 : 0;
+    PyObject* tuple = PyTuple_New(count);
+    for (std::uint32_t i = 0; tuple && i < count; ++i) {
+        PyObject* local = local_object(node, i);
+        if (!local)
+            Py_CLEAR(tuple);
+        else
+            PyTuple_SET_ITEM(tuple, i, local);
+    }
+    return tuple;
+}
+
+PyObject* op_text(Node* node, PyObject* empty) {
+    Handle* handle = static_cast<Handle*>(node->handle);
+    if (handle->state && handle->state->op) return Py_NewRef(handle->state->op);
+    if (node->is_leaf() || node->op == Op::custom) return Py_NewRef(empty);
+    PyObject* text = op_pattern(node);
+    if (!text) return Py_NewRef(empty);
+    if (node->op != Op::powc) return Py_NewRef(text);
+    PyObject* exponent = served_number(node->constant, node->kinds.constant);
+    PyObject* result = exponent ? PyObject_CallMethod(text, "format", "O", exponent) : nullptr;
+    Py_XDECREF(exponent);
+    return result;
+}
+
+// What a program may change in place is of a class that knows whose it is.
+PyObject* shown(Member* member, PyObject* object, PyObject* tuple) {  // steals
+    if (!member->live || !tuple) return in_container(member->container, tuple);
+    PyObject* result = PyObject_CallOneArg(member->live, tuple);
+    Py_DECREF(tuple);
+    static PyObject* owner = PyUnicode_InternFromString("owner");
+    static PyObject* name = PyUnicode_InternFromString("name");
+    if (result && (PyObject_SetAttr(result, owner, object) < 0 || PyObject_SetAttr(result, name, member->name) < 0))
+        Py_CLEAR(result);
+    return result;
+}
+
+PyObject* own_rule(PyObject* self, PyObject*) { return run_served_rule(node_of(self)); }
+PyMethodDef own_rule_def = {"_backward", own_rule, METH_NOARGS, nullptr};
+
+PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject*) {
+    auto* member = reinterpret_cast<Member*>(descriptor);
+    if (!object) return Py_NewRef(member->on_class ? member->on_class : descriptor);
+    Node* node = node_of(object);
+    Handle* handle = as_handle(object);
+    if (node->is_foreign() || member->role == Role::Extra) [[unlikely]] {
+        PyObject* kept = handle->dict ? PyDict_GetItemWithError(handle->dict, member->name) : nullptr;
+        if (kept) return Py_NewRef(kept);
+        if (PyErr_Occurred()) return nullptr;
+    }
+    switch (member->role) {
+        case Role::Data:
+            return served_number(node->data, node->kinds.data);
+        case Role::Grad:
+            return served_number(node->grad, node->kinds.grad);
+        case Role::Children:
+            if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
+            return shown(member, object, operand_tuple(node));
+        case Role::Locals:
+            if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
+            return shown(member, object, local_tuple(node));
+        case Role::Op:
+            return op_text(node, member->empty);
+        case Role::Rule:
+            if (handle->state && handle->state->rule) return Py_NewRef(handle->state->rule);
+            if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
+            return PyCFunction_New(&own_rule_def, object);
+        case Role::Label:
+            return Py_NewRef(handle->state && handle->state->label ? handle->state->label : member->empty);
+        case Role::Extra:
+            return Py_NewRef(member->empty);
+    }
+    return nullptr;
+}
+
+// `lambda: None` and its like: what constructors store where there is no rule yet.
+bool does_nothing(PyObject* object) {
+    static PyObject* pattern = nullptr;
+    if (!pattern) {
+        PyObject* scope = PyDict_New();
+        PyObject* function = PyRun_String("lambda: None", Py_eval_input, PyEval_GetBuiltins(), scope);
+        if (function) {
+            pattern = PyObject_GetAttrString(PyFunction_GET_CODE(function), "co_code");
+            Py_DECREF(function);
+        }
+        Py_XDECREF(scope);
+        if (!pattern) {
+            PyErr_Clear();
+            return false;
+        }
+    }
+    if (!PyFunction_Check(object)) return false;
+    static PyObject* latest_code = nullptr;  // authors have one such lambda, and it comes with every leaf
+    PyObject* code = PyFunction_GET_CODE(object);
+    if (code == latest_code) return true;
+    auto* details = reinterpret_cast<PyCodeObject*>(code);
+    PyObject* bytes = PyObject_GetAttrString(code, "co_code");
+    bool same = bytes && PyBytes_GET_SIZE(bytes) == PyBytes_GET_SIZE(pattern) &&
+                std::memcmp(PyBytes_AS_STRING(bytes), PyBytes_AS_STRING(pattern),
+                            static_cast<std::size_t>(PyBytes_GET_SIZE(pattern))) == 0;
+    same = same && details->co_argcount == 0 && PyTuple_GET_SIZE(details->co_consts) >= 1 &&
+           PyTuple_GET_ITEM(details->co_consts, 0) == Py_None;
+    Py_XDECREF(bytes);
+    if (!bytes) PyErr_Clear();
+    if (same) Py_XSETREF(latest_code, Py_NewRef(code));
+    return same;
+}
+
+int set_state(Handle* handle, PyObject* HandleState::*slot, PyObject* value) {
+    HandleState* state = state_of(handle);
+    if (!state) return -1;
+    PyObject* old = state->*slot;
+    state->*slot = Py_NewRef(value);
+    mark_state(handle, value);
+    Py_XDECREF(old);
+    return 0;
+}
+
+bool same_constant(PyObject* value, PyObject* constant) {
+    if (value == constant) return true;
+    if (Py_TYPE(value) != Py_TYPE(constant)) return false;
+    if (!PyUnicode_Check(value) && !PyFloat_CheckExact(value) && !PyLong_CheckExact(value)) return false;
+    if (PyFloat_CheckExact(value))
+        return std::memcmp(&reinterpret_cast<PyFloatObject*>(value)->ob_fval,
+                           &reinterpret_cast<PyFloatObject*>(constant)->ob_fval, sizeof(double)) == 0;
+    int same = PyObject_RichCompareBool(value, constant, Py_EQ);
+    if (same < 0) PyErr_Clear();
+    return same == 1;
+}
+
+// The handle gets another node that has these operands and is otherwise as the old one.
+bool set_operands(Handle* handle, PyObject* sequence) {
+    Node* old = handle->node;
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
+    Node* node;
+    if (count == 0) {
+        node = served_leaf({old->data, static_cast<Kind>(old->kinds.data)}, old->family);
+    } else {
+        Fan* fan = new_fan(static_cast<std::uint32_t>(count));
+        fan->tag = 0;
+        for (Py_ssize_t i = 0; i < count; ++i)
+            fan->begin()[i] = {node_of(PySequence_Fast_GET_ITEM(sequence, i)), 0.0, FloatKind};
+        node = record_fan(Op::custom, old->data, static_cast<Kind>(old->kinds.data), fan, old->family, ExactInts);
+    }
+    node->grad = old->grad;
+    node->kinds.grad = old->kinds.grad;
+    replace_node(handle, node);
+    if (!bind_operands(handle)) return false;
+    const Served& own = *served_of(node);
+    return !own.rule || set_method_rule(handle);
+}
+
+int set_children(Member* member, Handle* handle, PyObject* value) {
+    Node* node = handle->node;
+    bool fitting = is_container(member->container, value);
+    PyObject* sequence =
+        PyAnySet_Check(value) || PyTuple_Check(value) || PyList_Check(value) ? PySequence_Fast(value, "") : nullptr;
+    if (member->empty && value == member->empty) {
+        Py_XSETREF(sequence, PyTuple_New(0));
+        fitting = true;
+    }
+    for (Py_ssize_t i = 0; sequence && i < PySequence_Fast_GET_SIZE(sequence); ++i) {
+        PyObject* item = PySequence_Fast_GET_ITEM(sequence, i);
+        if (!PyObject_TypeCheck(item, served_type) || node_of(item)->family != node->family || node_of(item) == node)
+            Py_CLEAR(sequence);
+    }
+    // A node that has consumers keeps its place on the tape, so it can be given no operands that came after it. The
+    // result of a native operation keeps its rule when its operands are taken away, as an author's closure does.
+    bool movable = node->refs == 1 && (node->is_leaf() || node->op == Op::custom);
+    if (sequence && fitting && node->has_fan() && PyAnySet_Check(value)) {  // a second view of the same operands
+        PyObject* present = in_container(member->container, operand_tuple(node));
+        int same = present ? PyObject_RichCompareBool(present, value, Py_EQ) : -1;
+        Py_XDECREF(present);
+        if (same) {
+            Py_DECREF(sequence);
+            return same < 0 ? -1 : 0;
+        }
+    }
+    if (sequence && fitting && movable) {
+        bool ok = drop_foreign(handle, member->name);
+        bool trivial = node->is_leaf() && PySequence_Fast_GET_SIZE(sequence) == 0;
+        if (ok && !trivial) ok = set_operands(handle, sequence);
+        Py_DECREF(sequence);
+        return ok ? 0 : -1;
+    }
+    Py_XDECREF(sequence);
+    PyErr_Clear();
+    return keep_foreign(handle, member->name, value) ? 0 : -1;
+}
+
+int set_locals(Member* member, Handle* handle, PyObject* value) {
+    Node* node = handle->node;
+    bool fitting = is_container(member->container, value);
+    PyObject* sequence = fitting ? PySequence_Fast(value, "") : nullptr;
+    Py_ssize_t count = sequence ? PySequence_Fast_GET_SIZE(sequence) : -1;
+    bool ok = false;
+    if (count == 0 && node->is_leaf()) {
+        ok = true;
+    } else if (count > 0 && node->has_fan() && count == static_cast<Py_ssize_t>(node->fan->count)) {
+        std::vector<Number> locals(static_cast<std::size_t>(count));
+        ok = true;
+        for (Py_ssize_t i = 0; i < count; ++i)
+            ok = ok && is_number_like(PySequence_Fast_GET_ITEM(sequence, i), locals[static_cast<std::size_t>(i)]);
+        for (Py_ssize_t i = 0; ok && i < count; ++i) {
+            Number number = locals[static_cast<std::size_t>(i)];
+            node->fan->begin()[i].local = number.value;
+            node->fan->begin()[i].kind = number.kind;
+        }
+        if (ok) node->op = Op::linear;
+    }
+    Py_XDECREF(sequence);
+    if (ok) return drop_foreign(handle, member->name) ? 0 : -1;
+    PyErr_Clear();
+    return keep_foreign(handle, member->name, value) ? 0 : -1;
+}
+
+int set_rule_member(Member* member, Handle* handle, PyObject* value) {
+    if (does_nothing(value) || (member->empty && value == member->empty)) {
+        if (handle->state && handle->state->rule) set_rule(handle, nullptr);
+        if (handle->node->is_leaf() || handle->node->op == Op::custom)
+            return drop_foreign(handle, member->name) ? 0 : -1;
+    }
+    if (!PyCallable_Check(value)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+    if (!state_of(handle)) return -1;
+    set_rule(handle, value);
+    return 0;
+}
+
+int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
+    auto* member = reinterpret_cast<Member*>(descriptor);
+    if (!value) {
+        PyErr_SetObject(PyExc_AttributeError, member->name);
+        return -1;
+    }
+    Handle* handle = as_handle(object);
+    Node* node = handle->node;
+    Number number{};
+    switch (member->role) {
+        case Role::Data:
+        case Role::Grad: {
+            if (!is_number_like(value, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+            if (node->is_foreign() && !drop_foreign(handle, member->name)) return -1;
+            if (member->role == Role::Data) {
+                node->data = number.value;
+                node->kinds.data = number.kind;
+            } else {
+                node->grad = number.value;
+                node->kinds.grad = number.kind;
+            }
+            return 0;
+        }
+        case Role::Children:
+            return set_children(member, handle, value);
+        case Role::Locals:
+            return set_locals(member, handle, value);
+        case Role::Op:
+            if (node->is_leaf() && same_constant(value, member->empty) && !(handle->state && handle->state->op))
+                return 0;
+            if (member->watched && !node->is_leaf() &&
+                node->op != Op::custom)  // a rule that asks for it is the author's
+                return keep_foreign(handle, member->name, value) ? 0 : -1;
+            return set_state(handle, &HandleState::op, value);
+        case Role::Rule:
+            return set_rule_member(member, handle, value);
+        case Role::Label:
+            if (same_constant(value, member->empty) && !(handle->state && handle->state->label)) return 0;
+            return set_state(handle, &HandleState::label, value);
+        case Role::Extra:
+            if (member->watched) {
+                if (!same_constant(value, member->empty)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+                return drop_foreign(handle, member->name) ? 0 : -1;
+            }
+            if (same_constant(value, member->empty) &&
+                !(handle->dict && PyDict_Contains(handle->dict, member->name) == 1))
+                return 0;
+            return keep_in_dict(handle, member->name, value) ? 0 : -1;
+    }
+    return 0;
+}
+
+void member_dealloc(PyObject* self) {
+    auto* member = reinterpret_cast<Member*>(self);
+    PyTypeObject* type = Py_TYPE(self);
+    Py_XDECREF(member->name);
+    Py_XDECREF(member->empty);
+    Py_XDECREF(member->on_class);
+    Py_XDECREF(member->live);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyTypeObject* member_type = nullptr;
+
+}  // namespace
+
+// For a class that has its rule as a method: the method is the rule of a node that no native operation made, and of
+// every node of a subclass that overrides it.
+bool set_method_rule(Handle* handle) {
+    PyObject* function = served_of(handle->node)->rule;
+    PyTypeObject* type = Py_TYPE(handle);
+    if (!is_exact_value(as_object(handle))) {
+        PyObject* found = PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "_backward");
+        if (!found) return false;
+        Py_DECREF(found);  // its class keeps it
+        if (found != function && PyFunction_Check(found)) function = found;
+    }
+    bool made = handle->node->op == Op::custom && handle->node->fan->count > 0;
+    if (!made && function == served_of(handle->node)->rule) {
+        if (handle->state && handle->state->rule) set_rule(handle, nullptr);
+        return true;
+    }
+    PyObject* rule = state_of(handle) ? PyMethod_New(function, as_object(handle)) : nullptr;
+    if (!rule) return false;
+    set_rule(handle, rule);
+    Py_DECREF(rule);
+    return true;
+}
+
+bool copy_shares_rule(const Node* node) {
+    const Served* own = served_of(node);
+    return own && own->closures && !node->is_leaf() && node->op != Op::custom && !node->has(Rule);
+}
+
+bool share_rule(Node* original, Node* copy) {
+    if (copy->op != Op::linear) {  // it becomes a node of no native operation
+        std::vector<Node*> operands;
+        for_each_operand(copy, [&](Node* operand) { operands.push_back(operand); });
+        copy->fan = new_fan(static_cast<std::uint32_t>(operands.size()));
+        for (std::size_t i = 0; i < operands.size(); ++i) copy->fan->begin()[i] = {operands[i], 0.0, FloatKind};
+        copy->a = copy->b = nullptr;
+    }
+    copy->op = Op::custom;
+    py::object self = py::reinterpret_steal<py::object>(handle_of(original));
+    py::object twin = py::reinterpret_steal<py::object>(handle_of(copy));
+    py::object rule = py::reinterpret_steal<py::object>(self ? PyCFunction_New(&own_rule_def, self.ptr()) : nullptr);
+    py::object text = py::reinterpret_steal<py::object>(rule ? op_text(original, Py_None) : nullptr);
+    if (!text || !twin || (!text.is_none() && set_state(as_handle(twin.ptr()), &HandleState::op, text.ptr()) < 0) ||
+        !state_of(as_handle(twin.ptr())))
+        return false;
+    set_rule(as_handle(twin.ptr()), rule.ptr());
+    return true;
+}
+
+void make_member_type() {
+    member_type = make_type("kilograd._core.Member", sizeof(Member), Py_TPFLAGS_DEFAULT,
+                            {{Py_tp_dealloc, reinterpret_cast<void*>(member_dealloc)},
+                             {Py_tp_descr_get, reinterpret_cast<void*>(member_get)},
+                             {Py_tp_descr_set, reinterpret_cast<void*>(member_set)}});
+}
+
+py::object new_member(py::str name, const std::string& role, const std::string& container, py::object empty,
+                      py::object on_class, py::object live, bool watched) {
+    static const std::pair<const char*, Role> roles[] = {
+        {"data", Role::Data}, {"grad", Role::Grad}, {"children", Role::Children}, {"locals", Role::Locals},
+        {"op", Role::Op},     {"rule", Role::Rule}, {"label", Role::Label},       {"extra", Role::Extra}};
+    static const std::pair<const char*, Container> containers[] = {{"set", Container::Set},
+                                                                   {"frozenset", Container::Frozenset},
+                                                                   {"tuple", Container::Tuple},
+                                                                   {"list", Container::List}};
+    auto* member = reinterpret_cast<Member*>(member_type->tp_alloc(member_type, 0));
+    if (!member) throw py::error_already_set();
+    py::object result = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(member));
+    member->name = name.inc_ref().ptr();
+    PyUnicode_InternInPlace(&member->name);
+    member->watched = watched;
+    if (!live.is_none()) member->live = live.inc_ref().ptr();
+    bool known = false;
+    for (auto& [text, value] : roles)
+        if (role == text) member->role = value, known = true;
+    for (auto& [text, value] : containers)
+        if (container == text) member->container = value;
+    if (!known) throw py::value_error("no such role: " + role);
+    // An empty container is made anew for every reader: it may be a mutable one.
+    bool fresh = empty.is_none() &&
+                 (member->role == Role::Children || member->role == Role::Locals || member->role == Role::Rule) &&
+                 container != "none";
+    if (!fresh) member->empty = empty.inc_ref().ptr();
+    if (!on_class.is(py::ellipsis())) member->on_class = on_class.inc_ref().ptr();
+    return result;
+}
+
+}  // namespace kilograd

@@ -1,0 +1,146 @@
+#include <algorithm>
+
+#include "class.hpp"
+
+namespace py = pybind11;
+
+namespace kilograd {
+
+namespace {
+
+PyObject* data_object(Node* node) {
+    PyObject* object = foreign_value(node, served_of(node)->data_name);
+    return object ? Py_NewRef(object) : PyErr_Occurred() ? nullptr : served_number(node->data, node->kinds.data);
+}
+
+// c * x ** (c - 1), as authors have it, in the arithmetic of x.
+PyObject* power_slope(Node* node) {
+    auto own = [](PyObject* object) { return py::reinterpret_steal<py::object>(object); };
+    py::object x = own(data_object(node->a));
+    py::object c = own(served_number(node->constant, node->kinds.constant)), one = own(PyLong_FromLong(1));
+    py::object less = c && one ? own(PyNumber_Subtract(c.ptr(), one.ptr())) : py::object();
+    py::object power = x && less ? own(PyNumber_Power(x.ptr(), less.ptr(), Py_None)) : py::object();
+    return power ? PyNumber_Multiply(c.ptr(), power.ptr()) : nullptr;
+}
+
+// The gradient of a node flows one step, in Python's arithmetic.
+bool run_in_python(Node* node) {
+    PyObject* name = served_of(node)->grad_name;
+    PyObject* self = handle_of(node);
+    if (!self) return false;
+    std::vector<Node*> operands;
+    for_each_operand(node, [&](Node* operand) { operands.push_back(operand); });
+    bool ok = true;
+    for (std::uint32_t i = 0; ok && i < operands.size(); ++i) {
+        PyObject* grad = PyObject_GetAttr(self, name);
+        PyObject* local = grad ? local_object(node, i) : nullptr;
+        // `+` adds the gradient itself: multiplying it by one could change its type.
+        PyObject* term = !local ? nullptr : node->op == Op::add ? Py_NewRef(grad) : PyNumber_Multiply(local, grad);
+        PyObject* operand = term ? handle_of(operands[i]) : nullptr;
+        PyObject* old = operand ? PyObject_GetAttr(operand, name) : nullptr;
+        PyObject* sum = old ? PyNumber_InPlaceAdd(old, term) : nullptr;
+        ok = sum && PyObject_SetAttr(operand, name, sum) == 0;
+        for (PyObject* object : {grad, local, term, operand, old, sum}) Py_XDECREF(object);
+    }
+    Py_DECREF(self);
+    return ok;
+}
+
+// The op's own rule: the engine's where it has all the numbers and no integer outgrows it.
+bool run_own_rule(Node* node) {
+    if (node->is_leaf() || node->op == Op::custom) return true;
+    if ((foreign_alive && any_foreign(node)) || !stays_exact(node)) return run_in_python(node);
+    apply_own_rule(node);
+    return true;
+}
+
+}  // namespace
+
+PyObject* local_object(Node* node, std::uint32_t index) {
+    if (node->op == Op::linear) {
+        Fan::Edge& edge = node->fan->begin()[index];
+        return served_number(edge.local, edge.kind);
+    }
+    if (node->op == Op::add) return PyLong_FromLong(1);
+    if (node->op == Op::mul) return data_object(index ? node->a : node->b);
+    if (node->op == Op::powc) return power_slope(node);
+    PyObject* name = served_of(node)->data_name;
+    PyObject* data = foreign_value(node, name);
+    if (!data) data = foreign_value(node->a, name);
+    if (data) {
+        PyErr_Format(PyExc_TypeError,
+                     "kilograd run: %s() was computed natively before its data became a %.200s, which its derivative "
+                     "would need: make the node anew, or run the program without kilograd",
+                     info(node->op).name, Py_TYPE(data)->tp_name);
+        return nullptr;
+    }
+    return served_number(locals_of(node).da, local_kind(node, false));
+}
+
+PyObject* run_served_rule(Node* node) {
+    if (!run_own_rule(node)) return nullptr;
+    Py_RETURN_NONE;
+}
+
+namespace {
+
+std::vector<Node*> depth_first(Node* root, Order which) {
+    struct Frame {
+        Node* node;
+        std::uint32_t next;
+    };
+    std::vector<Node*> order;
+    std::vector<Frame> stack;
+    auto operand = [which](Node* node, std::uint32_t i) -> Node* {
+        std::uint32_t count = node->has_fan() ? node->fan->count : node->b ? 2 : 1;
+        if (i >= count) return nullptr;
+        if (which == Order::LastOperand) i = count - 1 - i;
+        return node->has_fan() ? node->fan->begin()[i].operand : i ? node->b : node->a;
+    };
+    auto enter = [&](Node* node) {
+        if (node->flags & Marked) return;  // a leaf, or seen
+        node->flags |= Marked;
+        stack.push_back({node, 0});
+    };
+    enter(root);
+    while (!stack.empty()) {
+        Frame& frame = stack.back();
+        if (Node* next = operand(frame.node, frame.next++)) {
+            enter(next);
+        } else {
+            order.push_back(frame.node);
+            stack.pop_back();
+        }
+    }
+    for (Node* node : order) node->flags &= static_cast<std::uint8_t>(~Marked);
+    std::reverse(order.begin(), order.end());
+    return order;
+}
+
+}  // namespace
+
+PyObject* native_backward(PyObject* self) {
+    Node* root = node_of(self);
+    const Served& own = *served_of(root);
+    if (root->is_foreign() || !recording()) return nullptr;
+    if (foreign_alive == 0 && rules_alive == 0 && own.order == Order::Tape) {
+        for (Node* node : backward_while_exact(root, own.one))
+            if (!run_own_rule(node)) return nullptr;
+        Py_RETURN_NONE;
+    }
+    std::vector<Node*> order = own.order == Order::Tape ? ancestors(root).interior : depth_first(root, own.order);
+    bool foreign = false;
+    if (foreign_alive)
+        for (Node* node : order) foreign |= any_foreign(node);
+    if (rules_alive)  // a leaf with a rule has its turn in the author's order, not in ours
+        for (Node* leaf : ancestors(root).leaves) foreign |= leaf->has(Rule);
+    if (foreign) return nullptr;
+    root->grad = 1.0;
+    root->kinds.grad = own.one;
+    // The caller's reference to the root keeps all of these nodes alive while a Python rule runs.
+    for (Node* node : order)
+        if (!(node->has(Rule) ? hooks.run_rule(node) : run_own_rule(node))) return nullptr;
+    Py_RETURN_NONE;
+}
+
+}  // namespace kilograd

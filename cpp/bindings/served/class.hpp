@@ -1,0 +1,153 @@
+// What a served class is to the engine, and the parts of its type, each in a file of its own.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <array>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "../handle.hpp"
+#include "../modes.hpp"
+#include "../numbers.hpp"
+#include "../served.hpp"
+
+namespace kilograd {
+
+enum OperatorMode : std::uint8_t {
+    Nodes = 1,      // native between nodes
+    Numbers = 2,    // native with a number
+    Swapped = 4,    // the reflected form puts the node first
+    Captured = 8,   // local gradients are fixed when the node is made
+    FloatUnit = 16  // the local gradient of + is 1.0 and not 1
+};
+
+struct Operator {
+    PyObject* function = nullptr;  // the author's method, or null where the class has none
+    PyObject* reflected = nullptr;
+    std::uint8_t mode = 0;
+    std::uint8_t reflected_mode = 0;
+};
+
+enum OperatorIndex { Add, Multiply, Power, operator_count };
+
+// The newest first; or the reverse of the order in which a recursive search leaves them, operands first to last or last
+// to first: authors sum gradients in that order when their nodes keep the operands in a tuple.
+enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
+
+struct Served {
+    PyTypeObject* type = nullptr;
+    PyObject* init = nullptr;
+    PyObject* rule = nullptr;  // the author's `_backward`, where it is a method and no attribute
+    bool plain_init = false;   // Class(number) only stores the number
+    Kind zero = IntKind;
+    Kind one = IntKind;
+    bool closed = false;        // its objects take no attributes but their own (`__slots__`)
+    bool closures = false;      // its rules are closures over the node and its operands
+    Order order = Order::Tape;  // in which backward() visits nodes
+    std::array<Operator, operator_count> operators;
+    std::array<PyObject*, op_count> labels{};  // what the op attribute shows for a row; "{}" is the exponent
+    std::vector<PyObject*> tags;               // the same for nodes with fixed local gradients
+    PyObject* data_name = nullptr;
+    PyObject* grad_name = nullptr;
+    std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot
+};
+
+extern std::array<std::unique_ptr<Served>, 256> served;  // by family
+extern PyTypeObject* served_type;                        // the base of all served classes
+extern std::size_t foreign_alive;
+extern std::uint64_t built_natively;
+
+inline Served* served_of(const Node* node) { return served[node->family].get(); }
+inline Served* served_of(PyTypeObject* type) { return served[static_cast<std::size_t>(family_of(type))].get(); }
+
+// --- foreign state -----------------------------------------------------------------------------------------------
+
+PyObject* foreign_value(Node* node, PyObject* name);  // borrowed or null
+bool keep_in_dict(Handle* handle, PyObject* name, PyObject* value);
+bool keep_foreign(Handle* handle, PyObject* name, PyObject* value);
+// Forgets a foreign object under `name`; the node is an ordinary one again when it was the last.
+bool drop_foreign(Handle* handle, PyObject* name);
+
+inline bool any_foreign(const Node* node) {
+    bool found = node->is_foreign();
+    for_each_operand(node, [&](Node* operand) { found |= operand->is_foreign(); });
+    return found;
+}
+
+// --- building ----------------------------------------------------------------------------------------------------
+
+inline Node* served_leaf(Number number, std::uint8_t family) {
+    Node* node = new_leaf(number.value, number.kind, family, ExactInts);
+    node->kinds.grad = served[family]->zero;
+    return node;
+}
+
+inline Node* served_node(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant) {
+    Node* node = record(op, y, kind, a, b, c, constant, a);
+    node->kinds.grad = served_of(a)->zero;
+    ++built_natively;
+    return node;
+}
+
+struct Local {
+    double value;
+    std::uint8_t kind;
+};
+
+inline Node* served_fixed(double y, Kind kind, Node* a, Local da, Node* b, Local db, std::uint32_t tag) {
+    Fan* fan = new_fan(b ? 2 : 1);
+    fan->tag = tag;
+    fan->begin()[0] = {a, da.value, da.kind};
+    if (b) fan->begin()[1] = {b, db.value, db.kind};
+    Node* node = record_fan(Op::linear, y, kind, fan, a->family, ExactInts);
+    node->kinds.grad = served_of(a)->zero;
+    ++built_natively;
+    return node;
+}
+
+// The handle of a node that served_fixed made over a and b.
+inline PyObject* wrap_fixed(Node* node, const Node* a, const Node* b) {
+    return carries_state(a) || carries_state(b) ? wrap_slow(node) : new_handle(node);
+}
+
+constexpr std::uint32_t tag_add = 1, tag_multiply = 2, tag_power = 3, first_method_tag = 4;
+
+// --- the parts of the type ---------------------------------------------------------------------------------------
+
+PyTypeObject* make_type(const char* name, std::size_t size, unsigned long flags, std::vector<PyType_Slot> slots);
+
+// type.cpp: making objects and setting attributes
+void make_served_type();
+PyObject* served_vectorcall(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keywords);
+
+// operators.cpp
+void add_operator_slots(std::vector<PyType_Slot>& slots);
+void give_operators(PyTypeObject* type);  // to a subclass
+// Native results for the methods of the same meaning (`__add__`, ...); null without an error where the author's has to
+// do it.
+using NativeOperation = PyObject* (*)(PyObject* self, PyObject* other, bool reflected);
+extern const NativeOperation native_operations[operator_count];
+
+// methods.cpp: methods of one operand, `backward` and the operators' methods
+PyTypeObject* make_method_type();  // which lives as long as the process
+pybind11::object new_method(pybind11::object cls, pybind11::str name, const std::string& recipe,
+                            pybind11::object function, bool fixed, bool numpy, const std::string& local_kind,
+                            pybind11::object label);
+
+// backward.cpp
+PyObject* native_backward(PyObject* self);                // null without an error where the author's has to do it
+PyObject* local_object(Node* node, std::uint32_t index);  // d node / d operand, as the author would see it
+
+// attributes.cpp: the author's names for what the engine holds
+void make_member_type();
+pybind11::object new_member(pybind11::str name, const std::string& role, const std::string& container,
+                            pybind11::object empty, pybind11::object on_class, pybind11::object live, bool watched);
+bool set_method_rule(Handle* handle);
+
+// served.cpp
+Served& own_of(pybind11::handle type);
+void keep(PyObject*& slot, pybind11::handle value);
+
+}  // namespace kilograd

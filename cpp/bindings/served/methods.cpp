@@ -1,0 +1,225 @@
+#include "class.hpp"
+
+#include <structmember.h>
+
+namespace py = pybind11;
+
+namespace kilograd {
+
+namespace {
+
+// A value and a local derivative as authors write them, where that is not the op table's way to the last bit. The
+// value is NaN where Python would raise.
+struct Formula {
+    const char* name;
+    double (*value)(double x);
+    double (*local)(double x, double y);
+};
+
+double checked_exp(double x) {
+    double y = std::exp(x);
+    return std::isfinite(y) ? y : std::nan("");
+}
+double tanh_by_exp(double x) { return (checked_exp(2.0 * x) - 1.0) / (checked_exp(2.0 * x) + 1.0); }
+double tanh_by_math(double x) { return std::tanh(x); }
+double logistic_by_exp(double x) { return 1.0 / (1.0 + checked_exp(-x)); }
+// A constant exponent would be compiled into y * y, which differs from Python's y**2 in one case of a thousand.
+volatile double two = 2.0;
+double one_minus_power(double, double y) { return 1.0 - std::pow(y, two); }
+double one_minus_product(double, double y) { return 1.0 - y * y; }
+double logistic_slope(double, double y) { return y * (1.0 - y); }
+
+constexpr Formula formulas[] = {
+    {"tanh_by_exp, 1 - t**2", tanh_by_exp, one_minus_power},
+    {"tanh_by_exp, 1 - t*t", tanh_by_exp, one_minus_product},
+    {"math.tanh, 1 - t**2", tanh_by_math, one_minus_power},
+    {"math.tanh, 1 - t*t", tanh_by_math, one_minus_product},
+    {"logistic_by_exp, s * (1 - s)", logistic_by_exp, logistic_slope},
+};
+
+// What the negative half of a ReLU gives, and which half zero is in.
+enum ReluForm : std::uint8_t { NotRelu, NegativeToInt, NegativeToFloat, PositiveOrInt, PositiveOrFloat };
+
+struct Method {
+    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject* function;  // the author's
+    PyObject* name;
+    const Formula* formula;
+    Op op;
+    bool fixed;         // the local gradient is computed with the value
+    bool numpy;         // tried with NumPy's float64 too
+    std::uint8_t relu;  // ReluForm
+    std::uint8_t local_kind;
+    bool backward;
+    bool reflected;
+    NativeOperation operation;  // of `__add__` and its like
+    std::uint32_t tag;
+};
+
+Node* native_unary(Method* method, Node* a) {
+    double x = a->data;
+    if (!std::isfinite(x) || (a->kinds.data == NumpyKind && !method->numpy)) return nullptr;
+    if (method->relu) {
+        bool strict = method->relu == PositiveOrInt || method->relu == PositiveOrFloat;
+        bool kept = strict ? x > 0.0 : !(x < 0.0);
+        bool to_int = method->relu == NegativeToInt || method->relu == PositiveOrInt;
+        Kind kind = kept ? static_cast<Kind>(a->kinds.data) : to_int ? IntKind : FloatKind;
+        double y = kept ? x : 0.0;
+        if (method->fixed)
+            return served_fixed(y, kind, a, {y > 0.0 ? 1.0 : 0.0, method->local_kind}, nullptr, {}, method->tag);
+        return served_node(Op::relu, y, kind, a, nullptr, 0.0, FloatKind);
+    }
+    double y, local;
+    if (method->formula) {
+        y = method->formula->value(x);
+        local = method->formula->local(x, y);
+    } else {
+        Fault fault;
+        y = evaluate(method->op, x, 0.0, 0.0, fault);
+        if (fault != Fault::None) return nullptr;
+        local = 0.0;
+    }
+    if (!std::isfinite(y) || !std::isfinite(local)) return nullptr;
+    if (method->formula) return served_fixed(y, FloatKind, a, {local, FloatKind}, nullptr, {}, method->tag);
+    Node* node = served_node(method->op, y, FloatKind, a, nullptr, 0.0, FloatKind);
+    local = locals_of(node).da;
+    if (std::isfinite(local) && !method->fixed) return node;
+    release(node);
+    --built_natively;
+    if (!std::isfinite(local)) return nullptr;
+    return served_fixed(y, FloatKind, a, {local, FloatKind}, nullptr, {}, method->tag);
+}
+
+PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nargsf, PyObject* keywords) {
+    auto* method = reinterpret_cast<Method*>(callable);
+    if (method->operation) {
+        if (PyVectorcall_NARGS(nargsf) == 2 && !keywords && PyObject_TypeCheck(args[0], served_type)) {
+            PyObject* result = method->operation(args[0], args[1], method->reflected);
+            if (result || PyErr_Occurred()) return result;
+        }
+        return PyObject_Vectorcall(method->function, args, nargsf, keywords);
+    }
+    bool alone = PyVectorcall_NARGS(nargsf) == 1 && (!keywords || PyTuple_GET_SIZE(keywords) == 0);
+    if (alone && PyObject_TypeCheck(args[0], served_type) && (method->backward || is_exact_value(args[0]))) [[likely]] {
+        Node* node = node_of(args[0]);
+        if (method->backward) {
+            PyObject* result = native_backward(args[0]);
+            if (result || PyErr_Occurred()) return result;
+        } else if (!node->is_foreign() && recording()) {
+            if (Node* made = native_unary(method, node)) return wrap(made);
+        }
+    }
+    return PyObject_Vectorcall(method->function, args, nargsf, keywords);
+}
+
+PyObject* method_get(PyObject* self, PyObject* object, PyObject*) {
+    return object && object != Py_None ? PyMethod_New(self, object) : Py_NewRef(self);
+}
+
+// Whatever else is asked of the method is answered by the author's function: its name, its documentation, its source.
+PyObject* method_getattr(PyObject* self, PyObject* name) {
+    auto* method = reinterpret_cast<Method*>(self);
+    if (PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0) return Py_NewRef(method->function);
+    if (PyUnicode_CompareWithASCIIString(name, "__class__") == 0 ||
+        PyUnicode_CompareWithASCIIString(name, "__get__") == 0 ||
+        PyUnicode_CompareWithASCIIString(name, "__call__") == 0)
+        return PyObject_GenericGetAttr(self, name);
+    return PyObject_GetAttr(method->function, name);
+}
+
+PyObject* method_repr(PyObject* self) { return PyObject_Repr(reinterpret_cast<Method*>(self)->function); }
+
+int method_traverse(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(reinterpret_cast<Method*>(self)->function);
+    return 0;
+}
+
+int method_clear(PyObject* self) {
+    Py_CLEAR(reinterpret_cast<Method*>(self)->function);
+    return 0;
+}
+
+void method_dealloc(PyObject* self) {
+    PyTypeObject* type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(reinterpret_cast<Method*>(self)->function);
+    Py_XDECREF(reinterpret_cast<Method*>(self)->name);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyMemberDef method_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Method, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyTypeObject* method_type = nullptr;
+
+}  // namespace
+
+PyTypeObject* make_method_type() {
+    method_type =
+        make_type("kilograd._core.Method", sizeof(Method),
+                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
+                  {{Py_tp_dealloc, reinterpret_cast<void*>(method_dealloc)},
+                   {Py_tp_traverse, reinterpret_cast<void*>(method_traverse)},
+                   {Py_tp_clear, reinterpret_cast<void*>(method_clear)},
+                   {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                   {Py_tp_descr_get, reinterpret_cast<void*>(method_get)},
+                   {Py_tp_getattro, reinterpret_cast<void*>(method_getattr)},
+                   {Py_tp_repr, reinterpret_cast<void*>(method_repr)},
+                   {Py_tp_members, method_members}});
+    return method_type;
+}
+
+py::object new_method(py::object cls, py::str name, const std::string& recipe, py::object function, bool fixed,
+                      bool numpy, const std::string& local_kind, py::object label) {
+    Served& own = own_of(cls);
+    auto* method = reinterpret_cast<Method*>(method_type->tp_alloc(method_type, 0));
+    if (!method) throw py::error_already_set();
+    py::object result = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(method));
+    method->vectorcall = method_call;
+    method->function = function.inc_ref().ptr();
+    method->name = name.inc_ref().ptr();
+    method->fixed = fixed;
+    method->numpy = numpy;
+    method->local_kind = local_kind == "int" ? IntKind : local_kind == "bool" ? BoolKind : FloatKind;
+    method->op = Op::leaf;
+    static const std::pair<const char*, ReluForm> relus[] = {{"relu: 0 if x < 0", NegativeToInt},
+                                                             {"relu: 0.0 if x < 0", NegativeToFloat},
+                                                             {"relu: x if x > 0 else 0", PositiveOrInt},
+                                                             {"relu: x if x > 0 else 0.0", PositiveOrFloat}};
+    if (recipe == "backward") {
+        method->backward = true;
+        return result;
+    }
+    constexpr const char* operators[operator_count] = {"add", "mul", "pow"};
+    for (std::size_t i = 0; i < operator_count; ++i) {
+        if (recipe != operators[i]) continue;
+        method->operation = native_operations[i];
+        method->reflected = fixed;
+        return result;
+    }
+    bool found = false;
+    for (auto& [text, form] : relus)
+        if (recipe == text) method->relu = form, method->op = Op::relu, found = true;
+    for (const Formula& formula : formulas)
+        if (recipe == formula.name) method->formula = &formula, found = true;
+    for (std::size_t i = first_row; !found && i < op_count; ++i)
+        if (recipe == op_infos[i].name && op_infos[i].arity == Arity::Unary)
+            method->op = static_cast<Op>(i), found = true;
+    if (!found) throw py::value_error("no such recipe: " + recipe);
+    if (!label.is_none()) {
+        if (fixed || method->formula) {
+            if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
+            own.tags.push_back(label.inc_ref().ptr());
+            method->tag = static_cast<std::uint32_t>(own.tags.size() - 1);
+        } else {
+            keep(own.labels[static_cast<std::size_t>(method->op)], label);
+        }
+    }
+    return result;
+}
+
+}  // namespace kilograd

@@ -1,0 +1,196 @@
+#include <cmath>
+
+#include "class.hpp"
+
+namespace kilograd {
+
+namespace {
+
+// Null without an error where the author's method has to do it.
+template <Op op>
+PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
+    double y = op == Op::add ? a->data + b->data : a->data * b->data;
+    Kind kind = join_kinds(a->kinds.data, b->kinds.data);
+    if (kind != FloatKind) [[unlikely]] {
+        if (kind == IntKind) {
+            if (!(std::fabs(y) < exact_integers)) return nullptr;
+            y += 0.0;  // an integer zero has no sign
+        } else if (!std::isfinite(y)) {
+            return nullptr;  // NumPy warns
+        }
+    }
+    if (mode & Captured) {
+        constexpr std::uint32_t tag = op == Op::add ? tag_add : tag_multiply;
+        std::uint8_t unit = mode & FloatUnit ? FloatKind : IntKind;
+        Local da = op == Op::add ? Local{1.0, unit} : Local{b->data, b->kinds.data};
+        Local db = op == Op::add ? Local{1.0, unit} : Local{a->data, a->kinds.data};
+        return wrap_fixed(served_fixed(y, kind, a, da, b, db, tag), a, b);
+    }
+    return wrap(served_node(op, y, kind, a, b, 0.0, FloatKind));
+}
+
+// Whether the local derivative of a**c is finite, and c is a case that Python and the engine compute alike.
+bool plain_power(double a, double c) {
+    return std::isfinite(a) && std::isfinite(c) && c != 0.0 && (c >= 1.0 || (std::fabs(a) >= 1e-20 && c >= -14.0));
+}
+
+PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
+    if (c.kind == BoolKind || c.kind == NumpyKind || !plain_power(a->data, c.value)) return nullptr;
+    double y = Row<Op::powc>::value(a->data, 0.0, c.value);
+    if (!std::isfinite(y)) return nullptr;
+    Kind kind = FloatKind;
+    if (a->kinds.data == NumpyKind || c.kind == NumpyKind) {
+        kind = NumpyKind;
+    } else if (a->kinds.data & c.kind & IntKind) {
+        if (c.value < 0.0) {
+            if (a->data == 0.0) return nullptr;
+        } else {
+            if (!(std::fabs(y) < exact_integers)) return nullptr;
+            kind = IntKind;
+            y += 0.0;
+        }
+    }
+    std::uint8_t local = kind == NumpyKind                                      ? NumpyKind
+                         : (a->kinds.data & c.kind & IntKind) && c.value >= 1.0 ? IntKind
+                                                                                : FloatKind;
+    if ((mode & Captured) || local == IntKind) {
+        double da = Row<Op::powc>::da(a->data, 0.0, c.value, y);
+        if (local == IntKind && !(std::fabs(da) < exact_integers)) return nullptr;
+        if (!(mode & Captured)) return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
+        return wrap_fixed(served_fixed(y, kind, a, {da, local}, nullptr, {}, tag_power), a, nullptr);
+    }
+    return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
+}
+
+// An object of the class itself. One of a subclass may have overridden what the author's method reads or makes.
+bool native_operand(PyObject* object, std::uint8_t family) {
+    return is_exact_value(object) && node_of(object)->family == family && !node_of(object)->is_foreign();
+}
+
+template <OperatorIndex index>
+PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std::uint8_t mode) {
+    Node* node = node_of(self);
+    if (node->is_foreign() || !recording() || !is_exact_value(self)) return nullptr;
+    if constexpr (index == Power) {
+        Number number{};
+        if (reflected || !(mode & Numbers) || !is_number_like(other, number)) return nullptr;
+        return native_power(node, number, mode);
+    } else {
+        constexpr Op op = index == Add ? Op::add : Op::mul;
+        if (native_operand(other, node->family)) {
+            if (!(mode & Nodes)) return nullptr;
+            return native_plain<op>(node, node_of(other), mode);
+        }
+        Number number{};
+        if (!(mode & Numbers) || !is_number_like(other, number)) return nullptr;
+        Node* leaf = served_leaf(number, node->family);
+        bool node_first = !reflected || (mode & Swapped);
+        PyObject* result = native_plain<op>(node_first ? node : leaf, node_first ? leaf : node, mode);
+        release(leaf);
+        return result;
+    }
+}
+
+template <OperatorIndex index>
+PyObject* operate(PyObject* left, PyObject* right) {
+    bool forward = PyObject_TypeCheck(left, served_type);
+    PyObject* self = forward ? left : right;
+    PyObject* other = forward ? right : left;
+    const Operator& own = served_of(node_of(self))->operators[index];
+    PyObject* function = forward ? own.function : own.reflected;
+    if (!function) Py_RETURN_NOTIMPLEMENTED;
+    PyObject* arguments[] = {self, other};
+    return PyObject_Vectorcall(function, arguments, 2, nullptr);
+}
+
+constexpr const char* forward_names[] = {"__add__", "__mul__", "__pow__"};
+constexpr const char* reflected_names[] = {"__radd__", "__rmul__", "__rpow__"};
+
+// Python's own rule for a binary operator, for operands whose classes may override it: the right operand goes first
+// where its class derives from the left one's and has a reflected method of its own.
+PyObject* general_operation(OperatorIndex index, PyObject* left, PyObject* right) {
+    auto look_up = [](PyObject* object, const char* name) {
+        PyObject* method = PyObject_TypeCheck(object, served_type)
+                               ? PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), name)
+                               : nullptr;
+        if (!method) PyErr_Clear();
+        return pybind11::reinterpret_steal<pybind11::object>(method);
+    };
+    auto call = [](const pybind11::object& method, PyObject* self, PyObject* other) {
+        if (!method) Py_RETURN_NOTIMPLEMENTED;
+        PyObject* arguments[] = {self, other};
+        return PyObject_Vectorcall(method.ptr(), arguments, 2, nullptr);
+    };
+    pybind11::object forward = look_up(left, forward_names[index]);
+    pybind11::object reflected =
+        Py_TYPE(left) == Py_TYPE(right) ? pybind11::object() : look_up(right, reflected_names[index]);
+    if (forward && reflected && PyType_IsSubtype(Py_TYPE(right), Py_TYPE(left)) &&
+        !reflected.is(look_up(left, reflected_names[index]))) {
+        PyObject* result = call(reflected, right, left);
+        if (result != Py_NotImplemented) return result;
+        Py_DECREF(result);
+        reflected = pybind11::object();
+    }
+    PyObject* result = call(forward, left, right);
+    if (result != Py_NotImplemented) return result;
+    Py_DECREF(result);
+    return call(reflected, right, left);
+}
+
+template <OperatorIndex index>
+PyObject* native_or_null(PyObject* self, PyObject* other, bool reflected) {
+    const Served* own = served_of(node_of(self));
+    if (!own) return nullptr;
+    std::uint8_t mode = reflected ? own->operators[index].reflected_mode : own->operators[index].mode;
+    return mode ? native_operation<index>(self, other, reflected, mode) : nullptr;
+}
+
+// left + right where both are served, of two classes: the left one's method, then the right one's reflected one.
+template <OperatorIndex index>
+PyObject* binary_slot(PyObject* left, PyObject* right) {
+    // What is native needs neither a look at the classes' methods nor at what they derive from.
+    bool forward = is_exact_value(left);
+    if (forward || is_exact_value(right)) [[likely]] {
+        PyObject* result = native_or_null<index>(forward ? left : right, forward ? right : left, !forward);
+        if (result || PyErr_Occurred()) return result;
+    }
+    auto overriding = [](PyObject* object) {
+        return Py_TYPE(object)->tp_dealloc != handle_dealloc && PyObject_TypeCheck(object, served_type);
+    };
+    if (overriding(left) || overriding(right)) [[unlikely]]
+        return general_operation(index, left, right);
+    PyObject* result = operate<index>(left, right);
+    if (result != Py_NotImplemented || !PyObject_TypeCheck(left, served_type) ||
+        !PyObject_TypeCheck(right, served_type) || node_of(left)->family == node_of(right)->family)
+        return result;
+    PyObject* function = served_of(node_of(right))->operators[index].reflected;
+    if (!function) return result;
+    Py_DECREF(result);
+    PyObject* arguments[] = {right, left};
+    return PyObject_Vectorcall(function, arguments, 2, nullptr);
+}
+
+PyObject* power_slot(PyObject* left, PyObject* right, PyObject* modulus) {
+    if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
+    return binary_slot<Power>(left, right);
+}
+
+}  // namespace
+
+const NativeOperation native_operations[operator_count] = {native_or_null<Add>, native_or_null<Multiply>,
+                                                           native_or_null<Power>};
+
+void add_operator_slots(std::vector<PyType_Slot>& slots) {
+    slots.insert(slots.end(), {{Py_nb_add, reinterpret_cast<void*>(binary_slot<Add>)},
+                               {Py_nb_multiply, reinterpret_cast<void*>(binary_slot<Multiply>)},
+                               {Py_nb_power, reinterpret_cast<void*>(power_slot)}});
+}
+
+void give_operators(PyTypeObject* type) {
+    PyNumberMethods* number = type->tp_as_number;
+    number->nb_add = binary_slot<Add>;
+    number->nb_multiply = binary_slot<Multiply>;
+    number->nb_power = power_slot;
+}
+
+}  // namespace kilograd

@@ -1,0 +1,120 @@
+#include <algorithm>
+
+#include "../snapshot.hpp"
+#include "class.hpp"
+
+namespace kilograd {
+
+namespace {
+
+PyObject* served_new(PyTypeObject* type, PyObject*, PyObject*) {
+    int family = family_of(type);
+    Node* node = served_leaf({0.0, FloatKind}, static_cast<std::uint8_t>(family));
+    if (type == families[static_cast<std::size_t>(family)].type) return new_handle(node);
+    auto* handle = reinterpret_cast<Handle*>(type->tp_alloc(type, 0));
+    if (!handle) {
+        release(node);
+        return nullptr;
+    }
+    node->flags |= Stateful;  // its class must come back with it
+    handle->node = node;
+    node->handle = handle;
+    if (served_of(node)->rule && !set_method_rule(handle)) {
+        Py_DECREF(handle);
+        return nullptr;
+    }
+    return as_object(handle);
+}
+
+int served_init(PyObject* self, PyObject* args, PyObject* kwargs) {
+    const Served& own = *served_of(node_of(self));
+    PyObject* bound = PyMethod_New(own.init, self);
+    PyObject* result = bound ? PyObject_Call(bound, args, kwargs) : nullptr;
+    Py_XDECREF(bound);
+    if (!result) return -1;
+    bool none = result == Py_None;
+    if (!none) PyErr_Format(PyExc_TypeError, "__init__() should return None, not '%.200s'", Py_TYPE(result)->tp_name);
+    Py_DECREF(result);
+    return none ? 0 : -1;
+}
+
+int served_setattr(PyObject* self, PyObject* name, PyObject* value) {
+    if (is_exact_value(self) && served_of(node_of(self))->closed) {
+        PyObject* descriptor = PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(self)), name);
+        bool own = descriptor && Py_TYPE(descriptor)->tp_descr_set;
+        Py_XDECREF(descriptor);
+        if (!own) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '%U'", Py_TYPE(self)->tp_name, name);
+            return -1;
+        }
+    }
+    if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
+    Handle* handle = as_handle(self);
+    if (handle->dict) mark_state(handle, handle->dict);
+    if (!served_of(handle->node)->rule || PyUnicode_CompareWithASCIIString(name, "_backward") != 0) return 0;
+    // The class has its rule as a method, and this object now one of its own, or no longer.
+    if (!value) return set_method_rule(handle) ? 0 : -1;
+    if (!state_of(handle)) return -1;
+    set_rule(handle, value);
+    return 0;
+}
+
+PyObject* served_get_dict(PyObject* self, void*) {
+    PyObject* dict = PyObject_GenericGetDict(self, nullptr);
+    if (dict) mark_state(as_handle(self), dict);
+    return dict;
+}
+
+PyGetSetDef served_getset[] = {
+    {"__dict__", served_get_dict, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+PyMethodDef served_methods[] = {
+    {"__reduce__", value_reduce, METH_NOARGS, nullptr},
+    {"__copy__", value_copy, METH_NOARGS, nullptr},
+    {"__setstate__", served_setstate, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+}  // namespace
+
+PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size_t nargsf, PyObject* keywords) {
+    auto* type = reinterpret_cast<PyTypeObject*>(callable);
+    auto family = static_cast<std::uint8_t>(family_of(type));
+    const Served& own = *served[family];
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    Number number{};
+    if (own.plain_init && count == 1 && !keywords && is_number_like(args[0], number)) {
+        ++built_natively;
+        return new_handle(served_leaf(number, family));
+    }
+    PyObject* self = new_handle(served_leaf({0.0, FloatKind}, family));
+    if (!self) return nullptr;
+    Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
+    std::vector<PyObject*> all(static_cast<std::size_t>(count + named) + 1);
+    all[0] = self;
+    std::copy(args, args + count + named, all.begin() + 1);
+    PyObject* result = PyObject_Vectorcall(own.init, all.data(), static_cast<std::size_t>(count) + 1, keywords);
+    if (result && result != Py_None)
+        PyErr_Format(PyExc_TypeError, "__init__() should return None, not '%.200s'", Py_TYPE(result)->tp_name);
+    Py_XDECREF(result);
+    if (result != Py_None) Py_CLEAR(self);
+    return self;
+}
+
+void make_served_type() {
+    std::vector<PyType_Slot> slots = handle_slots();
+    slots.insert(slots.end(), {{Py_tp_new, reinterpret_cast<void*>(served_new)},
+                               {Py_tp_init, reinterpret_cast<void*>(served_init)},
+                               {Py_tp_free, reinterpret_cast<void*>(PyObject_GC_Del)},
+                               {Py_tp_setattro, reinterpret_cast<void*>(served_setattr)},
+                               {Py_tp_getset, served_getset},
+                               {Py_tp_methods, served_methods}});
+    add_operator_slots(slots);
+    served_type = make_type("kilograd._core.Served", sizeof(Handle),
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots);
+}
+
+}  // namespace kilograd
