@@ -17,7 +17,7 @@ from kilograd import _core, losses
 from kilograd._core import Value
 from kilograd.modes import no_grad
 from kilograd.optim import Adam, Descent, Optimizer, is_schedule, kernel_of
-from kilograd.recorded import Recorded, Surroundings, UnrecordableError, builds_graphs
+from kilograd.recorded import Recorded, Surroundings, UnrecordableError, builds_graphs, without_notes
 from kilograd.reductions import mean
 
 if TYPE_CHECKING:
@@ -497,10 +497,11 @@ def _targets(
     else:
         found = np.asarray(targets)
         for known, allowed in _RANGES:
-            if loss is known and not (found.dtype.kind in "biuf" and allowed(found).all()):
+            if loss is not known:
+                continue
+            if not (found.dtype.kind in "biuf" and allowed(found).all()):
                 raise UnrecordableError("a target is not one that the loss has")
-        if loss is losses.binary_cross_entropy:
-            return samples, targets, _probable
+            return samples, targets, without_notes(_probable if loss is losses.binary_cross_entropy else loss)
     return samples, targets, loss
 
 
