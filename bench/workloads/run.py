@@ -53,7 +53,7 @@ def _workload(name: str, title: str, steps: int, floor: float) -> Workload[Progr
     )
 
 
-ARTICLE = _workload("article", "the article's classifier", 24_000, 15)
+ARTICLE = _workload("article", "the article's classifier", 60_000, 15)
 MOONS = _workload("moons", "micrograd's moons", 25, 60)
 MICROGPT = _workload("microgpt", "a character transformer, 68,000 nodes a step", 90, 20)
 RUNS = (ARTICLE, MOONS, MICROGPT)

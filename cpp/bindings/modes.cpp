@@ -36,8 +36,7 @@ bool note(const char* symbol, PyObject* left, PyObject* right, bool result) {
     return ok;
 }
 
-bool refuse_while_tracing(const char* what) {
-    if (!tracing()) return false;
+bool refuse_traced(const char* what) {
     PyErr_Format(PyExc_TypeError,
                  "%s cannot be recorded inside a compiled function, where a Value stands for a number: leave it out, "
                  "or call the function without kilograd.compile",

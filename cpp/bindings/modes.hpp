@@ -33,6 +33,7 @@ PyObject* trace_into(PyObject* list);  // a list, or null to stop; returns what 
 bool note(const char* symbol, PyObject* left, PyObject* right, bool result);
 
 // True, with a TypeError set, while tracing: `what` cannot be recorded.
-bool refuse_while_tracing(const char* what);
+bool refuse_traced(const char* what);
+inline bool refuse_while_tracing(const char* what) { return tracing() && refuse_traced(what); }
 
 }  // namespace kilograd

@@ -146,6 +146,7 @@ class Signals {
 
     std::size_t size() const { return list_ ? PySequence_Fast_GET_SIZE(list_.ptr()) : terms_.size(); }
     const std::vector<Term>& terms() const { return terms_; }
+    std::vector<Term> take_terms() { return std::move(terms_); }
     PyTypeObject* type() const { return type_; }  // of all Values among them; null where all are numbers
     bool plain() const { return plain_; }         // no Value among them carries state
 
@@ -213,7 +214,7 @@ class Signals {
 // One call of a network: what was looked up last, valid until Python code runs.
 class Call {
   public:
-    Call() : builder_(recording()) {}
+    Call() : builder_(recording()) { weights_.reserve(16); }
 
     // Adds the neuron's output to outs, or sets `foreign` where that is no plain Value. False where the neuron has to
     // be called in Python.
@@ -274,7 +275,7 @@ class Call {
     }
 
     Signals layer(PyObject* layer, Signals inputs) {
-        std::vector<Term> outs;
+        std::vector<Term> outs = std::move(spare_);
         py::object mixed;  // the outputs so far, once one of them was no plain Value
         py::object neurons = checked(PyObject_GetAttr(layer, names().neurons));
         if (!PyList_CheckExact(neurons.ptr())) neurons = checked(PySequence_List(neurons.ptr()));
@@ -293,6 +294,8 @@ class Call {
             }
             if (PyList_Append(mixed.ptr(), foreign.ptr()) < 0) throw py::error_already_set();
         }
+        spare_ = inputs.take_terms();
+        spare_.clear();
         return mixed ? Signals(mixed) : Signals(std::move(outs));
     }
 
@@ -359,6 +362,7 @@ class Call {
 
     Builder builder_;
     std::vector<Node*> weights_;  // scratch
+    std::vector<Term> spare_;     // memory for the next layer's terms
     bool plain_weights_ = false;
     PyTypeObject* neuron_type_ = nullptr;
     NeuronFacts facts_;

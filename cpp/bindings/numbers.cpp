@@ -86,7 +86,7 @@ Conversion to_number_slow(PyObject* object, Number& out) {
     return Conversion::Ok;
 }
 
-bool require_number(PyObject* object, const char* what, Number& out) {
+bool require_number_slow(PyObject* object, const char* what, Number& out) {
     Conversion result = to_number(object, out);
     if (result == Conversion::NotANumber)
         PyErr_Format(PyExc_TypeError, "%s must be a real number (int, float, bool or a NumPy scalar), not %.200s", what,

@@ -26,7 +26,14 @@ inline Conversion to_number(PyObject* object, Number& out) {
 }
 
 // As above, but anything that is no number is a TypeError: "<what> must be a real number, not <type>".
-bool require_number(PyObject* object, const char* what, Number& out);
+bool require_number_slow(PyObject* object, const char* what, Number& out);
+inline bool require_number(PyObject* object, const char* what, Number& out) {
+    if (PyFloat_CheckExact(object)) [[likely]] {
+        out = {PyFloat_AS_DOUBLE(object), FloatKind};
+        return true;
+    }
+    return require_number_slow(object, what, out);
+}
 
 PyObject* number_object(double value, std::uint8_t kind);
 
