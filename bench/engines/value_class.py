@@ -56,6 +56,7 @@ def run_chain(engine: Engine, value: Any) -> None:
     @engine.runs(chain.CHAIN)
     def _(problem: chain.Chain) -> Run:
         def run() -> Phases:
+            chain.touch_memory(problem)
             ends, slopes = [], []
             for ops, size in ((problem.short, "10^6"), (problem.long, "10^7")):
                 x0, w, b = value(problem.x), value(problem.w), value(problem.b)

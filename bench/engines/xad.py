@@ -119,6 +119,7 @@ def memory(problem: dag.Dag) -> Run:
 @ENGINE.runs(chain.CHAIN)
 def long_chain(problem: chain.Chain) -> Run:
     def run() -> Phases:
+        chain.touch_memory(problem)
         ends, slopes = [], []
         for ops, size in ((problem.short, "10^6"), (problem.long, "10^7")):
             with Tape() as tape:

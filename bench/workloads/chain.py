@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 
 from bench.model import Floor, Metric, Results, Workload
@@ -29,6 +31,24 @@ def expected(problem: Chain) -> Results:
         ends.append(x)
         slopes.append(slope)
     return {"x": ends, "dx": slopes}
+
+
+_TOUCH = """
+import mmap, sys
+memory = mmap.mmap(-1, int(sys.argv[1]), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+if hasattr(mmap, "MADV_HUGEPAGE"):
+    memory.madvise(mmap.MADV_HUGEPAGE)
+memory[::4096] = bytes(len(memory[::4096]))
+"""
+
+
+def touch_memory(problem: Chain) -> None:
+    """Have another process touch as much memory as the chain takes, and give it back, before the clock starts.
+
+    The host of a virtual machine supplies a page at its first touch, and may take back what has been idle for seconds.
+    That costs several times as much as the operations that fill the page, and depends on what ran before.
+    """
+    subprocess.run([sys.executable, "-c", _TOUCH, str(4096 + 64 * problem.long)], check=True)
 
 
 def _time(phase: str, size: str) -> Metric:
