@@ -1,0 +1,70 @@
+"""Elementary functions of programs against 40 digits: within 2 ulp, whatever the instruction set.
+
+`KILOGRAD_POINTS=1000000 python -m pytest tests/test_vector_math.py` tries a million points each (minutes);
+tests/cpp/test_vector_math.cpp does so in C++, against quadruple precision and for every instruction set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from kilograd import Program, Value
+
+POINTS = int(os.environ.get("KILOGRAD_POINTS", "3000"))
+CONTEXT = mpmath.mp.clone()
+CONTEXT.dps = 40
+
+# name: the function, and a stretch over which points are spread evenly, another over which their logarithms are
+FUNCTIONS: dict[str, tuple[Callable[[Any], Any], float, tuple[float, float], bool]] = {
+    "exp": (CONTEXT.exp, 700.0, (1e-300, 700.0), True),
+    "log": (CONTEXT.log, 0.0, (5e-308, 1e308), False),
+    "tanh": (CONTEXT.tanh, 20.0, (1e-300, 20.0), True),
+    "sigmoid": (lambda x: 1 / (1 + CONTEXT.exp(-x)), 700.0, (1e-300, 700.0), True),
+    "sin": (CONTEXT.sin, 100.0, (1e-300, 1e15), True),
+    "cos": (CONTEXT.cos, 100.0, (1e-300, 1e15), True),
+    "erf": (CONTEXT.erf, 6.0, (1e-300, 6.0), True),
+    "erfc": (CONTEXT.erfc, 26.0, (1e-300, 26.0), True),
+    "tan": (CONTEXT.tan, 100.0, (1e-300, 1e15), True),
+    "atan": (CONTEXT.atan, 10.0, (1e-300, 1e300), True),
+    "sinh": (CONTEXT.sinh, 700.0, (1e-300, 700.0), True),
+    "cosh": (CONTEXT.cosh, 700.0, (1e-300, 700.0), True),
+    "expm1": (CONTEXT.expm1, 700.0, (1e-300, 700.0), True),
+    "log1p": (lambda x: CONTEXT.log1p(x), 0.0, (1e-300, 1e300), False),
+}
+
+
+def ulps(found: np.ndarray[Any, Any], exact: list[Any]) -> float:
+    """The largest error, in units in the last place of the rounded truth."""
+    return max(
+        float(abs(CONTEXT.mpf(y) - true)) / float(np.spacing(abs(float(true))))
+        for y, true in zip(found.tolist(), exact, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_within_two_ulp(name):
+    function, even, (low, high), signed = FUNCTIONS[name]
+    rng = np.random.default_rng(7)
+    x = np.exp(rng.uniform(np.log(low), np.log(high), POINTS))
+    if signed:
+        x *= rng.choice([-1.0, 1.0], POINTS)
+    if even:
+        half = rng.random(POINTS) < 0.5
+        x[half] = rng.uniform(-even, even, int(half.sum()))
+    leaf = Value(0.5)
+    found = Program(getattr(leaf, name)(), inputs=[leaf])(x[:, None])
+    assert ulps(found, [function(CONTEXT.mpf(a)) for a in x.tolist()]) <= 2.0
+
+
+def test_power_within_two_ulp():
+    rng = np.random.default_rng(7)
+    x = np.column_stack([np.exp(rng.uniform(-20.0, 20.0, POINTS)), rng.uniform(-30.0, 30.0, POINTS)])
+    base, exponent = Value(2.0), Value(0.5)
+    found = Program(base**exponent, inputs=[base, exponent])(x)
+    assert ulps(found, [CONTEXT.mpf(a) ** CONTEXT.mpf(b) for a, b in x.tolist()]) <= 2.0
