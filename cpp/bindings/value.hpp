@@ -40,7 +40,7 @@ PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t na
 // attributes.cpp: data, grad, label, _op, _prev, ...
 void add_attribute_slots(std::vector<PyType_Slot>& slots);
 PyObject* read_data(PyObject* self);  // as Python reads it: what is read while tracing is noted
-PyObject* op_label(Node* node);  // what `_op` shows: a new reference
+PyObject* op_label(Node* node);       // what `_op` shows: a new reference
 
 // arithmetic.cpp: the operators and comparisons
 void add_arithmetic_slots(std::vector<PyType_Slot>& slots);
