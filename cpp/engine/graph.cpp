@@ -513,7 +513,7 @@ std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind) {
     std::vector<Node*> rest;
     sweep_from(root, [&](Node* node, Sweep& sweep) {
         if (rest.empty() && stays_exact(node)) [[likely]] {
-            propagate<true>(node, [&](Node* to) { sweep.mark(to); });
+            visit<true>(node, sweep);  // what this does of a second node is done in floats, and so is exact
         } else {
             rest.push_back(node);
             for_each_operand(node, [&](Node* to) { sweep.mark(to); });
