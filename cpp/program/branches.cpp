@@ -4,31 +4,6 @@ namespace kilograd::program {
 
 namespace {
 
-// Its derivatives are finite for all operands, infinite ones too, and so make no NaN of an adjoint of 0.
-bool is_harmless(Code code) {
-    switch (code) {
-        case Code::add:
-        case Code::sub:
-        case Code::scale:
-        case Code::offset:
-        case Code::tanh:
-        case Code::sigmoid:
-        case Code::softplus:
-        case Code::relu:
-        case Code::leaky_relu:
-        case Code::abs:
-        case Code::maximum:
-        case Code::minimum:
-        case Code::less:
-        case Code::less_equal:
-        case Code::equal:
-        case Code::gate:
-            return true;
-        default:
-            return is_leaf(code);
-    }
-}
-
 // A branch is named by its gate. Branches are nested: each is inside the one that its gate belongs to; `none` is the
 // whole program.
 class Borders {
@@ -66,7 +41,7 @@ class Borders {
             if (!used[n] || is_leaf(nodes_[n].code)) continue;
             const std::uint32_t here = branch_[n];
             depth_[n] = here == none ? 1 : depth_[here] + 1;
-            if (here != none && !is_harmless(nodes_[n].code)) risky_[here] = 1;
+            if (here != none && !has_bounded_derivatives(nodes_[n].code)) risky_[here] = 1;
             use(nodes_[n].a, here);
             if (is_binary(n)) use(nodes_[n].b, nodes_[n].code == Code::gate ? n : here);
         }

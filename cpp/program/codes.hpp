@@ -76,6 +76,32 @@ constexpr bool is_total(Code code) {
     }
 }
 
+// Ops whose derivatives are finite for all operands, infinite ones too, and so make no NaN of an adjoint or a tangent
+// of 0. A leaf has none.
+constexpr bool has_bounded_derivatives(Code code) {
+    switch (code) {
+        case Code::add:
+        case Code::sub:
+        case Code::scale:
+        case Code::offset:
+        case Code::tanh:
+        case Code::sigmoid:
+        case Code::softplus:
+        case Code::relu:
+        case Code::leaky_relu:
+        case Code::abs:
+        case Code::maximum:
+        case Code::minimum:
+        case Code::less:
+        case Code::less_equal:
+        case Code::equal:
+        case Code::gate:
+            return true;
+        default:
+            return is_leaf(code);
+    }
+}
+
 template <Code>
 struct Rule;
 

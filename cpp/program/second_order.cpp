@@ -33,23 +33,6 @@ Locals locals_of(Code code, Symbol a, Symbol b, Symbol c, Symbol y) {
     }
 }
 
-// Its derivatives are finite for all operands, infinite ones too.
-bool is_bounded(Code code) {
-    switch (code) {
-        case Code::add:
-        case Code::sub:
-        case Code::scale:
-        case Code::offset:
-        case Code::tanh:
-        case Code::sigmoid:
-        case Code::softplus:
-        case Code::abs:
-            return true;
-        default:
-            return false;
-    }
-}
-
 Symbol along(Symbol derivative, Symbol tangent) {
     if (tangent.is_constant() || derivative.is_constant()) return derivative * tangent;
     return Symbol::make(Code::directional, derivative, tangent);
@@ -234,7 +217,7 @@ class Differentiator {
             case Code::enter:
                 return db;
             default:
-                if (is_bounded(node.code)) return local.a * da + local.b * db;
+                if (has_bounded_derivatives(node.code)) return local.a * da + local.b * db;
                 return along(local.a, da) + along(local.b, db);
         }
     }
