@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 import kilograd
-from kilograd import MLP, Value, no_grad
+from kilograd import MLP, Value, _core, live_nodes, no_grad
 from kilograd.micrograd.engine import Value as MicrogradValue
 
 MIB = 1 << 20
@@ -376,8 +376,10 @@ def test_weak_references():
     x = Value(1.0)
     ref = weakref.ref(x)
     y = x * 2
-    del x  # a plain handle goes; the node stays, and gets a new one when somebody looks
-    assert y._children[0].data == 1.0
+    del x  # the node lives on, and so does what refers to it weakly
+    assert ref() is y._children[0]
+    del y
+    assert ref() is None
     named = Value(1.0, label="named")
     ref = weakref.ref(named)
     y = named * 2
@@ -385,6 +387,151 @@ def test_weak_references():
     assert ref() is y._children[0]  # one with state stays with its node
     del y
     assert ref() is None
+
+
+def nodes_below(root: Value) -> list[int]:
+    """The addresses of all nodes, by a walk that holds none of them."""
+    seen, waiting = [], [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in seen:
+            seen.append(id(node))
+            waiting.extend(node._prev)
+    return seen
+
+
+def test_objects_from_the_graph_keep_their_address():
+    x, w = Value(0.5), Value(1.25)
+    y = x
+    for _ in range(6):
+        y = y * w + x
+    first = nodes_below(y)
+    assert len(first) == len(set(first)) == 14
+    others = [Value(float(i)) * 2 for i in range(100)]  # these would have taken the addresses
+    assert nodes_below(y) == first
+    assert not set(first[1:]) & set(map(id, others))
+    seen = {id(node) for node in y._children}
+    assert {id(node) for node in y._prev} == seen
+
+
+def test_zero_grad_by_addresses():
+    x, w = Value(0.5), Value(1.25)
+    y = x
+    for _ in range(6):
+        y = y * w + x
+    outcomes = set()
+    for _ in range(3):
+        seen, waiting = set(), [y]
+        while waiting:
+            node = waiting.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            node.grad = 0.0
+            waiting.extend(node._prev)
+        y.backward()
+        outcomes.add((x.grad, w.grad))
+    assert outcomes == {(15.073486328125, 23.2587890625)}
+
+
+def test_objects_from_the_graph_die_with_their_node():
+    x = Value(2.0)
+    before = live_nodes()
+    y = (x * 3 + 1).tanh()
+    references = [weakref.ref(node) for node in (y._children[0], *y._children[0]._children)]
+    assert all(reference() is not None for reference in references)
+    z = y * 2
+    kept = y._children[0]
+    del y
+    assert all(reference() is not None for reference in references)
+    del z
+    assert references[0]() is kept
+    del kept
+    assert all(reference() is None for reference in references)
+    assert live_nodes() == before
+    assert x.data == 2.0
+
+
+def test_an_object_seen_once_is_kept_for_later_consumers():
+    x = Value(2.0)
+    y = x * 3
+    seen = y._children[1]  # 3, which Python never had
+    address = id(seen)
+    z = seen * 5
+    del y, seen
+    assert next(id(node) for node in z._children) == address
+
+
+def test_weak_collections_of_interior_nodes():
+    x = Value(2.0)
+    members: weakref.WeakSet[Value] = weakref.WeakSet()
+    names: weakref.WeakKeyDictionary[Value, str] = weakref.WeakKeyDictionary()
+    y = x
+    for i in range(20):
+        y = y * 1.5
+        members.add(y)
+        names[y] = str(i)
+    gc.collect()
+    assert len(members) == len(names) == 20
+    assert names[y._children[0]] == "18"
+    del y
+    gc.collect()
+    assert len(members) == len(names) == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_weak_references_to_nodes_with_rules(late):
+    x = Value(2.0)
+    y = Value(4.0, (x,), "square")
+    if not late:
+        y._backward = lambda y=y: setattr(x, "grad", x.grad + 4 * y.grad)
+    reference = weakref.ref(y)
+    z = y * 3
+    if late:
+        y._backward = lambda y=y: setattr(x, "grad", x.grad + 4 * y.grad)
+    del y
+    gc.collect()
+    w = z + 1
+    del z
+    gc.collect()
+    assert reference() is not None
+    w.backward()
+    assert x.grad == 12.0
+    del w
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_chain_of_seen_objects_dies_without_recursion():
+    y = Value(1.0)
+    for _ in range(200_000):
+        y = y * 1.0
+    node = y
+    while node._children:
+        node = node._children[0]
+    del node
+    before = live_nodes()
+    del y
+    assert live_nodes() == before - 400_001
+
+
+def test_keep_objects():
+    with pytest.raises(TypeError, match="keep_objects\\(\\) takes Value"):
+        _core.keep_objects(int)
+    kind = _core.new_family("Kept")
+    _core.keep_objects(kind)
+    x = kind(2.0)
+    y = x * 3.0
+    address = id(y)
+    z = y + 1.0
+    del y
+    others = [x * 2.0 for _ in range(10)]
+    assert address in {id(node) for node in z._prev}
+    assert address not in set(map(id, others))
+    _core.keep_objects(kind, False)
+    before = live_nodes()
+    del z
+    assert live_nodes() == before - 4
 
 
 class Counted(Value):

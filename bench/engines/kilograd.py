@@ -10,7 +10,7 @@ from bench.engines.training import run_kilograd
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, UnavailableError
 from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
-from bench.workloads.memory import MEMORY
+from bench.workloads.memory import MEMORY, built_and_walked
 from kilograd import MLP, Value
 from kilograd.micrograd import nn as micrograd_nn
 from kilograd.micrograd.engine import Value as MicrogradValue
@@ -33,14 +33,7 @@ run_kilograd(ENGINE)
 
 @ENGINE.runs(MEMORY)
 def memory(problem: dag.Dag) -> Run:
-    def run() -> Phases:
-        leaves = [Value(x) for x in problem.leaves]
-        yield None
-        root = dag.build(problem, leaves, FUNCTIONS)
-        yield "build"
-        return {"root": [root.data]}
-
-    return run
+    return built_and_walked(problem, Value, FUNCTIONS)
 
 
 def record(output: Value, inputs: list[Value], parameters: list[Value] | None = None) -> Any:

@@ -9,7 +9,7 @@ from bench.engines.training import run_again, run_image
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_eager
 from bench.model import Engine, Phases, Run
 from bench.workloads import chain, chebyshev, dag, moons, random_ops, rosenbrock
-from bench.workloads.memory import MEMORY
+from bench.workloads.memory import MEMORY, built_and_walked
 from kilograd.reference import MLP, Value
 
 ENGINE = Engine(
@@ -31,14 +31,7 @@ run_image(ENGINE, Value)
 
 @ENGINE.runs(MEMORY)
 def memory(problem: dag.Dag) -> Run:
-    def run() -> Phases:
-        leaves = [Value(x) for x in problem.leaves]
-        yield None
-        root = dag.build(problem, leaves, FUNCTIONS)
-        yield "build"
-        return {"root": [root.data]}
-
-    return run
+    return built_and_walked(problem, Value, FUNCTIONS)
 
 
 @ENGINE.runs(moons.MOONS)

@@ -2,6 +2,7 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -17,6 +18,8 @@ PyTypeObject* value_type = nullptr;
 PyTypeObject* family_types[256] = {};
 Handle* free_list = nullptr;
 int free_list_size = 0;
+
+static bool keeping_objects = false;  // some family keeps the objects of all its nodes
 
 namespace {
 
@@ -42,7 +45,7 @@ bool run_rule(Node* node) {
 
 // The rule that recomputes a node's data: an attribute of its handle, or of the handle's class. Null without one.
 PyObject* forward_rule(Node* node) {
-    PyObject* handle = handle_of(node);
+    PyObject* handle = unseen_handle_of(node);
     PyObject* rule = handle ? PyObject_GetAttrString(handle, "_forward") : nullptr;
     Py_XDECREF(handle);
     return rule;
@@ -116,10 +119,39 @@ PyObject* allocate_handle(Node* node) {
     return as_object(handle);
 }
 
-PyObject* handle_of(Node* node) {
+PyObject* unseen_handle_of(Node* node) {
     if (node->handle) return Py_NewRef(static_cast<PyObject*>(node->handle));
     ++node->refs;
     return new_handle(node);
+}
+
+PyObject* handle_of(Node* node) {
+    PyObject* self = unseen_handle_of(node);
+    if (self) mark_state(as_handle(self), nullptr);
+    return self;
+}
+
+bool keep_objects(PyObject* type, bool keep) {
+    auto family = std::find_if(families.begin(), families.end(),
+                               [&](const Family& f) { return reinterpret_cast<PyObject*>(f.type) == type; });
+    if (family == families.end()) {
+        PyErr_Format(PyExc_TypeError, "keep_objects() takes Value, or a class that was made by the engine, not %R",
+                     type);
+        return false;
+    }
+    family->keeps_objects = keep;
+    keeping_objects = std::any_of(families.begin(), families.end(), [](const Family& f) { return f.keeps_objects; });
+    return true;
+}
+
+// Python has let go of a handle whose node lives on. Where somebody may know the object, by a weak reference or by its
+// address, the node takes it over, as if the last reference had never gone.
+static bool node_takes_over(PyObject* self, Node* node) {
+    if (node->refs == 1 || !(as_handle(self)->weakrefs || families[node->family].keeps_objects)) return false;
+    _Py_NewReference(self);
+    node->flags |= OwnsHandle;
+    if (node->has(Tainted)) note_late_taint();
+    return true;
 }
 
 // Takes the state off a dying handle; what it refers to is released later.
@@ -146,6 +178,7 @@ static void drop_state(Handle* handle, Node* node) {
     Handle* handle = as_handle(self);
     PyTypeObject* type = Py_TYPE(self);
     Node* node = handle->node;
+    if (node_takes_over(self, node)) return;
     PyObject_GC_UnTrack(self);
     if (handle->weakrefs) PyObject_ClearWeakRefs(self);
     drop_state(handle, node);
@@ -159,7 +192,8 @@ void handle_dealloc(PyObject* self) {
     Handle* handle = as_handle(self);
     Node* node = handle->node;
     // A handle of a subclass is Stateful.
-    if (node->has(Stateful | Tainted) || handle->weakrefs || free_list_size == free_list_limit) [[unlikely]]
+    if (node->has(Stateful | Tainted) || handle->weakrefs || keeping_objects || free_list_size == free_list_limit)
+        [[unlikely]]
         return dealloc_slow(self);
     node->handle = nullptr;
     handle->node = reinterpret_cast<Node*>(free_list);
@@ -297,7 +331,7 @@ static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool 
     type->tp_vectorcall = value_vectorcall;
     Py_INCREF(type);  // nodes refer to a family by number: it lives as long as the process
     family_types[families.size()] = type;
-    families.push_back({type, Py_NewRef(name), ints, grads});
+    families.push_back({type, Py_NewRef(name), ints, grads, false});
     return true;
 }
 

@@ -2,7 +2,8 @@
 // stable. Handles are made lazily, come from a free list, and are unknown to the cyclic collector until they matter.
 //
 // Lifetime. A handle owns one reference to its node. State that Python puts on a handle (label, attributes, a rule, a
-// subclass) must live as long as the node, in one of two ways:
+// subclass), and a handle that Python got from the graph and whose address it may remember, must live as long as the
+// node, in one of two ways:
 //   Stateful  nothing the collector cares about: while the node has consumers it owns its handle (a pin).
 //   Tainted   the state may refer back to the graph. The collector cannot see C++ edges, so every handle made by an
 //             operation on a tainted one holds its operands' handles by Python references and is tainted too: the
@@ -10,6 +11,8 @@
 // Taint that comes late, when consumers exist already, is pinned at first, out of the collector's sight. Before the
 // next collection of an older generation one pass over the tape makes the handles and references that were not made
 // in time, and takes the pin off.
+// A handle that an operation returned and that carries nothing dies with Python's last reference, unless something
+// refers to it weakly: then its node takes it over at that moment.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
@@ -38,9 +41,10 @@ struct Handle {
 // A family is a Python type together with the conventions of its dialect; a node knows its family by number.
 struct Family {
     PyTypeObject* type;
-    PyObject* name;   // str, the name that repr prints
-    bool exact_ints;  // gradients follow Python's integer arithmetic
-    bool shows_grad;  // repr has the gradient
+    PyObject* name;      // str, the name that repr prints
+    bool exact_ints;     // gradients follow Python's integer arithmetic
+    bool shows_grad;     // repr has the gradient
+    bool keeps_objects;  // see keep_objects()
     std::uint8_t dialect() const { return exact_ints ? std::uint8_t{ExactInts} : std::uint8_t{0}; }
 };
 extern std::vector<Family> families;
@@ -89,8 +93,13 @@ inline PyObject* new_handle(Node* node) {
     return as_object(handle);
 }
 
-// The handle of a node, made if need be: a new reference.
+// The handle of a node, made if need be: a new reference. For Python, which may remember its address from now on.
 PyObject* handle_of(Node* node);
+// The same for our own use, where no Python code sees it.
+PyObject* unseen_handle_of(Node* node);
+
+// Whether every object of this family that Python has had lives as long as its node. False with an error set.
+bool keep_objects(PyObject* type, bool keep);
 
 // The handle for a freshly recorded node: new_handle, and the bonds to operands that carry state.
 PyObject* wrap_slow(Node* node);

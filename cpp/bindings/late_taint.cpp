@@ -23,7 +23,7 @@ void expose_late_taint() {
         bool over_taint = false;
         for_each_operand(node, [&](Node* operand) { over_taint = over_taint || pinned_taint(operand); });
         if (!over_taint || !complete) return;
-        PyObject* self = handle_of(node);
+        PyObject* self = unseen_handle_of(node);
         complete = self && (made.push_back(self), true) && bind_operands(as_handle(self));
         if (!complete) return;
         for_each_operand(node, [&](Node* operand) { edges[operand] += pinned_taint(operand); });

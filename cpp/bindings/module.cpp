@@ -52,6 +52,13 @@ PYBIND11_MODULE(_core, m) {
         },
         py::arg("name"), py::kw_only(), py::arg("int_grads") = false, py::arg("shows_grad") = false,
         py::arg("module") = "kilograd", "Make a subclass of Value whose operations give instances of it.");
+    m.def(
+        "keep_objects",
+        [](py::object type, bool keep) {
+            if (!keep_objects(type.ptr(), keep)) throw py::error_already_set();
+        },
+        py::arg("type"), py::arg("keep") = true,
+        "Whether every object of this class lives as long as its node, for programs that remember addresses.");
     m.def("ops", op_table, "The op table: (name, label, arity, edge, doc) of each row.");
     m.def(
         "live_nodes", [] { return arena.live_nodes(); }, "The number of nodes alive now.");
