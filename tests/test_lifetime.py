@@ -515,6 +515,79 @@ def test_a_chain_of_seen_objects_dies_without_recursion():
     assert live_nodes() == before - 400_001
 
 
+def test_init_again_changes_a_leaf_in_place():
+    w = Value(0.5, label="w")
+    y = w * 2
+    y.backward()
+    w.__init__(0.25)
+    assert (w.data, w.grad, w.label, w._op) == (0.25, 0.0, "", "")
+    assert w in y._prev
+    assert y.forward() == 0.5
+    y.backward()
+    assert w.grad == 2.0
+
+
+def test_init_again_leaves_what_others_were_computed_from():
+    w = Value(0.5, label="w")
+    y = w * 2
+    y.label = "y"
+    z = y + 1
+    with pytest.raises(RuntimeError, match="make a new Value"):
+        y.__init__(3.0)
+    with pytest.raises(RuntimeError, match="make a new Value"):
+        w.__init__(3.0, (z,), "f")
+    assert (y.data, y.label, w.data, w.label) == (1.0, "y", 0.5, "w")
+    z.backward()
+    assert w.grad == 2.0
+    del z
+    y.__init__(3.0)  # nobody was computed from it any more
+    assert y._prev == set()
+
+
+def test_init_again_forgets_a_rule():
+    x = Value(1.0)
+    y = Value(2.0)
+    y._backward = lambda: setattr(x, "grad", 5.0)
+    y.__init__(3.0)
+    y.backward()
+    assert x.grad == 0.0
+
+
+def test_names_that_die_may_call_init_again():
+    class Name(str):
+        def __del__(self) -> None:
+            x.__init__(7.0)
+
+    x = Value(1.0)
+    x.label = Name("x")
+    y = x * 2
+    x.__init__(3.0)
+    gc.collect()
+    assert (x.data, x.label) == (7.0, "")
+    assert y.forward() == 14.0
+
+
+def test_a_class_that_is_assigned_rules_from_then_on():
+    x = Value(2)
+    y = x * 3
+    x.__class__ = MicrogradValue
+    assert type(x * 2) is MicrogradValue
+    assert repr(x * 2) == "Value(data=4, grad=0)"
+    assert type(y) is Value
+    assert x in y._prev
+
+    class Named(Value):
+        pass
+
+    z = Value(1.0)
+    address = id(z)
+    z.__class__ = Named
+    w = z + 1
+    del z
+    assert [type(node) for node in w._children if id(node) == address] == [Named]
+    assert type(w._children[0] + 1) is Value
+
+
 def test_keep_objects():
     with pytest.raises(TypeError, match="keep_objects\\(\\) takes Value"):
         _core.keep_objects(int)

@@ -180,11 +180,22 @@ class OwnNumbers {
     unsigned version_ = 0;
 };
 
+// The node of an object whose class was changed goes by the conventions of the new one from now on.
+void adopt_class(Handle* handle) {
+    Node* node = handle->node;
+    node->family = static_cast<std::uint8_t>(family_of(Py_TYPE(handle)));
+    node->flags &= static_cast<std::uint8_t>(~ExactInts);
+    node->flags |= families[node->family].dialect();
+    mark_state(handle, nullptr);  // its class must come back with it
+}
+
 int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
     static OwnNumbers own;
     if (setter set = own.setter_of(Py_TYPE(self), name)) return set(self, value, nullptr);
+    PyTypeObject* const before = Py_TYPE(self);
     if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
     Handle* handle = as_handle(self);
+    if (Py_TYPE(self) != before) adopt_class(handle);  // __class__
     // The value may have become a part of it: in the dict, or in a slot of a subclass.
     if (handle->dict || !is_exact_value(self)) mark_state(handle, value);
     return 0;

@@ -151,6 +151,27 @@ PyObject* value_new(PyTypeObject* type, PyObject*, PyObject*) {
     return self;
 }
 
+// Gives a Value that exists what was made for it by a call of __init__; takes over the reference to `made`.
+bool begin_anew(Handle* handle, Node* made) {
+    Node* node = handle->node;
+    bool leaves = node->is_leaf() && made->is_leaf();
+    if (node->refs > 1 && !leaves) {
+        release_node(made);
+        PyErr_SetString(PyExc_RuntimeError,
+                        "__init__() cannot give new operands to a Value that others were computed from, or take its "
+                        "operands away: make a new Value. (For a new number, assign v.data)");
+        return false;
+    }
+    forget_names(handle);
+    if (!leaves) return replace_node(handle, made), bind_operands(handle);
+    node->data = made->data;  // in place: what was computed from it, or holds it, finds the new number
+    node->grad = made->grad;
+    node->kinds.data = made->kinds.data;
+    node->kinds.grad = made->kinds.grad;
+    release_node(made);
+    return true;
+}
+
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     Arguments arguments;
     PyObject* const* items = reinterpret_cast<PyTupleObject*>(args)->ob_item;
@@ -164,9 +185,7 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     Handle* handle = as_handle(self);
     PyObject* op_name;
     Node* node = make_node(arguments, handle->node->family, op_name);
-    if (!node) return -1;
-    replace_node(handle, node);
-    bind_operands(handle);
+    if (!node || !begin_anew(handle, node)) return -1;
     return set_names(handle, op_name, arguments.label) ? 0 : -1;
 }
 

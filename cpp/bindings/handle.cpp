@@ -154,14 +154,26 @@ static bool node_takes_over(PyObject* self, Node* node) {
     return true;
 }
 
+void forget_names(Handle* handle) {
+    Node* node = handle->node;
+    HandleState* state = handle->state;
+    if (!state) return;
+    if (node->has(Rule)) --rules_alive;
+    node->flags &= static_cast<std::uint8_t>(~Rule);
+    for (PyObject* HandleState::*name : {&HandleState::label, &HandleState::op, &HandleState::rule}) {
+        release_later(state->*name);
+        state->*name = nullptr;
+    }
+}
+
 // Takes the state off a dying handle; what it refers to is released later.
 static void drop_state(Handle* handle, Node* node) {
-    if (node->has(Rule)) --rules_alive;
     if (node->is_foreign()) drop_foreign_flag(node);
-    node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
+    node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted));
+    forget_names(handle);
     if (HandleState* state = handle->state) {
         handle->state = nullptr;
-        for (PyObject* object : {state->label, state->op, state->rule, state->operands}) release_later(object);
+        release_later(state->operands);
         delete state;
     }
     release_later(handle->dict);
@@ -218,12 +230,9 @@ static int handle_traverse(PyObject* self, visitproc visit, void* arg) {
 static int handle_clear(PyObject* self) {
     Handle* handle = as_handle(self);
     Py_CLEAR(handle->dict);
-    if (HandleState* state = handle->state) {
-        if (state->rule) set_rule(handle, nullptr);
-        Py_CLEAR(state->label);
-        Py_CLEAR(state->op);
-        Py_CLEAR(state->operands);
-    }
+    if (handle->state) Py_CLEAR(handle->state->operands);
+    forget_names(handle);
+    release_pending();
     return 0;
 }
 
@@ -304,10 +313,6 @@ PyObject* replace_node(Handle* handle, Node* node) {
     old->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
     node->kinds.foreign = old->kinds.foreign;
     old->kinds.foreign = 0;
-    if (old->has(OwnsHandle)) {
-        old->flags &= static_cast<std::uint8_t>(~OwnsHandle);
-        release_later(as_object(handle));
-    }
     old->handle = nullptr;
     node->handle = handle;
     handle->node = node;

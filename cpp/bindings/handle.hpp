@@ -134,7 +134,8 @@ bool pin_operand(Node* operand);
 HandleState* state_of(Handle* handle);                   // made if need be; null with an error set
 void mark_state(Handle* handle, PyObject* new_content);  // after new_content became part of the handle's state
 void set_rule(Handle* handle, PyObject* rule);           // null removes it; takes a new reference
-PyObject* replace_node(Handle* handle, Node* node);      // gives a handle another node (__init__); borrowed handle
+void forget_names(Handle* handle);                       // its label, op and rule; release_pending() is the caller's
+PyObject* replace_node(Handle* handle, Node* node);  // a handle that alone holds its node gets another; borrowed handle
 
 // Drops references to nodes and then to whatever Python objects that set free, without recursion.
 void release_node(Node* node);
