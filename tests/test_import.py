@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
+
+import pytest
 
 import kilograd
+
+SUBINTERPRETERS = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
 
 
 def test_import_loads_nothing_heavy():
@@ -21,3 +27,33 @@ def test_every_public_name_is_there():
     assert set(kilograd.__all__) <= set(dir(kilograd))
     for name in kilograd.__all__:
         assert getattr(kilograd, name) is not None
+
+
+@pytest.mark.skipif(importlib.util.find_spec(SUBINTERPRETERS) is None, reason="this Python is without them")
+@pytest.mark.parametrize("first", [False, True])
+def test_a_subinterpreter_is_refused_at_once(run_python: Callable[[str], str], first: bool):
+    printed = run_python(f"""
+import faulthandler
+import sys
+import {SUBINTERPRETERS} as interpreters
+
+faulthandler.dump_traceback_later(100, exit=True)
+if {first}:
+    import kilograd
+for isolated in (True, False):
+    if sys.version_info < (3, 13):
+        other = interpreters.create(isolated=isolated)
+    else:
+        other = interpreters.create("isolated" if isolated else "legacy")
+    for attempt in range(2):
+        interpreters.run_string(other, '''
+try:
+    import kilograd
+except ImportError as error:
+    print("interpreter" in str(error), end=" ", flush=True)
+''')
+    interpreters.destroy(other)
+import kilograd
+print(kilograd.Value(1.0) + 1)
+""")
+    assert printed == "True True True True Value(data=2.0)\n"

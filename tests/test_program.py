@@ -779,6 +779,16 @@ def test_domain_errors(
     assert not np.isfinite(values[rows // 2])
 
 
+def test_the_row_of_an_error_is_that_of_the_input() -> None:
+    x = [Value(1.0), Value(2.0)]
+    program = Program([x[0].log() * x[1], x[0] * x[1]], x)
+    data = np.ones((50, 2))
+    data[33, 0] = -1.0
+    for call in (program.jacobian, program.hessian, lambda x: program.hessian(x, weights=[1.0, 2.0])):
+        with pytest.raises(ValueError, match=r"'log' at -1 \(row 33\)"):
+            call(data)
+
+
 def test_an_error_that_no_input_matters_for() -> None:
     w, x = Value(1.0), Value(1.0)
     program = Program(w.log() * x, [x])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -169,3 +170,84 @@ def test_deletion_with_finalizers_in_all_threads():
 
     together(work)
     assert len(deleted) == THREADS * 200
+
+
+# Forks
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_child_forked_while_another_thread_is_in_a_first_call(run_python: Callable[[str], str], threads: int):
+    printed = run_python(f"""
+import os, signal, threading
+import numpy as np
+from kilograd import Program, Value
+
+x, w = Value(0.5), Value(0.75)
+y = x
+for _ in range(3000):
+    y = (w * y + x).tanh()
+row, rows = np.array([0.5]), np.linspace(-1.0, 1.0, 600)[:, None]
+expected = Program(y, [x], [w]).value_and_grad(row, "both")
+
+for number in range(12):
+    program, busy = Program(y, [x], [w]), threading.Event()
+
+    def work():
+        busy.set()
+        if number % 2:
+            program.hessian(rows, "both", threads={threads})
+        else:
+            program.value_and_grad(rows, "both", threads={threads})
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    busy.wait()
+    for _ in range(number):  # at one moment or another
+        os.stat("/")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # a child that waits for what nobody will ever do dies of it
+        got = program.value_and_grad(row, "both")
+        program.value_and_grad(rows, "both", threads={threads})
+        program.hessian(rows[:2], "both", threads={threads})
+        os._exit(0 if all(map(np.array_equal, got, expected)) else 1)
+    thread.join()
+    print(os.waitpid(child, 0)[1], end=" ")
+""")
+    assert printed.split() == ["0"] * 12
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_handler_may_fork_within_a_call(run_python: Callable[[str], str]):
+    printed = run_python("""
+import os, signal
+import numpy as np
+from kilograd import Program, Value
+
+x, w = Value(0.5), Value(0.75)
+y = x
+for _ in range(300):
+    y = (w * y + x).tanh()
+program, rows = Program(y, [x], [w]), np.linspace(-1.0, 1.0, 200_000)[:, None]
+few = program.value_and_grad(rows[:100], "both")
+parent, children = os.getpid(), []
+
+def fork(number, frame):
+    children.append(os.fork())
+    if children[-1] == 0:
+        signal.alarm(100)
+
+signal.signal(signal.SIGVTALRM, fork)
+for threads in (1, 2):
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.05)
+    values, dx, dw = program.value_and_grad(rows, "both", threads=threads)
+    if os.getpid() != parent:
+        break
+expected = program.value_and_grad(rows, "both")
+right = all(map(np.array_equal, (values, dx, dw), expected))
+if os.getpid() != parent:
+    os._exit(0 if right else 1)
+print(right, *(os.waitpid(child, 0)[1] for child in children))
+""")
+    assert printed.split() == ["True", "0", "0"]

@@ -34,9 +34,19 @@ py::list op_table() {
     return rows;
 }
 
+// The arena, the types and pybind11 itself count on one interpreter; in another one they would wait for its GIL for
+// ever.
+bool in_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
+constexpr const char* subinterpreter =
+    "kilograd works in a process's main interpreter, and this is another one: use it in a process of its own";
+
 }  // namespace
 
+// pybind11's initialisation under another name: ours looks first whether it may run.
+#define PyInit__core kilograd_init_core
+
 PYBIND11_MODULE(_core, m) {
+    if (!in_main_interpreter()) throw py::import_error(subinterpreter);  // from CPython 3.13 on only known now
     m.doc() = "The compiled core of kilograd.";
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
@@ -95,4 +105,11 @@ PYBIND11_MODULE(_core, m) {
         "Trace in this thread: note what a path through a function depends on in a list; None stops. Returns what was "
         "set.");
     add_guards(m);
+}
+
+#undef PyInit__core
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+    if (in_main_interpreter()) return kilograd_init_core();
+    PyErr_SetString(PyExc_ImportError, subinterpreter);
+    return nullptr;
 }

@@ -14,6 +14,7 @@
 #include "../nn/update.hpp"
 #include "../program/isa.hpp"
 #include "../program/program.hpp"
+#include "../program/watch.hpp"
 #include "handle.hpp"
 #include "numbers.hpp"
 #include "update.hpp"
@@ -27,6 +28,58 @@ namespace {
 using program::Recording;
 using program::Reduce;
 using Shape = std::vector<py::ssize_t>;
+
+// --- signals -----------------------------------------------------------------------------------------------------
+
+// Bytes that somebody else may set while a loop runs, or none.
+class StopFlag {
+  public:
+    explicit StopFlag(py::handle object) {
+        if (object.is_none()) return;
+        if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_SIMPLE) < 0) throw py::error_already_set();
+        held_ = true;
+    }
+    ~StopFlag() {
+        if (held_) PyBuffer_Release(&buffer_);
+    }
+    StopFlag(const StopFlag&) = delete;
+    StopFlag& operator=(const StopFlag&) = delete;
+    bool raised() const { return held_ && buffer_.len && *static_cast<const volatile char*>(buffer_.buf); }
+
+  private:
+    Py_buffer buffer_{};
+    bool held_ = false;
+};
+
+// Runs the handlers of signals that have come, in the thread that they come to. What they raise ends the computation,
+// and so does a flag that they set, as Stopped.
+class Signals final : public program::Watch {
+  public:
+    struct Stopped {};
+
+    explicit Signals(const StopFlag* stop = nullptr) : stop_(stop) {}
+
+  private:
+    bool ask() override {
+        const py::gil_scoped_acquire acquired;
+        const bool mine = in_main_thread();
+        if (mine && PyErr_CheckSignals() < 0) throw py::error_already_set();
+        if (stop_ && stop_->raised()) throw Stopped();
+        return mine || stop_;
+    }
+
+    // Does not import what nobody has imported: the module takes the thread that imports it for the main one.
+    static bool in_main_thread() {
+        const auto threading = py::reinterpret_steal<py::object>(PyImport_GetModule(py::str("threading").ptr()));
+        if (!threading) {
+            PyErr_Clear();
+            return true;
+        }
+        return py::cast<unsigned long>(threading.attr("main_thread")().attr("ident")) == PyThread_get_thread_ident();
+    }
+
+    const StopFlag* const stop_;
+};
 
 // --- recording ---------------------------------------------------------------------------------------------------
 
@@ -173,6 +226,7 @@ py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::objec
     }
     py::list values;
     for (Node* node : parameter_nodes) values.append(py::reinterpret_steal<py::object>(handle_of(node)));
+    const Signals signals;  // whose handlers may do away with nodes: none is looked at any more
     return py::make_tuple(std::unique_ptr<Recorded>(new Recorded{program::Program(recording), std::move(shape)}),
                           values);
 }
@@ -356,10 +410,13 @@ class Call {
         const auto* from = static_cast<const double*>(v.data());
         const bool by_rows = each && batched_;
         const py::ssize_t row_step = by_rows ? v.strides(0) / item : 0, step = v.strides(by_rows ? 1 : 0) / item;
-        for (std::size_t r = 0; r < rows_; ++r)
+        program::Pace pace;
+        for (std::size_t r = 0; r < rows_; ++r) {
+            pace(all_);
             for (std::size_t k = first_; k < all_; ++k)
                 tangents_[r * all_ + k] =
                     from[static_cast<py::ssize_t>(r) * row_step + static_cast<py::ssize_t>(k - first_) * step];
+        }
         request.tangents = tangents_.data();
     }
 
@@ -437,6 +494,7 @@ class Call {
         request.row_stride = batched_ ? x_.strides(0) / item : 0;
     }
 
+    const Signals signals_;
     const Recorded& recorded_;
     const program::Program& program_;
     bool batched_ = false;
@@ -569,9 +627,12 @@ py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handl
     call.request.value_tangents = transposed.data();
     call.run();
     double* to = data_of(wide);
-    for (std::size_t r = 0; r < call.rows(); ++r)
+    program::Pace pace;
+    for (std::size_t r = 0; r < call.rows(); ++r) {
+        pace(outputs * columns);
         for (std::size_t o = 0; o < outputs; ++o)
             for (std::size_t k = 0; k < columns; ++k) *to++ = transposed[(r * columns + k) * outputs + o];
+    }
     return call.narrow(wide);
 }
 
@@ -595,26 +656,6 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
 
 // --- descent -----------------------------------------------------------------------------------------------------
 
-// Bytes that somebody else may set while a loop runs, or none.
-class StopFlag {
-  public:
-    explicit StopFlag(py::handle object) {
-        if (object.is_none()) return;
-        if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_SIMPLE) < 0) throw py::error_already_set();
-        held_ = true;
-    }
-    ~StopFlag() {
-        if (held_) PyBuffer_Release(&buffer_);
-    }
-    StopFlag(const StopFlag&) = delete;
-    StopFlag& operator=(const StopFlag&) = delete;
-    bool raised() const { return held_ && buffer_.len && *static_cast<const volatile char*>(buffer_.buf); }
-
-  private:
-    Py_buffer buffer_{};
-    bool held_ = false;
-};
-
 // Steps of an optimiser: (how many were made, whether one was begun, an exception or None). Step k is zero_grad(),
 // backward() over the next `batch` rows, beginning again after the last, and the update at rates[k]; its loss goes to
 // losses[k]. At a step that is not regular (an op or the optimiser refuses a number; where `finite` is set, a loss or a
@@ -634,6 +675,7 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
     const StopFlag stop(stop_flag);
+    const Signals signals(&stop);
     std::unique_ptr<BoundUpdate> update;
     if (!kernel.is_none()) {
         update =
@@ -679,6 +721,11 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
                 self.program.run(request, kernels);
             }
         } catch (const program::DomainError&) {
+            break;
+        } catch (const Signals::Stopped&) {
+            break;
+        } catch (const py::error_already_set& raised) {
+            error = raised.value();
             break;
         }
         if (finite && !std::isfinite(*request.values)) break;

@@ -5,6 +5,8 @@
 #include <map>
 #include <unordered_map>
 
+#include "watch.hpp"
+
 namespace kilograd::program {
 
 namespace {
@@ -51,24 +53,24 @@ struct Reads {
     unsigned da = 0, db = 0;
 };
 
-const std::array<Reads, code_count>& derivative_reads() {
-    static const std::array<Reads, code_count> table = [] {
-        std::array<Reads, code_count> t{};
-        const Trace a(reads_a), b(reads_b), c, y(reads_y);
+// Made while the library is loaded: a process may be forked in the middle of a function's first call.
+const std::array<Reads, code_count> derivative_reads = [] {
+    std::array<Reads, code_count> t{};
+    const Trace a(reads_a), b(reads_b), c, y(reads_y);
 #define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc)           \
     t[index_of(Code::name)] = {Rule<Code::name>::da<Trace>(a, b, c, y).reads, \
                                Rule<Code::name>::db<Trace>(a, b, c, y).reads};
 #include "../ops.def"
 #include "reduced_ops.def"
 #undef KILOGRAD_OP
-        return t;
-    }();
-    return table;
-}
+    return t;
+}();
 
 std::vector<std::uint8_t> mark_leaves(const Graph& graph, bool inputs, bool parameters) {
+    Pace pace;
     std::vector<std::uint8_t> marks(graph.nodes.size(), 0);
     for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
+        pace();
         const Node& node = graph.nodes[n];
         if (node.code == Code::input)
             marks[n] = inputs;
@@ -153,6 +155,7 @@ class LaneProgram::Builder {
         for (std::uint32_t n = 0; n < graph_.nodes.size(); ++n) {
             const Node& node = graph_.nodes[n];
             if (!varying_[n] || is_leaf(node.code)) continue;
+            pace_(node.code == Code::dot ? node.b - node.a : 1);
             if (node.code != Code::dot) {
                 steps_.push_back({LaneInstruction::Kind::Elementwise, n, {}});
             } else if (!linear_form(node, form)) {
@@ -179,6 +182,7 @@ class LaneProgram::Builder {
         const auto turn = static_cast<std::uint32_t>(steps_.size());
         for (std::uint32_t n : graph_.outputs) read(n, turn);
         for (std::uint32_t t = 0; t < steps_.size(); ++t) {
+            pace_();
             const Step& step = steps_[t];
             const Node& node = graph_.nodes[step.node];
             graph_.for_operands(node, [&](std::uint32_t operand) { read(operand, t); });
@@ -186,9 +190,9 @@ class LaneProgram::Builder {
             const std::uint32_t back = time_back(t);
             if (step.kind == LaneInstruction::Kind::Elementwise) {
                 if (!wanted_[step.node]) continue;
-                unsigned reads = wanted_[node.a] ? derivative_reads()[index_of(node.code)].da : 0;
+                unsigned reads = wanted_[node.a] ? derivative_reads[index_of(node.code)].da : 0;
                 if (info(node.code).arity == Arity::Binary) {
-                    if (wanted_[node.b]) reads |= derivative_reads()[index_of(node.code)].db;
+                    if (wanted_[node.b]) reads |= derivative_reads[index_of(node.code)].db;
                     if (reads & reads_b) read(node.b, back);
                 }
                 if (reads & reads_a) read(node.a, back);
@@ -240,6 +244,7 @@ class LaneProgram::Builder {
     }
 
     void forward(std::uint32_t t) {
+        pace_();
         const Step& step = steps_[t];
         const Node& node = graph_.nodes[step.node];
         LaneInstruction instruction{step.kind, node.code};
@@ -316,6 +321,7 @@ class LaneProgram::Builder {
     // An operand that the derivative does not read may have left its slot by now; the kernel then reads whatever is
     // there and does not use it.
     void backward(std::uint32_t t) {
+        pace_();
         const Step& step = steps_[t];
         const Node& node = graph_.nodes[step.node];
         LaneInstruction& instruction = p_.instructions[t];
@@ -400,6 +406,7 @@ class LaneProgram::Builder {
     const Graph& graph_;
     const Wants wants_;
     const std::vector<std::uint8_t>&varying_, &wanted_;
+    Pace pace_;
     std::vector<Step> steps_;
     std::unordered_map<std::uint32_t, Linear> forms_;
     std::vector<std::uint32_t> last_read_, slot_, adjoint_, spread_, free_;

@@ -6,6 +6,7 @@
 
 #include "branches.hpp"
 #include "simplifier.hpp"
+#include "watch.hpp"
 
 namespace kilograd::program {
 
@@ -65,6 +66,7 @@ class Emitter {
         // An add with one use, and that a sum, is part of that sum.
         inside_.assign(nodes_.size(), false);
         for (std::uint32_t n = 0; n < nodes_.size(); ++n) {
+            pace_();
             if (!uses_[n] || !is_sum(n)) continue;
             absorb(nodes_[n].a);
             if (nodes_[n].code == Code::add) absorb(nodes_[n].b);
@@ -72,8 +74,10 @@ class Emitter {
         number_.assign(nodes_.size(), none);
         varying_.assign(nodes_.size(), false);
         graph_.nodes.reserve(nodes_.size());
-        for (std::uint32_t n = 0; n < nodes_.size(); ++n)
+        for (std::uint32_t n = 0; n < nodes_.size(); ++n) {
+            pace_();
             if (uses_[n] && !inside_[n]) number_[n] = emit(n);
+        }
         for (std::uint32_t n : outputs_) graph_.outputs.push_back(number_[n]);
     }
 
@@ -93,7 +97,7 @@ class Emitter {
     void count_uses() {
         uses_.assign(nodes_.size(), 0);
         for (std::uint32_t n : outputs_) ++uses_[n];
-        for (std::size_t n = nodes_.size(); n-- > 0;)
+        for (std::size_t n = nodes_.size(); n-- > 0; pace_())
             if (uses_[n]) graph_.for_operands(nodes_[n], [&](std::uint32_t operand) { ++uses_[operand]; });
     }
 
@@ -103,6 +107,7 @@ class Emitter {
             return nodes_[n].code == Code::reciprocal && uses_[n] == 1;
         };
         for (std::uint32_t n = 0; n < nodes_.size(); ++n) {
+            pace_();
             Node& node = nodes_[n];
             if (!uses_[n] || node.code != Code::mul || node.a == node.b) continue;
             if (!lone_reciprocal(node.b)) {
@@ -218,6 +223,7 @@ class Emitter {
     std::vector<Node>& nodes_;
     const std::vector<std::uint32_t>& outputs_;
     Graph& graph_;
+    Pace pace_;
     std::vector<std::uint32_t> uses_, number_, stack_;
     std::vector<bool> inside_, varying_, varying_out_;
     std::vector<RowTerm> buffers_[3];
@@ -237,9 +243,11 @@ Graph optimise(const Recording& recording) {
     graph.n_parameters = static_cast<std::uint32_t>(recording.parameters.size());
     graph.recorded.assign(op_count, 0);
 
+    Pace pace;
     std::vector<std::uint8_t> live(size, 0);
     for (std::uint32_t n : recording.outputs) live[n] = 1;
     for (std::size_t n = size; n-- > 0;) {
+        pace();
         ++graph.recorded[static_cast<std::size_t>(recording.op[n])];
         if (!live[n]) continue;
         const Arity arity = info(recording.op[n]).arity;
@@ -255,6 +263,7 @@ Graph optimise(const Recording& recording) {
             number[recording.parameters[k]] = simplifier.leaf(Code::parameter, k);
     for (std::uint32_t n = 0; n < size; ++n) {
         if (!live[n] || number[n] != none) continue;
+        pace();
         const Op op = recording.op[n];
         if (op == Op::leaf) {
             number[n] = simplifier.constant(recording.c[n]);

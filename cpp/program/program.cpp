@@ -5,43 +5,49 @@
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "isa.hpp"
 #include "threads.hpp"
+#include "watch.hpp"
 
 namespace kilograd::program {
 
 namespace {
 
-// Memory of one thread for slots and sums, kept between calls: fresh pages cost more than the work of a small call.
+// Memory for slots and sums. What was used last a thread keeps for its next call: fresh pages cost more than the work
+// of a small call. A call takes it away, so that one from within (watch.hpp) finds none and gets its own.
 class Scratch {
   public:
-    ~Scratch() { free(); }
-    double* get(std::size_t doubles) {
-        if (doubles > capacity_) {
-            free();
-            memory_ = static_cast<double*>(::operator new(doubles * sizeof(double), alignment));
-            capacity_ = doubles;
-        }
-        return memory_;
+    struct Free {
+        void operator()(double* memory) const { ::operator delete(memory, alignment); }
+    };
+    struct Memory {
+        std::unique_ptr<double, Free> data;
+        std::size_t capacity = 0;
+    };
+
+    Scratch(Memory& kept, std::size_t doubles) : kept_(kept), memory_(std::exchange(kept, {})) {
+        if (doubles <= memory_.capacity) return;
+        memory_ = {};
+        memory_.data.reset(static_cast<double*>(::operator new(doubles * sizeof(double), alignment)));
+        memory_.capacity = doubles;
     }
-    void shrink() {
-        if (capacity_ > kept) free();
+    ~Scratch() {
+        if (memory_.capacity <= most_kept && memory_.capacity > kept_.capacity) kept_ = std::move(memory_);
     }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    double* data() const { return memory_.data.get(); }
 
   private:
     static constexpr std::align_val_t alignment{64};
-    static constexpr std::size_t kept = std::size_t{1} << 22;  // 32 MB
-    void free() {
-        if (memory_) ::operator delete(memory_, alignment);
-        memory_ = nullptr;
-        capacity_ = 0;
-    }
-    double* memory_ = nullptr;
-    std::size_t capacity_ = 0;
+    static constexpr std::size_t most_kept = std::size_t{1} << 22;  // 32 MB
+    Memory& kept_;
+    Memory memory_;
 };
 
-thread_local Scratch call_scratch, shard_scratch;
+thread_local Scratch::Memory kept_of_calls, kept_of_shards;
 
 constexpr std::size_t most_shards = 32;
 constexpr std::size_t block_bytes = 96 * 1024;  // half as much costs 8 % (more calls), 16 KB 40 %
@@ -104,56 +110,46 @@ Program::Program(Graph graph) : graph_(std::move(graph)) {
 const Kernels& Program::chosen() { return chosen_kernels(); }
 
 const LaneProgram& Program::lanes(Wants wants) const {
-    const std::lock_guard lock(mutex_);
-    auto& entry = lanes_[wants.key()];
-    if (!entry) entry = std::make_unique<LaneProgram>(graph_, wants);
-    return *entry;
+    return lanes_[wants.key()].get([&] { return std::make_unique<LaneProgram>(graph_, wants); });
 }
 
 const Colouring& Program::colouring(bool promoted) const {
-    const std::lock_guard lock(mutex_);
-    auto& entry = colourings_[promoted];
-    if (!entry) entry = std::make_unique<Colouring>(colour_hessian(graph_, promoted));
-    return *entry;
+    return colourings_[promoted].get([&] { return std::make_unique<Colouring>(colour_hessian(graph_, promoted)); });
 }
 
 const Program::Entries& Program::entries(bool promoted) const {
-    const std::lock_guard lock(mutex_);
-    auto& entry = entries_[promoted];
-    if (entry) return *entry;
-    auto made = std::make_unique<Entries>();
-    if (std::optional<SecondOrder> found = differentiate_twice(graph_, promoted)) {
-        made->program = std::make_unique<const Program>(std::move(found->graph));
-        made->at = std::move(found->at);
-    }
-    entry = std::move(made);
-    return *entry;
+    return entries_[promoted].get([&] {
+        auto made = std::make_unique<Entries>();
+        if (std::optional<SecondOrder> found = differentiate_twice(graph_, promoted)) {
+            made->program = std::make_unique<const Program>(std::move(found->graph));
+            made->at = std::move(found->at);
+        }
+        return made;
+    });
 }
 
 const Program::RowSchedule& Program::rows(Wants wants) const {
-    const std::lock_guard lock(mutex_);
-    auto& entry = rows_[wants.key()];
-    if (entry) return *entry;
-    const std::size_t size = graph_.nodes.size();
-    std::vector<std::uint8_t> wanted(size, 0);
-    for (std::size_t n = 0; n < size; ++n) {
-        const Node& node = graph_.nodes[n];
-        if (is_leaf(node.code))
-            wanted[n] = node.code == Code::input ? wants.inputs : node.code == Code::parameter && wants.parameters;
-        else
-            graph_.for_operands(node, [&](std::uint32_t operand) { wanted[n] |= wanted[operand]; });
-    }
-    auto made = std::make_unique<RowSchedule>(
-        RowSchedule{RowProgram(graph_, std::vector<std::uint8_t>(size, 1), wanted), {}, {}, {}});
-    for (std::uint32_t n : graph_.outputs) made->outputs.push_back(made->program.position(n));
-    for (std::uint32_t n = 0; n < size; ++n) {
-        if (graph_.nodes[n].code == Code::input)
-            made->input_gradients.emplace_back(made->program.position(n), graph_.nodes[n].a);
-        if (graph_.nodes[n].code == Code::parameter)
-            made->parameter_gradients.emplace_back(made->program.position(n), graph_.nodes[n].a);
-    }
-    entry = std::move(made);
-    return *entry;
+    return rows_[wants.key()].get([&] {
+        const std::size_t size = graph_.nodes.size();
+        std::vector<std::uint8_t> wanted(size, 0);
+        for (std::size_t n = 0; n < size; ++n) {
+            const Node& node = graph_.nodes[n];
+            if (is_leaf(node.code))
+                wanted[n] = node.code == Code::input ? wants.inputs : node.code == Code::parameter && wants.parameters;
+            else
+                graph_.for_operands(node, [&](std::uint32_t operand) { wanted[n] |= wanted[operand]; });
+        }
+        auto made = std::make_unique<RowSchedule>(
+            RowSchedule{RowProgram(graph_, std::vector<std::uint8_t>(size, 1), wanted), {}, {}, {}});
+        for (std::uint32_t n : graph_.outputs) made->outputs.push_back(made->program.position(n));
+        for (std::uint32_t n = 0; n < size; ++n) {
+            if (graph_.nodes[n].code == Code::input)
+                made->input_gradients.emplace_back(made->program.position(n), graph_.nodes[n].a);
+            if (graph_.nodes[n].code == Code::parameter)
+                made->parameter_gradients.emplace_back(made->program.position(n), graph_.nodes[n].a);
+        }
+        return made;
+    });
 }
 
 void Program::diagnose(const Request& request, std::size_t row) const {
@@ -182,7 +178,8 @@ void Program::diagnose(const Request& request, std::size_t row) const {
             v[n] = evaluate(node.code, v[node.a], b, node.c);
             const Failure failure = failure_of(node.code, v[node.a], b, node.c, v[n]);
             if (failure != Failure::None)
-                throw DomainError(failure, label_of(node), node.code == Code::div ? b : v[node.a], row, !varying[n]);
+                throw DomainError(failure, label_of(node), node.code == Code::div ? b : v[node.a],
+                                  request.first + row / request.repeat, !varying[n]);
         }
     }
 }
@@ -191,7 +188,8 @@ void Program::run_row(const Request& request, const Kernels& kernels) const {
     const bool reverse = request.dx || request.dp;
     const RowSchedule& schedule = rows({request.dx != nullptr, request.dp != nullptr, false});
     const std::size_t size = schedule.program.size();
-    double* values = call_scratch.get((reverse ? 2 : 1) * size + 2 * 8);
+    const Scratch scratch(kept_of_calls, (reverse ? 2 : 1) * size + 2 * 8);
+    double* values = scratch.data();
     const RowCode code = schedule.program.code();
     schedule.program.load(request.x, request.column_stride, request.parameters, values);
     if (kernels.row_forward(code, values) && request.check) diagnose(request, 0);
@@ -213,7 +211,6 @@ void Program::run_row(const Request& request, const Kernels& kernels) const {
             for (const auto& [position, number] : schedule.parameter_gradients) request.dp[number] = adjoints[position];
         }
     }
-    call_scratch.shrink();
 }
 
 // One call over a batch.
@@ -245,9 +242,9 @@ class Program::BatchRun {
         const std::size_t spread = lanes_.spread.size() * factor_ * width_;
         sum_count_ = request_.dp ? lanes_.sums.size() : 0;
         result_size_ = sum_count_ + 2 * outputs;  // per shard: sums of gradients, values, weights
-        double* memory = call_scratch.get(spread + 2 * padded + lanes_.packed.size() +
-                                          std::max<std::size_t>(1, shard_count_) * result_size_);
-        spread_ = memory;
+        const Scratch scratch(kept_of_calls, spread + 2 * padded + lanes_.packed.size() +
+                                                 std::max<std::size_t>(1, shard_count_) * result_size_);
+        spread_ = scratch.data();
         double* values = spread_ + spread;
         double* adjoints = values + padded;
         packed_ = adjoints + padded;
@@ -289,7 +286,6 @@ class Program::BatchRun {
             for (const auto& gradient : lanes_.parameter_gradients)
                 request_.dp[gradient.number] = adjoints[gradient.position];
         }
-        call_scratch.shrink();
     }
 
   private:
@@ -302,22 +298,19 @@ class Program::BatchRun {
 
     void run_shard(std::size_t shard) {
         const std::size_t slots_size = lanes_.slot_count * block_rows_ * factor_;
-        double* slots = shard_scratch.get(slots_size + sum_count_ * width_);
+        const Scratch scratch(kept_of_shards, slots_size + sum_count_ * width_);
+        double* slots = scratch.data();
         double* sums = slots + slots_size;
         double* result = results_ + shard * result_size_;
         const std::size_t first = shard * shard_blocks_ * block_rows_;
         const std::size_t last = std::min(request_.rows, first + shard_blocks_ * block_rows_);
-        start(sums, result);
-        for (std::size_t row = first; row < last; row += block_rows_)
-            run_block({slots, sums, row, std::min(block_rows_, last - row)}, result);
+        run_blocks({slots, sums, first, last}, result);
         kernels_.sum_lanes(sums, sum_count_, result);
         if ((last - first) % width_ != 0 && std::any_of(result, result + sum_count_, [](double x) { return x != x; })) {
             // An infinite derivative times the zero weight of a row of padding may have made this NaN. Once more, the
             // rows of the last, incomplete vector each by itself, in all lanes, of which one counts.
-            start(sums, result);
             const std::size_t whole = last - (last - first) % width_;
-            for (std::size_t row = first; row < whole; row += block_rows_)
-                run_block({slots, sums, row, std::min(block_rows_, whole - row)}, result);
+            run_blocks({slots, sums, first, whole}, result);
             kernels_.sum_lanes(sums, sum_count_, result);
             for (std::size_t row = whole; row < last; ++row) {
                 std::fill(sums, sums + sum_count_ * width_, 0.0);
@@ -325,12 +318,20 @@ class Program::BatchRun {
                 for (std::size_t k = 0; k < sum_count_; ++k) result[k] += sums[k * width_];
             }
         }
-        shard_scratch.shrink();
     }
 
-    void start(double* sums, double* result) const {
-        std::fill(sums, sums + sum_count_ * width_, 0.0);
+    struct Stretch {
+        double* slots;
+        double* sums;
+        std::size_t first, last;  // rows
+    };
+    void run_blocks(const Stretch& stretch, double* result) const {
+        std::fill(stretch.sums, stretch.sums + sum_count_ * width_, 0.0);
         std::fill(result, result + result_size_, 0.0);
+        for (std::size_t row = stretch.first; row < stretch.last; row += block_rows_) {
+            if (row != stretch.first) look_up();
+            run_block({stretch.slots, stretch.sums, row, std::min(block_rows_, stretch.last - row)}, result);
+        }
     }
 
     struct Block {
@@ -347,14 +348,21 @@ class Program::BatchRun {
         block.slot = block.padded * factor_;
         load(block);
         bool suspects = false;
-        for (const LaneInstruction& instruction : lanes_.instructions) suspects |= forward(block, instruction);
+        const std::vector<LaneInstruction>& instructions = lanes_.instructions;
+        Pace pace;
+        for (std::size_t k = 0; k < instructions.size(); ++k) {
+            suspects |= forward(block, instructions[k]);
+            pace(block.padded);
+        }
         if (suspects && request_.check)
             for (std::size_t r = 0; r < block.count; ++r) program_.diagnose(request_, block.first + r);
         store_values(block, result + sum_count_);
         if (!reverse_) return;
         seed(block, result + sum_count_ + lanes_.outputs.size());
-        for (std::size_t k = lanes_.instructions.size(); k-- > 0;)
-            if (lanes_.instructions[k].reverse) backward(block, lanes_.instructions[k]);
+        for (std::size_t k = instructions.size(); k-- > 0;) {
+            if (instructions[k].reverse) backward(block, instructions[k]);
+            pace(block.padded);
+        }
         store_gradients(block);
     }
 
@@ -596,75 +604,113 @@ void Program::run(const Request& request, const Kernels& kernels) const {
         BatchRun(*this, request, kernels).run();
 }
 
+// Fills square matrices, row after row of a batch: f(square) sets what is not zero.
+template <class F>
+static void fill_squares(double* to, std::size_t rows, std::size_t size, F&& f) {
+    const std::size_t area = size * size, stretch = std::max<std::size_t>(1, 4096 / std::max<std::size_t>(1, area));
+    Pace pace;
+    for (std::size_t first = 0; first < rows; first += stretch) {
+        const std::size_t count = std::min(stretch, rows - first);
+        pace(count * area);
+        std::fill(to, to + count * area, 0.0);
+        for (std::size_t r = 0; r < count; ++r, to += area) f(to);
+    }
+}
+
+// Calls f(rows, first) with the request for a few rows after the other, so many that what is kept for them on the way,
+// `doubles` a row, stays small.
+template <class F>
+void Program::in_parts(const Request& given, std::size_t doubles, F&& f) const {
+    constexpr std::size_t most = std::size_t{1} << 21;  // 16 MB: blocks enough for all threads
+    const std::size_t rows = std::max<std::size_t>(1, most / std::max<std::size_t>(1, doubles));
+    for (std::size_t first = 0; first < given.rows; first += rows) {
+        look_up();
+        Request part = given;
+        part.rows = std::min(rows, given.rows - first);
+        part.first += first;
+        if (part.x) part.x += static_cast<std::ptrdiff_t>(first) * given.row_stride;
+        if (part.weights) part.weights += static_cast<std::ptrdiff_t>(first) * given.weight_row_stride;
+        f(part, first);
+    }
+}
+
 void Program::hessian(const Request& given, double* to, const Kernels& kernels) const {
     if (given.weights || !entries(given.promoted).program) return hessian_by_sweeps(given, to, kernels);
     const auto& [program, at] = entries(given.promoted);
-    const std::size_t size = columns(given.promoted);
-    Request request = given;
-    request.promoted = false;
-    if (given.check && !total_) {
-        // Derivatives are not checked, and need not hold all operations that are.
-        std::vector<double> values(given.rows * n_outputs());
-        request.values = values.data();
-        run(request, kernels);
-    }
-    request.check = false;
-    const std::size_t count = at.size();
-    std::vector<double> found(given.rows * count);
-    request.values = found.data();
-    program->run(request, kernels);
-    std::fill(to, to + given.rows * size * size, 0.0);
-    const double* from = found.data();
-    for (std::size_t r = 0; r < given.rows; ++r, to += size * size)
-        for (const auto& [row, column] : at) to[row * size + column] = to[column * size + row] = *from++;
+    const std::size_t size = columns(given.promoted), count = at.size();
+    // Derivatives are not checked, and need not hold all operations that are.
+    const bool checked = given.check && !total_;
+    std::vector<double> values, found;
+    in_parts(given, count + (checked ? n_outputs() : 0) + size, [&](Request& request, std::size_t first) {
+        request.promoted = false;
+        if (checked) {
+            values.resize(request.rows * n_outputs());
+            request.values = values.data();
+            run(request, kernels);
+        }
+        request.check = false;
+        found.resize(request.rows * count);
+        request.values = found.data();
+        program->run(request, kernels);
+        fill_squares(to + first * size * size, request.rows, size, [&, from = found.data()](double* square) mutable {
+            for (const auto& [row, column] : at) square[row * size + column] = square[column * size + row] = *from++;
+        });
+    });
 }
 
 void Program::hessian_by_sweeps(const Request& given, double* to, const Kernels& kernels) const {
     const Colouring& colouring = this->colouring(given.promoted);
     const std::size_t size = columns(given.promoted);
-    Request request = given;
     const bool coloured = colouring.colour_count != 0;
     const std::size_t sweeps = coloured ? colouring.colour_count : size;
-    request.repeat = std::max<std::size_t>(sweeps, 1);
-    request.rows = given.rows * sweeps;
-    std::vector<double> weights;
-    if (given.weight_row_stride != 0) {
-        weights.reserve(request.rows * n_outputs());
-        for (std::size_t r = 0; r < request.rows; ++r) {
-            const double* from = given.weights + static_cast<std::ptrdiff_t>(r / sweeps) * given.weight_row_stride;
-            weights.insert(weights.end(), from, from + n_outputs());
+    std::vector<double> weights, tangents, compressed;
+    in_parts(given, sweeps * (coloured ? 2 * size : 1), [&](Request& request, std::size_t first) {
+        const std::size_t rows = request.rows;
+        request.repeat = std::max<std::size_t>(sweeps, 1);
+        request.rows = rows * sweeps;
+        if (given.weight_row_stride != 0) {
+            const double* from = request.weights;
+            weights.clear();
+            weights.reserve(request.rows * n_outputs());
+            for (std::size_t r = 0; r < rows; ++r, from += given.weight_row_stride)
+                for (std::size_t k = 0; k < sweeps; ++k) weights.insert(weights.end(), from, from + n_outputs());
+            request.weights = weights.data();
+            request.weight_row_stride = n_outputs();
         }
-        request.weights = weights.data();
-        request.weight_row_stride = n_outputs();
-    }
-    if (!coloured) {
-        request.unit_tangents = true;
-        request.dx_tangents = to;
-        return run(request, kernels);
-    }
-    std::vector<double> tangents(request.rows * size + 1), compressed(request.rows * size + 1);
-    for (std::size_t r = 0; r < given.rows; ++r)
-        for (std::size_t column = 0; column < size; ++column)
-            tangents[(r * sweeps + colouring.colours[column]) * size + column] = 1.0;
-    request.tangents = tangents.data();
-    request.dx_tangents = compressed.data();
-    run(request, kernels);
-    std::fill(to, to + given.rows * size * size, 0.0);
-    for (std::size_t r = 0; r < given.rows; ++r, to += size * size)
-        for (const auto& [row, column] : colouring.at)
-            to[row * size + column] = compressed[(r * sweeps + colouring.colours[column]) * size + row];
+        double* square = to + first * size * size;
+        if (!coloured) {
+            request.unit_tangents = true;
+            request.dx_tangents = square;
+            return run(request, kernels);
+        }
+        tangents.assign(request.rows * size + 1, 0.0);
+        for (std::size_t r = 0; r < rows; ++r)
+            for (std::size_t column = 0; column < size; ++column)
+                tangents[(r * sweeps + colouring.colours[column]) * size + column] = 1.0;
+        compressed.resize(request.rows * size + 1);
+        request.tangents = tangents.data();
+        request.dx_tangents = compressed.data();
+        run(request, kernels);
+        fill_squares(square, rows, size, [&, from = compressed.data()](double* of_row) mutable {
+            for (const auto& [row, column] : colouring.at)
+                of_row[row * size + column] = from[colouring.colours[column] * size + row];
+            from += sweeps * size;
+        });
+    });
 }
 
 std::size_t Program::bytes() const {
-    const std::lock_guard lock(mutex_);
     std::size_t total = graph_.nodes.size() * sizeof(Node) + graph_.terms.size() * sizeof(RowTerm) +
                         (graph_.outputs.size() + graph_.recorded.size()) * 4;
-    for (const auto& [key, lanes] : lanes_) total += lanes->bytes();
-    for (const auto& [key, rows] : rows_) total += rows->program.bytes();
+    for (const auto& lanes : lanes_)
+        if (lanes.get()) total += lanes.get()->bytes();
+    for (const auto& rows : rows_)
+        if (rows.get()) total += rows.get()->program.bytes();
     for (const auto& colouring : colourings_)
-        if (colouring) total += colouring->colours.size() * 4 + colouring->at.size() * 8;
+        if (colouring.get()) total += colouring.get()->colours.size() * 4 + colouring.get()->at.size() * 8;
     for (const auto& entries : entries_)
-        if (entries && entries->program) total += entries->program->bytes() + entries->at.size() * 8;
+        if (entries.get() && entries.get()->program)
+            total += entries.get()->program->bytes() + entries.get()->at.size() * 8;
     return total;
 }
 

@@ -1,15 +1,15 @@
 // Program: an optimised graph that runs over rows of inputs, with gradients, tangents and second derivatives.
 //
 // Immutable once made, so any number of threads may run it. Schedules are made when first asked for, one for each
-// combination of wanted gradients, and kept. Rows are cut into blocks that fit the cache, blocks into *shards*; the
-// cut depends on the program and the number of rows only, and shards are summed in order, so that results are the
-// same to the last bit for any number of threads.
+// combination of wanted gradients, and kept; whoever finds one missing makes it without a lock, so that a process
+// forked meanwhile waits for nobody. A caller's Watch (watch.hpp) may end a run; what has a result by then is written.
+// Rows are cut into blocks that fit the cache, blocks into *shards*; the cut depends on the program and the number of
+// rows only, and shards are summed in order, so that results are the same to the last bit for any number of threads.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 
@@ -41,6 +41,7 @@ struct Request {
     std::ptrdiff_t row_stride = 0, column_stride = 1;
     std::size_t rows = 1;
     std::size_t repeat = 1;
+    std::size_t first = 0;  // what an error calls the first row
     const double* parameters = nullptr;
 
     const double* weights = nullptr;  // of the outputs, null: ones
@@ -59,6 +60,29 @@ struct Request {
     double* dx = nullptr;
     double* dx_tangents = nullptr;
     double* dp = nullptr;  // (n_parameters)
+};
+
+// What is made when first asked for and then kept. Threads that ask at the same time may each make it; one is kept.
+template <class T>
+class Lazy {
+  public:
+    Lazy() = default;
+    ~Lazy() { delete made_.load(); }
+    Lazy(const Lazy&) = delete;
+    Lazy& operator=(const Lazy&) = delete;
+
+    const T* get() const { return made_.load(std::memory_order_acquire); }
+    template <class Make>  // gives a unique_ptr
+    const T& get(Make&& make) {
+        if (const T* made = get()) return *made;
+        std::unique_ptr<const T> mine = make();
+        const T* first = nullptr;
+        if (!made_.compare_exchange_strong(first, mine.get())) return *first;
+        return *mine.release();
+    }
+
+  private:
+    std::atomic<const T*> made_{nullptr};
 };
 
 class Program {
@@ -100,17 +124,18 @@ class Program {
     const Colouring& colouring(bool promoted) const;
     const Entries& entries(bool promoted) const;
     std::uint32_t columns(bool promoted) const { return graph_.n_inputs + (promoted ? graph_.n_parameters : 0); }
+    template <class F>
+    void in_parts(const Request& given, std::size_t doubles, F&& f) const;
     void run_row(const Request& request, const Kernels& kernels) const;
     // Evaluates one row op by op and throws the first error that eager code would raise.
     void diagnose(const Request& request, std::size_t row) const;
 
     Graph graph_;
     bool total_;  // no op is ever refused
-    mutable std::mutex mutex_;
-    mutable std::map<unsigned, std::unique_ptr<LaneProgram>> lanes_;
-    mutable std::map<unsigned, std::unique_ptr<RowSchedule>> rows_;
-    mutable std::unique_ptr<Colouring> colourings_[2];  // by promoted
-    mutable std::unique_ptr<Entries> entries_[2];
+    mutable Lazy<LaneProgram> lanes_[Wants::key_count];
+    mutable Lazy<RowSchedule> rows_[Wants::key_count];
+    mutable Lazy<Colouring> colourings_[2];  // by promoted
+    mutable Lazy<Entries> entries_[2];
 };
 
 // What a file holds.

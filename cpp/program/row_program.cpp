@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "watch.hpp"
+
 namespace kilograd::program {
 
 namespace {
@@ -97,9 +99,11 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
     position_.assign(node_count, none);
 
     // Consumers of each node, as one array with offsets.
+    Pace pace;
     std::vector<std::uint32_t> first(node_count + 1, 0), missing(node_count, 0);
     for (std::uint32_t n = 0; n < node_count; ++n) {
         if (!include[n]) continue;
+        pace();
         graph.for_operands(graph.nodes[n], [&](std::uint32_t operand) {
             ++first[operand + 1];
             if (!is_leaf(graph.nodes[operand].code)) ++missing[n];
@@ -108,7 +112,7 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
     std::vector<std::uint32_t> next_copy(node_count, 0), uses(first.begin() + 1, first.end());
     for (std::uint32_t n = 0; n < node_count; ++n) first[n + 1] += first[n];
     std::vector<std::uint32_t> consumers(first[node_count]), fill(first.begin(), first.end() - 1);
-    for (std::uint32_t n = 0; n < node_count; ++n)
+    for (std::uint32_t n = 0; n < node_count; ++n, pace())
         if (include[n])
             graph.for_operands(graph.nodes[n], [&](std::uint32_t operand) { consumers[fill[operand]++] = n; });
 
@@ -133,6 +137,7 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
     };
     for (std::uint32_t n = 0; n < node_count; ++n) {
         if (!include[n] || is_leaf(graph.nodes[n].code)) continue;
+        pace();
         ++op_total;
         if (missing[n] == 0) announce(n);
     }
@@ -155,6 +160,7 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
         runs_.push_back({code, fused, reverse, next, 0});
         std::size_t limit = queue.size(), at = 0;
         for (; at < (scalar ? queue.size() : limit); ++at) {
+            pace();
             const std::uint32_t n = queue[at];
             const Node& node = graph.nodes[n];
             // The vector kernels take one constant for all of a run.

@@ -1,6 +1,7 @@
 #include "second_order.hpp"
 
 #include "symbol.hpp"
+#include "watch.hpp"
 
 namespace kilograd::program {
 
@@ -92,6 +93,7 @@ class Differentiator {
     // The graph's nodes as they are, sums op by op.
     void copy() {
         for (const Node& node : graph_.nodes) {
+            pace_();
             if (node.code == Code::constant) {
                 value_.emplace_back(node.c);
             } else if (is_leaf(node.code)) {
@@ -131,6 +133,7 @@ class Differentiator {
             const Node& node = graph_.nodes[n];
             const Symbol dy = adjoint[n];
             if (!wanted[n] || dy.is_constant(0.0)) continue;
+            pace_();
             const auto add = [&](std::uint32_t operand, Symbol local) {
                 if (wanted[operand]) adjoint[operand] = adjoint[operand] + local * dy;
             };
@@ -166,6 +169,7 @@ class Differentiator {
             if (live[n]) graph_.for_operands(in_.nodes[n], [&](std::uint32_t operand) { live[operand] = 1; });
         ranges_.assign(size, {});
         for (std::uint32_t n = 0; n < size; ++n) {
+            pace_();
             const Node node = in_.nodes[n];
             ranges_[n].begin = static_cast<std::uint32_t>(tangents_.size());
             if (live[n] && is_leaf(node.code)) {
@@ -190,6 +194,7 @@ class Differentiator {
             const std::uint32_t right = b.begin != b.end ? tangents_[b.begin].column : none;
             const Symbol da = left <= right ? tangents_[a.begin++].value : Symbol();
             const Symbol db = right <= left ? tangents_[b.begin++].value : Symbol();
+            pace_();
             const Symbol tangent = combine(node, local, x, z, y, da, db);
             if (!tangent.is_constant(0.0)) tangents_.push_back({std::min(left, right), tangent});
         }
@@ -227,6 +232,7 @@ class Differentiator {
     const std::uint32_t columns_;
     const std::size_t limit_;
     Simplifier in_;
+    Pace pace_;
     std::vector<Symbol> value_;     // of the graph's nodes
     std::vector<Symbol> gradient_;  // by column
     std::vector<Tangent> tangents_;

@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "watch.hpp"
+
 namespace kilograd::program {
 
 namespace {
@@ -16,6 +18,7 @@ class Sets {
     void unite(std::size_t set, const Sets& other, std::size_t with) {
         for (std::size_t w = 0; w < words_; ++w) bits_[set * words_ + w] |= other.bits_[with * words_ + w];
     }
+    std::size_t words() const { return words_; }  // the price of an operation
     template <class F>
     void each(std::size_t set, F&& f) const {
         for (std::size_t w = 0; w < words_; ++w)
@@ -47,15 +50,25 @@ Colouring colour_hessian(const Graph& graph, bool promoted) {
     if (columns < fewest || (graph.nodes.size() + columns) > most_bits / columns) return result;
 
     Sets depends(graph.nodes.size(), columns), hessian(columns, columns);
+    Pace pace;
+    const auto cross_one_way = [&](std::size_t a, std::size_t b) {
+        depends.each(a, [&](std::size_t column) {
+            pace(depends.words());
+            hessian.unite(column, depends, b);
+        });
+    };
     const auto cross = [&](std::size_t a, std::size_t b) {
-        depends.each(a, [&](std::size_t column) { hessian.unite(column, depends, b); });
-        if (a != b) depends.each(b, [&](std::size_t column) { hessian.unite(column, depends, a); });
+        cross_one_way(a, b);
+        if (a != b) cross_one_way(b, a);
     };
     for (std::uint32_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
         if (node.code == Code::input) depends.add(n, node.a);
         if (node.code == Code::parameter && promoted) depends.add(n, graph.n_inputs + node.a);
-        graph.for_operands(node, [&](std::uint32_t operand) { depends.unite(n, depends, operand); });
+        graph.for_operands(node, [&](std::uint32_t operand) {
+            pace(depends.words());
+            depends.unite(n, depends, operand);
+        });
         if (is_leaf(node.code) || is_linear(node.code) || is_piecewise_linear(node.code)) continue;
         if (node.code == Code::mul) {
             cross(node.a, node.b);
@@ -72,6 +85,7 @@ Colouring colour_hessian(const Graph& graph, bool promoted) {
     result.colours.assign(columns, none);
     for (std::uint32_t column = 0; column < columns; ++column) {
         hessian.each(column, [&](std::size_t row) {
+            pace(hessian.words());
             result.at.emplace_back(static_cast<std::uint32_t>(row), column);
             hessian.each(row, [&](std::size_t neighbour) {
                 if (neighbour < column) taken_by[result.colours[neighbour]] = column;

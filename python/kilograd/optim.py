@@ -627,7 +627,7 @@ class Descent:
     finite : bool, default False
         Whether to end before a step whose loss, or what it makes of the parameters, is not finite.
     stop : buffer, optional
-        To end after the step that is under way, where its first byte is set by then.
+        To end after the step that is under way, or before one that takes long, where its first byte is set by then.
 
     Attributes
     ----------

@@ -119,7 +119,7 @@ def fit(
     """Train a model.
 
     Each step computes the mean loss of a batch and its gradient and lets the optimizer step. Ctrl-C ends the training
-    after the step that is under way; a second one interrupts at once.
+    after the step that is under way, or before it where it is a long one; a second one interrupts at once.
 
     Parameters
     ----------
@@ -351,7 +351,7 @@ class _Trainer:
     ) -> list[float]:
         """Make the first step, or more of them; the losses, each before the step that it leads to.
 
-        `stop` is set where no more than the step under way is wanted.
+        `stop` is set where no more than the step under way is wanted, and not that one if it is long.
         """
         return [self.step([pairs[i] for i in batches[0]], epoch, number)]
 
@@ -457,6 +457,8 @@ class _ProgramTrainer(_Trainer):
         losses = np.empty(1 if alone else len(batches))
         descent = Descent(self.optimizer, program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
         if not descent.done:
+            if stop[0]:
+                return []
             return super().steps(pairs, batches, epoch, number, stop)
         if alone:
             self.update(epoch, number)
