@@ -122,6 +122,7 @@ class HalfBuilt {
 // tainted, and the graph has to be built through handles instead.
 bool pin_operand(Node* operand);
 
+// Pinning throws std::bad_alloc: so do these where they say nothing else, before they change anything.
 HandleState* state_of(Handle* handle);                   // made if need be; null with an error set
 void mark_state(Handle* handle, PyObject* new_content);  // after new_content became part of the handle's state
 void set_rule(Handle* handle, PyObject* rule);           // null removes it; takes a new reference
