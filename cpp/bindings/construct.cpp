@@ -162,14 +162,17 @@ bool begin_anew(Handle* handle, Node* made) {
                         "operands away: make a new Value. (For a new number, assign v.data)");
         return false;
     }
+    if (leaves) {  // in place: what was computed from it, or holds it, finds the new number
+        node->data = made->data;
+        node->grad = made->grad;
+        node->kinds.data = made->kinds.data;
+        node->kinds.grad = made->kinds.grad;
+        release_node(made);
+    } else {
+        replace_node(handle, made);
+    }
     forget_names(handle);
-    if (!leaves) return replace_node(handle, made), bind_operands(handle);
-    node->data = made->data;  // in place: what was computed from it, or holds it, finds the new number
-    node->grad = made->grad;
-    node->kinds.data = made->kinds.data;
-    node->kinds.grad = made->kinds.grad;
-    release_node(made);
-    return true;
+    return bind_operands(handle);
 }
 
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {

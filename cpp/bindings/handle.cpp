@@ -3,8 +3,10 @@
 #include <structmember.h>
 
 #include <algorithm>
+#include <memory>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "late_taint.hpp"
 #include "numbers.hpp"
@@ -23,16 +25,42 @@ static bool keeping_objects = false;  // some family keeps the objects of all it
 
 namespace {
 
-// References that a dying node or handle gave up. Only the outermost release drops them, so that a chain of a
-// million handles, each holding the next, dies in a loop and not in a recursion.
-std::vector<PyObject*> pending;
+// What a release leaves behind for the outermost one to end when it has done its work: no Python runs in its midst,
+// and a chain of a million handles, each holding the next, dies in a loop and not in a recursion. None of it needs
+// memory, of which there may be none.
+Handle* dead = nullptr;            // handles that have left their nodes, linked through `node`
+std::vector<PyObject*> abandoned;  // references to instances of subclasses, which die in Python's way
+std::size_t pinned_instances = 0;  // each has its place in `abandoned` reserved
 bool releasing = false;
+Node* letting_go = nullptr;  // the node whose own reference to its handle is being dropped
 
-void release_later(PyObject* object) {
-    if (object) pending.push_back(object);
+void abandon(PyObject* self) {
+    try {
+        abandoned.push_back(self);
+    } catch (const std::bad_alloc&) {  // only where its class was assigned after it was pinned: it stays for good
+    }
 }
 
-void release_handle(void* handle) { release_later(static_cast<PyObject*>(handle)); }
+bool release_handle(void* object) {
+    auto* self = static_cast<PyObject*>(object);
+    const bool exact = is_exact_value(self), last = Py_REFCNT(self) == 1;
+    if (!exact && pinned_instances) --pinned_instances;
+    if (last && !exact) {
+        abandon(self);
+        return false;
+    }
+    if (last) {
+        Node* node = node_of(self);
+        ++node->refs;             // the caller's: the handle drops its own
+        node->flags |= Stateful;  // what dies by dealloc_slow frees no node that is held and runs no Python
+    }
+    const bool outer = std::exchange(releasing, true);
+    Node* const outer_node = std::exchange(letting_go, node_of(self));
+    Py_DECREF(self);
+    letting_go = outer_node;
+    releasing = outer;
+    return last;
+}
 
 bool run_rule(Node* node) {
     Handle* handle = static_cast<Handle*>(node->handle);
@@ -71,10 +99,17 @@ bool run_forward(Node* node) {
     return true;
 }
 
+// Throws std::bad_alloc where there is no memory; then nothing has changed.
 void pin(Node* node) {
     if (node->has(OwnsHandle)) return;
+    auto* self = static_cast<PyObject*>(node->handle);
+    if (!is_exact_value(self)) {
+        const std::size_t needed = abandoned.size() + pinned_instances + 1;
+        if (abandoned.capacity() < needed) abandoned.reserve(2 * needed);
+        ++pinned_instances;
+    }
     node->flags |= OwnsHandle;
-    Py_INCREF(static_cast<PyObject*>(node->handle));
+    Py_INCREF(self);
     if (node->has(Tainted)) note_late_taint();
 }
 
@@ -84,15 +119,45 @@ void taint(Handle* handle) {
     if (handle->node->has(OwnsHandle)) note_late_taint();
 }
 
+// Nothing refers to the handle any more: it leaves its node, whose reference is the caller's.
+void leave_node(Handle* handle) {
+    Node* node = handle->node;
+    if (node->has(Rule)) --rules_alive;
+    if (node->is_foreign()) drop_foreign_flag(node);
+    node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
+    node->handle = nullptr;
+    handle->node = reinterpret_cast<Node*>(dead);
+    dead = handle;
+}
+
+// Frees a dead handle and then what its state referred to. Weak references have been answered with None since its
+// count of references is 0.
+void end_handle(Handle* handle) {
+    PyObject* self = as_object(handle);
+    PyTypeObject* type = Py_TYPE(self);
+    if (handle->weakrefs) PyObject_ClearWeakRefs(self);
+    std::unique_ptr<HandleState> state(handle->state);
+    PyObject* dict = handle->dict;
+    type->tp_free(self);
+    Py_DECREF(type);
+    if (state)
+        for (PyObject* object : {state->label, state->op, state->rule, state->operands}) Py_XDECREF(object);
+    Py_XDECREF(dict);
+}
+
 }  // namespace
 
 void release_pending() {
-    if (pending.empty() || releasing) return;
+    if ((!dead && abandoned.empty()) || releasing) return;
     releasing = true;
-    while (!pending.empty()) {
-        PyObject* object = pending.back();
-        pending.pop_back();
-        Py_DECREF(object);
+    while (dead || !abandoned.empty()) {
+        if (dead) {
+            end_handle(std::exchange(dead, reinterpret_cast<Handle*>(dead->node)));
+        } else {
+            PyObject* object = abandoned.back();
+            abandoned.pop_back();
+            Py_DECREF(object);
+        }
     }
     releasing = false;
 }
@@ -127,7 +192,13 @@ PyObject* unseen_handle_of(Node* node) {
 
 PyObject* handle_of(Node* node) {
     PyObject* self = unseen_handle_of(node);
-    if (self) mark_state(as_handle(self), nullptr);
+    if (!self) return nullptr;
+    try {
+        mark_state(as_handle(self), nullptr);
+    } catch (const std::bad_alloc&) {
+        Py_CLEAR(self);
+        PyErr_NoMemory();
+    }
     return self;
 }
 
@@ -147,7 +218,8 @@ bool keep_objects(PyObject* type, bool keep) {
 // Python has let go of a handle whose node lives on. Where somebody may know the object, by a weak reference or by its
 // address, the node takes it over, as if the last reference had never gone.
 static bool node_takes_over(PyObject* self, Node* node) {
-    if (node->refs == 1 || !(as_handle(self)->weakrefs || families[node->family].keeps_objects)) return false;
+    if (node->refs == 1 || node == letting_go || !(as_handle(self)->weakrefs || families[node->family].keeps_objects))
+        return false;
     _Py_NewReference(self);
     node->flags |= OwnsHandle;
     if (node->has(Tainted)) note_late_taint();
@@ -155,29 +227,11 @@ static bool node_takes_over(PyObject* self, Node* node) {
 }
 
 void forget_names(Handle* handle) {
-    Node* node = handle->node;
     HandleState* state = handle->state;
     if (!state) return;
-    if (node->has(Rule)) --rules_alive;
-    node->flags &= static_cast<std::uint8_t>(~Rule);
-    for (PyObject* HandleState::*name : {&HandleState::label, &HandleState::op, &HandleState::rule}) {
-        release_later(state->*name);
-        state->*name = nullptr;
-    }
-}
-
-// Takes the state off a dying handle; what it refers to is released later.
-static void drop_state(Handle* handle, Node* node) {
-    if (node->is_foreign()) drop_foreign_flag(node);
-    node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted));
-    forget_names(handle);
-    if (HandleState* state = handle->state) {
-        handle->state = nullptr;
-        release_later(state->operands);
-        delete state;
-    }
-    release_later(handle->dict);
-    handle->dict = nullptr;
+    if (state->rule) set_rule(handle, nullptr);
+    Py_CLEAR(state->label);
+    Py_CLEAR(state->op);
 }
 
 [[gnu::noinline]] static void destroy_node(Node* node) {
@@ -188,15 +242,17 @@ static void drop_state(Handle* handle, Node* node) {
 // Apart from handle_dealloc, whose short way must not pay for the registers that this one needs.
 [[gnu::noinline]] static void dealloc_slow(PyObject* self) {
     Handle* handle = as_handle(self);
-    PyTypeObject* type = Py_TYPE(self);
     Node* node = handle->node;
     if (node_takes_over(self, node)) return;
     PyObject_GC_UnTrack(self);
-    if (handle->weakrefs) PyObject_ClearWeakRefs(self);
-    drop_state(handle, node);
-    node->handle = nullptr;
-    type->tp_free(self);
-    Py_DECREF(type);
+    if (node->has(Stateful | Tainted) || handle->weakrefs) {
+        leave_node(handle);
+    } else {
+        PyTypeObject* type = Py_TYPE(self);
+        node->handle = nullptr;
+        type->tp_free(self);
+        Py_DECREF(type);
+    }
     release_node(node);
 }
 
@@ -232,7 +288,6 @@ static int handle_clear(PyObject* self) {
     Py_CLEAR(handle->dict);
     if (handle->state) Py_CLEAR(handle->state->operands);
     forget_names(handle);
-    release_pending();
     return 0;
 }
 
@@ -254,9 +309,9 @@ void mark_state(Handle* handle, PyObject* new_content) {
     Node* node = handle->node;
     // A node that was tainted before it had consumers is held by their handles, in the sight of the collector.
     bool held_by_consumers = node->has(Tainted) && !node->has(OwnsHandle);
+    if (node->refs > 1 && !held_by_consumers) pin(node);
     if (new_content && PyType_IS_GC(Py_TYPE(new_content))) taint(handle);
     node->flags |= Stateful;
-    if (node->refs > 1 && !held_by_consumers) pin(node);
 }
 
 void set_rule(Handle* handle, PyObject* rule) {
@@ -283,7 +338,12 @@ PyObject* wrap_slow(Node* node) {
 bool bind_operands(Handle* handle) {
     HalfBuilt guard;
     Py_ssize_t tainted = 0;
-    for_each_operand(handle->node, [&](Node* operand) { tainted += !pin_operand(operand); });
+    try {
+        for_each_operand(handle->node, [&](Node* operand) { tainted += !pin_operand(operand); });
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+        return false;
+    }
     if (tainted == 0) return true;
     HandleState* state = state_of(handle);
     PyObject* operands = state ? PyTuple_New(tainted) : nullptr;

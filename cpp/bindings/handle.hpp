@@ -131,10 +131,11 @@ class HalfBuilt {
 // tainted, and the graph has to be built through handles instead.
 bool pin_operand(Node* operand);
 
+// Pinning throws std::bad_alloc: so do these where they say nothing else, before they change anything.
 HandleState* state_of(Handle* handle);                   // made if need be; null with an error set
 void mark_state(Handle* handle, PyObject* new_content);  // after new_content became part of the handle's state
 void set_rule(Handle* handle, PyObject* rule);           // null removes it; takes a new reference
-void forget_names(Handle* handle);                       // its label, op and rule; release_pending() is the caller's
+void forget_names(Handle* handle);                       // its label, op and rule, as given by Python
 PyObject* replace_node(Handle* handle, Node* node);  // a handle that alone holds its node gets another; borrowed handle
 
 // Drops references to nodes and then to whatever Python objects that set free, without recursion.

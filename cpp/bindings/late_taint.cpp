@@ -34,7 +34,7 @@ void expose_late_taint() {
         if (!pinned_taint(node)) continue;
         if (complete && node->refs == count + 1) {
             node->flags &= static_cast<std::uint8_t>(~OwnsHandle);
-            made.push_back(static_cast<PyObject*>(node->handle));
+            hooks.release_handle(node->handle);  // its consumers' handles hold it
         } else {
             late_taint = true;
         }

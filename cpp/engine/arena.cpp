@@ -7,7 +7,13 @@ namespace kilograd {
 Arena arena;
 
 Chunk* Arena::take_block(bool pool) {
-    void* block = map_block();
+    void* block = spare_;
+    if (!block) {
+        block = map_block();
+    } else {
+        spare_ = spare_->next;
+        --spare_count_;
+    }
     ++(pool ? pool_chunks_ : tape_chunks_);
     return new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
 }
@@ -15,6 +21,17 @@ Chunk* Arena::take_block(bool pool) {
 void Arena::give_block(Chunk* chunk) {
     --(chunk->pool ? pool_chunks_ : tape_chunks_);
     unmap_block(chunk);
+}
+
+void Arena::map_spare_blocks(std::size_t nodes, std::size_t leaves) {
+    const auto chunks_for = [](std::size_t wanted, std::size_t there) {
+        return wanted > there ? (wanted - there + Chunk::slots - 1) / Chunk::slots : 0;
+    };
+    std::size_t free_leaves = 0;
+    for (const Chunk* chunk = room_; chunk && free_leaves < leaves; chunk = chunk->next) free_leaves += chunk->freed;
+    const std::size_t needed =
+        chunks_for(nodes, static_cast<std::size_t>(bump_end_ - bump_)) + chunks_for(leaves, free_leaves);
+    for (; spare_count_ < needed; ++spare_count_) spare_ = new (map_block()) Chunk{.next = spare_};
 }
 
 void Arena::open_chunk() {

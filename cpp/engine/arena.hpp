@@ -54,6 +54,12 @@ class Arena {
         return node;
     }
 
+    // Makes the next so many calls of new_node() and new_leaf() certain to succeed.
+    void reserve(std::size_t nodes, std::size_t leaves) {
+        if (static_cast<std::size_t>(bump_end_ - bump_) < nodes || !room_ || room_->freed < leaves) [[unlikely]]
+            map_spare_blocks(nodes, leaves);
+    }
+
     void recycle(Node* node) {
         node->flags = 0;  // so that a sweep passes over it
         Chunk* chunk = Chunk::of(node);
@@ -77,33 +83,45 @@ class Arena {
                 if (node->refs) fn(node);
     }
 
-    // A held chunk outlives the death of its nodes.
-    void hold(Chunk* chunk) { --chunk->freed; }
-    void unhold(Chunk* chunk) {
-        if (++chunk->freed == chunk->used) retire(chunk);
-    }
-
     std::size_t live_nodes() const;
     std::size_t reserved_bytes() const { return mapped_bytes(); }
 
   private:
+    friend class HeldChunk;
     void open_chunk();
     void open_pool_chunk();
     void recycle_leaf(Chunk* chunk, Node* node);
     void retire(Chunk* chunk);
     void link_room(Chunk* chunk);
     void unlink_room(Chunk* chunk);
+    void map_spare_blocks(std::size_t nodes, std::size_t leaves);
     Chunk* take_block(bool pool);
     void give_block(Chunk* chunk);
 
     Node* bump_ = nullptr;
     Node* bump_end_ = nullptr;
-    Chunk* last_ = nullptr;  // the chunk that bump_ walks through: the end of the tape
-    Chunk* room_ = nullptr;  // head of the list of pool chunks that have room
+    Chunk* last_ = nullptr;   // the chunk that bump_ walks through: the end of the tape
+    Chunk* room_ = nullptr;   // head of the list of pool chunks that have room
+    Chunk* spare_ = nullptr;  // blocks for the next chunks, linked through `next`
+    std::size_t spare_count_ = 0;
     std::size_t tape_chunks_ = 0;
     std::size_t pool_chunks_ = 0;
 };
 
 extern Arena arena;
+
+// A chunk of the tape that outlives the death of its nodes, as long as this lives.
+class HeldChunk {
+  public:
+    explicit HeldChunk(Chunk* chunk) : chunk_(chunk) { --chunk->freed; }
+    HeldChunk(const HeldChunk&) = delete;
+    HeldChunk& operator=(const HeldChunk&) = delete;
+    ~HeldChunk() {
+        if (++chunk_->freed == chunk_->used) arena.retire(chunk_);
+    }
+
+  private:
+    Chunk* chunk_;
+};
 
 }  // namespace kilograd

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
+#include <memory>
+#include <new>
 
 #include "replay.hpp"
-
-#include <cstdlib>
-#include <new>
 
 namespace kilograd {
 
@@ -69,9 +69,17 @@ Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Ki
 namespace {
 
 // Visits marked nodes from the end of the tape downwards, and clears their marks. The visitor marks what it wants
-// visited further down; nothing else may run in between.
+// visited further down; nothing else may run in between. Whatever ends a sweep, no mark outlives it.
 class Sweep {
   public:
+    Sweep() = default;
+    Sweep(const Sweep&) = delete;
+    Sweep& operator=(const Sweep&) = delete;
+    ~Sweep() {
+        if (pending_) [[unlikely]]
+            run(nullptr, [](Node*) {});
+    }
+
     void mark(Node* node) {
         pending_ += (node->flags & Marked) == 0;
         node->flags |= Marked;
@@ -86,7 +94,7 @@ class Sweep {
         while (pending_) {
             Chunk* const previous = chunk->previous;
             if (chunk->dirty) {
-                arena.hold(chunk);
+                const HeldChunk held(chunk);
                 for (Node* const first = chunk->begin(); node != first && pending_;) {
                     --node;
                     prefetch(reinterpret_cast<std::uintptr_t>(node) - below);
@@ -100,7 +108,6 @@ class Sweep {
                     fn(node);
                 }
                 chunk->dirty = false;
-                arena.unhold(chunk);
             }
             chunk = previous;
             if (chunk) node = chunk->end();
@@ -163,7 +170,7 @@ Fan* new_fan(std::uint32_t count) {
     return new (memory) Fan{count};
 }
 
-void free_fan(Fan* fan) {
+void free_fan(Fan* fan) noexcept {
     if (fan->count > small_fan || spare_fans_count == spare_fans_limit) {
         std::free(fan);
         return;
@@ -173,7 +180,9 @@ void free_fan(Fan* fan) {
 }
 
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect) {
+    std::unique_ptr<Fan, decltype(&free_fan)> taken(fan, free_fan);
     Node* node = arena.new_node();
+    taken.release();
     static_cast<Edges&>(*node) = {.data = y, .grad = 0.0, .a = nullptr, .b = nullptr, .fan = fan, .handle = nullptr};
     static_cast<Tag&>(*node) = {.refs = 1,
                                 .op = op,
@@ -184,19 +193,17 @@ Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std:
     return node;
 }
 
+bool unpin(Node* node) {
+    node->flags &= static_cast<std::uint8_t>(~OwnsHandle);
+    return hooks.release_handle(node->handle) && --node->refs == 0;
+}
+
 void destroy(Node* root) {
     // Dead nodes wait on a stack that is linked through their `handle`: a dead node has none. Depth first is fastest
     // while the graph is in the cache. Where more dies, the rest is swept: a random graph of 10^6 nodes took 80 ns a
     // node by the stack and takes 31 by the sweep.
     constexpr int stack_budget = 1 << 15;
     Node* stack = nullptr;
-    auto drop = [](Node* operand, auto&& bury) {
-        if (--operand->refs == 0) {
-            bury(operand);
-        } else if (operand->refs == 1 && operand->has(OwnsHandle)) {
-            unpin(operand);
-        }
-    };
     auto free_node = [](Node* node) {
         if (node->has_fan()) free_fan(node->fan);
         arena.recycle(node);
@@ -209,7 +216,9 @@ void destroy(Node* root) {
     Node* node = root;
     for (int i = 0; node; ++i) {
         if (i == stack_budget) break;
-        for_each_operand(node, [&](Node* operand) { drop(operand, push); });
+        for_each_operand(node, [&](Node* operand) {
+            if (drop(operand)) push(operand);
+        });
         free_node(node);
         node = stack;
         if (node) stack = static_cast<Node*>(node->handle);
@@ -226,7 +235,9 @@ void destroy(Node* root) {
     sweep.mark(node);
     for (; stack; stack = static_cast<Node*>(stack->handle)) sweep.mark(stack);
     sweep.run(nullptr, [&](Node* dead) {
-        for_each_operand(dead, [&](Node* operand) { drop(operand, bury); });
+        for_each_operand(dead, [&](Node* operand) {
+            if (drop(operand)) bury(operand);
+        });
         free_node(dead);
     });
 }
@@ -412,17 +423,33 @@ void descend(const Course& course) {
 
 }  // namespace
 
-Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop) {
-    Ancestry found;
-    auto see = [](Node* node, std::vector<Node*>& where) {
+namespace {
+
+// Nodes in order of discovery, each once: what was seen is flagged as long as this lives.
+class SeenOnce {
+  public:
+    explicit SeenOnce(std::vector<Node*>& nodes) : nodes_(nodes) {}
+    SeenOnce(const SeenOnce&) = delete;
+    SeenOnce& operator=(const SeenOnce&) = delete;
+    ~SeenOnce() {
+        for (Node* node : nodes_) node->flags &= static_cast<std::uint8_t>(~Seen);
+    }
+    void add(Node* node) {
         if (node->has(Seen)) return;
+        nodes_.push_back(node);
         node->flags |= Seen;
-        where.push_back(node);
-    };
+    }
+
+  private:
+    std::vector<Node*>& nodes_;
+};
+
+void find_ancestors(Node* const* roots, std::size_t count, Stop stop, Ancestry& found) {
+    SeenOnce leaves(found.leaves), outside(found.outside);
     Sweep sweep;
     auto reach = [&](Node* node) {
         if (node->is_leaf()) {
-            see(node, found.leaves);
+            leaves.add(node);
         } else {
             sweep.mark(node);
         }
@@ -433,14 +460,19 @@ Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop) {
         found.interior.push_back(node);
         for_each_operand(node, [&](Node* operand) {
             if (stop && !operand->is_leaf() && stop(operand)) {
-                see(operand, found.outside);
+                outside.add(operand);
             } else {
                 reach(operand);
             }
         });
     });
-    for (const std::vector<Node*>* nodes : {&found.leaves, &found.outside})
-        for (Node* node : *nodes) node->flags &= static_cast<std::uint8_t>(~Seen);
+}
+
+}  // namespace
+
+Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop) {
+    Ancestry found;
+    find_ancestors(roots, count, stop, found);
     return found;
 }
 
@@ -454,9 +486,12 @@ void apply_own_rule(Node* node) {
 }
 
 bool backward(Node* root, double seed, Kind seed_kind) {
-    root->grad = seed;
-    root->kinds.grad = root->has(ExactInts) ? seed_kind : FloatKind;
+    const auto set_seed = [&] {
+        root->grad = seed;
+        root->kinds.grad = root->has(ExactInts) ? seed_kind : FloatKind;
+    };
     if (rules_alive == 0) {
+        set_seed();
         if (const Course* course = course_of(root)) {
             root->has(ExactInts) ? descend<true>(*course) : descend<false>(*course);
             return true;
@@ -471,6 +506,7 @@ bool backward(Node* root, double seed, Kind seed_kind) {
     // A Python rule may build, free and differentiate graphs, or let another thread do so: by the time it runs, no
     // mark is left anywhere. The caller's reference to the root keeps all of these nodes alive.
     Ancestry order = ancestors(root);
+    set_seed();
     for (Node* node : order.interior) {
         if (!node->has(Rule)) {
             apply_own_rule(node);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "arena.hpp"
@@ -21,8 +22,9 @@ struct Hooks {
     // Whether Python supplies a rule that recomputes the node's data; runs it, false when it raised.
     bool (*has_forward)(Node* node) = nullptr;
     bool (*run_forward)(Node* node) = nullptr;
-    // The node gives up its reference to its handle. Must not free anything before the caller has returned.
-    void (*release_handle)(void* handle) = nullptr;
+    // Somebody gives up a reference to a handle. Runs no Python and frees no node. True where the handle has died of
+    // it: the reference to its node that it held is then the caller's.
+    bool (*release_handle)(void* handle) = nullptr;
 };
 extern Hooks hooks;
 
@@ -81,9 +83,7 @@ inline Tag new_tag(Op op, Kind kind, Kind constant, const Node* like) {
             dialect, like->family};
 }
 
-// A new node over a and b (b may be null) with value y, which takes over the caller's references to them.
-inline Node* adopt(const Tag& tag, double y, Node* a, Node* b, double c = 0.0) {
-    Node* node = arena.new_node();
+inline Node* fill(Node* node, const Tag& tag, double y, Node* a, Node* b, double c) {
     node->data = y;
     node->grad = 0.0;
     node->a = a;
@@ -94,34 +94,59 @@ inline Node* adopt(const Tag& tag, double y, Node* a, Node* b, double c = 0.0) {
     return node;
 }
 
-// A new node for `op` over a and b (b may be null) with value y. It takes the family and the dialect of `like`.
-inline Node* record(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant, const Node* like) {
-    ++a->refs;
-    if (b) ++b->refs;
-    return adopt(new_tag(op, kind, constant, like), y, a, b, c);
+// A new node over a and b (b may be null) with value y, which takes over the caller's references to them. Where there
+// is no memory for it they stay the caller's, as everywhere here.
+inline Node* adopt(const Tag& tag, double y, Node* a, Node* b, double c = 0.0) {
+    return fill(arena.new_node(), tag, y, a, b, c);
 }
 
-// A new `custom` (no local gradients) or `linear` node over any number of operands; takes over the fan.
+// A new node for `op` over a and b (b may be null) with value y. It takes the family and the dialect of `like`.
+inline Node* record(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant, const Node* like) {
+    Node* node = arena.new_node();
+    ++a->refs;
+    if (b) ++b->refs;
+    return fill(node, new_tag(op, kind, constant, like), y, a, b, c);
+}
+
+// A new `custom` (no local gradients) or `linear` node over any number of operands; takes over the fan, in any case.
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect);
 Fan* new_fan(std::uint32_t count);  // edges uninitialised; freed with the node, or by free_fan
-void free_fan(Fan* fan);
+void free_fan(Fan* fan) noexcept;
 
 void destroy(Node* node);  // refs has just reached 0
 
-// The last consumer is gone: the handle, which holds the last reference, is Python's alone again.
-inline void unpin(Node* node) {
-    node->flags &= static_cast<std::uint8_t>(~OwnsHandle);
-    hooks.release_handle(node->handle);
+// The last consumer is gone: the handle, which holds the last reference, is Python's alone again. True where it was
+// nobody's else and has died, and with it that reference.
+bool unpin(Node* node);
+
+// Drops one reference without freeing the node: true where it was the last.
+inline bool drop(Node* node) {
+    if (--node->refs == 0) return true;
+    if (node->refs != 1 || !node->has(OwnsHandle)) [[likely]]
+        return false;
+    return unpin(node);
 }
 
 // Drops one reference.
 inline void release(Node* node) {
-    if (--node->refs == 0) {
-        destroy(node);
-    } else if (node->refs == 1 && node->has(OwnsHandle)) {
-        unpin(node);
-    }
+    if (drop(node)) destroy(node);
 }
+
+// A reference of its owner's, for as long as the owner lives.
+class Held {
+  public:
+    explicit Held(Node* node) : node_(node) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() {
+        if (node_) release(node_);
+    }
+    Node* get() const { return node_; }
+    Node* leave() { return std::exchange(node_, nullptr); }  // the reference is the caller's
+
+  private:
+    Node* node_;
+};
 
 // --- traversals --------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <unordered_map>
 #include <vector>
@@ -90,10 +91,12 @@ std::uintptr_t address(void* block) { return reinterpret_cast<std::uintptr_t>(bl
 
 void* cut_block() {
     if (!with_room) {
-        void* start = map_aligned(region_size);
-        if (!start) return nullptr;
+        const auto give_back = [](void* start) { unmap(start, region_size); };
+        std::unique_ptr<void, decltype(give_back)> mapped(map_aligned(region_size), give_back);
+        if (!mapped) return nullptr;
+        Region& region = regions[address(mapped.get())];
+        void* start = mapped.release();
         advise_huge(start);
-        Region& region = regions[address(start)];
         region.start = address(start);
         region.free = all_free;
         ++empty_regions;
@@ -117,9 +120,9 @@ void* map_block() {
     }
     if (singles >= single_blocks)
         if (void* block = cut_block()) return block;
+    free_singles.reserve(single_blocks);  // unmap_block must not throw
     void* block = map_aligned(page_block);
     if (!block) throw std::bad_alloc();
-    free_singles.reserve(single_blocks);  // unmap_block must not throw
     ++singles;
     return block;
 }

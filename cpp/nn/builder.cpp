@@ -10,11 +10,15 @@ Term Builder::leaf(const Term& number, const Node* like) const {
 
 Term Builder::finish(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant) const {
     if (!recording_) return Term::own(new_leaf(y, kind, a->family, a->flags & ExactInts));
-    Node* node = record(op, y, kind, a, b, c, constant, a);
+    if (!((a->flags | (b ? b->flags : 0)) & (Stateful | Tainted))) [[likely]]
+        return Term::own(record(op, y, kind, a, b, c, constant, a));
+    Held node(record(op, y, kind, a, b, c, constant, a));
     void* handle = nullptr;
-    if ((a->flags | (b ? b->flags : 0)) & (Stateful | Tainted)) [[unlikely]]
-        if (!bind_operands_of(node, handle)) throw HostFailed{};
-    return Term::own(node, handle);
+    if (!bind_operands_of(node.get(), handle)) {
+        node.leave();
+        throw HostFailed{};
+    }
+    return Term::own(node.leave(), handle);
 }
 
 Term Builder::build(Op op, Node* a, Node* b, double c, Kind constant) const {
@@ -72,6 +76,7 @@ Term Builder::apply(Op op, const Term& a, const Term& b) const {
 
 Term Builder::plain_neuron(std::span<Node* const> w, const std::vector<Term>& x, Node* bias, bool bias_first,
                            Activation activation) const {
+    arena.reserve(2 * w.size() + 2, w.size() + 1);  // so that nothing fails half-way
     // All results are floats, and each takes over the reference to the one before.
     const Tag product_tag = new_tag(Op::mul, FloatKind, FloatKind, bias);
     const Tag sum_tag = new_tag(Op::add, FloatKind, FloatKind, bias);

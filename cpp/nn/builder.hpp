@@ -24,7 +24,7 @@ struct Refused {  // thrown: the engine's fault and its operands
 struct HostFailed {};  // thrown: the host has set its own error
 
 // Bonds a new node to operands that carry state. Where that needs a handle it is stored, and owns the caller's
-// reference to the node. False where the host failed; then the reference is gone.
+// reference to the node. False where the host failed; then the reference is gone. Where it throws, nothing has changed.
 extern bool (*bind_operands_of)(Node* node, void*& handle);
 
 class Term {
@@ -48,12 +48,7 @@ class Term {
         return *this;
     }
     ~Term() {
-        if (!node_) return;
-        if (handle_) {
-            hooks.release_handle(handle_);
-        } else {
-            release(node_);
-        }
+        if (node_ && (!handle_ || hooks.release_handle(handle_))) release(node_);
     }
 
     bool is_number() const { return !node_; }

@@ -30,7 +30,10 @@ Node* chain(std::size_t length) {
 }
 
 std::vector<Node*> released;  // by the hook
-void record_release(void* handle) { released.push_back(static_cast<Node*>(handle)); }
+bool record_release(void* handle) {
+    released.push_back(static_cast<Node*>(handle));
+    return false;
+}
 
 }  // namespace
 
