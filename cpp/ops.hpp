@@ -26,7 +26,7 @@ inline constexpr std::size_t first_row = 3;  // rows of ops.def follow leaf, cus
 inline constexpr std::size_t method_end = static_cast<std::size_t>(Op::less);  // rows before it are methods of Value
 
 enum class Arity : std::uint8_t { None, Unary, Param, Binary };
-enum class Edge : std::uint8_t { Flows, Overflows, Pole, Power };
+enum class Edge : std::uint8_t { Bounded, Total, Flows, Overflows, Pole, Power };
 
 struct OpInfo {
     const char* name;
@@ -37,15 +37,37 @@ struct OpInfo {
 };
 
 inline constexpr OpInfo op_infos[op_count] = {
-    {"leaf", "", Arity::None, Edge::Flows, ""},
-    {"custom", "", Arity::None, Edge::Flows, ""},
-    {"linear", "", Arity::None, Edge::Flows, ""},
+    {"leaf", "", Arity::None, Edge::Total, ""},
+    {"custom", "", Arity::None, Edge::Total, ""},
+    {"linear", "", Arity::None, Edge::Total, ""},
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) {#name, label, Arity::arity, Edge::edge, doc},
 #include "ops.def"
 #undef KILOGRAD_OP
 };
 
 constexpr const OpInfo& info(Op op) { return op_infos[static_cast<std::size_t>(op)]; }
+
+constexpr bool is_total(const OpInfo& row) { return row.edge <= Edge::Total; }
+
+// Why a result is refused, or None where it flows.
+enum class Fault : std::uint8_t { None, Domain, Overflow, ZeroDivision };
+
+// Of the result y of a row at a, and at `second`: b, or the constant.
+inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
+    const bool finite = std::isfinite(a) && (row.arity == Arity::Unary || std::isfinite(second));
+    if (!finite || std::isfinite(y) || is_total(row)) return Fault::None;
+    if (std::isnan(y)) return Fault::Domain;
+    switch (row.edge) {
+        case Edge::Overflows:
+            return Fault::Overflow;
+        case Edge::Pole:
+            return Fault::Domain;
+        case Edge::Power:
+            return a == 0.0 ? Fault::ZeroDivision : Fault::Overflow;
+        default:
+            return Fault::None;
+    }
+}
 
 namespace scalar {
 using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;

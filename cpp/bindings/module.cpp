@@ -24,7 +24,7 @@ py::object checked(PyObject* object) {
 
 py::list op_table() {
     static constexpr const char* arities[] = {"None", "Unary", "Param", "Binary"};
-    static constexpr const char* edges[] = {"Flows", "Overflows", "Pole", "Power"};
+    static constexpr const char* edges[] = {"Bounded", "Total", "Flows", "Overflows", "Pole", "Power"};
     py::list rows;
     for (std::size_t i = first_row; i < method_end; ++i) {
         const OpInfo& row = op_infos[i];

@@ -464,9 +464,9 @@ class Call {
             py::gil_scoped_release released;
             f(kernels);
         } catch (const program::DomainError& error) {
-            PyObject* type = error.failure == program::Failure::Overflow       ? PyExc_OverflowError
-                             : error.failure == program::Failure::ZeroDivision ? PyExc_ZeroDivisionError
-                                                                               : PyExc_ValueError;
+            PyObject* type = error.fault == Fault::Overflow       ? PyExc_OverflowError
+                             : error.fault == Fault::ZeroDivision ? PyExc_ZeroDivisionError
+                                                                  : PyExc_ValueError;
             PyErr_SetString(type, error.what());
             throw py::error_already_set();
         }

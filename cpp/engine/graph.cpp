@@ -20,24 +20,6 @@ const ValueFn value_of[op_count] = {
 #undef KILOGRAD_OP
 };
 
-Fault fault_of(Op op, double a, double b, double c, double y) {
-    const OpInfo& row = info(op);
-    double second = row.arity == Arity::Binary ? b : row.arity == Arity::Param ? c : 0.0;
-    if (!std::isfinite(a) || !std::isfinite(second)) return Fault::None;
-    if (std::isnan(y)) return Fault::Domain;
-    switch (row.edge) {
-        case Edge::Flows:
-            return Fault::None;
-        case Edge::Overflows:
-            return Fault::Overflow;
-        case Edge::Pole:
-            return Fault::Domain;
-        case Edge::Power:
-            return a == 0.0 ? Fault::ZeroDivision : Fault::Overflow;
-    }
-    return Fault::None;
-}
-
 Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Kind constant) {
     auto integral = [](std::uint8_t kind) { return (kind & IntKind) != 0; };
     bool exact = integral(a->kinds.data);

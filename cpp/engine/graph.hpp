@@ -13,8 +13,6 @@
 
 namespace kilograd {
 
-enum class Fault : std::uint8_t { None, Domain, Overflow, ZeroDivision };
-
 // What the engine asks of its host.
 struct Hooks {
     // Runs the Python rule of a node; false when it raised.
@@ -37,7 +35,9 @@ using ValueFn = double (*)(double a, double b, double c);
 extern const ValueFn value_of[op_count];
 
 // Why a result that is not finite is refused, or Fault::None where it flows.
-Fault fault_of(Op op, double a, double b, double c, double y);
+inline Fault fault_of(Op op, double a, double b, double c, double y) {
+    return fault_of(info(op), a, info(op).arity == Arity::Param ? c : b, y);
+}
 
 inline double evaluate(Op op, double a, double b, double c, Fault& fault) {
     double y = value_of[static_cast<std::size_t>(op)](a, b, c);

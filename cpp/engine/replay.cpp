@@ -8,26 +8,6 @@ namespace kilograd {
 
 namespace {
 
-// No finite operand makes these infinite or NaN, save by overflow, which flows. A graph of nothing else needs no
-// record of what it held before; a new row of the table is taken to be fallible until it is listed here.
-constexpr bool is_fallible(Op op) {
-    switch (op) {
-        case Op::add:
-        case Op::mul:
-        case Op::tanh:
-        case Op::relu:
-        case Op::leaky_relu:
-        case Op::sigmoid:
-        case Op::softplus:
-        case Op::abs:
-        case Op::maximum:
-        case Op::minimum:
-            return false;
-        default:
-            return true;
-    }
-}
-
 constexpr bool can_be_int(Op op) {
     return op == Op::add || op == Op::mul || op == Op::pow || op == Op::powc || op == Op::relu;
 }
@@ -83,7 +63,7 @@ std::shared_ptr<const Course> course_for(Node* root) {
         append(course->runs, *node);
         ++course->count;
         course->custom |= (*node)->op == Op::custom;
-        course->fallible |= is_fallible((*node)->op);
+        course->fallible |= !is_total(info((*node)->op));
         if ((*node)->op == Op::linear && !course->fixed) course->fixed = *node;
     }
     // An entry whose root died keeps its address, which another node may have now: a root has one entry.
@@ -134,7 +114,7 @@ inline bool recompute(Node* node, Replay& refused) {
         double b = 0.0;                                                                                      \
         if constexpr (Arity::arity == Arity::Binary) b = right->data;                                        \
         double y = Row<Op::name>::value(a, b, c);                                                            \
-        if constexpr (is_fallible(Op::name)) {                                                               \
+        if constexpr (!is_total(info(Op::name))) {                                                           \
             if (!std::isfinite(y)) [[unlikely]] {                                                            \
                 Fault fault = fault_of(Op::name, a, b, c, y);                                                \
                 if (fault != Fault::None) {                                                                  \

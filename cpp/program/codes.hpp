@@ -30,77 +30,21 @@ constexpr std::size_t index_of(Code code) { return static_cast<std::size_t>(code
 constexpr bool is_leaf(Code code) { return code <= Code::input; }
 
 inline constexpr OpInfo code_infos[code_count] = {
-    {"constant", "", Arity::None, Edge::Flows, ""},
-    {"parameter", "", Arity::None, Edge::Flows, ""},
-    {"input", "", Arity::None, Edge::Flows, ""},
+    {"constant", "", Arity::None, Edge::Total, ""},
+    {"parameter", "", Arity::None, Edge::Total, ""},
+    {"input", "", Arity::None, Edge::Total, ""},
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) {#name, label, Arity::arity, Edge::edge, doc},
 #include "../ops.def"
 #include "reduced_ops.def"
 #undef KILOGRAD_OP
-    {"dot", "+", Arity::None, Edge::Flows, "Sum of products."},
+    {"dot", "+", Arity::None, Edge::Total, "Sum of products."},
 };
 
 constexpr const OpInfo& info(Code code) { return code_infos[index_of(code)]; }
 
-// Ops that give a number for every finite operand, and whose infinity is no error: never checked.
-constexpr bool is_total(Code code) {
-    switch (code) {
-        case Code::add:
-        case Code::mul:
-        case Code::sub:
-        case Code::scale:
-        case Code::offset:
-        case Code::dot:
-        case Code::tanh:
-        case Code::relu:
-        case Code::leaky_relu:
-        case Code::sigmoid:
-        case Code::abs:
-        case Code::sin:
-        case Code::cos:
-        case Code::atan:
-        case Code::asinh:
-        case Code::erf:
-        case Code::erfc:
-        case Code::maximum:
-        case Code::minimum:
-        case Code::less:
-        case Code::less_equal:
-        case Code::equal:
-        case Code::gate:
-        case Code::enter:
-        case Code::directional:
-            return true;
-        default:
-            return false;
-    }
-}
-
-// Ops whose derivatives are finite for all operands, infinite ones too, and so make no NaN of an adjoint or a tangent
-// of 0. A leaf has none.
-constexpr bool has_bounded_derivatives(Code code) {
-    switch (code) {
-        case Code::add:
-        case Code::sub:
-        case Code::scale:
-        case Code::offset:
-        case Code::tanh:
-        case Code::sigmoid:
-        case Code::softplus:
-        case Code::relu:
-        case Code::leaky_relu:
-        case Code::abs:
-        case Code::maximum:
-        case Code::minimum:
-        case Code::less:
-        case Code::less_equal:
-        case Code::equal:
-        case Code::gate:
-            return true;
-        default:
-            return is_leaf(code);
-    }
-}
+constexpr bool is_total(Code code) { return is_total(info(code)); }
+// A leaf has no derivatives. Bounded ones make no NaN of an adjoint or a tangent of 0.
+constexpr bool has_bounded_derivatives(Code code) { return is_leaf(code) || info(code).edge == Edge::Bounded; }
 
 template <Code>
 struct Rule;

@@ -48,29 +48,10 @@ inline Dual through_row(Dual a) {
     return {y, directional(Row<op>::da(a.v, unused, unused, y), a.t)};
 }
 
-#define KILOGRAD_DUAL(name) \
+#define KILOGRAD_UNARY(name) \
     inline Dual name(Dual a) { return through_row<Op::name>(a); }
-KILOGRAD_DUAL(abs)
-KILOGRAD_DUAL(sqrt)
-KILOGRAD_DUAL(exp)
-KILOGRAD_DUAL(expm1)
-KILOGRAD_DUAL(log)
-KILOGRAD_DUAL(log1p)
-KILOGRAD_DUAL(sin)
-KILOGRAD_DUAL(cos)
-KILOGRAD_DUAL(tan)
-KILOGRAD_DUAL(asin)
-KILOGRAD_DUAL(acos)
-KILOGRAD_DUAL(atan)
-KILOGRAD_DUAL(sinh)
-KILOGRAD_DUAL(cosh)
-KILOGRAD_DUAL(tanh)
-KILOGRAD_DUAL(asinh)
-KILOGRAD_DUAL(acosh)
-KILOGRAD_DUAL(atanh)
-KILOGRAD_DUAL(erf)
-KILOGRAD_DUAL(erfc)
-#undef KILOGRAD_DUAL
+#include "unary_functions.def"
+#undef KILOGRAD_UNARY
 
 inline Dual logistic(Dual a) { return through_row<Op::sigmoid>(a); }
 

@@ -59,8 +59,7 @@ void validate(const Graph& graph);
 double evaluate(Code code, double a, double b, double c);
 
 // What eager code says of this result.
-enum class Failure : std::uint8_t { None, Domain, Overflow, ZeroDivision };
-Failure failure_of(Code code, double a, double b, double c, double y);
+Fault fault_of(Code code, double a, double b, double c, double y);
 
 // The shortest decimal form that reads back as the same number.
 std::string text_of(double number);

@@ -23,23 +23,9 @@ double evaluate(Code code, double a, double b, double c) {
     }
 }
 
-Failure failure_of(Code code, double a, double b, double c, double y) {
-    if (is_leaf(code) || code == Code::dot) return Failure::None;
-    if (code == Code::div) return failure_of(Code::reciprocal, b, 0.0, c, 1.0 / b);
-    const bool finite = std::isfinite(a) && (info(code).arity != Arity::Binary || std::isfinite(b));
-    if (!finite || std::isfinite(y)) return Failure::None;
-    if (std::isnan(y)) return Failure::Domain;
-    switch (info(code).edge) {
-        case Edge::Flows:
-            return Failure::None;
-        case Edge::Overflows:
-            return Failure::Overflow;
-        case Edge::Pole:
-            return Failure::Domain;
-        case Edge::Power:
-            return a == 0.0 ? Failure::ZeroDivision : Failure::Overflow;
-    }
-    return Failure::None;
+Fault fault_of(Code code, double a, double b, double c, double y) {
+    if (code == Code::div) return fault_of(info(Code::reciprocal), b, 0.0, 1.0 / b);
+    return fault_of(info(code), a, info(code).arity == Arity::Param ? c : b, y);
 }
 
 std::string text_of(double number) {

@@ -83,10 +83,10 @@ void interleave(const std::array<const double*, n>& columns, std::size_t count, 
     }
 }
 
-std::string describe(Failure failure, const std::string& label, double operand, std::size_t row, bool in_every_row) {
-    std::string text = failure == Failure::Domain     ? "outside the domain of "
-                       : failure == Failure::Overflow ? "result too large for "
-                                                      : "division by zero in ";
+std::string describe(Fault fault, const std::string& label, double operand, std::size_t row, bool in_every_row) {
+    std::string text = fault == Fault::Domain     ? "outside the domain of "
+                       : fault == Fault::Overflow ? "result too large for "
+                                                  : "division by zero in ";
     text += "'" + label + "' at " + text_of(operand);
     text += in_every_row ? " (in every row)" : " (row " + std::to_string(row) + ")";
     return text + "; check=False lets infinities and NaN flow";
@@ -94,9 +94,9 @@ std::string describe(Failure failure, const std::string& label, double operand, 
 
 }  // namespace
 
-DomainError::DomainError(Failure failure_, std::string label_, double operand_, std::size_t row_, bool in_every_row_)
-    : std::runtime_error(describe(failure_, label_, operand_, row_, in_every_row_)),
-      failure(failure_),
+DomainError::DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_)
+    : std::runtime_error(describe(fault_, label_, operand_, row_, in_every_row_)),
+      fault(fault_),
       label(std::move(label_)),
       operand(operand_),
       row(row_),
@@ -176,9 +176,9 @@ void Program::diagnose(const Request& request, std::size_t row) const {
         } else {
             const double b = info(node.code).arity == Arity::Binary ? v[node.b] : 0.0;
             v[n] = evaluate(node.code, v[node.a], b, node.c);
-            const Failure failure = failure_of(node.code, v[node.a], b, node.c, v[n]);
-            if (failure != Failure::None)
-                throw DomainError(failure, label_of(node), node.code == Code::div ? b : v[node.a],
+            const Fault fault = fault_of(node.code, v[node.a], b, node.c, v[n]);
+            if (fault != Fault::None)
+                throw DomainError(fault, label_of(node), node.code == Code::div ? b : v[node.a],
                                   request.first + row / request.repeat, !varying[n]);
         }
     }

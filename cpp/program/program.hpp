@@ -23,12 +23,12 @@ namespace kilograd::program {
 
 // A finite operand outside an op's domain, as eager code would refuse it.
 struct DomainError : std::runtime_error {
-    Failure failure;
+    Fault fault;
     std::string label;  // of the op
     double operand;     // its (first) operand
     std::size_t row;    // of the batch
     bool in_every_row;  // the op depends on no input
-    DomainError(Failure failure_, std::string label_, double operand_, std::size_t row_, bool in_every_row_);
+    DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_);
 };
 
 enum class Reduce : std::uint8_t { None, Sum, Mean };

@@ -29,7 +29,7 @@ class Simplifier {
         if (info(code).arity != Arity::Param) c = 0.0;
         if (is_constant(a) && (!binary || is_constant(b))) {
             const double y = evaluate(code, nodes[a].c, nodes[b].c, c);
-            if (failure_of(code, nodes[a].c, nodes[b].c, c, y) == Failure::None) return constant(y);
+            if (fault_of(code, nodes[a].c, nodes[b].c, c, y) == Fault::None) return constant(y);
         }
         switch (code) {
             case Code::add:

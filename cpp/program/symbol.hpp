@@ -94,19 +94,11 @@ inline Symbol gate(Symbol mask, Symbol x) {
 }
 inline Symbol select(SymbolMask m, Symbol x, Symbol y) { return gate(m.mask, x) + gate(Symbol(1.0) - m.mask, y); }
 
-#define KILOGRAD_SYMBOL(name, code) \
-    inline Symbol name(Symbol a) { return Symbol::make(Code::code, a); }
-KILOGRAD_SYMBOL(abs, abs)
-KILOGRAD_SYMBOL(sqrt, sqrt)
-KILOGRAD_SYMBOL(exp, exp)
-KILOGRAD_SYMBOL(log, log)
-KILOGRAD_SYMBOL(sin, sin)
-KILOGRAD_SYMBOL(cos, cos)
-KILOGRAD_SYMBOL(sinh, sinh)
-KILOGRAD_SYMBOL(cosh, cosh)
-KILOGRAD_SYMBOL(erfc, erfc)
-KILOGRAD_SYMBOL(logistic, sigmoid)
-#undef KILOGRAD_SYMBOL
+#define KILOGRAD_UNARY(name) \
+    inline Symbol name(Symbol a) { return Symbol::make(Code::name, a); }
+#include "unary_functions.def"
+#undef KILOGRAD_UNARY
+inline Symbol logistic(Symbol a) { return sigmoid(a); }
 inline Symbol pow(Symbol a, Symbol b) { return Symbol::make(Code::pow, a, b); }
 inline Symbol whole_power(Symbol a, Symbol exponent) {
     return Symbol::make(Code::powc, a, Symbol(), exponent.constant());

@@ -388,16 +388,16 @@ TEST(domain_errors) {
     struct Example {
         Op op;
         double c, bad, good;
-        Failure failure;
+        Fault fault;
     };
     const Example examples[] = {
-        {Op::log, 0, 0.0, 1.0, Failure::Domain},         {Op::log, 0, -1.0, 1.0, Failure::Domain},
-        {Op::sqrt, 0, -1.0, 1.0, Failure::Domain},       {Op::exp, 0, 1000.0, 1.0, Failure::Overflow},
-        {Op::powc, -1, 0.0, 1.0, Failure::ZeroDivision}, {Op::powc, -2, 0.0, 1.0, Failure::ZeroDivision},
-        {Op::powc, 2, 1e200, 1.0, Failure::Overflow},    {Op::powc, 3, 1e200, 1.0, Failure::Overflow},
-        {Op::powc, 0.5, -1.0, 1.0, Failure::Domain},     {Op::powc, 1.5, -8.0, 1.0, Failure::Domain},
-        {Op::asin, 0, 2.0, 0.5, Failure::Domain},        {Op::atanh, 0, 1.0, 0.5, Failure::Domain},
-        {Op::cosh, 0, 1000.0, 0.5, Failure::Overflow},   {Op::powc, -1, 1e-310, 1.0, Failure::Overflow},
+        {Op::log, 0, 0.0, 1.0, Fault::Domain},         {Op::log, 0, -1.0, 1.0, Fault::Domain},
+        {Op::sqrt, 0, -1.0, 1.0, Fault::Domain},       {Op::exp, 0, 1000.0, 1.0, Fault::Overflow},
+        {Op::powc, -1, 0.0, 1.0, Fault::ZeroDivision}, {Op::powc, -2, 0.0, 1.0, Fault::ZeroDivision},
+        {Op::powc, 2, 1e200, 1.0, Fault::Overflow},    {Op::powc, 3, 1e200, 1.0, Fault::Overflow},
+        {Op::powc, 0.5, -1.0, 1.0, Fault::Domain},     {Op::powc, 1.5, -8.0, 1.0, Fault::Domain},
+        {Op::asin, 0, 2.0, 0.5, Fault::Domain},        {Op::atanh, 0, 1.0, 0.5, Fault::Domain},
+        {Op::cosh, 0, 1000.0, 0.5, Fault::Overflow},   {Op::powc, -1, 1e-310, 1.0, Fault::Overflow},
     };
     const double inf = std::numeric_limits<double>::infinity();
     for (const Example& e : examples)
@@ -421,7 +421,7 @@ TEST(domain_errors) {
                         run(p, c, *kernels, 2);
                         CHECK(!"an error was due");
                     } catch (const DomainError& error) {
-                        CHECK(error.failure == e.failure);
+                        CHECK(error.fault == e.fault);
                         CHECK(error.row == rows / 2);
                         CHECK(error.operand == e.bad);
                         CHECK(!error.in_every_row);
