@@ -144,6 +144,10 @@ std::vector<Node*> leaves_of(const py::list& values, const char* role) {
     return nodes;
 }
 
+Node* node_at(const py::tuple& values, std::size_t k) {
+    return node_of(PyTuple_GET_ITEM(values.ptr(), static_cast<py::ssize_t>(k)));
+}
+
 struct Recorded {
     program::Program program;
     Shape shape;  // of the outputs of a row
@@ -153,6 +157,14 @@ struct Recorded {
 
 // (program, list of the Values that are its parameters). `parameters` is None for all leaves that Python can see.
 py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::object parameters) {
+    std::vector<double> numbers;  // outputs that are plain numbers; to read one may run Python code, so it comes first
+    for (py::handle output : outputs) {
+        Number number;
+        if (is_value(output.ptr())) continue;
+        if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
+        numbers.push_back(number.value);
+    }
+    py::list values;  // made before any node is looked up: a collection may run Python code
     std::vector<Node*> roots;
     for (py::handle output : outputs)
         if (is_value(output.ptr())) roots.push_back(node_of(output.ptr()));
@@ -164,14 +176,6 @@ py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::objec
             if (std::find(input_nodes.begin(), input_nodes.end(), node) != input_nodes.end())
                 throw py::value_error("Program: a Value cannot be an input and a parameter");
     }
-    std::vector<double> numbers;  // outputs that are plain numbers
-    for (py::handle output : outputs) {
-        Number number;
-        if (is_value(output.ptr())) continue;
-        if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
-        numbers.push_back(number.value);
-    }
-
     std::size_t reached = roots.size();
     roots.insert(roots.end(), input_nodes.begin(), input_nodes.end());
     roots.insert(roots.end(), parameter_nodes.begin(), parameter_nodes.end());
@@ -224,7 +228,6 @@ py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::objec
             recording.outputs.push_back(is_value(output.ptr()) ? number[*root++]
                                                                : recording.add(Op::leaf, 0, 0, *constant++));
     }
-    py::list values;
     for (Node* node : parameter_nodes) values.append(py::reinterpret_steal<py::object>(handle_of(node)));
     const Signals signals;  // whose handlers may do away with nodes: none is looked at any more
     return py::make_tuple(std::unique_ptr<Recorded>(new Recorded{program::Program(recording), std::move(shape)}),
@@ -561,7 +564,7 @@ py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::
     call.request.dp = gradient.data();
     call.run();
     for (std::size_t k = 0; k < parameters.size(); ++k) {
-        Node* node = node_of(PyTuple_GET_ITEM(parameters.ptr(), static_cast<py::ssize_t>(k)));
+        Node* node = node_at(parameters, k);
         node->grad += gradient[k];
         node->kinds.grad = FloatKind;
     }
@@ -659,8 +662,8 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
 // Steps of an optimiser: (how many were made, whether one was begun, an exception or None). Step k is zero_grad(),
 // backward() over the next `batch` rows, beginning again after the last, and the update at rates[k]; its loss goes to
 // losses[k]. At a step that is not regular (an op or the optimiser refuses a number; where `finite` is set, a loss or a
-// parameter is not finite) the loop ends; what such a step changed before it was refused is not tidied up. Without a
-// kernel a step ends with the gradient.
+// parameter is not finite, or a parameter is no leaf any more) the loop ends; what such a step changed before it was
+// refused is not tidied up. Without a kernel a step ends with the gradient.
 //
 // The GIL is given up for programs that take long, and now and then for others: a small step takes a microsecond, and
 // whoever else wants the GIL would make it five thousand.
@@ -676,19 +679,22 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
     call.set_reduce(reduce);
     const StopFlag stop(stop_flag);
     const Signals signals(&stop);
+    const py::tuple kept(trained);  // Python that runs meanwhile may change the list
+    for (py::handle value : kept)
+        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
     std::unique_ptr<BoundUpdate> update;
     if (!kernel.is_none()) {
-        update =
-            BoundUpdate::read(py::cast<std::string>(kernel).c_str(), settings.ptr(), clip_norm.ptr(), clip_value.ptr());
+        update = BoundUpdate::read(py::cast<std::string>(kernel).c_str(), settings.ptr(), kept.size(), clip_norm.ptr(),
+                                   clip_value.ptr());
         if (!update) throw py::error_already_set();
     }
-    const py::tuple kept(trained);  // Python that runs meanwhile may change the list
-    std::vector<Node*> zeroed, nodes;
-    for (py::handle value : kept) {
-        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
-        zeroed.push_back(node_of(value.ptr()));
-    }
-    for (py::handle value : parameters) nodes.push_back(node_of(value.ptr()));
+    // To be looked up anew wherever Python code may have run, which can give a Value another node and free this one.
+    std::vector<Node*> zeroed(kept.size()), nodes(parameters.size());
+    const auto look_up = [&] {
+        for (std::size_t k = 0; k < zeroed.size(); ++k) zeroed[k] = node_at(kept, k);
+        for (std::size_t k = 0; k < nodes.size(); ++k) nodes[k] = node_at(parameters, k);
+    };
+    const auto is_leaf = [](const Node* node) { return node->is_leaf(); };
     std::vector<double> data(nodes.size() + 1), gradient(nodes.size() + 1);
 
     program::Request& request = call.request;
@@ -707,6 +713,7 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
             break;
         }
         if (stop.raised() && done) break;
+        look_up();
         request.rows = std::min(static_cast<std::size_t>(batch), rows - from);
         request.x = first + static_cast<std::ptrdiff_t>(from) * request.row_stride;
         request.values = losses.mutable_data() + done;
@@ -729,6 +736,8 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
             break;
         }
         if (finite && !std::isfinite(*request.values)) break;
+        look_up();
+        if (update && !std::all_of(zeroed.begin(), zeroed.end(), is_leaf)) break;
         begun = true;
         nn::zero_grad(zeroed);
         for (std::size_t k = 0; k < nodes.size(); ++k) {
@@ -736,7 +745,7 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
             nodes[k]->kinds.grad = FloatKind;
         }
         if (update) {
-            if (!update->step(rates.data()[done])) break;
+            if (!update->step(rates.data()[done], zeroed)) break;
             const auto is_finite = [](const Node* node) { return std::isfinite(node->data); };
             if (finite && !std::all_of(zeroed.begin(), zeroed.end(), is_finite)) break;
         }

@@ -160,7 +160,8 @@ class Optimizer:
     Parameters
     ----------
     parameters : iterable of Value, or an object with a method `parameters`
-        What to train. The Values are held: one that is later replaced in the model is no longer trained.
+        What to train: leaves, whose data a step changes in place. The Values are held: one that is later replaced in
+        the model is no longer trained.
     lr : float or callable
         The learning rate, or a function from the number of steps taken so far to it.
     weight_decay : float, default 0.0
@@ -178,7 +179,7 @@ class Optimizer:
     Raises
     ------
     ValueError
-        If there are no parameters, one comes twice, or a number is out of range.
+        If there are no parameters, one comes twice or is the result of an operation, or a number is out of range.
     TypeError
         If a parameter is no Value.
     """
@@ -204,6 +205,7 @@ class Optimizer:
             raise ValueError("an optimizer needs at least one parameter")
         if len(set(map(id, self.parameters))) != len(self.parameters):
             raise ValueError("a parameter comes twice, and would be changed twice a step: pass each once")
+        _core.require_leaves(self.parameters)
         if not callable(lr):
             _at_least("lr", lr, 0.0)
         _at_least("weight_decay", weight_decay, 0.0)
@@ -228,6 +230,8 @@ class Optimizer:
         ------
         FloatingPointError
             If `clip_norm` is set and the norm of the gradient is not finite; nothing is changed.
+        ValueError
+            If a parameter is a leaf no more; no parameter is changed.
         """
         if self.clip_norm is not None:
             _core.clip_norm(self.parameters, self.clip_norm, 2.0)
