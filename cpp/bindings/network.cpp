@@ -375,14 +375,11 @@ class Call {
     bool linear_ = false;
 };
 
-// A call's argument as a list: what it iterates over, or itself alone where it is a single number or Value.
+// A call's argument as a list: the numbers of an array or column, what it iterates over, or itself alone where it is a
+// single number or Value.
 py::object as_list(PyObject* x) {
     if (PyList_CheckExact(x) || PyTuple_CheckExact(x)) return borrowed(x);
-    if (!is_value(x)) {
-        if (PyObject* list = PySequence_List(x)) return py::reinterpret_steal<py::object>(list);
-        if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
-        PyErr_Clear();
-    }
+    if (!is_value(x)) return checked(sample(x));
     py::object list = checked(PyList_New(1));
     PyList_SET_ITEM(list.ptr(), 0, Py_NewRef(x));
     return list;

@@ -265,16 +265,39 @@ bool in_whole_doubles(const py::array& array) {
     return true;
 }
 
+bool is_exactly(py::handle object, PyTypeObject* type) { return Py_TYPE(object.ptr()) == type; }
+PyTypeObject* ndarray() { return py::detail::npy_api::get().PyArray_Type_; }
+
+bool is_masked(const py::array& array) {
+    return !is_exactly(array, ndarray()) &&
+           py::cast<bool>(py::module_::import("numpy.ma").attr("isMaskedArray")(array));
+}
+
+// Whether NumPy alone makes of a list what its rows are: no mask is lost, and no column names are taken for rows.
+bool is_plain_list(py::handle object) {
+    if (!is_exactly(object, &PyList_Type) && !is_exactly(object, &PyTuple_Type)) return false;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(object.ptr()); ++i) {
+        const py::handle item = PySequence_Fast_GET_ITEM(object.ptr(), i);
+        if (!PyFloat_Check(item.ptr()) && !PyLong_Check(item.ptr()) && !is_exactly(item, &PyList_Type) &&
+            !is_exactly(item, &PyTuple_Type) && !is_exactly(item, ndarray()))
+            return false;
+    }
+    return true;
+}
+
+bool holds_numbers(const py::array& array) {
+    const char kind = array.dtype().kind();
+    return kind == 'f' || kind == 'i' || kind == 'u' || kind == 'b';
+}
+
 // The object as an array of doubles; the array itself where it is one.
 py::array doubles(py::handle object, const char* what) {
-    if (Doubles::check_(object)) {
-        py::array array = py::reinterpret_borrow<py::array>(object);
-        if (in_whole_doubles(array)) return array;
-    }
-    const py::array array = py::module_::import("numpy").attr("asarray")(object);
-    const char kind = array.dtype().kind();
-    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
-        throw py::type_error(std::string(what) + " must hold real numbers, not " + std::string(py::str(array.dtype())));
+    py::object found = py::reinterpret_borrow<py::object>(object);
+    if (is_plain_list(object)) found = py::module_::import("numpy").attr("asarray")(object);
+    if (!is_exactly(found, ndarray()) || !holds_numbers(py::reinterpret_borrow<py::array>(found)))
+        found = py::module_::import("kilograd.tables").attr("numbers")(found, what);
+    const py::array array = py::reinterpret_steal<py::array>(found.release());
+    if (Doubles::check_(array) && in_whole_doubles(array)) return array;
     return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
 }
 

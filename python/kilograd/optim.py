@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from kilograd import _core
+from kilograd import _core, tables
 from kilograd._core import Value
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ class Optimizer:
             raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
         if math.prod(program._core.shape) != 1:
             raise ValueError(f"minimize needs a program of one output, and this has the shape {program._core.shape}")
-        inputs = None if X is None else np.asarray(X)
+        inputs = X if X is None or type(X) is np.ndarray else tables.numbers(X, "X")
         losses = np.zeros(steps)
         done = 0
         while done < steps:
@@ -379,8 +379,6 @@ class Optimizer:
 
     def _read_state(self, state: Mapping[str, Any]) -> Callable[[], None]:
         """Check a state; what is returned makes it this optimizer's."""
-        import numpy as np
-
         kind = type(self).__name__
         if state.get("kind") != kind:
             raise ValueError(f"this is the state of {state.get('kind', 'no optimizer')}, and the optimizer is {kind}")
@@ -390,7 +388,7 @@ class Optimizer:
         arrays: dict[str, array[float]] = {}
         for name in self.arrays:
             if name in state:
-                values = np.asarray(state[name], dtype=float)
+                values = tables.numbers(state[name], name).astype(float)
                 if values.shape != (len(self.parameters),):
                     raise ValueError(
                         f"{name!r} has the shape {values.shape}, and there are {len(self.parameters)} parameters"
