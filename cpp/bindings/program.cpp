@@ -311,23 +311,19 @@ std::pair<std::intptr_t, std::intptr_t> extent(const py::array& array) {
     return {first, last};
 }
 
+// Whether two arrays may share memory: between such as are contiguous, whether they do.
+bool overlap(const py::array& one, const py::array& other) {
+    const auto [first, last] = extent(one);
+    const auto [begin, end] = extent(other);
+    return first < end && begin < last;
+}
+
 bool is_contiguous(const py::array& array) { return array.flags() & py::array::c_style; }
 
 py::array contiguous(py::handle object, const char* what) {
     py::array array = doubles(object, what);
     if (is_contiguous(array)) return array;
     return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
-}
-
-// The array that a result goes to: what the caller gave, or a new one.
-py::array target(py::handle out, const Shape& shape, const char* what) {
-    if (out.is_none()) return Doubles(shape);
-    if (!Doubles::check_(out)) throw py::type_error(std::string(what) + " must be a float64 array");
-    py::array array = py::reinterpret_borrow<py::array>(out);
-    if (!has_shape(array, shape)) refuse_shape(what, array, text_of(shape));
-    if (!is_contiguous(array) || !array.writeable() || !in_whole_doubles(array))
-        throw py::value_error(std::string(what) + " must be C-contiguous and writeable");
-    return array;
 }
 
 // A result as NumPy gives it: a scalar for shape ().
@@ -452,6 +448,33 @@ class Call {
         request.rows = rows_ * count;
     }
 
+    // The array that a result goes to: what the caller gave, or a new one. What is read must not be written: an input
+    // in the same memory is copied, and another result there is refused. To be called when all inputs are known.
+    py::array target(py::handle out, const Shape& shape, const char* what) {
+        if (out.is_none()) return Doubles(shape);
+        if (!Doubles::check_(out)) throw py::type_error(std::string(what) + " must be a float64 array");
+        py::array array = py::reinterpret_borrow<py::array>(out);
+        if (is_masked(array)) throw py::type_error(std::string(what) + " must be an array without a mask");
+        if (!has_shape(array, shape)) refuse_shape(what, array, text_of(shape));
+        if (!is_contiguous(array) || !array.writeable() || !in_whole_doubles(array))
+            throw py::value_error(std::string(what) + " must be C-contiguous and writeable");
+        for (const py::array& other : targets_)
+            if (overlap(array, other))
+                throw py::value_error(std::string(what) +
+                                      " shares memory with an out before it: each result needs "
+                                      "an array of its own");
+        targets_.push_back(array);
+        if (x_ && overlap(array, x_)) {
+            x_ = x_.attr("copy")();
+            locate();
+        }
+        if (weights_ && overlap(array, weights_)) {
+            weights_ = weights_.attr("copy")();
+            request.weights = static_cast<const double*>(weights_.data());
+        }
+        return array;
+    }
+
     // Where a result of `all_columns()` columns goes, and what the caller sees of it.
     py::array wide_target(py::handle out, const Shape& before) {
         narrow_ = target(out, by_row({before, columns()}), "out");
@@ -463,16 +486,6 @@ class Call {
             narrow_[py::ellipsis()] =
                 wide[py::make_tuple(py::ellipsis(), py::slice(static_cast<py::ssize_t>(first_), std::nullopt, 1))];
         return narrow_;
-    }
-
-    // An array that is read must not be one that is written.
-    void keep_apart(const py::array& out) {
-        if (!x_) return;
-        const auto [first, last] = extent(x_);
-        const auto [begin, end] = extent(out);
-        if (last <= begin || end <= first) return;
-        x_ = x_.attr("copy")();
-        locate();
     }
 
     void run() {
@@ -526,6 +539,7 @@ class Call {
     bool batched_ = false;
     std::size_t rows_ = 1, first_ = 0, all_ = 0;
     py::array x_{py::reinterpret_steal<py::array>(nullptr)}, weights_{x_}, narrow_{x_};
+    std::vector<py::array> targets_;  // that the caller gave
     std::vector<double> parameters_, tangents_;
 };
 
@@ -533,8 +547,7 @@ py::object forward(const Recorded& self, const py::tuple& parameters, py::handle
                    py::ssize_t threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
-    py::array values = target(out, call.values_shape(), "out");
-    if (!out.is_none()) call.keep_apart(values);
+    py::array values = call.target(out, call.values_shape(), "out");
     call.request.values = data_of(values);
     call.run();
     return shown(values, out);
@@ -554,22 +567,20 @@ py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::
         for (std::size_t k = 0; k < count; ++k) outs[k] = out[py::int_(k)];
     }
     py::tuple results(count);
-    py::array values = target(outs[0], call.values_shape(), "out[0]");
+    py::array values = call.target(outs[0], call.values_shape(), "out[0]");
     call.request.values = data_of(values);
     std::size_t k = 1;
     if (wrt.inputs) {
-        py::array dx = target(outs[k], call.by_row({{static_cast<py::ssize_t>(self.program.n_inputs())}}), "out[1]");
-        if (!outs[k].is_none()) call.keep_apart(dx);
+        py::array dx =
+            call.target(outs[k], call.by_row({{static_cast<py::ssize_t>(self.program.n_inputs())}}), "out[1]");
         call.request.dx = data_of(dx);
         results[k++] = dx;
     }
     if (wrt.parameters) {
-        py::array dp = target(outs[k], {static_cast<py::ssize_t>(self.program.n_parameters())}, "out[-1]");
-        if (!outs[k].is_none()) call.keep_apart(dp);
+        py::array dp = call.target(outs[k], {static_cast<py::ssize_t>(self.program.n_parameters())}, "out[-1]");
         call.request.dp = data_of(dp);
         results[k++] = dp;
     }
-    if (!outs[0].is_none()) call.keep_apart(values);
     call.run();
     results[0] = shown(values, outs[0]);
     return results;
@@ -580,8 +591,7 @@ py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
     call.set_weights(weights);
-    py::array values = target(out, call.values_shape(), "out");
-    if (!out.is_none()) call.keep_apart(values);
+    py::array values = call.target(out, call.values_shape(), "out");
     std::vector<double> gradient(parameters.size() + 1);
     call.request.values = data_of(values);
     call.request.dp = gradient.data();
@@ -601,7 +611,6 @@ py::object vjp(const Recorded& self, const py::tuple& parameters, py::handle x, 
     call.set_weights(v);
     call.set_columns(with_respect_to(wrt));
     py::array wide = call.wide_target(out, {});
-    if (!out.is_none()) call.keep_apart(wide);
     call.request.dx = data_of(wide);
     call.run();
     return call.narrow(wide);
@@ -612,8 +621,7 @@ py::object jvp(const Recorded& self, const py::tuple& parameters, py::handle x, 
     Call call(self, parameters, x, threads, check);
     call.set_columns(with_respect_to(wrt));
     call.set_tangents(v);
-    py::array tangents = target(out, call.values_shape(), "out");
-    if (!out.is_none()) call.keep_apart(tangents);
+    py::array tangents = call.target(out, call.values_shape(), "out");
     call.request.value_tangents = data_of(tangents);
     call.run();
     return shown(tangents, out);
@@ -626,7 +634,6 @@ py::object hvp(const Recorded& self, const py::tuple& parameters, py::handle x, 
     call.set_columns(with_respect_to(wrt));
     call.set_tangents(v);
     py::array wide = call.wide_target(out, {});
-    if (!out.is_none()) call.keep_apart(wide);
     call.request.dx_tangents = data_of(wide);
     call.run();
     return call.narrow(wide);
@@ -638,7 +645,6 @@ py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handl
     Call call(self, parameters, x, threads, check);
     call.set_columns(with_respect_to(wrt));
     py::array wide = call.wide_target(out, self.shape);
-    if (!out.is_none()) call.keep_apart(wide);
     const std::size_t columns = call.all_columns(), outputs = self.n_outputs();
     if (outputs <= columns) {
         call.repeat(outputs);
@@ -667,8 +673,7 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
     Call call(self, parameters, x, threads, check);
     call.set_weights(weights);
     call.set_columns(with_respect_to(wrt));
-    py::array square = target(out, call.by_row({call.columns(), call.columns()}), "out");
-    if (!out.is_none()) call.keep_apart(square);
+    py::array square = call.target(out, call.by_row({call.columns(), call.columns()}), "out");
     const auto all = static_cast<py::ssize_t>(call.all_columns());
     const auto first = all - call.columns()[0];
     py::array wide = first == 0 ? square : Doubles(call.by_row({{all, all}}));
