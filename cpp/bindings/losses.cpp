@@ -47,7 +47,8 @@ class Reader {
         }
         if (depth == 32) refuse(std::string(what_) + " are nested more than 32 deep");
         py::object items = sequence(object);
-        if (is_array(object) && is_element(items.ptr())) {  // a 0-d array
+        if (!PyList_CheckExact(items.ptr()) && !PyTuple_CheckExact(items.ptr())) {  // of an array without dimensions
+            if (!is_element(items.ptr())) not_a_number(items.ptr());
             out_.owners.push_back(std::move(items));
             leave(depth);
             return;
@@ -79,17 +80,14 @@ class Reader {
     py::object sequence(PyObject* object) {
         if (PyList_CheckExact(object) || PyTuple_CheckExact(object)) return py::reinterpret_borrow<py::object>(object);
         if (PyUnicode_Check(object) || PyBytes_Check(object)) not_a_number(object);
-        PyObject* list = is_array(object) ? PyObject_CallMethod(object, "tolist", nullptr) : PySequence_List(object);
-        if (!list) {
-            if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
-            PyErr_Clear();
-            not_a_number(object);
-        }
+        PyObject* list = listed(object, what_);
+        if (!list) throw py::error_already_set();
         return py::reinterpret_steal<py::object>(list);
     }
 
     [[noreturn]] void not_a_number(PyObject* object) const {
-        throw py::type_error(std::string(what_) + " are numbers and Values, in lists, tuples or arrays, and not " +
+        throw py::type_error(std::string(what_) +
+                             ": numbers and Values are needed, in lists, arrays or tables, and not " +
                              Py_TYPE(object)->tp_name);
     }
     [[noreturn]] void ragged() const {

@@ -241,9 +241,8 @@ class Call {
             if (!activation) activation = borrowed(look_up(type, names().activation));
             if (!activation) return false;
             if (facts_.nonlin) {
-                int truth = fields.nonlin ? PyObject_IsTrue(fields.nonlin) : -1;
-                if (truth < 0) return PyErr_Occurred() ? throw py::error_already_set() : false;
-                if (!truth) activation = py::none();
+                if (!fields.nonlin || !PyBool_Check(fields.nonlin)) return false;  // its truth may be Python code
+                if (fields.nonlin == Py_False) activation = py::none();
             }
             if (!known_activation(activation.ptr(), value)) return false;
         }
@@ -256,6 +255,9 @@ class Call {
             outs.push_back(builder_.plain_neuron(weights_, inputs.terms(), node_of(b.ptr()), facts_.bias_first, last));
             return true;
         }
+        std::vector<Term> held;  // a node over operands with state gets a handle, and to make one may run Python code
+        if (!plain_weights_)
+            for (Node* weight : weights_) held.push_back(Term::share(weight));
         Term bias = Term::share(node_of(b.ptr()));
         Term sum =
             builder_.weighted_sum(facts_.bias_first ? std::move(bias) : Term(0.0, IntKind), weights_, inputs.terms());
@@ -373,14 +375,11 @@ class Call {
     bool linear_ = false;
 };
 
-// A call's argument as a list: what it iterates over, or itself alone where it is a single number or Value.
+// A call's argument as a list: the numbers of an array or column, what it iterates over, or itself alone where it is a
+// single number or Value.
 py::object as_list(PyObject* x) {
     if (PyList_CheckExact(x) || PyTuple_CheckExact(x)) return borrowed(x);
-    if (!is_value(x)) {
-        if (PyObject* list = PySequence_List(x)) return py::reinterpret_steal<py::object>(list);
-        if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
-        PyErr_Clear();
-    }
+    if (!is_value(x)) return checked(sample(x));
     py::object list = checked(PyList_New(1));
     PyList_SET_ITEM(list.ptr(), 0, Py_NewRef(x));
     return list;

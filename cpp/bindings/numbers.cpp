@@ -1,6 +1,8 @@
 #include "numbers.hpp"
 
 #include <cmath>
+#include <cstdarg>
+#include <cstring>
 
 namespace kilograd {
 
@@ -59,6 +61,40 @@ Conversion from_int(PyObject* object, Kind kind, Number& out) {
     return Conversion::Ok;
 }
 
+// The dimensions of an ndarray, of no subclass, of numbers or objects; -1 for everything else.
+long plain_dimensions(PyObject* object) {
+    static PyObject *dtype = PyUnicode_InternFromString("dtype"), *kind = PyUnicode_InternFromString("kind"),
+                    *ndim = PyUnicode_InternFromString("ndim");
+    if (reinterpret_cast<PyObject*>(Py_TYPE(object)) != numpy_attribute("ndarray")) return -1;
+    PyObject* its_type = PyObject_GetAttr(object, dtype);
+    PyObject* its_kind = its_type ? PyObject_GetAttr(its_type, kind) : nullptr;
+    PyObject* count = its_kind ? PyObject_GetAttr(object, ndim) : nullptr;
+    long dimensions = -1;
+    if (count) {
+        const char* letter = PyUnicode_AsUTF8(its_kind);
+        if (letter && std::strchr("biufO", *letter)) dimensions = PyLong_AsLong(count);
+    }
+    Py_XDECREF(its_type);
+    Py_XDECREF(its_kind);
+    Py_XDECREF(count);
+    PyErr_Clear();
+    return dimensions;
+}
+
+PyObject* ask_tables(const char* function, const char* format, ...) {
+    PyObject* module = PyImport_ImportModule("kilograd.tables");
+    PyObject* callable = module ? PyObject_GetAttrString(module, function) : nullptr;
+    std::va_list parts;
+    va_start(parts, format);
+    PyObject* arguments = callable ? Py_VaBuildValue(format, parts) : nullptr;
+    va_end(parts);
+    PyObject* result = arguments ? PyObject_CallObject(callable, arguments) : nullptr;
+    Py_XDECREF(arguments);
+    Py_XDECREF(callable);
+    Py_XDECREF(module);
+    return result;
+}
+
 }  // namespace
 
 Conversion to_number_slow(PyObject* object, Number& out) {
@@ -106,5 +142,18 @@ PyObject* number_object(double value, std::uint8_t kind) {
 }
 
 bool is_array(PyObject* object) { return is_instance(object, "ndarray"); }
+
+PyObject* listed(PyObject* object, const char* what) {
+    if (PyList_Check(object) || PyTuple_Check(object)) return PySequence_List(object);
+    if (plain_dimensions(object) >= 0) return PyObject_CallMethod(object, "tolist", nullptr);
+    return ask_tables("listed", "(Os)", object, what);
+}
+
+PyObject* sample(PyObject* object) {
+    if (PyList_Check(object) || PyTuple_Check(object)) return PySequence_List(object);
+    if (PyFloat_CheckExact(object) || PyLong_CheckExact(object)) return Py_BuildValue("[O]", object);
+    if (plain_dimensions(object) == 1) return PyObject_CallMethod(object, "tolist", nullptr);
+    return ask_tables("sample", "(O)", object);
+}
 
 }  // namespace kilograd

@@ -40,4 +40,9 @@ PyObject* number_object(double value, std::uint8_t kind);
 // Whether object is an instance of numpy.ndarray; NumPy is not imported for it.
 bool is_array(PyObject* object);
 
+// What something other than a list or a tuple holds: a function of kilograd.tables says it, which knows arrays and
+// tables by their protocols. Either gives a new reference, or null with an error set.
+PyObject* listed(PyObject* object, const char* what);  // rows as lists; a number for an array without dimensions
+PyObject* sample(PyObject* object);                    // a list of what a model is called with
+
 }  // namespace kilograd

@@ -144,6 +144,10 @@ std::vector<Node*> leaves_of(const py::list& values, const char* role) {
     return nodes;
 }
 
+Node* node_at(const py::tuple& values, std::size_t k) {
+    return node_of(PyTuple_GET_ITEM(values.ptr(), static_cast<py::ssize_t>(k)));
+}
+
 struct Recorded {
     program::Program program;
     Shape shape;  // of the outputs of a row
@@ -153,6 +157,14 @@ struct Recorded {
 
 // (program, list of the Values that are its parameters). `parameters` is None for all leaves that Python can see.
 py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::object parameters) {
+    std::vector<double> numbers;  // outputs that are plain numbers; to read one may run Python code, so it comes first
+    for (py::handle output : outputs) {
+        Number number;
+        if (is_value(output.ptr())) continue;
+        if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
+        numbers.push_back(number.value);
+    }
+    py::list values;  // made before any node is looked up: a collection may run Python code
     std::vector<Node*> roots;
     for (py::handle output : outputs)
         if (is_value(output.ptr())) roots.push_back(node_of(output.ptr()));
@@ -164,14 +176,6 @@ py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::objec
             if (std::find(input_nodes.begin(), input_nodes.end(), node) != input_nodes.end())
                 throw py::value_error("Program: a Value cannot be an input and a parameter");
     }
-    std::vector<double> numbers;  // outputs that are plain numbers
-    for (py::handle output : outputs) {
-        Number number;
-        if (is_value(output.ptr())) continue;
-        if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
-        numbers.push_back(number.value);
-    }
-
     std::size_t reached = roots.size();
     roots.insert(roots.end(), input_nodes.begin(), input_nodes.end());
     roots.insert(roots.end(), parameter_nodes.begin(), parameter_nodes.end());
@@ -224,7 +228,6 @@ py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::objec
             recording.outputs.push_back(is_value(output.ptr()) ? number[*root++]
                                                                : recording.add(Op::leaf, 0, 0, *constant++));
     }
-    py::list values;
     for (Node* node : parameter_nodes) values.append(py::reinterpret_steal<py::object>(handle_of(node)));
     const Signals signals;  // whose handlers may do away with nodes: none is looked at any more
     return py::make_tuple(std::unique_ptr<Recorded>(new Recorded{program::Program(recording), std::move(shape)}),
@@ -262,16 +265,39 @@ bool in_whole_doubles(const py::array& array) {
     return true;
 }
 
+bool is_exactly(py::handle object, PyTypeObject* type) { return Py_TYPE(object.ptr()) == type; }
+PyTypeObject* ndarray() { return py::detail::npy_api::get().PyArray_Type_; }
+
+bool is_masked(const py::array& array) {
+    return !is_exactly(array, ndarray()) &&
+           py::cast<bool>(py::module_::import("numpy.ma").attr("isMaskedArray")(array));
+}
+
+// Whether NumPy alone makes of a list what its rows are: no mask is lost, and no column names are taken for rows.
+bool is_plain_list(py::handle object) {
+    if (!is_exactly(object, &PyList_Type) && !is_exactly(object, &PyTuple_Type)) return false;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(object.ptr()); ++i) {
+        const py::handle item = PySequence_Fast_GET_ITEM(object.ptr(), i);
+        if (!PyFloat_Check(item.ptr()) && !PyLong_Check(item.ptr()) && !is_exactly(item, &PyList_Type) &&
+            !is_exactly(item, &PyTuple_Type) && !is_exactly(item, ndarray()))
+            return false;
+    }
+    return true;
+}
+
+bool holds_numbers(const py::array& array) {
+    const char kind = array.dtype().kind();
+    return kind == 'f' || kind == 'i' || kind == 'u' || kind == 'b';
+}
+
 // The object as an array of doubles; the array itself where it is one.
 py::array doubles(py::handle object, const char* what) {
-    if (Doubles::check_(object)) {
-        py::array array = py::reinterpret_borrow<py::array>(object);
-        if (in_whole_doubles(array)) return array;
-    }
-    const py::array array = py::module_::import("numpy").attr("asarray")(object);
-    const char kind = array.dtype().kind();
-    if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b')
-        throw py::type_error(std::string(what) + " must hold real numbers, not " + std::string(py::str(array.dtype())));
+    py::object found = py::reinterpret_borrow<py::object>(object);
+    if (is_plain_list(object)) found = py::module_::import("numpy").attr("asarray")(object);
+    if (!is_exactly(found, ndarray()) || !holds_numbers(py::reinterpret_borrow<py::array>(found)))
+        found = py::module_::import("kilograd.tables").attr("numbers")(found, what);
+    const py::array array = py::reinterpret_steal<py::array>(found.release());
+    if (Doubles::check_(array) && in_whole_doubles(array)) return array;
     return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
 }
 
@@ -285,23 +311,19 @@ std::pair<std::intptr_t, std::intptr_t> extent(const py::array& array) {
     return {first, last};
 }
 
+// Whether two arrays may share memory: between such as are contiguous, whether they do.
+bool overlap(const py::array& one, const py::array& other) {
+    const auto [first, last] = extent(one);
+    const auto [begin, end] = extent(other);
+    return first < end && begin < last;
+}
+
 bool is_contiguous(const py::array& array) { return array.flags() & py::array::c_style; }
 
 py::array contiguous(py::handle object, const char* what) {
     py::array array = doubles(object, what);
     if (is_contiguous(array)) return array;
     return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
-}
-
-// The array that a result goes to: what the caller gave, or a new one.
-py::array target(py::handle out, const Shape& shape, const char* what) {
-    if (out.is_none()) return Doubles(shape);
-    if (!Doubles::check_(out)) throw py::type_error(std::string(what) + " must be a float64 array");
-    py::array array = py::reinterpret_borrow<py::array>(out);
-    if (!has_shape(array, shape)) refuse_shape(what, array, text_of(shape));
-    if (!is_contiguous(array) || !array.writeable() || !in_whole_doubles(array))
-        throw py::value_error(std::string(what) + " must be C-contiguous and writeable");
-    return array;
 }
 
 // A result as NumPy gives it: a scalar for shape ().
@@ -426,6 +448,33 @@ class Call {
         request.rows = rows_ * count;
     }
 
+    // The array that a result goes to: what the caller gave, or a new one. What is read must not be written: an input
+    // in the same memory is copied, and another result there is refused. To be called when all inputs are known.
+    py::array target(py::handle out, const Shape& shape, const char* what) {
+        if (out.is_none()) return Doubles(shape);
+        if (!Doubles::check_(out)) throw py::type_error(std::string(what) + " must be a float64 array");
+        py::array array = py::reinterpret_borrow<py::array>(out);
+        if (is_masked(array)) throw py::type_error(std::string(what) + " must be an array without a mask");
+        if (!has_shape(array, shape)) refuse_shape(what, array, text_of(shape));
+        if (!is_contiguous(array) || !array.writeable() || !in_whole_doubles(array))
+            throw py::value_error(std::string(what) + " must be C-contiguous and writeable");
+        for (const py::array& other : targets_)
+            if (overlap(array, other))
+                throw py::value_error(std::string(what) +
+                                      " shares memory with an out before it: each result needs "
+                                      "an array of its own");
+        targets_.push_back(array);
+        if (x_ && overlap(array, x_)) {
+            x_ = x_.attr("copy")();
+            locate();
+        }
+        if (weights_ && overlap(array, weights_)) {
+            weights_ = weights_.attr("copy")();
+            request.weights = static_cast<const double*>(weights_.data());
+        }
+        return array;
+    }
+
     // Where a result of `all_columns()` columns goes, and what the caller sees of it.
     py::array wide_target(py::handle out, const Shape& before) {
         narrow_ = target(out, by_row({before, columns()}), "out");
@@ -437,16 +486,6 @@ class Call {
             narrow_[py::ellipsis()] =
                 wide[py::make_tuple(py::ellipsis(), py::slice(static_cast<py::ssize_t>(first_), std::nullopt, 1))];
         return narrow_;
-    }
-
-    // An array that is read must not be one that is written.
-    void keep_apart(const py::array& out) {
-        if (!x_) return;
-        const auto [first, last] = extent(x_);
-        const auto [begin, end] = extent(out);
-        if (last <= begin || end <= first) return;
-        x_ = x_.attr("copy")();
-        locate();
     }
 
     void run() {
@@ -500,6 +539,7 @@ class Call {
     bool batched_ = false;
     std::size_t rows_ = 1, first_ = 0, all_ = 0;
     py::array x_{py::reinterpret_steal<py::array>(nullptr)}, weights_{x_}, narrow_{x_};
+    std::vector<py::array> targets_;  // that the caller gave
     std::vector<double> parameters_, tangents_;
 };
 
@@ -507,8 +547,7 @@ py::object forward(const Recorded& self, const py::tuple& parameters, py::handle
                    py::ssize_t threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
-    py::array values = target(out, call.values_shape(), "out");
-    if (!out.is_none()) call.keep_apart(values);
+    py::array values = call.target(out, call.values_shape(), "out");
     call.request.values = data_of(values);
     call.run();
     return shown(values, out);
@@ -528,22 +567,20 @@ py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::
         for (std::size_t k = 0; k < count; ++k) outs[k] = out[py::int_(k)];
     }
     py::tuple results(count);
-    py::array values = target(outs[0], call.values_shape(), "out[0]");
+    py::array values = call.target(outs[0], call.values_shape(), "out[0]");
     call.request.values = data_of(values);
     std::size_t k = 1;
     if (wrt.inputs) {
-        py::array dx = target(outs[k], call.by_row({{static_cast<py::ssize_t>(self.program.n_inputs())}}), "out[1]");
-        if (!outs[k].is_none()) call.keep_apart(dx);
+        py::array dx =
+            call.target(outs[k], call.by_row({{static_cast<py::ssize_t>(self.program.n_inputs())}}), "out[1]");
         call.request.dx = data_of(dx);
         results[k++] = dx;
     }
     if (wrt.parameters) {
-        py::array dp = target(outs[k], {static_cast<py::ssize_t>(self.program.n_parameters())}, "out[-1]");
-        if (!outs[k].is_none()) call.keep_apart(dp);
+        py::array dp = call.target(outs[k], {static_cast<py::ssize_t>(self.program.n_parameters())}, "out[-1]");
         call.request.dp = data_of(dp);
         results[k++] = dp;
     }
-    if (!outs[0].is_none()) call.keep_apart(values);
     call.run();
     results[0] = shown(values, outs[0]);
     return results;
@@ -554,14 +591,13 @@ py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
     call.set_weights(weights);
-    py::array values = target(out, call.values_shape(), "out");
-    if (!out.is_none()) call.keep_apart(values);
+    py::array values = call.target(out, call.values_shape(), "out");
     std::vector<double> gradient(parameters.size() + 1);
     call.request.values = data_of(values);
     call.request.dp = gradient.data();
     call.run();
     for (std::size_t k = 0; k < parameters.size(); ++k) {
-        Node* node = node_of(PyTuple_GET_ITEM(parameters.ptr(), static_cast<py::ssize_t>(k)));
+        Node* node = node_at(parameters, k);
         node->grad += gradient[k];
         node->kinds.grad = FloatKind;
     }
@@ -575,7 +611,6 @@ py::object vjp(const Recorded& self, const py::tuple& parameters, py::handle x, 
     call.set_weights(v);
     call.set_columns(with_respect_to(wrt));
     py::array wide = call.wide_target(out, {});
-    if (!out.is_none()) call.keep_apart(wide);
     call.request.dx = data_of(wide);
     call.run();
     return call.narrow(wide);
@@ -586,8 +621,7 @@ py::object jvp(const Recorded& self, const py::tuple& parameters, py::handle x, 
     Call call(self, parameters, x, threads, check);
     call.set_columns(with_respect_to(wrt));
     call.set_tangents(v);
-    py::array tangents = target(out, call.values_shape(), "out");
-    if (!out.is_none()) call.keep_apart(tangents);
+    py::array tangents = call.target(out, call.values_shape(), "out");
     call.request.value_tangents = data_of(tangents);
     call.run();
     return shown(tangents, out);
@@ -600,7 +634,6 @@ py::object hvp(const Recorded& self, const py::tuple& parameters, py::handle x, 
     call.set_columns(with_respect_to(wrt));
     call.set_tangents(v);
     py::array wide = call.wide_target(out, {});
-    if (!out.is_none()) call.keep_apart(wide);
     call.request.dx_tangents = data_of(wide);
     call.run();
     return call.narrow(wide);
@@ -612,7 +645,6 @@ py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handl
     Call call(self, parameters, x, threads, check);
     call.set_columns(with_respect_to(wrt));
     py::array wide = call.wide_target(out, self.shape);
-    if (!out.is_none()) call.keep_apart(wide);
     const std::size_t columns = call.all_columns(), outputs = self.n_outputs();
     if (outputs <= columns) {
         call.repeat(outputs);
@@ -641,8 +673,7 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
     Call call(self, parameters, x, threads, check);
     call.set_weights(weights);
     call.set_columns(with_respect_to(wrt));
-    py::array square = target(out, call.by_row({call.columns(), call.columns()}), "out");
-    if (!out.is_none()) call.keep_apart(square);
+    py::array square = call.target(out, call.by_row({call.columns(), call.columns()}), "out");
     const auto all = static_cast<py::ssize_t>(call.all_columns());
     const auto first = all - call.columns()[0];
     py::array wide = first == 0 ? square : Doubles(call.by_row({{all, all}}));
@@ -659,8 +690,8 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
 // Steps of an optimiser: (how many were made, whether one was begun, an exception or None). Step k is zero_grad(),
 // backward() over the next `batch` rows, beginning again after the last, and the update at rates[k]; its loss goes to
 // losses[k]. At a step that is not regular (an op or the optimiser refuses a number; where `finite` is set, a loss or a
-// parameter is not finite) the loop ends; what such a step changed before it was refused is not tidied up. Without a
-// kernel a step ends with the gradient.
+// parameter is not finite, or a parameter is no leaf any more) the loop ends; what such a step changed before it was
+// refused is not tidied up. Without a kernel a step ends with the gradient.
 //
 // The GIL is given up for programs that take long, and now and then for others: a small step takes a microsecond, and
 // whoever else wants the GIL would make it five thousand.
@@ -676,19 +707,22 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
     call.set_reduce(reduce);
     const StopFlag stop(stop_flag);
     const Signals signals(&stop);
+    const py::tuple kept(trained);  // Python that runs meanwhile may change the list
+    for (py::handle value : kept)
+        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
     std::unique_ptr<BoundUpdate> update;
     if (!kernel.is_none()) {
-        update =
-            BoundUpdate::read(py::cast<std::string>(kernel).c_str(), settings.ptr(), clip_norm.ptr(), clip_value.ptr());
+        update = BoundUpdate::read(py::cast<std::string>(kernel).c_str(), settings.ptr(), kept.size(), clip_norm.ptr(),
+                                   clip_value.ptr());
         if (!update) throw py::error_already_set();
     }
-    const py::tuple kept(trained);  // Python that runs meanwhile may change the list
-    std::vector<Node*> zeroed, nodes;
-    for (py::handle value : kept) {
-        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
-        zeroed.push_back(node_of(value.ptr()));
-    }
-    for (py::handle value : parameters) nodes.push_back(node_of(value.ptr()));
+    // To be looked up anew wherever Python code may have run, which can give a Value another node and free this one.
+    std::vector<Node*> zeroed(kept.size()), nodes(parameters.size());
+    const auto look_up = [&] {
+        for (std::size_t k = 0; k < zeroed.size(); ++k) zeroed[k] = node_at(kept, k);
+        for (std::size_t k = 0; k < nodes.size(); ++k) nodes[k] = node_at(parameters, k);
+    };
+    const auto is_leaf = [](const Node* node) { return node->is_leaf(); };
     std::vector<double> data(nodes.size() + 1), gradient(nodes.size() + 1);
 
     program::Request& request = call.request;
@@ -707,6 +741,7 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
             break;
         }
         if (stop.raised() && done) break;
+        look_up();
         request.rows = std::min(static_cast<std::size_t>(batch), rows - from);
         request.x = first + static_cast<std::ptrdiff_t>(from) * request.row_stride;
         request.values = losses.mutable_data() + done;
@@ -729,6 +764,8 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
             break;
         }
         if (finite && !std::isfinite(*request.values)) break;
+        look_up();
+        if (update && !std::all_of(zeroed.begin(), zeroed.end(), is_leaf)) break;
         begun = true;
         nn::zero_grad(zeroed);
         for (std::size_t k = 0; k < nodes.size(); ++k) {
@@ -736,7 +773,7 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
             nodes[k]->kinds.grad = FloatKind;
         }
         if (update) {
-            if (!update->step(rates.data()[done])) break;
+            if (!update->step(rates.data()[done], zeroed)) break;
             const auto is_finite = [](const Node* node) { return std::isfinite(node->data); };
             if (finite && !std::all_of(zeroed.begin(), zeroed.end(), is_finite)) break;
         }

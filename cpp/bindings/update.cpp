@@ -2,6 +2,7 @@
 // training step on a small graph takes two microseconds, and a dispatcher would add half of that.
 #include "update.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string_view>
@@ -19,32 +20,48 @@ namespace {
 
 std::vector<Node*> nodes;  // of the parameters at hand: scratch, used under the GIL and while no Python code runs
 
-bool take_parameters(PyObject* list, std::vector<Node*>& into = nodes) {
+bool take_parameters(PyObject* list) {
     if (refuse_while_tracing("reading or changing many Values at once (kilograd.data, kilograd.optim)")) return false;
     if (!PyList_CheckExact(list)) {
         PyErr_Format(PyExc_TypeError, "the parameters are a list of Values, not %.200s", Py_TYPE(list)->tp_name);
         return false;
     }
     Py_ssize_t count = PyList_GET_SIZE(list);
-    into.resize(static_cast<std::size_t>(count));
+    nodes.resize(static_cast<std::size_t>(count));
     for (Py_ssize_t i = 0; i < count; ++i) {
         PyObject* item = PyList_GET_ITEM(list, i);
         if (!is_value(item)) {
             PyErr_Format(PyExc_TypeError, "parameter %zd is no Value but %.200s", i, Py_TYPE(item)->tp_name);
             return false;
         }
-        into[static_cast<std::size_t>(i)] = node_of(item);
+        nodes[static_cast<std::size_t>(i)] = node_of(item);
     }
     return true;
 }
 
-PyObject* none_if(bool ok) { return ok ? Py_NewRef(Py_None) : nullptr; }
+// What an optimiser changes has to be a leaf: a result would be moved away from what it was computed from, and a graph
+// built on it would lead past it. `nodes` is not to be used any more where this is false: the message runs Python code.
+bool all_leaves(PyObject* list) {
+    const auto found = std::find_if_not(nodes.begin(), nodes.end(), [](const Node* node) { return node->is_leaf(); });
+    if (found == nodes.end()) return true;
+    const Py_ssize_t index = found - nodes.begin();
+    PyObject* item = Py_NewRef(PyList_GET_ITEM(list, index));
+    PyObject* op = PyObject_GetAttrString(item, "_op");
+    Py_DECREF(item);
+    if (!op) return false;
+    PyErr_Format(PyExc_ValueError,
+                 "parameter %zd is the result of %R and no leaf, so it cannot be trained: change the data of the leaf "
+                 "in place, p.data -= lr * p.grad, and do not replace it by a new Value as p = p - lr * p.grad does",
+                 index, op);
+    Py_DECREF(op);
+    return false;
+}
 
-// Arguments of a raw function, taken one after the other; nothing is taken any more once one was refused.
+// Arguments of a raw function, taken one after the other; nothing is taken any more once one was refused. To read a
+// number may run Python code, which may change the list of parameters and what a Value stands for: nodes come last.
 class Arguments {
   public:
-    Arguments(PyObject* const* args, Py_ssize_t count, Py_ssize_t expected, std::vector<Node*>& into = nodes)
-        : args_(args), nodes_(into), ok_(count == expected) {
+    Arguments(PyObject* const* args, Py_ssize_t count, Py_ssize_t expected) : args_(args), ok_(count == expected) {
         if (!ok_) PyErr_Format(PyExc_TypeError, "%zd arguments expected, %zd given", expected, count);
     }
     ~Arguments() {
@@ -53,10 +70,8 @@ class Arguments {
     Arguments(const Arguments&) = delete;
     Arguments& operator=(const Arguments&) = delete;
 
-    bool ok() const { return ok_; }
-
     void parameters() {
-        if (ok_) ok_ = take_parameters(*args_++, nodes_);
+        if (ok_) list_ = *args_++;
     }
     double number() {
         if (!ok_) return 0.0;
@@ -80,19 +95,30 @@ class Arguments {
         ok_ = PyObject_GetBuffer(object, buffer, flags) == 0;
         if (!ok_) return nullptr;
         ++buffer_count_;
-        if (!buffer->format || std::string_view(buffer->format) != "d" ||
-            static_cast<std::size_t>(buffer->len) != nodes_.size() * sizeof(double)) {
-            PyErr_Format(PyExc_ValueError, "an array of %zu float64 is needed, one for each Value, not of %zd bytes",
-                         nodes_.size(), buffer->len);
-            ok_ = false;
-            return nullptr;
-        }
         return static_cast<double*>(buffer->buf);
+    }
+
+    // After all has been read: whether nothing was refused and the arrays are for so many parameters.
+    bool fit(std::size_t count) {
+        for (int i = 0; ok_ && i < buffer_count_; ++i) {
+            const Py_buffer& buffer = buffers_[i];
+            ok_ = buffer.format && std::string_view(buffer.format) == "d" &&
+                  static_cast<std::size_t>(buffer.len) == count * sizeof(double);
+            if (!ok_)
+                PyErr_Format(PyExc_ValueError,
+                             "an array of %zu float64 is needed, one for each Value, not of %zd bytes", count,
+                             buffer.len);
+        }
+        return ok_;
+    }
+    // The same, with the parameters in `nodes`; leaves only, where they are to be trained.
+    bool done(bool leaves = false) {
+        return ok_ && take_parameters(list_) && fit(nodes.size()) && (!leaves || all_leaves(list_));
     }
 
   private:
     PyObject* const* args_;
-    std::vector<Node*>& nodes_;
+    PyObject* list_ = nullptr;
     bool ok_;
     Py_buffer buffers_[3];
     int buffer_count_ = 0;
@@ -105,7 +131,7 @@ PyObject* zero_grad(PyObject*, PyObject* parameters) {
     PyObject* zero = nullptr;
     bool ok = true;
     for (Py_ssize_t i = 0; ok && i < PySequence_Fast_GET_SIZE(items); ++i) {
-        PyObject* item = PySequence_Fast_GET_ITEM(items, i);
+        PyObject* item = Py_NewRef(PySequence_Fast_GET_ITEM(items, i));  // a setter may change the list
         if (is_exact_value(item)) {
             Node* node = node_of(item);
             nn::zero_grad({&node, 1});
@@ -113,10 +139,11 @@ PyObject* zero_grad(PyObject*, PyObject* parameters) {
             if (!zero) zero = PyLong_FromLong(0);
             ok = zero && PyObject_SetAttrString(item, "grad", zero) == 0;
         }
+        Py_DECREF(item);
     }
     Py_XDECREF(zero);
     Py_DECREF(items);
-    return none_if(ok);
+    return ok ? Py_NewRef(Py_None) : nullptr;
 }
 
 // A rule with its settings and its running averages, as a step function's arguments give them.
@@ -187,8 +214,9 @@ template <const Kernel& kernel>
 PyObject* step_once(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Arguments in(args, count, kernel.arguments);
     Step step = kernel.read(in);
-    if (in.ok()) step.run(nodes);
-    return none_if(in.ok());
+    if (!in.done(true)) return nullptr;
+    step.run(nodes);
+    Py_RETURN_NONE;
 }
 
 // The factor by which gradients of a norm are scaled; as PyTorch: the addend keeps a zero gradient zero.
@@ -197,33 +225,32 @@ double scale_to(double limit, double norm) { return limit / (norm + 1e-6); }
 class Bound final : public BoundUpdate {
   public:
     Bound(const Kernel& kernel, PyObject* arguments)
-        : in_(&PyTuple_GET_ITEM(arguments, 0), PyTuple_GET_SIZE(arguments), kernel.arguments, own_),
+        : in_(&PyTuple_GET_ITEM(arguments, 0), PyTuple_GET_SIZE(arguments), kernel.arguments),
           step_(kernel.read(in_)) {}
 
-    bool limit(PyObject* norm, PyObject* value) {
+    bool fit(std::size_t count, PyObject* norm, PyObject* value) {
         for (auto [given, kept] : {std::pair{norm, &norm_}, std::pair{value, &value_}}) {
             if (given == Py_None) continue;
             *kept = PyFloat_AsDouble(given);
             if (**kept == -1.0 && PyErr_Occurred()) return false;
         }
-        return in_.ok();
+        return in_.fit(count);
     }
-    bool step(double rate) override {
+    bool step(double rate, std::span<Node* const> parameters) override {
         if (norm_) {
-            const double norm = nn::gradient_norm(own_, 2.0);
+            const double norm = nn::gradient_norm(parameters, 2.0);
             if (!std::isfinite(norm)) return false;
             const double factor = scale_to(*norm_, norm);
-            if (factor < 1.0) nn::scale_gradients(own_, factor);
+            if (factor < 1.0) nn::scale_gradients(parameters, factor);
         }
-        if (value_) nn::clip_gradients(own_, *value_);
+        if (value_) nn::clip_gradients(parameters, *value_);
         step_.set_rate(rate);
-        step_.run(own_);
+        step_.run(parameters);
         step_.count();
         return true;
     }
 
   private:
-    std::vector<Node*> own_;
     Arguments in_;  // keeps the arrays
     Step step_;
     std::optional<double> norm_, value_;
@@ -233,7 +260,7 @@ PyObject* clip_norm(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Arguments in(args, count, 3);
     in.parameters();
     double limit = in.number(), order = in.number();
-    if (!in.ok()) return nullptr;
+    if (!in.done()) return nullptr;
     double norm = nn::gradient_norm(nodes, order);
     if (!std::isfinite(norm)) {
         PyObject* shown = PyFloat_FromDouble(norm);
@@ -254,8 +281,9 @@ PyObject* clip_value(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Arguments in(args, count, 2);
     in.parameters();
     double limit = in.number();
-    if (in.ok()) nn::clip_gradients(nodes, limit);
-    return none_if(in.ok());
+    if (!in.done()) return nullptr;
+    nn::clip_gradients(nodes, limit);
+    Py_RETURN_NONE;
 }
 
 // --- arrays ------------------------------------------------------------------------------------------------------
@@ -264,9 +292,10 @@ PyObject* read_into(PyObject* const* args, Py_ssize_t count, double Node::*membe
     Arguments in(args, count, 2);
     in.parameters();
     double* out = in.array();
-    if (in.ok() && out)
+    if (!in.done()) return nullptr;
+    if (out)
         for (std::size_t i = 0; i < nodes.size(); ++i) out[i] = nodes[i]->*member;
-    return none_if(in.ok());
+    Py_RETURN_NONE;
 }
 
 PyObject* read_data(PyObject*, PyObject* const* args, Py_ssize_t count) { return read_into(args, count, &Node::data); }
@@ -276,12 +305,13 @@ PyObject* write_data(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Arguments in(args, count, 2);
     in.parameters();
     const double* data = in.array(false);
-    if (in.ok() && data)
+    if (!in.done()) return nullptr;
+    if (data)
         for (std::size_t i = 0; i < nodes.size(); ++i) {
             nodes[i]->data = data[i];
             nodes[i]->kinds.data = FloatKind;
         }
-    return none_if(in.ok());
+    Py_RETURN_NONE;
 }
 
 PyObject* all_finite(PyObject*, PyObject* parameters) {
@@ -289,6 +319,11 @@ PyObject* all_finite(PyObject*, PyObject* parameters) {
     for (const Node* node : nodes)
         if (!std::isfinite(node->data)) Py_RETURN_FALSE;
     Py_RETURN_TRUE;
+}
+
+PyObject* require_leaves(PyObject*, PyObject* parameters) {
+    if (!take_parameters(parameters) || !all_leaves(parameters)) return nullptr;
+    Py_RETURN_NONE;
 }
 
 // A list of new leaves of a type for an array of doubles.
@@ -351,6 +386,8 @@ PyMethodDef functions[] = {
     {"write_data", raw(write_data), METH_FASTCALL,
      "write_data(values, array, /)\n--\n\nSet the data of a list of Values from an array."},
     {"all_finite", all_finite, METH_O, "all_finite(values, /)\n--\n\nWhether no data is infinite or NaN."},
+    {"require_leaves", require_leaves, METH_O,
+     "require_leaves(parameters, /)\n--\n\nRaise ValueError where a parameter is the result of an operation."},
     {"leaves", raw(leaves), METH_FASTCALL,
      "leaves(array, type, /)\n--\n\nA list of new leaves from an array of float64."},
     {nullptr, nullptr, 0, nullptr},
@@ -358,12 +395,12 @@ PyMethodDef functions[] = {
 
 }  // namespace
 
-std::unique_ptr<BoundUpdate> BoundUpdate::read(const char* kernel, PyObject* arguments, PyObject* clip_norm,
-                                               PyObject* clip_value) {
+std::unique_ptr<BoundUpdate> BoundUpdate::read(const char* kernel, PyObject* arguments, std::size_t count,
+                                               PyObject* clip_norm, PyObject* clip_value) {
     for (const Kernel* each : {&sgd, &adam, &rmsprop}) {
         if (std::string_view(each->name) != kernel) continue;
         auto bound = std::make_unique<Bound>(*each, arguments);
-        if (!bound->limit(clip_norm, clip_value)) return nullptr;
+        if (!bound->fit(count, clip_norm, clip_value)) return nullptr;
         return bound;
     }
     PyErr_Format(PyExc_ValueError, "there is no step function named %s", kernel);

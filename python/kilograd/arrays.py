@@ -1,6 +1,7 @@
 """Between NumPy arrays of floats and Values: many at a time, in one call.
 
-Wherever Values are taken they may come alone, in lists and tuples nested to any rectangular shape, or in object arrays.
+Wherever Values are taken they may come alone, in lists and tuples nested to any rectangular shape, or in object arrays;
+wherever numbers are, in arrays and tables of any library (`kilograd.tables`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from kilograd import _core
+from kilograd import _core, tables
 from kilograd._core import Value
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def values(array: ArrayLike, *, as_array: bool = False, value_type: type[Value] 
 
     Parameters
     ----------
-    array : array_like of real numbers
+    array : array_like of real numbers, or a table
     as_array : bool, default False
         Whether the leaves come in an object array, and not in nested lists.
     value_type : type, default `Value`
@@ -41,16 +42,17 @@ def values(array: ArrayLike, *, as_array: bool = False, value_type: type[Value] 
     """
     import numpy as np
 
-    numbers = np.ascontiguousarray(_real(array))
+    numbers = _floats(array, "the array")
+    shape = numbers.shape
     flat = _core.leaves(numbers.reshape(-1), value_type)
     if as_array:
         out = np.empty(len(flat), dtype=object)
         out[:] = flat
-        return out.reshape(np.shape(array))
+        return out.reshape(shape)
     nested: Any = flat
-    for width in reversed(np.shape(array)[1:]):
+    for width in reversed(shape[1:]):
         nested = [nested[i : i + width] for i in range(0, len(nested), width)] if width else [[] for _ in nested]
-    return nested if np.ndim(array) else nested[0]
+    return nested if shape else nested[0]
 
 
 def data(values: Any) -> NDArray[float64]:
@@ -61,7 +63,7 @@ def data(values: Any) -> NDArray[float64]:
     TypeError
         If something is neither Value nor number.
     ValueError
-        If the nesting is ragged.
+        If the nesting is ragged, or an entry of a table is missing.
     """
     import numpy as np
 
@@ -130,7 +132,7 @@ def assign(params: Any, array: ArrayLike) -> None:
     ----------
     params : Values
         ``model.parameters()``, for instance.
-    array : array_like of real numbers
+    array : array_like of real numbers, or a table
         Of the same shape.
 
     Raises
@@ -138,24 +140,21 @@ def assign(params: Any, array: ArrayLike) -> None:
     ValueError
         If the shapes differ. Then, as after any error, nothing is changed.
     """
-    import numpy as np
-
     flat, shape = _flatten(params, "the parameters")
-    numbers = _real(array)
+    numbers = _floats(array, "the array")
     if numbers.shape != shape:
         raise ValueError(f"assign() to Values of the shape {shape} from an array of the shape {numbers.shape}")
-    _core.write_data(flat, np.ascontiguousarray(numbers).reshape(-1))
+    _core.write_data(flat, numbers.reshape(-1))
 
 
 def _flatten(values: Any, what: str) -> tuple[list[Any], tuple[int, ...]]:
-    flat, shape = _core.flatten(values, what)
-    return flat, getattr(values, "shape", shape)  # nested lists cannot say the inner lengths of an empty array
+    found = tables.array(values, what)
+    flat, shape = _core.flatten(values if found is None else found, what)
+    if found is not None and not flat:  # nested lists cannot say the inner lengths of an empty array
+        shape = found.shape
+    return flat, shape
 
 
-def _real(array: ArrayLike) -> NDArray[float64]:
-    import numpy as np
-
-    found = np.asarray(array)
-    if found.dtype.kind not in "biuf":
-        raise TypeError(f"an array of real numbers is needed, not of {found.dtype}")
-    return found.astype(float)
+def _floats(array: ArrayLike, what: str) -> NDArray[float64]:
+    """A new array of floats, in C order."""
+    return tables.numbers(array, what).astype(float, order="C")

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from kilograd import _core
 from kilograd._core import Value
+from kilograd.tables import sample
 
 __all__ = ["MLP", "Activation", "Layer", "Module", "Neuron"]
 
@@ -122,7 +123,7 @@ class Neuron(Module):
         ValueError
             If the number of inputs is not the number of weights.
         """
-        inputs = x if isinstance(x, (list, tuple)) else _as_list(x)
+        inputs = x if isinstance(x, (list, tuple)) else sample(x)
         native: Value | None = _core.call_neuron(self, inputs)
         if native is not None:
             return native
@@ -218,14 +219,6 @@ class MLP(Module):
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join(map(repr, self.layers))}]"
-
-
-def _as_list(x: Iterable[Value | float] | Value | float) -> list[Value | float]:
-    """Inputs that come neither as list nor as tuple."""
-    try:
-        return list(x)  # type: ignore[arg-type]
-    except TypeError:  # the unwrapped output of a layer of one neuron
-        return [x]  # type: ignore[list-item]
 
 
 def _count(name: str, count: int) -> int:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from kilograd import _core
+from kilograd import _core, tables
 from kilograd._core import Value
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ class Optimizer:
     Parameters
     ----------
     parameters : iterable of Value, or an object with a method `parameters`
-        What to train. The Values are held: one that is later replaced in the model is no longer trained.
+        What to train: leaves, whose data a step changes in place. The Values are held: one that is later replaced in
+        the model is no longer trained.
     lr : float or callable
         The learning rate, or a function from the number of steps taken so far to it.
     weight_decay : float, default 0.0
@@ -178,7 +179,7 @@ class Optimizer:
     Raises
     ------
     ValueError
-        If there are no parameters, one comes twice, or a number is out of range.
+        If there are no parameters, one comes twice or is the result of an operation, or a number is out of range.
     TypeError
         If a parameter is no Value.
     """
@@ -204,6 +205,7 @@ class Optimizer:
             raise ValueError("an optimizer needs at least one parameter")
         if len(set(map(id, self.parameters))) != len(self.parameters):
             raise ValueError("a parameter comes twice, and would be changed twice a step: pass each once")
+        _core.require_leaves(self.parameters)
         if not callable(lr):
             _at_least("lr", lr, 0.0)
         _at_least("weight_decay", weight_decay, 0.0)
@@ -228,6 +230,8 @@ class Optimizer:
         ------
         FloatingPointError
             If `clip_norm` is set and the norm of the gradient is not finite; nothing is changed.
+        ValueError
+            If a parameter is a leaf no more; no parameter is changed.
         """
         if self.clip_norm is not None:
             _core.clip_norm(self.parameters, self.clip_norm, 2.0)
@@ -291,7 +295,7 @@ class Optimizer:
             raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
         if math.prod(program._core.shape) != 1:
             raise ValueError(f"minimize needs a program of one output, and this has the shape {program._core.shape}")
-        inputs = None if X is None else np.asarray(X)
+        inputs = X if X is None or type(X) is np.ndarray else tables.numbers(X, "X")
         losses = np.zeros(steps)
         done = 0
         while done < steps:
@@ -375,8 +379,6 @@ class Optimizer:
 
     def _read_state(self, state: Mapping[str, Any]) -> Callable[[], None]:
         """Check a state; what is returned makes it this optimizer's."""
-        import numpy as np
-
         kind = type(self).__name__
         if state.get("kind") != kind:
             raise ValueError(f"this is the state of {state.get('kind', 'no optimizer')}, and the optimizer is {kind}")
@@ -386,7 +388,7 @@ class Optimizer:
         arrays: dict[str, array[float]] = {}
         for name in self.arrays:
             if name in state:
-                values = np.asarray(state[name], dtype=float)
+                values = tables.numbers(state[name], name).astype(float)
                 if values.shape != (len(self.parameters),):
                     raise ValueError(
                         f"{name!r} has the shape {values.shape}, and there are {len(self.parameters)} parameters"

@@ -61,9 +61,9 @@ class Program:
 
     Notes
     -----
-    Shapes: with ``n`` inputs, ``X`` is ``(n,)`` for one row or ``(batch, n)``; any strides and any real type are
-    accepted, float64 without a copy. ``B`` below is ``()`` for one row and ``(batch,)`` otherwise. ``X`` may be left
-    out of a program without inputs.
+    Shapes: with ``n`` inputs, ``X`` is ``(n,)`` for one row or ``(batch, n)``; any strides, any real type and any table
+    (`kilograd.tables`) are accepted, float64 arrays without a copy. ``B`` below is ``()`` for one row and ``(batch,)``
+    otherwise. ``X`` may be left out of a program without inputs.
 
     All methods take these keywords:
 
@@ -73,7 +73,8 @@ class Program:
         Raise what the eager operation would raise (ValueError, OverflowError or ZeroDivisionError, with op, row and
         operand) for a finite operand outside an op's domain. Otherwise NaN and infinity flow.
     ``out`` : float64 array, C-contiguous
-        Where to put the result (`value_and_grad`: a tuple of arrays). After an error its contents are undefined.
+        Where to put the result (`value_and_grad`: a tuple of arrays). It may share memory with what is read, but two of
+        them may not with each other. After an error its contents are undefined.
 
     Ctrl-C ends a call within a fraction of a second; what a handler of another signal does, it does as soon. An array
     given as ``out`` then holds the rows that were computed, no gradient has changed, and the program can be used again.

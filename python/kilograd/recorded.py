@@ -29,6 +29,7 @@ from kilograd._core import Value
 from kilograd.modes import no_grad
 from kilograd.program import Program
 from kilograd.run.purity import SAFE_BUILTINS, SAFE_MODULES, UNSAFE_ATTRIBUTES, code_objects
+from kilograd.tables import Rows
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -71,7 +72,7 @@ class Recorded:
         Of all that runs when `function` does.
     function : callable
         From a sample and a target, or from a sample alone, to a Value or a list of Values.
-    columns : list
+    columns : Rows
         The samples, and the targets.
 
     Raises
@@ -80,7 +81,7 @@ class Recorded:
         If the program might not be the same as the function.
     """
 
-    def __init__(self, surroundings: Surroundings, function: Function, *columns: list[Any]) -> None:
+    def __init__(self, surroundings: Surroundings, function: Function, *columns: Rows) -> None:
         import numpy as np
 
         self._surroundings = surroundings
@@ -88,13 +89,14 @@ class Recorded:
         first = [column[0] for column in columns]
         self.program = self._record(function, first)
         right, where = self._computed(function, columns)
-        found = self.program(self.rows(*([column[i] for i in where] for column in columns)), check=False)
+        tried = [Rows([column[i] for i in where]) for column in columns]  # as the function has left them
+        found = self.program(self.rows(*tried), check=False)
         if not surroundings.last():
             raise UnrecordableError("something that it reads changes when it runs")
         if not np.allclose(found, right, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True):
             raise UnrecordableError("it computes something else with Values than with numbers")
 
-    def _computed(self, function: Function, columns: tuple[list[Any], ...]) -> tuple[NDArray[float64], list[int]]:
+    def _computed(self, function: Function, columns: tuple[Rows, ...]) -> tuple[NDArray[float64], list[int]]:
         """What the function gives for some rows, and which: none of those that it refuses, as a program does."""
         results, where = [], []
         refused: Exception | None = None
@@ -133,7 +135,7 @@ class Recorded:
         """Whether all that the function reads, the data of Values aside, is as it was when it was recorded."""
         return self._surroundings.last()
 
-    def rows(self, *columns: list[Any]) -> NDArray[float64]:
+    def rows(self, *columns: Rows) -> NDArray[float64]:
         """The inputs of the program for samples (and targets).
 
         Raises
@@ -166,13 +168,14 @@ class _Rows:
     def __init__(self, row: Any) -> None:
         self._kind = _kind(row)
 
-    def matrix(self, column: list[Any]) -> NDArray[float64]:
+    def matrix(self, column: Rows) -> NDArray[float64]:
         import numpy as np
 
-        if any(_kind(row) != self._kind for row in column):
+        one_kind = [column[0]] if column.table is not None else column
+        if any(_kind(row) != self._kind for row in one_kind):
             raise UnrecordableError("rows differ in kind")
         try:
-            found = np.array(column)
+            found = column.array()
         except (TypeError, ValueError) as error:
             raise UnrecordableError(f"the rows are no matrix: {error}") from error
         if found.dtype.kind not in "biuf" or (found.dtype.kind in "iu" and np.abs(found).max(initial=0) > 2**53):

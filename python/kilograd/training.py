@@ -13,15 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from kilograd import _core, losses
+from kilograd import _core, losses, tables
 from kilograd._core import Value
 from kilograd.modes import no_grad
 from kilograd.optim import Adam, Descent, Optimizer, is_schedule, kernel_of
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError, builds_graphs, without_notes
 from kilograd.reductions import mean
+from kilograd.tables import Rows
 
 if TYPE_CHECKING:
-    from numpy import float64
+    from numpy import float64, int64
     from numpy.typing import NDArray
 
 __all__ = ["History", "Loss", "Model", "fit", "plot_boundary", "predict"]
@@ -125,9 +126,10 @@ def fit(
     ----------
     model : callable
         From a sample, a row of `X`, to a Value or a list of Values: an `MLP`, or a function of your own.
-    X : array_like, shape (n, ...)
-        The samples.
-    y : array_like, shape (n, ...)
+    X : array_like or table, shape (n, ...)
+        The samples: an array, a list of rows, or a data frame, series or column of any library, of which the rows are
+        taken by their position. The model is called with each row as a list of numbers, or a number.
+    y : array_like or table, shape (n, ...)
         The targets, as the loss takes them.
     loss : str or callable, default "mse"
         ``"mse"``, ``"huber"``, ``"hinge"`` (targets -1 and 1), ``"cross_entropy"`` (class indices),
@@ -163,10 +165,12 @@ def fit(
 
     Raises
     ------
+    TypeError
+        If `X` or `y` is no table of numbers: a dict, text, complex numbers, dates.
     ValueError
-        If there are no samples, lengths differ, rows differ in width or not from what the model takes, an input is not
-        finite, or a setting is out of range; with ``engine="program"`` also if the loss cannot be recorded. Nothing is
-        changed.
+        If there are no samples, lengths differ, rows differ in width or not from what the model takes, an input is
+        missing or not finite, a setting is out of range, or a parameter of the model or the optimizer is no leaf; with
+        ``engine="program"`` also if the loss cannot be recorded. Nothing is changed.
     FloatingPointError
         If the loss becomes NaN or infinite, or the parameters do. They, and the optimizer, are then as they were in
         the last step that had a finite loss.
@@ -183,23 +187,24 @@ def fit(
     A program's losses and gradients agree with a graph's to rounding, about 1e-15 of the largest term. Trainings stay
     as close as long as they do not magnify such differences themselves, as thousands of noisy steps can.
     """
-    pairs = _pairs(X, y)
+    samples = _samples(X, y)
     function = _loss(loss)
     _check_count("epochs", epochs, 0)
     _check_count("first_epoch", first_epoch, 0)
     if batch_size is not None:
         _check_count("batch_size", batch_size, 1)
-    pairs, held_out = _hold_out(pairs, validation, seed)
+    samples, held_out = _hold_out(samples, validation, seed)
     if engine not in ("auto", "program", "graph"):
         raise ValueError(f'engine is "auto", "program" or "graph", not {engine!r}')
-    size = min(batch_size or len(pairs), len(pairs))
+    size = min(batch_size or len(samples), len(samples))
     callbacks = list(callbacks)
     if optimizer is None:
         optimizer = Adam(model, lr=0.01)
+    _check_leaves(model, optimizer)
     if engine == "graph" or not epochs:
         trainer = _Trainer(model, function, optimizer)
     else:  # however short it is: a training in two parts is to be the same to the last bit
-        trainer = _ProgramTrainer(model, function, optimizer, pairs, held_out)
+        trainer = _ProgramTrainer(model, function, optimizer, samples, held_out)
         if engine == "program" and trainer.reason:
             raise ValueError(f"the loss of a sample cannot be recorded as a program: {trainer.reason}")
 
@@ -207,25 +212,25 @@ def fit(
     with _progress(progress, epochs) as tick, _interrupts() as interrupted:
         for epoch in range(first_epoch, first_epoch + epochs):
             began = time.perf_counter()
-            order = _order(len(pairs), size, seed, epoch)
-            batches = [order[start : start + size] for start in range(0, len(pairs), size)]
+            order = _order(len(samples), size, seed, epoch)
             total = 0.0
-            while batches:
-                steps = trainer.steps(pairs, batches, epoch, len(history.steps), interrupted)
-                total += sum(loss * len(batch) for loss, batch in zip(steps, batches, strict=False))
+            while len(order):
+                steps = trainer.steps(samples, order, size, epoch, len(history.steps), interrupted)
+                total += sum(loss * min(size, len(order) - k * size) for k, loss in enumerate(steps))
                 history.steps += steps
-                del batches[: len(steps)]
+                order = order[len(steps) * size :]
                 if interrupted[0]:
                     history.interrupted = True
                     return history
-            history.losses.append(total / len(pairs))
-            if held_out:
+            history.losses.append(total / len(samples))
+            if held_out is not None:
                 history.validation.append(trainer.evaluate(held_out))
             history.times.append(time.perf_counter() - began)
             tick(history)
             if any([callback(history) is True for callback in callbacks]):  # noqa: C419 (all are to be called)
                 break
             if callbacks:
+                _check_leaves(model, optimizer)
                 trainer.look_again()
     return history
 
@@ -237,7 +242,8 @@ def predict(model: Model, X: Any) -> NDArray[float64]:  # noqa: N803
     ----------
     model : callable
         From a sample to a Value, a number, or a list of these.
-    X : array_like, shape (n, ...)
+    X : array_like or table, shape (n, ...)
+        As `fit` takes it.
 
     Returns
     -------
@@ -245,15 +251,17 @@ def predict(model: Model, X: Any) -> NDArray[float64]:  # noqa: N803
 
     Raises
     ------
+    TypeError
+        If `X` is no table of numbers: a dict, text, complex numbers, dates.
     ValueError
-        If rows differ in width or not from what the model takes, or an input is not finite.
+        If rows differ in width or not from what the model takes, or an input is missing or not finite.
     """
     import numpy as np
 
     from kilograd.arrays import data
 
     rows = _rows("X", X)
-    if not rows:
+    if not len(rows):
         return np.empty(0)
     if len(rows) >= _WORTH_RECORDING:
         try:
@@ -306,7 +314,7 @@ def plot_boundary(
     """
     import numpy as np
 
-    points, classes = np.asarray(X, dtype=float), np.asarray(y)
+    points, classes = tables.numbers(X, "X").astype(float), tables.numbers(y, "y")
     if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
         raise ValueError(f"a picture needs points of two coordinates, shape (n, 2), not {points.shape}")
     if classes.shape != points.shape[:1]:
@@ -342,18 +350,13 @@ class _Trainer:
         return mean([self.loss(self.model(x), target) for x, target in batch])
 
     def steps(
-        self,
-        pairs: list[tuple[Any, Any]],
-        batches: list[list[int]],
-        epoch: int,
-        number: int,
-        stop: bytearray,
+        self, samples: _Samples, order: NDArray[int64], size: int, epoch: int, number: int, stop: bytearray
     ) -> list[float]:
-        """Make the first step, or more of them; the losses, each before the step that it leads to.
+        """Make the first step of `size` samples of the order, or more of them; the losses, each before its step.
 
         `stop` is set where no more than the step under way is wanted, and not that one if it is long.
         """
-        return [self.step([pairs[i] for i in batches[0]], epoch, number)]
+        return [self.step(map(samples.pair, order[:size].tolist()), epoch, number)]
 
     def step(self, batch: Iterable[tuple[Any, Any]], epoch: int, number: int) -> float:
         """Make one step on a graph."""
@@ -374,9 +377,9 @@ class _Trainer:
         if not _core.all_finite(self.optimizer.parameters):
             raise self.diverged(epoch, number, "a parameter is no longer finite")
 
-    def evaluate(self, samples: Iterable[tuple[Any, Any]]) -> float:
+    def evaluate(self, samples: _Samples) -> float:
         with no_grad():
-            return self.mean_loss(samples).data
+            return self.mean_loss(map(samples.pair, range(len(samples)))).data
 
     def diverged(self, epoch: int, number: int, what: str) -> FloatingPointError:
         if self.undo is not None:
@@ -402,11 +405,11 @@ class _ProgramTrainer(_Trainer):
         model: Model,
         loss: Callable[[Any, Any], Any],
         optimizer: Optimizer,
-        pairs: list[tuple[Any, Any]],
-        held_out: list[tuple[Any, Any]],
+        samples: _Samples,
+        held_out: _Samples | None,
     ) -> None:
         super().__init__(model, loss, optimizer)
-        self.pairs = pairs
+        self.samples = samples
         self.held_out = held_out
         self.reason = ""
         self.record()
@@ -421,12 +424,12 @@ class _ProgramTrainer(_Trainer):
                 raise UnrecordableError("gradients are switched off: no_grad()")
             own_rate = [self.lr] if callable(self.lr) and not is_schedule(self.lr) else []  # runs between the steps
             surroundings = Surroundings(self.model, self.loss, *own_rate)
-            samples, targets, loss = _targets(self.model, self.loss, self.pairs)
-            self.recorded = Recorded(surroundings, lambda x, t: loss(self.model(x), t), samples, targets)
-            self.rows = self.recorded.rows(samples, targets)
-            if self.held_out:
-                samples, targets, _ = _targets(self.model, self.loss, self.held_out)
-                self.held_out_rows = self.recorded.rows(samples, targets)
+            targets, loss = _targets(self.model, self.loss, self.samples)
+            self.recorded = Recorded(surroundings, lambda x, t: loss(self.model(x), t), self.samples.x, targets)
+            self.rows = self.recorded.rows(self.samples.x, targets)
+            if self.held_out is not None:
+                targets, _ = _targets(self.model, self.loss, self.held_out)
+                self.held_out_rows = self.recorded.rows(self.held_out.x, targets)
         except UnrecordableError as reason:
             self.recorded = None
             self.reason = str(reason)
@@ -438,28 +441,22 @@ class _ProgramTrainer(_Trainer):
             self.record()
 
     def steps(
-        self,
-        pairs: list[tuple[Any, Any]],
-        batches: list[list[int]],
-        epoch: int,
-        number: int,
-        stop: bytearray,
+        self, samples: _Samples, order: NDArray[int64], size: int, epoch: int, number: int, stop: bytearray
     ) -> list[float]:
         import numpy as np
 
         if self.recorded is None:
-            return super().steps(pairs, batches, epoch, number, stop)
-        program, size = self.recorded.program, len(batches[0])
-        rates = self.optimizer.rates(len(batches))
+            return super().steps(samples, order, size, epoch, number, stop)
+        program, count = self.recorded.program, -(-len(order) // size)
+        rates = self.optimizer.rates(count)
         alone = rates is None  # the rate is to be asked for in every step
-        order = batches[0] if alone else [i for batch in batches for i in batch]
-        rows = self.rows[order] if size < len(pairs) else self.rows
-        losses = np.empty(1 if alone else len(batches))
+        rows = self.rows[order[:size] if alone else order] if size < len(samples) else self.rows
+        losses = np.empty(1 if alone else count)
         descent = Descent(self.optimizer, program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
         if not descent.done:
             if stop[0]:
                 return []
-            return super().steps(pairs, batches, epoch, number, stop)
+            return super().steps(samples, order, size, epoch, number, stop)
         if alone:
             self.update(epoch, number)
         else:
@@ -467,7 +464,7 @@ class _ProgramTrainer(_Trainer):
         made: list[float] = losses[: descent.done].tolist()
         return made
 
-    def evaluate(self, samples: Iterable[tuple[Any, Any]]) -> float:
+    def evaluate(self, samples: _Samples) -> float:
         if self.recorded is not None:
             try:
                 loss = float(self.recorded.program(self.held_out_rows, reduce="mean"))
@@ -479,32 +476,32 @@ class _ProgramTrainer(_Trainer):
 
 
 def _targets(
-    model: Model, loss: Callable[[Any, Any], Any], pairs: list[tuple[Any, Any]]
-) -> tuple[list[Any], list[Any], Callable[[Any, Any], Any]]:
-    """Samples, targets and loss such that all of a target is numbers to compute with."""
+    model: Model, loss: Callable[[Any, Any], Any], samples: _Samples
+) -> tuple[Rows, Callable[[Any, Any], Any]]:
+    """Targets and loss such that all of a target is numbers to compute with."""
     import numpy as np
 
-    samples, targets = map(list, zip(*pairs, strict=True))
+    targets = samples.y
     if loss is losses.cross_entropy:
         with no_grad():
             try:
-                _, shape = _core.flatten(model(samples[0]), "the logits")
+                _, shape = _core.flatten(model(samples.x[0]), "the logits")
             except Exception as error:
                 raise UnrecordableError(f"it raises {type(error).__name__}: {error}") from error
         if np.shape(targets[0]) == shape[:-1] and shape:
-            indices = np.asarray(targets)
+            indices = targets.array()
             if indices.dtype.kind not in "biuf" or not np.isin(indices, np.arange(shape[-1])).all():
                 raise UnrecordableError("a target is no index of a class")
-            return samples, np.eye(shape[-1])[indices.astype(int)].tolist(), loss
+            return Rows(np.eye(shape[-1])[indices.astype(int)]), loss
     else:
-        found = np.asarray(targets)
+        found = targets.array()
         for known, allowed in _RANGES:
             if loss is not known:
                 continue
             if not (found.dtype.kind in "biuf" and allowed(found).all()):
                 raise UnrecordableError("a target is not one that the loss has")
-            return samples, targets, without_notes(_probable if loss is losses.binary_cross_entropy else loss)
-    return samples, targets, loss
+            return targets, without_notes(_probable if loss is losses.binary_cross_entropy else loss)
+    return targets, loss
 
 
 _RANGES: list[tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = [
@@ -522,21 +519,50 @@ def _probable(prediction: Any, target: Any) -> Any:
     return losses.binary_cross_entropy(prediction, target)
 
 
-def _order(count: int, size: int, seed: int | None, epoch: int) -> list[int]:
+def _order(count: int, size: int, seed: int | None, epoch: int) -> NDArray[int64]:
+    import numpy as np
+
+    if size == count:
+        return np.arange(count)
     order = list(range(count))
-    if size < count:
-        (random if seed is None else random.Random(f"{seed} {epoch}")).shuffle(order)
-    return order
+    (random if seed is None else random.Random(f"{seed} {epoch}")).shuffle(order)
+    return np.array(order)
 
 
 # Arguments
 
 
-def _rows(name: str, rows: Any) -> list[Any]:
-    """The samples or targets one by one, after a check that they are of one width and finite."""
-    import numpy as np
+@dataclass
+class _Samples:
+    """Samples and their targets."""
 
-    listed = rows.tolist() if isinstance(rows, np.ndarray) else list(rows)
+    x: Rows
+    y: Rows
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def pair(self, i: int) -> tuple[Any, Any]:
+        return self.x[i], self.y[i]
+
+    def take(self, which: NDArray[int64]) -> _Samples:
+        return _Samples(self.x.take(which.tolist()), self.y.take(which.tolist()))
+
+
+def _rows(name: str, table: Any) -> Rows:
+    """The samples or targets, after a check that they are of one width and finite."""
+    found = tables.array(table, name)
+    if found is not None and found.dtype.kind == "O" and not _holds_values(found):
+        found = tables.numbers(found, name)
+    if found is None or found.dtype.kind == "O":
+        return _listed_rows(name, tables.listed(table, name))
+    if found.ndim == 0:
+        raise TypeError(f"{name} is a table with a row for each sample, and not one number: {found}")
+    _check_finite(name, found)
+    return Rows(found)
+
+
+def _listed_rows(name: str, listed: list[Any]) -> Rows:
     plain = [_core.flatten(row, f"the entries of {name}") for row in listed]
     shapes = {shape for _, shape in plain}
     if len(shapes) > 1:
@@ -544,32 +570,64 @@ def _rows(name: str, rows: Any) -> list[Any]:
     for i, (flat, _) in enumerate(plain):
         for number in flat:
             if not math.isfinite(number.data if isinstance(number, Value) else number):
-                raise ValueError(f"row {i} of {name} has an entry that is not finite: {number}")
-    return listed
+                raise _not_finite(name, i, number)
+    return Rows(listed)
 
 
-def _pairs(X: Any, y: Any) -> list[tuple[Any, Any]]:  # noqa: N803
-    samples, targets = _rows("X", X), _rows("y", y)
-    if not samples:
+def _check_finite(name: str, table: NDArray[Any]) -> None:
+    import numpy as np
+
+    if table.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(table.astype(float, copy=False))
+    if not finite.all():
+        place = np.unravel_index(int(finite.argmin()), table.shape)
+        raise _not_finite(name, int(place[0]), table[place])
+
+
+def _not_finite(name: str, row: int, number: Any) -> ValueError:
+    return ValueError(
+        f"row {row} of {name} has an entry that is not finite: {number}; fill in what is missing, or leave the row out"
+    )
+
+
+def _holds_values(array: NDArray[Any]) -> bool:
+    return any(isinstance(entry, Value) for entry in array.flat)
+
+
+def _samples(X: Any, y: Any) -> _Samples:  # noqa: N803
+    samples = _Samples(_rows("X", X), _rows("y", y))
+    if not len(samples):
         raise ValueError("X has no samples")
-    if len(samples) != len(targets):
-        raise ValueError(f"X has {len(samples)} samples, and y has {len(targets)} targets")
-    return list(zip(samples, targets, strict=True))
+    if len(samples) != len(samples.y):
+        raise ValueError(f"X has {len(samples)} samples, and y has {len(samples.y)} targets")
+    return samples
 
 
 def _hold_out(
-    pairs: list[tuple[Any, Any]], validation: tuple[Any, Any] | float | None, seed: int | None
-) -> tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]]:
+    samples: _Samples, validation: tuple[Any, Any] | float | None, seed: int | None
+) -> tuple[_Samples, _Samples | None]:
     """What to train on, and what to validate on."""
+    import numpy as np
+
     if validation is None:
-        return pairs, []
+        return samples, None
     if isinstance(validation, tuple):
-        return pairs, _pairs(*validation)
-    count = round(validation * len(pairs))
-    if not (0.0 < validation < 1.0 and 0 < count < len(pairs)):
-        raise ValueError(f"validation={validation} of {len(pairs)} samples leaves none on one side")
-    drawn = _order(len(pairs), 1, seed, -1)
-    return [pairs[i] for i in sorted(drawn[count:])], [pairs[i] for i in sorted(drawn[:count])]
+        return samples, _samples(*validation)
+    count = round(validation * len(samples))
+    if not (0.0 < validation < 1.0 and 0 < count < len(samples)):
+        raise ValueError(f"validation={validation} of {len(samples)} samples leaves none on one side")
+    drawn = _order(len(samples), 0, seed, -1)
+    return samples.take(np.sort(drawn[count:])), samples.take(np.sort(drawn[:count]))
+
+
+def _check_leaves(model: Model, optimizer: Optimizer) -> None:
+    """Refuse a model of which a parameter was replaced by a result: no graph would lead to it any more."""
+    _core.require_leaves(optimizer.parameters)
+    parameters = getattr(model, "parameters", None)
+    if callable(parameters):
+        _core.require_leaves([p for p in parameters() if isinstance(p, Value)])
 
 
 def _loss(loss: Loss) -> Callable[[Any, Any], Any]:

@@ -1,0 +1,265 @@
+"""What counts as a table of numbers: arrays, and the frames, series and columns of any library.
+
+A table means its rows. It is known by the protocols that libraries share: NumPy's ``__array__``, ``to_numpy``, Arrow's
+``__arrow_c_stream__`` and ``__arrow_c_array__``, the data frames' ``__dataframe__``. Whatever has one of them goes
+through NumPy before anybody iterates over it, since what a table iterates over may be the names of its columns, or the
+columns. What has no order of columns, or is no number, is refused with what to write instead:
+
+- a dict, a set, text, complex numbers, dates, objects are a TypeError;
+- a missing value (a masked entry, ``None``, ``pandas.NA``) is a ValueError. Where a library itself gives NumPy a NaN
+  for it, as pandas, polars and Arrow do for columns of numbers, it is a NaN: `fit` and `predict` refuse those as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Rows", "array", "listed", "numbers", "sample"]
+
+_NUMPY = ("__array__", "__array_interface__", "__array_struct__")
+_ARROW = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
+
+_REMEDIES = {
+    "c": "take the real part, .real, or the magnitude, abs()",
+    "M": "make them numbers first, (t - t0) / numpy.timedelta64(1, 's') for seconds",
+    "m": "make them numbers first, t / numpy.timedelta64(1, 's') for seconds",
+    "V": "make one column of each field, numpy.lib.recfunctions.structured_to_unstructured(array)",
+}
+_DEFAULT_REMEDY = "convert them, as with .astype(float), or leave the column out"
+_FILL = "fill them in or leave the rows out"
+
+
+def array(thing: Any, what: str) -> NDArray[Any] | None:
+    """Give the array of something that is an array or a table; None for anything else, as lists and numbers.
+
+    Parameters
+    ----------
+    thing : object
+    what : str
+        What the thing is, for messages.
+
+    Returns
+    -------
+    ndarray or None
+        Of real numbers, or of objects: the entries of a column that holds others than numbers, or Values.
+
+    Raises
+    ------
+    TypeError
+        If it is a dict, a set or text, or holds complex numbers, dates, records or text.
+    ValueError
+        If an entry is masked or missing.
+    """
+    kind = type(thing)
+    if kind is list or kind is tuple:
+        return None
+    if any(hasattr(kind, name) for name in _NUMPY):
+        found = thing
+    elif hasattr(kind, "to_numpy"):
+        found = thing.to_numpy()
+    elif any(hasattr(kind, name) for name in _ARROW):
+        found = _through_arrow(thing, what)
+    else:
+        _refuse_unordered(thing, what)
+        return None
+    import numpy as np
+
+    _refuse_masks(found, what)
+    result = np.asarray(found)
+    if result.dtype.kind not in "biufO":
+        remedy = _REMEDIES.get(result.dtype.kind, _DEFAULT_REMEDY)
+        raise TypeError(f"{what}: real numbers are needed, not {result.dtype}; {remedy}")
+    if result.dtype.kind == "O" and not isinstance(thing, np.ndarray):
+        _refuse_missing(result, what)
+    return result
+
+
+def numbers(thing: Any, what: str) -> NDArray[Any]:
+    """Give an array of real numbers for arrays, tables, nested lists of numbers, and numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `array`; a TypeError also if an entry is no real number, and a ValueError if rows differ in length.
+    """
+    import numpy as np
+
+    found = array(thing, what)
+    if found is None:
+        _refuse_masks(thing, what)
+        found = np.asarray(thing)
+    if found.dtype.kind == "O":
+        try:
+            found = np.asarray(found.tolist())  # columns of several types; rows that are lists or arrays of their own
+        except ValueError as error:
+            raise ValueError(f"{what}: the rows differ in length") from error
+    if found.dtype.kind == "O":
+        _refuse_missing(found, what)
+        for entry in found.flat:
+            if not isinstance(entry, (int, float, np.integer, np.floating)) or isinstance(entry, np.timedelta64):
+                raise TypeError(f"{what}: real numbers are needed, not {type(entry).__name__}; {_remedy(entry)}")
+        return found.astype(float)  # integers of more than 64 bits
+    if found.dtype.kind not in "biuf":
+        remedy = _REMEDIES.get(found.dtype.kind, _DEFAULT_REMEDY)
+        raise TypeError(f"{what}: real numbers are needed, not {found.dtype}; {remedy}")
+    return found
+
+
+def listed(thing: Any, what: str) -> Any:
+    """Give the rows of an array or table as lists of numbers, or whatever something iterates over.
+
+    Returns
+    -------
+    list, or a number
+        A number where an array has no dimensions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `array`; a TypeError also if it is nothing that can be iterated over.
+    """
+    found = array(thing, what)
+    if found is not None:
+        return found.tolist()
+    try:
+        entries = iter(thing)
+    except TypeError:
+        raise TypeError(
+            f"{what}: numbers and Values are needed, in lists, arrays or tables, and not {type(thing).__name__}"
+        ) from None
+    return list(entries)
+
+
+def sample(x: Any) -> Sequence[Any]:
+    """Give what a model is called with as a list of numbers and Values: a number alone is a list of one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `array`; a ValueError also for a table of several columns, which is many samples.
+    """
+    found = array(x, "the inputs")
+    if found is None:
+        try:
+            return list(x)
+        except TypeError:  # the unwrapped output of a layer of one neuron
+            return [x]
+    import numpy as np
+
+    if found.ndim == 0:
+        return [found.tolist()]
+    if found.ndim == 1:
+        return found.tolist()  # type: ignore[no-any-return]
+    if not isinstance(x, np.ndarray):
+        raise ValueError(
+            f"a model takes one sample, a row of numbers, and not a table of the shape {found.shape}: "
+            "kilograd.predict(model, table) gives the outputs for all its rows"
+        )
+    return list(found)  # the rows, as Python iterates over an array
+
+
+class Rows:
+    """The rows of a table: each as a list of numbers, or all of them as an array.
+
+    Parameters
+    ----------
+    rows : list or ndarray
+        A list is taken as it is. Rows of an array become lists when they are asked for, once each.
+
+    Attributes
+    ----------
+    table : ndarray or None
+        The array, where there is one.
+    """
+
+    def __init__(self, rows: list[Any] | NDArray[Any]) -> None:
+        self.table = None if isinstance(rows, list) else rows
+        self._made: Any = rows if self.table is None else {}  # what a model does to a row stays done
+        self._count = len(rows)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: int) -> Any:
+        if self.table is not None and i not in self._made:
+            self._made[i] = self.table[i].tolist()
+        return self._made[i]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def take(self, which: Iterable[int]) -> Rows:
+        """Some of the rows, in this order."""
+        if self.table is not None:
+            return Rows(self.table[list(which)])
+        return Rows([self[i] for i in which])
+
+    def array(self) -> NDArray[Any]:
+        """All of them as NumPy has them."""
+        import numpy as np
+
+        return np.asarray(self._made) if self.table is None else self.table
+
+
+def _through_arrow(thing: Any, what: str) -> Any:
+    """The array of a table that NumPy cannot read by itself."""
+    name = type(thing).__name__
+    try:
+        import pyarrow
+        import pyarrow.interchange
+    except ImportError:
+        raise TypeError(
+            f"{what}: a {name} is a table that NumPy cannot read without pyarrow; install it, or pass an array"
+        ) from None
+    if hasattr(thing, "__arrow_c_array__"):
+        found = pyarrow.array(thing)
+        return pyarrow.RecordBatch.from_struct_array(found) if pyarrow.types.is_struct(found.type) else found
+    if hasattr(thing, "__arrow_c_stream__"):
+        return pyarrow.table(thing)
+    return pyarrow.interchange.from_dataframe(thing)
+
+
+def _refuse_unordered(thing: Any, what: str) -> None:
+    if isinstance(thing, (str, bytes, bytearray)):
+        remedy = "float(text) makes a number of it"
+    elif isinstance(thing, Mapping):
+        remedy = "its keys are names and no numbers; list(d.values()) has its values, pandas.DataFrame(d) is a table"
+    elif isinstance(thing, (set, frozenset)):
+        remedy = "it has no order; a list has"
+    elif hasattr(type(thing), "collect") and not hasattr(type(thing), "__iter__"):
+        remedy = "it is still to be computed; .collect() gives the table"
+    else:
+        return
+    raise TypeError(f"{what}: numbers are needed, in lists, arrays or tables, and not {type(thing).__name__}; {remedy}")
+
+
+def _refuse_missing(found: NDArray[Any], what: str) -> None:
+    import numpy as np
+
+    for place, entry in np.ndenumerate(found):
+        if place and (entry is None or type(entry).__name__ in ("NAType", "NaTType")):
+            raise ValueError(
+                f"{what}: row {place[0]} has a missing value, {entry}; {_FILL}, as with .fillna() or .dropna()"
+            )
+
+
+def _refuse_masks(thing: Any, what: str) -> None:
+    """NumPy would lose the mask of an array, in nested lists as well."""
+    import numpy as np
+
+    if type(thing) in (list, tuple):
+        for part in thing:
+            if not isinstance(part, (int, float)):
+                _refuse_masks(part, what)
+    elif isinstance(thing, np.ma.MaskedArray) and np.ma.is_masked(thing):
+        raise ValueError(f"{what}: entries are masked; {_FILL}, as with .filled(value) or .compressed()")
+
+
+def _remedy(entry: Any) -> str:
+    if hasattr(entry, "grad") and hasattr(entry, "data"):
+        return "kilograd.data(values) gives the numbers of Values"
+    return _DEFAULT_REMEDY
