@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pathlib
 import random
 import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -183,3 +187,116 @@ def test_what_does_not_fit_changes_nothing(tmp_path):
     with pytest.raises(FileNotFoundError):
         kilograd.load(tmp_path / "none", model)
     assert data(model) == before
+
+
+def entry(array, header: Callable[[bytes], bytes] = lambda header: header) -> bytes:
+    """An array as an ``.npy`` file, its header changed."""
+    file = io.BytesIO()
+    np.save(file, array)
+    whole = file.getvalue()
+    start = 10 + int.from_bytes(whole[8:10], "little")
+    changed = header(whole[10:start])
+    return whole[:8] + len(changed).to_bytes(2, "little") + changed + whole[start:]
+
+
+def archive(path: pathlib.Path, entries: dict[str, bytes], how: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", how) as file:
+        for name, content in entries.items():
+            file.writestr(name, content)
+
+
+def change_directory(path: pathlib.Path, offset: int, value: int, size: int, number: int = -1) -> None:
+    """Overwrite a field of one of the entries of a zip file's directory."""
+    whole = bytearray(path.read_bytes())
+    starts = [k for k in range(len(whole)) if whole[k : k + 4] == b"PK\x01\x02"]
+    whole[starts[number] + offset : starts[number] + offset + size] = value.to_bytes(size, "little")
+    path.write_bytes(whole)
+
+
+LAST = "model/layers.1.neurons.0.w.npy"
+HOSTILE: dict[str, Callable[[dict[str, bytes]], object]] = {
+    "unknown": lambda e: e.update({"junk.npy": entry(np.zeros(3))}),
+    "unknown below": lambda e: e.update({"model/junk.npy": entry(np.zeros(3))}),
+    "unknown of the optimizer": lambda e: e.update({"optimizer/junk.npy": entry(np.zeros(3))}),
+    "no array": lambda e: e.update({"model/layers.1.neurons.0.w": e[LAST]}),
+    "missing": lambda e: e.pop(LAST),
+    "complex": lambda e: e.update({LAST: entry(np.zeros(4, complex))}),
+    "complex of the optimizer": lambda e: e.update({"optimizer/mean.npy": entry(np.zeros(17, complex))}),
+    "objects": lambda e: e.update({LAST: entry(np.zeros(4), lambda h: h.replace(b"<f8", b"|O8"))}),
+    "text": lambda e: e.update({LAST: entry(np.array(list("abcd")))}),
+    "a record": lambda e: e.update({LAST: entry(np.zeros(4, [("a", float)]))}),
+    "a date": lambda e: e.update({LAST: entry(np.zeros(4, "M8[s]"))}),
+    "another shape": lambda e: e.update({LAST: entry(np.zeros((2, 2)))}),
+    "a negative shape": lambda e: e.update({LAST: entry(np.zeros(4), lambda h: h.replace(b"(4,)", b"(-4,)"))}),
+    "a huge shape": lambda e: e.update({LAST: entry(np.zeros(4), lambda h: h.replace(b"(4,)", b"(4444444444,)"))}),
+    "too long": lambda e: e.update({LAST: e[LAST] + bytes(8)}),
+    "too short": lambda e: e.update({LAST: e[LAST][:-8]}),
+    "no header": lambda e: e.update({LAST: b"hello"}),
+    "another version": lambda e: e.update({LAST: e[LAST][:6] + b"\x02" + e[LAST][7:]}),
+    "an endless header": lambda e: e.update({LAST: entry(np.zeros(4), lambda h: h[:-1] + b" " * 5000 + h[-1:])}),
+    "a nested header": lambda e: e.update({LAST: entry(np.zeros(4), lambda h: b"(" * 900)}),
+    "an unfinished header": lambda e: e.update({LAST: entry(np.zeros(4), lambda h: h[:20])}),
+    "a header that is no dict": lambda e: e.update({LAST: entry(np.zeros(4), lambda h: b"3")}),
+    "a format of numbers": lambda e: e.update({"format.npy": entry(np.zeros(()))}),
+    "a long format": lambda e: e.update({"format.npy": entry(np.array("x" * 1000))}),
+    "negative steps": lambda e: e.update({"optimizer/steps.npy": entry(np.array(-1))}),
+    "steps that are no number": lambda e: e.update({"optimizer/steps.npy": entry(np.array(np.nan))}),
+}
+
+
+@pytest.mark.parametrize("how", [*HOSTILE, "encrypted", "bzip2", "overlapping", "before", "twice", "deflated"])
+def test_a_hostile_file_changes_nothing(tmp_path: pathlib.Path, how: str):
+    model, adam = make()
+    path = tmp_path / "m.npz"
+    saved, saved_adam = make(seed=2)
+    kilograd.total(saved.parameters()).backward()
+    saved_adam.step()
+    kilograd.save(path, saved, saved_adam)
+    with zipfile.ZipFile(path) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    if how in HOSTILE:
+        HOSTILE[how](entries)
+    archive(path, entries, {"bzip2": zipfile.ZIP_BZIP2, "deflated": zipfile.ZIP_DEFLATED}.get(how, zipfile.ZIP_STORED))
+    if how == "encrypted":
+        change_directory(path, 8, 1, 2)
+    elif how == "overlapping":
+        change_directory(path, 42, 10, 4)
+    elif how == "before":
+        change_directory(path, 42, 0xFFFFFF00, 4)
+    elif how == "twice":
+        with zipfile.ZipFile(path, "a") as file, pytest.warns(UserWarning, match="Duplicate"):
+            file.writestr(LAST, entries[LAST])
+    elif how == "deflated":  # as numpy.savez_compressed writes it
+        kilograd.load(path, model, adam)
+        assert data(model) == data(saved)
+        assert adam.state_dict().keys() == saved_adam.state_dict().keys()
+        return
+    before, state = data(model), repr(adam.state_dict())
+    with pytest.raises(ValueError, match=r"m\.npz.*checkpoint"):
+        kilograd.load(path, model, adam)
+    assert (data(model), repr(adam.state_dict())) == (before, state)
+
+
+@pytest.mark.parametrize("name", ["junk.npy", "model/junk.npy", LAST, "optimizer/mean.npy", "format.npy"])
+def test_nothing_is_inflated_beyond_what_the_model_has(tmp_path: pathlib.Path, name: str):
+    model, adam = make()
+    path = tmp_path / "m.npz"
+    kilograd.save(path, model, adam)
+    with zipfile.ZipFile(path) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    for content in (entry(np.zeros(2_500_000)), entry(np.zeros(4)) + bytes(20_000_000)):
+        archive(path, {**entries, name: content}, zipfile.ZIP_DEFLATED)
+        assert path.stat().st_size < 200_000
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match="checkpoint"):
+                kilograd.load(path, model, adam)
+            assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_what_the_system_refuses_stays_what_it_is(tmp_path: pathlib.Path):
+    with pytest.raises(OSError) as caught:  # noqa: PT011 (of a directory: not the same error everywhere)
+        kilograd.load(tmp_path, make()[0])
+    assert not isinstance(caught.value, ValueError)

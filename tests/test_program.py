@@ -950,6 +950,10 @@ def test_damaged_files(tmp_path: pathlib.Path) -> None:
             load(good[:k] + bytes([good[k] ^ 0x55]) + good[k + 1 :])
     with pytest.raises(ValueError, match="another version"):
         load(good[:6] + b"\x02\x00" + good[8:])
+    with pytest.raises(ValueError, match=path.name):
+        load(b"")
+    with pytest.raises(ValueError, match="parameters"):
+        Program._restore(good, (Value(1.0),) * 3)
     # With a checksum that fits: whatever is accepted can be run.
     dice = random.Random(0)
     accepted = 0

@@ -158,6 +158,26 @@ def test_fit_ends_within_a_long_step() -> None:
     assert [w.data] == data
 
 
+def test_fit_on_graphs_ends_within_a_step() -> None:
+    w = Value(0.75)
+    met = 0
+
+    def model(x: float) -> Value:
+        nonlocal met
+        met += 1
+        if met == 1500:
+            signal.raise_signal(signal.SIGINT)
+        return w * x
+
+    rows = np.linspace(-1.0, 1.0, 1000)
+    history = fit(model, rows, rows, epochs=10, optimizer=optim.SGD([w], lr=0.1), engine="graph")
+    assert history.interrupted
+    assert (met, len(history.losses), len(history.steps)) == (1500, 1, 1)
+    again = Value(0.75)
+    fit(lambda x: again * x, rows, rows, epochs=1, optimizer=optim.SGD([again], lr=0.1), engine="graph")
+    assert w.data == again.data
+
+
 def test_a_handler_may_use_the_program_meanwhile() -> None:
     few = PROGRAM.value_and_grad(X[:3000], "both")
     calls = 0

@@ -398,6 +398,8 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         node.grad = in.get<double>();
         check_kind(node.data, node.kinds.data, is_served(&node));
         check_kind(node.grad, node.kinds.grad, is_served(&node));
+        if (node.kinds.grad != FloatKind && !families[node.family].dialect())
+            throw py::value_error("Snapshot: a gradient that its class would have as a float");
     };
     for (std::size_t i = 0; i < leaf_count; ++i) {
         Node read{};

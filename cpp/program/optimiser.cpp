@@ -274,20 +274,24 @@ void validate(const Graph& graph) {
     if (graph.nodes.size() >= none || graph.terms.size() >= none) refuse("too many nodes");
     if (graph.n_inputs > max_leaves || graph.n_parameters > max_leaves) refuse("too many inputs or parameters");
     std::vector<std::uint8_t> used(graph.nodes.size(), 0);
+    std::uint32_t terms = 0;  // sums share none: schedules are as long as the terms of all sums together
     for (std::uint32_t n = 0; n < graph.nodes.size(); ++n) {
         const Node& node = graph.nodes[n];
         if (index_of(node.code) >= code_count) refuse("unknown operation");
         if (node.code == Code::input && node.a >= graph.n_inputs) refuse("input out of range");
         if (node.code == Code::parameter && node.a >= graph.n_parameters) refuse("parameter out of range");
-        if (node.code == Code::dot && (node.a > node.b || node.b > graph.terms.size())) refuse("terms out of range");
+        if (node.code == Code::dot) {
+            if (node.a != terms || node.a >= node.b || node.b > graph.terms.size()) refuse("terms out of order");
+            terms = node.b;
+        }
         if (node.code == Code::whole_power && !(std::abs(node.c) <= 8.0 && node.c == std::floor(node.c)))
             refuse("exponent out of range");
-        if (node.code == Code::dot && node.a == node.b) refuse("sum without terms");
         graph.for_operands(node, [&](std::uint32_t operand) {
             if (operand >= n) refuse("operand out of order");
             used[operand] = 1;
         });
     }
+    if (terms != graph.terms.size()) refuse("terms left over");
     for (std::uint32_t n : graph.outputs) {
         if (n >= graph.nodes.size()) refuse("output out of range");
         used[n] = 1;

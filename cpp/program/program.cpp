@@ -636,8 +636,8 @@ void Program::in_parts(const Request& given, std::size_t doubles, F&& f) const {
 
 void Program::hessian(const Request& given, double* to, const Kernels& kernels) const {
     if (given.weights || !entries(given.promoted).program) return hessian_by_sweeps(given, to, kernels);
-    const auto& [program, at] = entries(given.promoted);
-    const std::size_t size = columns(given.promoted), count = at.size();
+    const Entries& entries = this->entries(given.promoted);
+    const std::size_t size = columns(given.promoted), count = entries.at.size();
     // Derivatives are not checked, and need not hold all operations that are.
     const bool checked = given.check && !total_;
     std::vector<double> values, found;
@@ -651,9 +651,10 @@ void Program::hessian(const Request& given, double* to, const Kernels& kernels) 
         request.check = false;
         found.resize(request.rows * count);
         request.values = found.data();
-        program->run(request, kernels);
+        entries.program->run(request, kernels);
         fill_squares(to + first * size * size, request.rows, size, [&, from = found.data()](double* square) mutable {
-            for (const auto& [row, column] : at) square[row * size + column] = square[column * size + row] = *from++;
+            for (const auto& [row, column] : entries.at)
+                square[row * size + column] = square[column * size + row] = *from++;
         });
     });
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kilograd import _core
@@ -61,9 +64,7 @@ def _read_state(model: Any, state: Mapping[str, Any]) -> Callable[[], None]:
     import numpy as np
 
     places = dict(_places(model))
-    missing, unknown = sorted(places.keys() - state.keys()), sorted(state.keys() - places.keys())
-    if missing or unknown:
-        raise ValueError(f"the state is of another model: {_some(missing)} missing, {_some(unknown)} too many")
+    _check_names(places, state)
     pairs = []
     for name, values in places.items():
         flat, shape = _core.flatten(values, name)
@@ -79,6 +80,12 @@ def _read_state(model: Any, state: Mapping[str, Any]) -> Callable[[], None]:
             _core.write_data(flat, array)
 
     return accept
+
+
+def _check_names(places: Collection[str], names: Collection[str]) -> None:
+    missing, unknown = sorted(set(places) - set(names)), sorted(set(names) - set(places))
+    if missing or unknown:
+        raise ValueError(f"the state is of another model: {_some(missing)} missing, {_some(unknown)} too many")
 
 
 def _some(names: list[str]) -> str:
@@ -176,33 +183,108 @@ def load(path: str | os.PathLike[str], model: Any, optimizer: Optimizer | None =
         If the file is damaged or none of kilograd's, or was saved from another model or kind of optimizer, or
         without one where one is given. Nothing is changed.
     """
-    arrays = _read(path)
-    model_state = {name[6:]: array for name, array in arrays.items() if name.startswith("model/")}
-    accept = [_read_state(model, model_state)]
-    if optimizer is not None:
-        state = {name[10:]: _scalar(array) for name, array in arrays.items() if name.startswith("optimizer/")}
-        if not state:
-            raise ValueError(f"{os.fspath(path)} was saved without an optimizer")
-        accept.append(optimizer._read_state(state))
+    with open(path, "rb") as file, _blamed_on(path), zipfile.ZipFile(file) as archive:
+        entries = _Entries(archive)
+        if str(entries.read("format", (), "U")) != _FORMAT:
+            raise ValueError(f"it is no {_FORMAT.rsplit(' ', 1)[0]} that this version reads")
+        accept = [_read_model(entries, model)]
+        if optimizer is not None:
+            accept.append(_read_optimizer(entries, optimizer))
     for each in accept:
         each()
 
 
-def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    import numpy as np
+def _read_model(entries: _Entries, model: Any) -> Callable[[], None]:
+    shapes = {name: _core.flatten(values, name)[1] for name, values in _places(model)}
+    names = entries.below("model")
+    _check_names(shapes, names)
+    return _read_state(model, {name: entries.read(f"model/{name}", shapes[name], "biuf") for name in names})
 
+
+def _read_optimizer(entries: _Entries, optimizer: Optimizer) -> Callable[[], None]:
+    names = entries.below("optimizer")
+    if not names:
+        raise ValueError("it was saved without an optimizer")
+    known: dict[str, tuple[tuple[int, ...], str]] = {"kind": ((), "U"), "steps": ((), "iu"), "lr": ((), "biuf")}
+    known |= dict.fromkeys(optimizer.numbers, ((), "biuf"))
+    known |= dict.fromkeys(optimizer.arrays, ((len(optimizer.parameters),), "biuf"))
+    # What is unknown is not read: the optimizer refuses its name.
+    state = {
+        name: _scalar(entries.read(f"optimizer/{name}", *known[name])) if name in known else None for name in names
+    }
+    return optimizer._read_state(state)
+
+
+@contextmanager
+def _blamed_on(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Whatever goes wrong in reading a file's content is a ValueError with the file's name."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
+        yield
+    except MemoryError:
         raise
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the system's refusal, not the file's content
-        raise ValueError(f"{os.fspath(path)} is damaged, or no checkpoint: {error}") from error
-    if "format" not in arrays or str(arrays["format"]) != _FORMAT:
-        raise ValueError(f"{os.fspath(path)} is no {_FORMAT.rsplit(' ', 1)[0]} that this version reads")
-    return arrays
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the system's refusal; EINVAL is a seek to where the file has nothing
+        raise ValueError(f"{os.fspath(path)} is damaged, or no checkpoint for this: {error}") from error
+
+
+class _Entries:
+    """The arrays of an ``.npz`` file, each read after a look at what it claims to be.
+
+    Nothing is inflated beyond what the reader expects; NumPy itself would read whatever size an entry gives.
+    """
+
+    _LONGEST_HEADER = 1000  # characters; those of plain arrays have about 100, and are parsed as Python literals
+    _LONGEST_TEXT = 1000  # bytes
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        end = 0
+        for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
+            name = entry.filename.removesuffix(".npy")
+            if name == entry.filename or name in self._entries or not (name == "format" or _group(name)):
+                raise ValueError(f"it has an unexpected entry {entry.filename!r}")
+            if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{name} is encrypted, or compressed in an unusual way")
+            if entry.header_offset < end:
+                raise ValueError(f"{name} overlaps what is before it")
+            end = entry.header_offset + zipfile.sizeFileHeader + entry.compress_size  # type: ignore[attr-defined]
+            self._entries[name] = entry
+
+    def below(self, group: str) -> list[str]:
+        """The names that begin with ``group/``, without that."""
+        return [name.partition("/")[2] for name in self._entries if _group(name) == group]
+
+    def read(self, name: str, shape: tuple[int, ...], kinds: str) -> NDArray[Any]:
+        """The array of a name, which must be of a shape and of one of some kinds of NumPy types."""
+        from numpy import frombuffer
+        from numpy.lib import format as npy
+
+        if name not in self._entries:
+            raise ValueError(f"{name} is missing")
+        entry = self._entries[name]
+        with self._archive.open(entry) as file:
+            if npy.read_magic(file) != (1, 0):
+                raise ValueError(f"{name} is no plain array")
+            try:
+                found, by_columns, dtype = npy.read_array_header_1_0(file, max_header_size=self._LONGEST_HEADER)
+            except (MemoryError, RecursionError):  # the parser's, for what is nested too deeply
+                raise ValueError(f"{name} is no plain array") from None
+            if dtype.kind not in kinds or found != shape or (dtype.kind == "U" and dtype.itemsize > self._LONGEST_TEXT):
+                raise ValueError(f"{name} is {dtype} of shape {found}, where shape {shape} is needed")
+            size = dtype.itemsize * math.prod(shape)
+            if entry.file_size != file.tell() + size:
+                raise ValueError(f"{name} is not as long as it says")
+            data = file.read(size)
+            if len(data) != size or file.read(1):  # the latter compares checksums
+                raise ValueError(f"{name} is not as long as it says")
+        return frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+def _group(name: str) -> str:
+    group, slash, rest = name.partition("/")
+    return group if group in ("model", "optimizer") and slash and rest else ""
 
 
 def _scalar(array: Any) -> Any:

@@ -388,13 +388,16 @@ class Optimizer:
         arrays: dict[str, array[float]] = {}
         for name in self.arrays:
             if name in state:
-                values = tables.numbers(state[name], name).astype(float)
-                if values.shape != (len(self.parameters),):
+                values = np.asarray(state[name])
+                if values.shape != (len(self.parameters),) or values.dtype.kind not in "biuf":
                     raise ValueError(
-                        f"{name!r} has the shape {values.shape}, and there are {len(self.parameters)} parameters"
+                        f"{name!r} is {values.dtype} of shape {values.shape}, and there are {len(self.parameters)} "
+                        "parameters with a float each"
                     )
-                arrays[name] = array("d", values.tobytes())
+                arrays[name] = array("d", values.astype(float).tobytes())
         steps = int(state["steps"])
+        if steps < 0:
+            raise ValueError(f"'steps' is at least 0, not {steps}")
         numbers = {name: _like(getattr(self, name), state[name]) for name in self.numbers if name in state}
         numbers |= {name: None for name in ("clip_norm", "clip_value") if name not in state}
         lr = float(state["lr"]) if "lr" in state else None

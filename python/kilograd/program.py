@@ -397,16 +397,24 @@ class Program:
         Raises
         ------
         ValueError
-            If the file is no program, damaged, or of another version.
+            If the file is no program, damaged, or of another version; with its name.
         """
         with open(path, "rb") as file:
-            return cls._restore(file.read(), None)
+            data = file.read()
+        try:
+            return cls._restore(data, None)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from None
 
     @classmethod
     def _restore(cls, data: bytes, parameters: tuple[Value, ...] | None) -> Program:
         program = cls.__new__(cls)
         program._core, saved = _core._load_program(data)
-        program._parameters = tuple(map(Value, saved)) if parameters is None else parameters
+        if parameters is None:
+            parameters = tuple(map(Value, saved))
+        elif len(parameters) != len(saved) or not all(isinstance(p, Value) for p in parameters):
+            raise ValueError(f"the program has {len(saved)} parameters, and these are not as many Values: {parameters}")
+        program._parameters = parameters
         return program
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -120,7 +120,7 @@ def fit(
     """Train a model.
 
     Each step computes the mean loss of a batch and its gradient and lets the optimizer step. Ctrl-C ends the training
-    after the step that is under way, or before it where it is a long one; a second one interrupts at once.
+    before or after the step that is under way, whichever is sooner; a second one interrupts at once.
 
     Parameters
     ----------
@@ -337,6 +337,10 @@ def plot_boundary(
 # Steps
 
 
+class _StoppedError(Exception):
+    """The step under way is not wanted any more."""
+
+
 class _Trainer:
     """A model with what it takes to train it, and the way back to the last good step."""
 
@@ -346,8 +350,15 @@ class _Trainer:
         self.optimizer = optimizer
         self.undo: Callable[[], None] | None = None  # the step before this one
 
-    def mean_loss(self, batch: Iterable[tuple[Any, Any]]) -> Value:
-        return mean([self.loss(self.model(x), target) for x, target in batch])
+    def mean_loss(self, batch: Iterable[tuple[Any, Any]], stop: bytearray | None = None) -> Value:
+        """The mean over samples; _StoppedError where `stop` is set meanwhile."""
+        before = stop[:] if stop else None
+        losses = []
+        for x, target in batch:
+            losses.append(self.loss(self.model(x), target))
+            if stop != before:
+                raise _StoppedError
+        return mean(losses)
 
     def steps(
         self, samples: _Samples, order: NDArray[int64], size: int, epoch: int, number: int, stop: bytearray
@@ -356,12 +367,15 @@ class _Trainer:
 
         `stop` is set where no more than the step under way is wanted, and not that one if it is long.
         """
-        return [self.step(map(samples.pair, order[:size].tolist()), epoch, number)]
+        try:
+            return [self.step(map(samples.pair, order[:size].tolist()), epoch, number, stop)]
+        except _StoppedError:
+            return []
 
-    def step(self, batch: Iterable[tuple[Any, Any]], epoch: int, number: int) -> float:
+    def step(self, batch: Iterable[tuple[Any, Any]], epoch: int, number: int, stop: bytearray) -> float:
         """Make one step on a graph."""
         try:
-            value = self.mean_loss(batch)
+            value = self.mean_loss(batch, stop)
         except OverflowError as error:
             raise self.diverged(epoch, number, f"an operation overflowed: {error}") from error
         if not math.isfinite(value.data):
