@@ -9,11 +9,14 @@ Arena arena;
 Chunk* Arena::take_block(bool pool) {
     void* block = map_block();
     ++(pool ? pool_chunks_ : tape_chunks_);
-    return new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
+    Chunk* chunk = new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
+    if (!pool) poison(chunk->begin(), Chunk::slots * sizeof(Node));
+    return chunk;
 }
 
 void Arena::give_block(Chunk* chunk) {
     --(chunk->pool ? pool_chunks_ : tape_chunks_);
+    unpoison(chunk, page_block);
     unmap_block(chunk);
 }
 
@@ -58,6 +61,7 @@ void Arena::open_pool_chunk() {
     for (Node* node = chunk->end(); node-- != chunk->begin();) {
         node->a = chunk->free;
         chunk->free = node;
+        poison(node, sizeof(Node));
     }
     chunk->freed = Chunk::slots;
     link_room(chunk);
@@ -66,6 +70,7 @@ void Arena::open_pool_chunk() {
 void Arena::recycle_leaf(Chunk* chunk, Node* node) {
     node->a = chunk->free;
     chunk->free = node;
+    poison(node, sizeof(Node));
     if (chunk->freed++ == 0) {
         link_room(chunk);
     } else if (chunk->freed == Chunk::slots && (chunk->previous || chunk->next)) {

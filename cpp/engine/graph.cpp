@@ -90,7 +90,7 @@ class Sweep {
                 for (Node* const first = chunk->begin(); node != first && pending_;) {
                     --node;
                     prefetch(reinterpret_cast<std::uintptr_t>(node) - below);
-                    if (node - first >= ahead) {
+                    if (!sanitized && node - first >= ahead) {  // it may be dead
                         prefetch(node[-ahead].a);
                         prefetch(node[-ahead].b);
                     }
@@ -145,7 +145,7 @@ struct SpareFan {
     SpareFan* next;
 };
 constexpr std::uint32_t small_fan = 2;
-constexpr std::uint32_t spare_fans_limit = 1 << 16;  // 4 MiB, as much as pages.cpp keeps
+constexpr std::uint32_t spare_fans_limit = sanitized ? 0 : 1 << 16;  // 4 MiB, as much as pages.cpp keeps
 SpareFan* spare_fans = nullptr;
 std::uint32_t spare_fans_count = 0;
 
