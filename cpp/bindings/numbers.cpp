@@ -96,8 +96,8 @@ bool require_number_slow(PyObject* object, const char* what, Number& out) {
 
 PyObject* number_object(double value, std::uint8_t kind) {
     switch (kind) {
-        case IntKind:
-            return PyLong_FromDouble(value);
+        case IntKind:  // or not, where the class of an object was changed and its consumers knew it as another's
+            return value == std::trunc(value) ? PyLong_FromDouble(value) : PyFloat_FromDouble(value);
         case BoolKind:
             return PyBool_FromLong(value != 0.0);
         default:

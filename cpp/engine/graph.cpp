@@ -173,6 +173,7 @@ void free_fan(Fan* fan) {
 }
 
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect) {
+    for (Fan::Edge& edge : *fan) dialect |= edge.operand->flags & ExactInts;
     Node* node = arena.new_node();
     static_cast<Edges&>(*node) = {.data = y, .grad = 0.0, .a = nullptr, .b = nullptr, .fan = fan, .handle = nullptr};
     static_cast<Tag&>(*node) = {.refs = 1,

@@ -73,8 +73,10 @@ Term Builder::apply(Op op, const Term& a, const Term& b) const {
 Term Builder::plain_neuron(std::span<Node* const> w, const std::vector<Term>& x, Node* bias, bool bias_first,
                            Activation activation) const {
     // All results are floats, and each takes over the reference to the one before.
-    const Tag product_tag = new_tag(Op::mul, FloatKind, FloatKind, bias);
-    const Tag sum_tag = new_tag(Op::add, FloatKind, FloatKind, bias);
+    std::uint8_t dialect = dialect_over(bias, nullptr);
+    for (std::size_t i = 0; i < w.size(); ++i) dialect |= dialect_over(w[i], x[i].is_number() ? nullptr : x[i].node());
+    const Tag product_tag = new_tag(Op::mul, FloatKind, FloatKind, bias, dialect);
+    const Tag sum_tag = new_tag(Op::add, FloatKind, FloatKind, bias, dialect);
     const auto new_number = [bias](double data, Kind kind) {
         return new_leaf(data, kind, bias->family, bias->flags & ExactInts);
     };
@@ -102,7 +104,8 @@ Term Builder::plain_neuron(std::span<Node* const> w, const std::vector<Term>& x,
         throw refused;
     }
     const Kind kind = kind_of_result(activation.op, y, sum, nullptr, activation.constant, FloatKind);
-    return Term::own(adopt(new_tag(activation.op, kind, FloatKind, bias), y, sum, nullptr, activation.constant));
+    const Tag tag = new_tag(activation.op, kind, FloatKind, bias, dialect);
+    return Term::own(adopt(tag, y, sum, nullptr, activation.constant));
 }
 
 }  // namespace kilograd::nn
