@@ -11,6 +11,7 @@ import micrograd.nn
 import numpy as np
 import pytest
 
+import kilograd
 from kilograd.micrograd import engine, nn
 
 
@@ -248,3 +249,35 @@ def test_install_as_micrograd_says_when_it_comes_late():
     )
     assert done.stdout == "False kilograd.micrograd.engine\n"
     assert "RuntimeWarning: micrograd was imported before" in done.stderr
+
+
+@pytest.mark.parametrize("first", [kilograd.Value, engine.Value])
+def test_dialects_that_meet(first):
+    second = engine.Value if first is kilograd.Value else kilograd.Value
+    x, y = first(0.5), second(2.0)
+    z = x * y + 1
+    z.backward()
+    assert type(z) is first
+    assert (x.grad, y.grad) == (2.0, 0.5)
+
+
+def test_dialects_that_meet_in_an_operation_of_ones_own():
+    x = engine.Value(2.0)
+    kilograd.Value(1.0, (x,), (0.5,)).backward()
+    assert x.grad == 0.5
+
+
+def test_dialects_that_meet_in_a_neuron():
+    x = engine.Value(2.0)
+    neuron = kilograd.Neuron(1)
+    neuron([x]).backward()
+    assert x.grad == neuron.w[0].data * neuron.b.grad
+
+
+def test_a_class_that_changes_leaves_gradients_readable():
+    x = kilograd.Value(2.0)
+    y = x * 0.5
+    x.__class__ = engine.Value
+    x.zero_grad()
+    y.backward()
+    assert x.grad == 0.5

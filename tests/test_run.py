@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 
@@ -65,7 +64,7 @@ LEFT_ALONE = {
 
 def execute(*command: str, cwd: pathlib.Path = PROGRAMS, text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *command], cwd=cwd, input=text, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *command], cwd=cwd, input=text, capture_output=True, text=True, timeout=600, check=False
     )
 
 
@@ -203,9 +202,8 @@ def test_interrupt(tmp_path: pathlib.Path) -> None:
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == -signal.SIGINT
         assert errors.count("File ") == 1
         assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -219,7 +217,7 @@ def test_terminal_input(tmp_path: pathlib.Path) -> None:
     )
     os.close(slave)
     os.write(master, b"Ada\n")
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=300)
     os.close(master)
     assert "True Ada" in output
 

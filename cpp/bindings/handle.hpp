@@ -63,7 +63,7 @@ inline Node* node_of(PyObject* value) { return as_handle(value)->node; }
 
 // Dead handles wait here for the next node, with their type still set and counted: with the list an eager operation
 // costs about what a float operation costs, without it half as much again.
-inline constexpr int free_list_limit = 256;
+inline constexpr int free_list_limit = sanitized ? 0 : 256;
 extern Handle* free_list;  // linked through `node`
 extern int free_list_size;
 

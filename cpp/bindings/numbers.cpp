@@ -57,7 +57,9 @@ bool numpy_scalar_kind(PyObject* object, Kind& kind) {
 Conversion from_int(PyObject* object, Kind kind, Number& out) {
     double value = PyLong_AsDouble(object);
     if (value == -1.0 && PyErr_Occurred()) return Conversion::Error;
-    out = {value, std::fabs(value) <= exact_integers ? kind : FloatKind};
+    bool exact = std::fabs(value) < exact_integers;
+    if (std::fabs(value) == exact_integers) exact = PyLong_AsLongLong(object) == static_cast<long long>(value);
+    out = {value, exact ? kind : FloatKind};
     return Conversion::Ok;
 }
 
@@ -132,8 +134,8 @@ bool require_number_slow(PyObject* object, const char* what, Number& out) {
 
 PyObject* number_object(double value, std::uint8_t kind) {
     switch (kind) {
-        case IntKind:
-            return PyLong_FromDouble(value);
+        case IntKind:  // or not, where the class of an object was changed and its consumers knew it as another's
+            return value == std::trunc(value) ? PyLong_FromDouble(value) : PyFloat_FromDouble(value);
         case BoolKind:
             return PyBool_FromLong(value != 0.0);
         default:

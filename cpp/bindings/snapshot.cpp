@@ -199,8 +199,8 @@ class Snapshot {
     void publish();  // makes the interior nodes known to find()
     std::size_t first_interior() const { return externals_.size() + leaves_.size(); }
 
-    std::vector<Node*> externals_;  // leaves with a handle, and nodes of other snapshots
-    std::vector<Node*> leaves_;     // leaves that only the graph knows
+    std::vector<Node*> externals_;  // leaves that others know, and nodes of other snapshots
+    std::vector<Node*> leaves_;     // leaves that these nodes alone refer to
     std::vector<Node*> interior_;   // ascending in tape order, so ascending in address within a chunk
     std::unordered_map<const Chunk*, std::pair<std::size_t, std::size_t>> ranges_;  // of interior_, by chunk
 };
@@ -253,7 +253,17 @@ Snapshot* Snapshot::of(Node* root) {
     auto snapshot = std::make_unique<Snapshot>();
     Ancestry found = ancestors(&root, 1, [](Node* node) { return find(node, nullptr) != nullptr; });
     for (Node* node : found.outside) snapshot->hold(snapshot->externals_, node);
-    for (Node* node : found.leaves) snapshot->hold(node->handle ? snapshot->externals_ : snapshot->leaves_, node);
+    // Without the references that its own nodes hold, a leaf is known to others or it is not.
+    auto each_edge_to_leaf = [&](auto&& fn) {
+        for (Node* node : found.interior)
+            for_each_operand(node, [&](Node* operand) { operand->is_leaf() ? fn(operand) : void(); });
+    };
+    for (std::vector<Node*>* where : {&snapshot->externals_, &snapshot->leaves_})
+        where->reserve(where->size() + found.leaves.size());  // nothing fails in between
+    each_edge_to_leaf([](Node* leaf) { --leaf->refs; });
+    for (Node* leaf : found.leaves)
+        snapshot->hold(leaf->handle || leaf->refs > 0 ? snapshot->externals_ : snapshot->leaves_, leaf);
+    each_edge_to_leaf([](Node* leaf) { ++leaf->refs; });
     for (auto node = found.interior.rbegin(); node != found.interior.rend(); ++node)
         snapshot->hold(snapshot->interior_, *node);
     snapshot->publish();

@@ -15,11 +15,14 @@ Chunk* Arena::take_block(bool pool) {
         --spare_count_;
     }
     ++(pool ? pool_chunks_ : tape_chunks_);
-    return new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
+    Chunk* chunk = new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
+    if (!pool) poison(chunk->begin(), Chunk::slots * sizeof(Node));
+    return chunk;
 }
 
 void Arena::give_block(Chunk* chunk) {
     --(chunk->pool ? pool_chunks_ : tape_chunks_);
+    unpoison(chunk, page_block);
     unmap_block(chunk);
 }
 
@@ -75,6 +78,7 @@ void Arena::open_pool_chunk() {
     for (Node* node = chunk->end(); node-- != chunk->begin();) {
         node->a = chunk->free;
         chunk->free = node;
+        poison(node, sizeof(Node));
     }
     chunk->freed = Chunk::slots;
     link_room(chunk);
@@ -83,6 +87,7 @@ void Arena::open_pool_chunk() {
 void Arena::recycle_leaf(Chunk* chunk, Node* node) {
     node->a = chunk->free;
     chunk->free = node;
+    poison(node, sizeof(Node));
     if (chunk->freed++ == 0) {
         link_room(chunk);
     } else if (chunk->freed == Chunk::slots && (chunk->previous || chunk->next)) {

@@ -3,6 +3,7 @@
 // The tape hands out nodes by bumping through a chunk and then through the next, so address order within a chunk and
 // chunk order are creation order, which is a topological order. A chunk whose nodes have all died is taken out whole.
 // The pool hands out leaves from free lists, so that a long-lived parameter never pins a chunk of the tape.
+// AddressSanitizer knows of a dead node that only its Tag may be read, which a sweep does.
 // Single-threaded by contract: callers hold the GIL.
 #pragma once
 
@@ -12,6 +13,7 @@
 
 #include "node.hpp"
 #include "pages.hpp"
+#include "poison.hpp"
 
 namespace kilograd {
 
@@ -41,6 +43,7 @@ class Arena {
     Node* new_node() {
         if (bump_ == bump_end_) [[unlikely]]
             open_chunk();
+        unpoison(bump_, sizeof(Node));
         return bump_++;
     }
 
@@ -48,6 +51,7 @@ class Arena {
         if (!room_) [[unlikely]]
             open_pool_chunk();
         Node* node = room_->free;
+        unpoison(node, sizeof(Node));
         room_->free = node->a;
         if (--room_->freed == 0) [[unlikely]]
             unlink_room(room_);
@@ -65,8 +69,10 @@ class Arena {
         Chunk* chunk = Chunk::of(node);
         if (chunk->pool) {
             recycle_leaf(chunk, node);
-        } else if (++chunk->freed == chunk->used) [[unlikely]] {
-            retire(chunk);
+        } else {
+            poison(node, sizeof(Edges));
+            if (++chunk->freed == chunk->used) [[unlikely]]
+                retire(chunk);
         }
     }
 

@@ -22,13 +22,15 @@ const ValueFn value_of[op_count] = {
 
 Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Kind constant) {
     auto integral = [](std::uint8_t kind) { return (kind & IntKind) != 0; };
-    bool exact = integral(a->kinds.data);
+    bool exact = integral(a->kinds.data) && std::fabs(y) <= exact_integers;
     switch (op) {
         case Op::add:
-        case Op::mul:
-            exact = exact && integral(b->kinds.data);
+            exact = exact && integral(b->kinds.data) && is_exact<Op::add>(a->data, b->data, y);
             break;
-        case Op::pow:
+        case Op::mul:
+            exact = exact && integral(b->kinds.data) && is_exact<Op::mul>(a->data, b->data, y);
+            break;
+        case Op::pow:  // no power of an integer rounds to 2**53 but that number
             exact = exact && integral(b->kinds.data) && b->data >= 0.0;
             break;
         case Op::powc:
@@ -41,7 +43,7 @@ Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Ki
         default:
             return FloatKind;
     }
-    if (!exact || std::fabs(y) > exact_integers) return FloatKind;
+    if (!exact) return FloatKind;
     y += 0.0;
     return IntKind;
 }
@@ -80,7 +82,7 @@ class Sweep {
                 for (Node* const first = chunk->begin(); node != first && pending_;) {
                     --node;
                     prefetch(reinterpret_cast<std::uintptr_t>(node) - below);
-                    if (node - first >= ahead) {
+                    if (!sanitized && node - first >= ahead) {  // it may be dead
                         prefetch(node[-ahead].a);
                         prefetch(node[-ahead].b);
                     }
@@ -134,7 +136,7 @@ struct SpareFan {
     SpareFan* next;
 };
 constexpr std::uint32_t small_fan = 2;
-constexpr std::uint32_t spare_fans_limit = 1 << 16;  // 4 MiB, as much as pages.cpp keeps
+constexpr std::uint32_t spare_fans_limit = sanitized ? 0 : 1 << 16;  // 4 MiB, as much as pages.cpp keeps
 SpareFan* spare_fans = nullptr;
 std::uint32_t spare_fans_count = 0;
 
@@ -163,6 +165,7 @@ void free_fan(Fan* fan) noexcept {
 
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect) {
     std::unique_ptr<Fan, decltype(&free_fan)> taken(fan, free_fan);
+    for (Fan::Edge& edge : *fan) dialect |= edge.operand->flags & ExactInts;
     Node* node = arena.new_node();
     taken.release();
     static_cast<Edges&>(*node) = {.data = y, .grad = 0.0, .a = nullptr, .b = nullptr, .fan = fan, .handle = nullptr};
@@ -267,7 +270,7 @@ void accumulate(Node* operand, double term) { operand->grad += term; }
 void accumulate_exact(Node* operand, double term, std::uint8_t kind) {
     operand->grad += term;
     Kind sum = join_kinds(operand->kinds.grad, kind);
-    operand->kinds.grad = sum == IntKind && std::fabs(operand->grad) > exact_integers ? FloatKind : sum;
+    operand->kinds.grad = sum == IntKind && !(std::fabs(operand->grad) < exact_integers) ? FloatKind : sum;
 }
 
 // mask ? x : y without a jump.

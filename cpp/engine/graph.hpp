@@ -72,13 +72,24 @@ inline Node* new_leaf(double data, Kind kind, std::uint8_t family, std::uint8_t 
     return node;
 }
 
+// Whether the sum or product y of two integers is exact.
+template <Op op>
+bool is_exact(double a, double b, double y) {
+    if (std::fabs(y) != exact_integers) return std::fabs(y) < exact_integers;
+    return op == Op::add ? y - a == b && y - b == a : std::fma(a, b, -y) == 0.0;
+}
+
 // The kind of a result: integers stay integers through + * and non-negative integer powers while they are exact.
 // Integers have one zero: y becomes 0.0 where it is an integer -0.0.
 Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Kind constant);
 
-// The tag of a new node, of the family and the dialect of `like`.
-inline Tag new_tag(Op op, Kind kind, Kind constant, const Node* like) {
-    const std::uint8_t dialect = like->flags & ExactInts;
+// The dialect of a result, whatever its family: as soon as one operand's gradient may be an int, sweeps have to know.
+inline std::uint8_t dialect_over(const Node* a, const Node* b) {
+    return static_cast<std::uint8_t>((b ? a->flags | b->flags : a->flags) & ExactInts);
+}
+
+// The tag of a new node, of the family of `like`.
+inline Tag new_tag(Op op, Kind kind, Kind constant, const Node* like, std::uint8_t dialect) {
     return {1, op, Kinds{static_cast<std::uint8_t>(kind), new_grad_kind(dialect), static_cast<std::uint8_t>(constant)},
             dialect, like->family};
 }
@@ -100,15 +111,16 @@ inline Node* adopt(const Tag& tag, double y, Node* a, Node* b, double c = 0.0) {
     return fill(arena.new_node(), tag, y, a, b, c);
 }
 
-// A new node for `op` over a and b (b may be null) with value y. It takes the family and the dialect of `like`.
+// A new node for `op` over a and b (b may be null) with value y. It takes the family of `like`.
 inline Node* record(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant, const Node* like) {
     Node* node = arena.new_node();
     ++a->refs;
     if (b) ++b->refs;
-    return fill(node, new_tag(op, kind, constant, like), y, a, b, c);
+    return fill(node, new_tag(op, kind, constant, like, dialect_over(a, b)), y, a, b, c);
 }
 
 // A new `custom` (no local gradients) or `linear` node over any number of operands; takes over the fan, in any case.
+// Its dialect is the given one, or an operand's.
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect);
 Fan* new_fan(std::uint32_t count);  // edges uninitialised; freed with the node, or by free_fan
 void free_fan(Fan* fan) noexcept;

@@ -34,7 +34,7 @@ Term Builder::build(Op op, Node* a, Node* b, double c, Kind constant) const {
 template <Op op>
 Term Builder::commutative(const Term& a, const Term& b) const {
     double y = Row<op>::value(a.data(), b.data(), 0.0);
-    Kind kind = (a.kind() & b.kind() & IntKind) && std::fabs(y) <= exact_integers ? IntKind : FloatKind;
+    Kind kind = (a.kind() & b.kind() & IntKind) && is_exact<op>(a.data(), b.data(), y) ? IntKind : FloatKind;
     if (kind == IntKind) y += 0.0;  // an int has no negative zero
     if (!a.is_number() && !b.is_number()) return finish(op, y, kind, a.node(), b.node(), 0.0, FloatKind);
     if (a.is_number() && b.is_number()) return Term(y, kind);
@@ -78,8 +78,10 @@ Term Builder::plain_neuron(std::span<Node* const> w, const std::vector<Term>& x,
                            Activation activation) const {
     arena.reserve(2 * w.size() + 2, w.size() + 1);  // so that nothing fails half-way
     // All results are floats, and each takes over the reference to the one before.
-    const Tag product_tag = new_tag(Op::mul, FloatKind, FloatKind, bias);
-    const Tag sum_tag = new_tag(Op::add, FloatKind, FloatKind, bias);
+    std::uint8_t dialect = dialect_over(bias, nullptr);
+    for (std::size_t i = 0; i < w.size(); ++i) dialect |= dialect_over(w[i], x[i].is_number() ? nullptr : x[i].node());
+    const Tag product_tag = new_tag(Op::mul, FloatKind, FloatKind, bias, dialect);
+    const Tag sum_tag = new_tag(Op::add, FloatKind, FloatKind, bias, dialect);
     const auto new_number = [bias](double data, Kind kind) {
         return new_leaf(data, kind, bias->family, bias->flags & ExactInts);
     };
@@ -107,7 +109,8 @@ Term Builder::plain_neuron(std::span<Node* const> w, const std::vector<Term>& x,
         throw refused;
     }
     const Kind kind = kind_of_result(activation.op, y, sum, nullptr, activation.constant, FloatKind);
-    return Term::own(adopt(new_tag(activation.op, kind, FloatKind, bias), y, sum, nullptr, activation.constant));
+    const Tag tag = new_tag(activation.op, kind, FloatKind, bias, dialect);
+    return Term::own(adopt(tag, y, sum, nullptr, activation.constant));
 }
 
 }  // namespace kilograd::nn

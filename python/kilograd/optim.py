@@ -388,7 +388,7 @@ class Optimizer:
         arrays: dict[str, array[float]] = {}
         for name in self.arrays:
             if name in state:
-                values = np.asarray(state[name])
+                values = numpy.asarray(state[name])
                 if values.shape != (len(self.parameters),) or values.dtype.kind not in "biuf":
                     raise ValueError(
                         f"{name!r} is {values.dtype} of shape {values.shape}, and there are {len(self.parameters)} "

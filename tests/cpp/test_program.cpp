@@ -553,23 +553,6 @@ TEST(format_refuses_damage) {
     CHECK(accepted > 100);
 }
 
-TEST(one_program_in_many_threads) {
-    const Case c = random_case(11, 3, 3, 200, 2, 257);
-    const Program p(c.recording);
-    const Results want = run(Program(c.recording), c, chosen_kernels());
-    std::vector<std::thread> threads;
-    std::vector<int> wrong(8, 0);
-    for (int t = 0; t < 8; ++t)
-        threads.emplace_back([&, t] {
-            for (int k = 0; k < 50; ++k) {
-                const Results got = run(p, c, chosen_kernels(), 1 + t % 3);
-                wrong[t] += got.values != want.values || got.dx != want.dx || got.dp != want.dp;
-            }
-        });
-    for (std::thread& thread : threads) thread.join();
-    for (int w : wrong) CHECK(w == 0);
-}
-
 // Asks at every look; `answer` gets the number of the look and may throw.
 class EveryLook final : public Watch {
   public:
