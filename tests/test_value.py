@@ -637,6 +637,33 @@ def test_the_refusal_says_what_to_write():
             convert(Value(1.0))
 
 
+def test_rounding_would_drop_the_gradient():
+    for digits in ((), (2,), (None,)):
+        with pytest.raises(TypeError, match=r"round\(v\.data, 2\)"):
+            round(Value(1.25), *digits)
+
+
+@pytest.mark.parametrize("name", ["item", "detach", "numpy"])
+def test_what_tensors_have_says_what_a_value_has(name):
+    v = Value(1.0)
+    with pytest.raises(AttributeError, match=r"v\.data"):
+        getattr(v, name)
+    assert not hasattr(v, name)
+    assert not hasattr(Value, name)
+    assert name not in dir(v)
+    setattr(v, name, 3)  # an attribute like any other
+    assert getattr(v, name) == 3
+    assert name in dir(v)
+    delattr(v, name)
+    assert not hasattr(v, name)
+
+    class Tensor(Value):
+        pass
+
+    setattr(Tensor, name, lambda self: self.data)
+    assert getattr(Tensor(2.0), name)() == 2.0
+
+
 def test_ordering_is_by_data():
     small, large = Value(1.0), Value(2)
     assert small < large

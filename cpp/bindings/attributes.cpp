@@ -201,6 +201,15 @@ int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
     return 0;
 }
 
+// What arrays and tensors have and a Value has not, with an error that says what it has. No data descriptor, and no
+// attribute for hasattr() and dir(): code that asks for the name sees none, and an attribute of that name can be set.
+constexpr const char* absent_names[] = {"item", "detach", "numpy"};
+
+PyObject* refuse_absent(PyObject*, PyObject*, PyObject*) {
+    PyErr_SetString(PyExc_AttributeError, "a Value has no item(), detach() or numpy(): v.data is its number");
+    return nullptr;
+}
+
 PyGetSetDef attributes[] = {
     {"data", get_data, set_data, "The number: float, or int while integer arithmetic keeps it exact.", nullptr},
     {"grad", get_grad, set_grad, "The gradient of the root of the last backward() with respect to this node.", nullptr},
@@ -235,6 +244,30 @@ PyObject* op_label(Node* node) {
     PyObject* label = exponent ? PyUnicode_FromFormat("**%S", exponent) : nullptr;
     Py_XDECREF(exponent);
     return label;
+}
+
+PyObject* value_dir(PyObject* self, PyObject*) {
+    PyObject* names = PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyBaseObject_Type), "__dir__", "O", self);
+    for (const char* name : absent_names) {
+        if (!names || PyObject_HasAttrString(self, name)) continue;
+        PyObject* done = PyObject_CallMethod(names, "remove", "s", name);
+        if (!done) PyErr_Clear();  // somebody took it off the class
+        Py_XDECREF(done);
+    }
+    return names;
+}
+
+bool add_absent_attributes(PyTypeObject* type) {
+    PyType_Slot slots[] = {{Py_tp_descr_get, reinterpret_cast<void*>(refuse_absent)}, {0, nullptr}};
+    PyType_Spec spec = {"kilograd._core.Absent", 0, 0, Py_TPFLAGS_DEFAULT, slots};
+    PyObject* absent_type = PyType_FromSpec(&spec);
+    PyObject* absent = absent_type ? PyObject_CallNoArgs(absent_type) : nullptr;
+    bool ok = absent != nullptr;
+    for (const char* name : absent_names)
+        ok = ok && PyObject_SetAttrString(reinterpret_cast<PyObject*>(type), name, absent) == 0;
+    Py_XDECREF(absent);
+    Py_XDECREF(absent_type);
+    return ok;
 }
 
 void add_attribute_slots(std::vector<PyType_Slot>& slots) {

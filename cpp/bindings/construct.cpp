@@ -240,15 +240,18 @@ void add_construct_slots(std::vector<PyType_Slot>& slots) {
     slots.push_back(
         {Py_tp_doc,
          const_cast<char*>(
-             "Value(data, _children=(), _op='', label='')\n\n"
+             "Value(data, _children=(), _op='', label='', **aliases)\n--\n\n"
              "A number that remembers what it was computed from, so that gradients can flow back.\n\n"
              "Parameters\n----------\n"
              "data : int, float, bool or NumPy real scalar\n    The number.\n"
-             "_children : iterable of Value, optional\n    The operands; also `children`, `_prev`.\n"
+             "_children : iterable of Value, optional\n    The operands.\n"
              "_op : str, or sequence of numbers, optional\n"
-             "    The name of the operation; or, also as `local_grads`, the local derivative for each child, and then\n"
-             "    ``backward()`` needs no Python rule for this node.\n"
-             "label : str, optional\n    A name for drawing.\n\n"
+             "    The name of the operation; or the local derivative for each child, and then ``backward()`` needs no "
+             "Python\n"
+             "    rule for this node.\n"
+             "label : str, optional\n    A name for drawing.\n"
+             "**aliases\n"
+             "    The same under other names: `children` and `_prev`; `op`; `local_grads` and `_local_grads`.\n\n"
              "Raises\n------\n"
              "TypeError\n    If `data` is no real number or a child is no Value.\n"
              "ValueError\n    If the number of local gradients differs from the number of children.\n")});

@@ -114,6 +114,13 @@ PyObject* value_format(PyObject* self, PyObject* spec) {
     return text;
 }
 
+PyObject* value_round(PyObject*, PyObject*) {
+    PyErr_SetString(PyExc_TypeError,
+                    "a Value is not rounded, because that would silently drop its gradient: use round(v.data, 2) for "
+                    "the number, f\"{v:.2f}\" for its text");
+    return nullptr;
+}
+
 template <PyObject* (*function)(PyObject*, PyObject*)>
 PyObject* binary_method(PyObject* self, PyObject* other) {
     return function(self, other);
@@ -123,6 +130,19 @@ PyObject* binary_method(PyObject* self, PyObject* other) {
 constexpr std::pair<const char*, const char*> numpy_names[] = {{"asin", "arcsin"},   {"acos", "arccos"},
                                                                {"atan", "arctan"},   {"asinh", "arcsinh"},
                                                                {"acosh", "arccosh"}, {"atanh", "arctanh"}};
+
+// A docstring as inspect.signature and editors read it. Made once for each method; lives as long as the process.
+const char* documented(const std::string& name, const char* parameters, const char* doc) {
+    return (new std::string(name + parameters + "\n--\n\n" + doc))->c_str();
+}
+
+PyMethodDef unary_row(const char* name, PyCFunction function, const char* doc) {
+    return {name, function, METH_NOARGS, documented(name, "($self, /)", doc)};
+}
+
+PyMethodDef binary_row(const char* name, PyCFunction function, const char* doc) {
+    return {name, function, METH_O, documented(name, "($self, other, /)", doc)};
+}
 
 std::vector<PyMethodDef> make_methods() {
     std::vector<PyMethodDef> methods = {
@@ -149,14 +169,20 @@ std::vector<PyMethodDef> make_methods() {
          "that\n"
          "    returns the node's data (or sets it, and returns None); or local gradients that are fixed numbers.\n"},
         {"leaky_relu", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<leaky_relu>::call)),
-         METH_VARARGS | METH_KEYWORDS, info(Op::leaky_relu).doc},
-        {"maximum", Slot<binary_method<value_maximum>>::call, METH_O, info(Op::maximum).doc},
-        {"minimum", Slot<binary_method<value_minimum>>::call, METH_O, info(Op::minimum).doc},
-        {"__format__", value_format, METH_O, "Format the data; an empty format gives the repr."},
-        {"__reduce__", value_reduce, METH_NOARGS, "Pickle with the graph, without recursion."},
-        {"__copy__", value_copy, METH_NOARGS, "A new node with the same operands, data and gradient."},
+         METH_VARARGS | METH_KEYWORDS, documented("leaky_relu", "($self, /, slope=0.01)", info(Op::leaky_relu).doc)},
+        binary_row("maximum", Slot<binary_method<value_maximum>>::call, info(Op::maximum).doc),
+        binary_row("minimum", Slot<binary_method<value_minimum>>::call, info(Op::minimum).doc),
+        {"__format__", value_format, METH_O,
+         "__format__($self, format_spec, /)\n--\n\nFormat the data; an empty format gives the repr."},
+        {"__round__", value_round, METH_VARARGS,
+         "__round__($self, ndigits=None, /)\n--\n\nRefused: it would drop the gradient. Round ``v.data``."},
+        {"__dir__", Slot<value_dir>::call, METH_NOARGS, "__dir__($self, /)\n--\n\nThe attributes that there are."},
+        {"__reduce__", value_reduce, METH_NOARGS,
+         "__reduce__($self, /)\n--\n\nPickle with the graph, without recursion."},
+        {"__copy__", value_copy, METH_NOARGS,
+         "__copy__($self, /)\n--\n\nA new node with the same operands, data and gradient."},
     };
-#define UNARY_METHOD_Unary(name, doc) methods.push_back({#name, Slot<unary_method<Op::name>>::call, METH_NOARGS, doc});
+#define UNARY_METHOD_Unary(name, doc) methods.push_back(unary_row(#name, Slot<unary_method<Op::name>>::call, doc));
 #define UNARY_METHOD_Param(name, doc)
 #define UNARY_METHOD_Binary(name, doc)
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) UNARY_METHOD_##arity(name, doc)
@@ -165,9 +191,9 @@ std::vector<PyMethodDef> make_methods() {
     // NumPy's functions call the method of their own name on the elements of an object array.
     for (const auto& [name, alias] : numpy_names) {
         const auto same = [name = name](const PyMethodDef& method) { return std::strcmp(method.ml_name, name) == 0; };
-        PyMethodDef method = *std::find_if(methods.begin(), methods.end(), same);
-        method.ml_name = alias;
-        methods.push_back(method);
+        const PyMethodDef& method = *std::find_if(methods.begin(), methods.end(), same);
+        const char* doc = std::strstr(method.ml_doc, "--\n\n") + 4;
+        methods.push_back(unary_row(alias, method.ml_meth, doc));
     }
     methods.push_back({nullptr, nullptr, 0, nullptr});
     return methods;

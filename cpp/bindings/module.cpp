@@ -2,6 +2,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <string>
+
 #include "guards.hpp"
 #include "losses.hpp"
 #include "modes.hpp"
@@ -70,25 +72,28 @@ PYBIND11_MODULE(_core, m) {
         py::arg("type"), py::arg("keep") = true,
         "Whether every object of this class lives as long as its node, for programs that remember addresses.");
     m.def("ops", op_table, "The op table: (name, label, arity, edge, doc) of each row.");
-    m.def(
-        "live_nodes", [] { return arena.live_nodes(); }, "The number of nodes alive now.");
-    m.def(
-        "reserved_bytes", [] { return arena.reserved_bytes(); }, "The memory that the arena holds, in bytes.");
-    m.def(
-        "maximum", [](py::object a, py::object b) { return checked(value_maximum(a.ptr(), b.ptr())); }, py::arg("a"),
-        py::arg("b"), py::pos_only(), info(Op::maximum).doc);
-    m.def(
-        "minimum", [](py::object a, py::object b) { return checked(value_minimum(a.ptr(), b.ptr())); }, py::arg("a"),
-        py::arg("b"), py::pos_only(), info(Op::minimum).doc);
-    const auto define_choice = [&](const char* name, PyObject* (*function)(PyObject*, PyObject*)) {
+    {
+        // Signatures of our own, as inspect and editors read them.
+        py::options options;
+        options.disable_function_signatures();
         m.def(
-            name, [function](py::object a, py::object b) { return checked(function(a.ptr(), b.ptr())); }, py::arg("a"),
-            py::arg("b"), py::pos_only());
-    };
-    define_choice("_less", value_less);
-    define_choice("_less_equal", value_less_equal);
-    define_choice("_equal", value_equal);
-    define_choice("_gate", value_gate);
+            "live_nodes", [] { return arena.live_nodes(); }, "live_nodes()\n--\n\nThe number of nodes alive now.");
+        m.def(
+            "reserved_bytes", [] { return arena.reserved_bytes(); },
+            "reserved_bytes()\n--\n\nThe memory that the arena holds, in bytes.");
+        const auto define = [&](const char* name, Op op, PyObject* (*function)(PyObject*, PyObject*)) {
+            const std::string doc = std::string(name) + "(a, b, /)\n--\n\n" + info(op).doc;
+            m.def(
+                name, [function](py::object a, py::object b) { return checked(function(a.ptr(), b.ptr())); },
+                py::arg("a"), py::arg("b"), py::pos_only(), doc.c_str());
+        };
+        define("maximum", Op::maximum, value_maximum);
+        define("minimum", Op::minimum, value_minimum);
+        define("_less", Op::less, value_less);
+        define("_less_equal", Op::less_equal, value_less_equal);
+        define("_equal", Op::equal, value_equal);
+        define("_gate", Op::gate, value_gate);
+    }
     m.def("_enter_no_grad", [] {
         if (!enter_no_grad()) throw py::error_already_set();
     });

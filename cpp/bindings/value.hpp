@@ -39,8 +39,10 @@ PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t na
 
 // attributes.cpp: data, grad, label, _op, _prev, ...
 void add_attribute_slots(std::vector<PyType_Slot>& slots);
-PyObject* read_data(PyObject* self);  // as Python reads it: what is read while tracing is noted
-PyObject* op_label(Node* node);       // what `_op` shows: a new reference
+bool add_absent_attributes(PyTypeObject* type);  // names that give an error with a hint
+PyObject* value_dir(PyObject* self, PyObject*);  // dir() without these
+PyObject* read_data(PyObject* self);             // as Python reads it: what is read while tracing is noted
+PyObject* op_label(Node* node);                  // what `_op` shows: a new reference
 
 // arithmetic.cpp: the operators and comparisons
 void add_arithmetic_slots(std::vector<PyType_Slot>& slots);

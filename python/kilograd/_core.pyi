@@ -1,98 +1,259 @@
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, SupportsIndex, SupportsInt, final, overload, type_check_only
+from typing import Any, SupportsIndex, SupportsInt, TypeAlias, final, overload, type_check_only
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self, disjoint_base
 
-# What becomes a leaf where a Value is expected. NumPy's real scalars are accepted too; their types are left out so
-# that NumPy is no requirement of type checking (numpy.float64 is a float already).
-_Number = float | int | bool
+# What becomes a leaf where a Value is expected.
+_Number: TypeAlias = float | int | bool | np.floating[Any] | np.integer[Any] | np.bool_
+_Array: TypeAlias = NDArray[Any]
+_Values: TypeAlias = NDArray[np.object_]
+
+# NumPy's functions take a Value: they call its method of their own name. Their stubs know only this protocol for
+# arguments that are neither numbers nor arrays; at run time there is no such method.
+@type_check_only
+class _UfuncArgument:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any: ...
+
+# The result of what raises an error that says what to write: float(v), math.exp(v), round(v, 2), v.item().
+@type_check_only
+class _Refused: ...
 
 @disjoint_base
-class Value:
-    data: float
-    grad: float
+class Value(_UfuncArgument):
+    """A number that remembers what it was computed from, so that gradients can flow back.
+
+    Parameters
+    ----------
+    data : int, float, bool or NumPy real scalar
+        The number.
+    _children : iterable of Value, optional
+        The operands.
+    _op : str, or sequence of numbers, optional
+        The name of the operation; or the local derivative for each child, and then ``backward()`` needs no Python
+        rule for this node.
+    label : str, optional
+        A name for drawing.
+    **aliases
+        The same under other names: `children` and `_prev`; `op`; `local_grads` and `_local_grads`.
+
+    Raises
+    ------
+    TypeError
+        If `data` is no real number or a child is no Value.
+    ValueError
+        If the number of local gradients differs from the number of children.
+    """
+    @property
+    def data(self) -> float:
+        """The number: float, or int while integer arithmetic keeps it exact."""
+    @data.setter
+    def data(self, value: _Number) -> None: ...
+    @property
+    def grad(self) -> float:
+        """The gradient of the root of the last backward() with respect to this node."""
+    @grad.setter
+    def grad(self, value: _Number) -> None: ...
     label: str
+    """A name for drawing."""
     _op: str
+    """The operation that made this node; '' for a leaf."""
     _backward: Callable[[], object]
+    """A callable that runs this node's own backward rule; assign a function to give the node a rule."""
     __array_priority__: float
-    @overload
+    item: _Refused
+    detach: _Refused
+    numpy: _Refused
     def __init__(
-        self, data: _Number, _children: Iterable[Value] | None = ..., _op: str | None = ..., label: str = ...
+        self,
+        data: _Number,
+        _children: Iterable[Value] | None = (),
+        _op: str | Iterable[_Number] | None = "",
+        label: str = "",
+        *,
+        children: Iterable[Value] | None = ...,
+        _prev: Iterable[Value] | None = ...,
+        op: str | None = ...,
+        local_grads: Iterable[_Number] = ...,
+        _local_grads: Iterable[_Number] = ...,
     ) -> None: ...
+    @property
+    def _prev(self) -> set[Value]:
+        """The operands, as a set."""
+    @property
+    def _children(self) -> tuple[Value, ...]:
+        """The operands, as a tuple in operand order."""
+    @property
+    def _local_grads(self) -> tuple[float, ...]:
+        """The local derivatives with respect to the operands, at their present data."""
+    def backward(self, grad: _Number = 1.0) -> None:
+        """Set the gradient of this node to `grad` and add into the gradient of every ancestor.
+
+        Gradients accumulate, interior ones included: zero them between two calls.
+
+        Parameters
+        ----------
+        grad : float, optional
+            The gradient of the root itself.
+        """
+    def zero_grad(self) -> None:
+        """Set the gradient of this node and of every ancestor to zero."""
+    def forward(self) -> float:
+        """Recompute the data of everything that this node was computed from, given the present data of the leaves.
+
+        The graph stays: set the leaves that are inputs, call ``forward()``, ``backward()``, and so on. Gradients of
+        all nodes but the leaves become zero, as if the graph had just been built.
+
+        Returns
+        -------
+        float
+            The new data of this node.
+
+        Raises
+        ------
+        ValueError, OverflowError, ZeroDivisionError
+            If an operation is outside its domain at the new data; then all data and gradients are as before.
+        RuntimeError
+            If a node among them has a rule written in Python and no ``_forward``, a function without arguments that
+            returns the node's data (or sets it, and returns None); or local gradients that are fixed numbers.
+        """
+    def tanh(self) -> Value:
+        """Hyperbolic tangent."""
+    def relu(self) -> Value:
+        """Rectified linear unit, max(0, x); derivative 0 at 0."""
+    def leaky_relu(self, slope: _Number = 0.01) -> Value:
+        """Leaky rectified linear unit: x for x >= 0, slope * x below; derivative `slope` at 0."""
+    def sigmoid(self) -> Value:
+        """Logistic function, 1 / (1 + exp(-x))."""
+    def softplus(self) -> Value:
+        """Softplus, log(1 + exp(x))."""
+    def silu(self) -> Value:
+        """Sigmoid linear unit (swish), x * sigmoid(x)."""
+    def gelu(self) -> Value:
+        """Gaussian error linear unit, x * Phi(x), in its exact form with erf."""
+    def exp(self) -> Value:
+        """Exponential function."""
+    def expm1(self) -> Value:
+        """exp(x) - 1, accurate near 0."""
+    def log(self) -> Value:
+        """Natural logarithm."""
+    def log1p(self) -> Value:
+        """log(1 + x), accurate near 0."""
+    def sqrt(self) -> Value:
+        """Square root."""
+    def abs(self) -> Value:
+        """Absolute value; derivative 0 at 0."""
+    def sin(self) -> Value:
+        """Sine, of radians."""
+    def cos(self) -> Value:
+        """Cosine, of radians."""
+    def tan(self) -> Value:
+        """Tangent, of radians."""
+    def asin(self) -> Value:
+        """Arc sine, in radians."""
+    def acos(self) -> Value:
+        """Arc cosine, in radians."""
+    def atan(self) -> Value:
+        """Arc tangent, in radians."""
+    def sinh(self) -> Value:
+        """Hyperbolic sine."""
+    def cosh(self) -> Value:
+        """Hyperbolic cosine."""
+    def asinh(self) -> Value:
+        """Inverse hyperbolic sine."""
+    def acosh(self) -> Value:
+        """Inverse hyperbolic cosine."""
+    def atanh(self) -> Value:
+        """Inverse hyperbolic tangent."""
+    def arcsin(self) -> Value:
+        """Arc sine, in radians."""
+    def arccos(self) -> Value:
+        """Arc cosine, in radians."""
+    def arctan(self) -> Value:
+        """Arc tangent, in radians."""
+    def arcsinh(self) -> Value:
+        """Inverse hyperbolic sine."""
+    def arccosh(self) -> Value:
+        """Inverse hyperbolic cosine."""
+    def arctanh(self) -> Value:
+        """Inverse hyperbolic tangent."""
+    def erf(self) -> Value:
+        """Error function."""
+    def erfc(self) -> Value:
+        """Complementary error function, accurate in the tail."""
+    def maximum(self, other: Value | _Number, /) -> Value:
+        """The larger of two values; NaN wins."""
+    def minimum(self, other: Value | _Number, /) -> Value:
+        """The smaller of two values; NaN wins."""
     @overload
-    def __init__(
-        self, data: _Number, children: Iterable[Value] | None = ..., local_grads: Sequence[_Number] = ...
-    ) -> None: ...
-    @overload
-    def __init__(self, data: _Number, *, _prev: Iterable[Value], _op: str | None = ..., label: str = ...) -> None: ...
-    @property
-    def _prev(self) -> set[Value]: ...
-    @property
-    def _children(self) -> tuple[Value, ...]: ...
-    @property
-    def _local_grads(self) -> tuple[float, ...]: ...
-    def backward(self, grad: _Number = 1.0) -> None: ...
-    def zero_grad(self) -> None: ...
-    def forward(self) -> float: ...
-    def tanh(self) -> Value: ...
-    def relu(self) -> Value: ...
-    def leaky_relu(self, slope: _Number = 0.01) -> Value: ...
-    def sigmoid(self) -> Value: ...
-    def softplus(self) -> Value: ...
-    def silu(self) -> Value: ...
-    def gelu(self) -> Value: ...
-    def exp(self) -> Value: ...
-    def expm1(self) -> Value: ...
-    def log(self) -> Value: ...
-    def log1p(self) -> Value: ...
-    def sqrt(self) -> Value: ...
-    def abs(self) -> Value: ...
-    def sin(self) -> Value: ...
-    def cos(self) -> Value: ...
-    def tan(self) -> Value: ...
-    def asin(self) -> Value: ...
-    def acos(self) -> Value: ...
-    def atan(self) -> Value: ...
-    def sinh(self) -> Value: ...
-    def cosh(self) -> Value: ...
-    def asinh(self) -> Value: ...
-    def acosh(self) -> Value: ...
-    def atanh(self) -> Value: ...
-    def arcsin(self) -> Value: ...
-    def arccos(self) -> Value: ...
-    def arctan(self) -> Value: ...
-    def arcsinh(self) -> Value: ...
-    def arccosh(self) -> Value: ...
-    def arctanh(self) -> Value: ...
-    def erf(self) -> Value: ...
-    def erfc(self) -> Value: ...
-    def maximum(self, other: Value | _Number, /) -> Value: ...
-    def minimum(self, other: Value | _Number, /) -> Value: ...
     def __add__(self, other: Value | _Number, /) -> Value: ...
+    @overload
+    def __add__(self, other: _Array, /) -> _Values: ...
+    @overload
     def __radd__(self, other: Value | _Number, /) -> Value: ...
+    @overload
+    def __radd__(self, other: _Array, /) -> _Values: ...
+    @overload
     def __sub__(self, other: Value | _Number, /) -> Value: ...
+    @overload
+    def __sub__(self, other: _Array, /) -> _Values: ...
+    @overload
     def __rsub__(self, other: Value | _Number, /) -> Value: ...
+    @overload
+    def __rsub__(self, other: _Array, /) -> _Values: ...
+    @overload
     def __mul__(self, other: Value | _Number, /) -> Value: ...
+    @overload
+    def __mul__(self, other: _Array, /) -> _Values: ...
+    @overload
     def __rmul__(self, other: Value | _Number, /) -> Value: ...
+    @overload
+    def __rmul__(self, other: _Array, /) -> _Values: ...
+    @overload
     def __truediv__(self, other: Value | _Number, /) -> Value: ...
+    @overload
+    def __truediv__(self, other: _Array, /) -> _Values: ...
+    @overload
     def __rtruediv__(self, other: Value | _Number, /) -> Value: ...
+    @overload
+    def __rtruediv__(self, other: _Array, /) -> _Values: ...
+    @overload
     def __pow__(self, other: Value | _Number, modulus: None = None, /) -> Value: ...
+    @overload
+    def __pow__(self, other: _Array, modulus: None = None, /) -> _Values: ...
+    @overload
     def __rpow__(self, other: Value | _Number, modulus: None = None, /) -> Value: ...
+    @overload
+    def __rpow__(self, other: _Array, modulus: None = None, /) -> _Values: ...
     def __neg__(self) -> Value: ...
     def __pos__(self) -> Self: ...
     def __abs__(self) -> Value: ...
+    @overload
     def __lt__(self, other: Value | _Number, /) -> bool: ...
+    @overload
+    def __lt__(self, other: _Array, /) -> NDArray[np.bool_]: ...
+    @overload
     def __le__(self, other: Value | _Number, /) -> bool: ...
+    @overload
+    def __le__(self, other: _Array, /) -> NDArray[np.bool_]: ...
+    @overload
     def __gt__(self, other: Value | _Number, /) -> bool: ...
+    @overload
+    def __gt__(self, other: _Array, /) -> NDArray[np.bool_]: ...
+    @overload
     def __ge__(self, other: Value | _Number, /) -> bool: ...
+    @overload
+    def __ge__(self, other: _Array, /) -> NDArray[np.bool_]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __bool__(self) -> bool: ...
-    def __float__(self) -> float: ...
-    def __int__(self) -> int: ...
+    def __float__(self) -> _Refused: ...
+    def __int__(self) -> _Refused: ...
+    def __round__(self, ndigits: None = None, /) -> _Refused: ...
+    def __setattr__(self, name: str, value: Any, /) -> None: ...  # attributes of one's own, like v.note = "x"
+    def __dir__(self) -> list[str]: ...
     def __format__(self, format_spec: str, /) -> str: ...
     def __copy__(self) -> Self: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -102,16 +263,24 @@ def new_family(
     name: str, *, int_grads: bool = False, shows_grad: bool = False, module: str = "kilograd"
 ) -> type[Value]: ...
 def ops() -> list[tuple[str, str, str, str, str]]: ...
-def live_nodes() -> int: ...
-def reserved_bytes() -> int: ...
+def live_nodes() -> int:
+    """The number of nodes alive now."""
+
+def reserved_bytes() -> int:
+    """The memory that the arena holds, in bytes."""
+
 @overload
-def maximum(a: _Number, b: _Number, /) -> float: ...
+def maximum(a: _Number, b: _Number, /) -> float:
+    """The larger of two values; NaN wins."""
+
 @overload
 def maximum(a: Value, b: Value | _Number, /) -> Value: ...
 @overload
 def maximum(a: Value | _Number, b: Value, /) -> Value: ...
 @overload
-def minimum(a: _Number, b: _Number, /) -> float: ...
+def minimum(a: _Number, b: _Number, /) -> float:
+    """The smaller of two values; NaN wins."""
+
 @overload
 def minimum(a: Value, b: Value | _Number, /) -> Value: ...
 @overload
