@@ -385,10 +385,12 @@ class Optimizer:
         unknown = set(state) - {"kind", "steps", "lr", *self.numbers, *self.arrays}
         if unknown or "steps" not in state:
             raise ValueError(f"a state of {kind} has no {sorted(unknown)}" if unknown else "the state has no 'steps'")
+        import numpy as np
+
         arrays: dict[str, array[float]] = {}
         for name in self.arrays:
             if name in state:
-                values = numpy.asarray(state[name])
+                values = np.asarray(state[name])
                 if values.shape != (len(self.parameters),) or values.dtype.kind not in "biuf":
                     raise ValueError(
                         f"{name!r} is {values.dtype} of shape {values.shape}, and there are {len(self.parameters)} "
