@@ -55,7 +55,9 @@ bool numpy_scalar_kind(PyObject* object, Kind& kind) {
 Conversion from_int(PyObject* object, Kind kind, Number& out) {
     double value = PyLong_AsDouble(object);
     if (value == -1.0 && PyErr_Occurred()) return Conversion::Error;
-    out = {value, std::fabs(value) <= exact_integers ? kind : FloatKind};
+    bool exact = std::fabs(value) < exact_integers;
+    if (std::fabs(value) == exact_integers) exact = PyLong_AsLongLong(object) == static_cast<long long>(value);
+    out = {value, exact ? kind : FloatKind};
     return Conversion::Ok;
 }
 

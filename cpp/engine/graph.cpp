@@ -40,13 +40,15 @@ Fault fault_of(Op op, double a, double b, double c, double y) {
 
 Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Kind constant) {
     auto integral = [](std::uint8_t kind) { return (kind & IntKind) != 0; };
-    bool exact = integral(a->kinds.data);
+    bool exact = integral(a->kinds.data) && std::fabs(y) <= exact_integers;
     switch (op) {
         case Op::add:
-        case Op::mul:
-            exact = exact && integral(b->kinds.data);
+            exact = exact && integral(b->kinds.data) && is_exact<Op::add>(a->data, b->data, y);
             break;
-        case Op::pow:
+        case Op::mul:
+            exact = exact && integral(b->kinds.data) && is_exact<Op::mul>(a->data, b->data, y);
+            break;
+        case Op::pow:  // no power of an integer rounds to 2**53 but that number
             exact = exact && integral(b->kinds.data) && b->data >= 0.0;
             break;
         case Op::powc:
@@ -59,7 +61,7 @@ Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Ki
         default:
             return FloatKind;
     }
-    if (!exact || std::fabs(y) > exact_integers) return FloatKind;
+    if (!exact) return FloatKind;
     y += 0.0;
     return IntKind;
 }
@@ -274,7 +276,7 @@ void accumulate(Node* operand, double term) { operand->grad += term; }
 void accumulate_exact(Node* operand, double term, std::uint8_t kind) {
     operand->grad += term;
     Kind sum = join_kinds(operand->kinds.grad, kind);
-    operand->kinds.grad = sum == IntKind && std::fabs(operand->grad) > exact_integers ? FloatKind : sum;
+    operand->kinds.grad = sum == IntKind && !(std::fabs(operand->grad) < exact_integers) ? FloatKind : sum;
 }
 
 // mask ? x : y without a jump.

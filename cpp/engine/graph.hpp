@@ -70,6 +70,13 @@ inline Node* new_leaf(double data, Kind kind, std::uint8_t family, std::uint8_t 
     return node;
 }
 
+// Whether the sum or product y of two integers is exact.
+template <Op op>
+bool is_exact(double a, double b, double y) {
+    if (std::fabs(y) != exact_integers) return std::fabs(y) < exact_integers;
+    return op == Op::add ? y - a == b && y - b == a : std::fma(a, b, -y) == 0.0;
+}
+
 // The kind of a result: integers stay integers through + * and non-negative integer powers while they are exact.
 // Integers have one zero: y becomes 0.0 where it is an integer -0.0.
 Kind kind_of_result(Op op, double& y, const Node* a, const Node* b, double c, Kind constant);

@@ -30,7 +30,7 @@ Term Builder::build(Op op, Node* a, Node* b, double c, Kind constant) const {
 template <Op op>
 Term Builder::commutative(const Term& a, const Term& b) const {
     double y = Row<op>::value(a.data(), b.data(), 0.0);
-    Kind kind = (a.kind() & b.kind() & IntKind) && std::fabs(y) <= exact_integers ? IntKind : FloatKind;
+    Kind kind = (a.kind() & b.kind() & IntKind) && is_exact<op>(a.data(), b.data(), y) ? IntKind : FloatKind;
     if (kind == IntKind) y += 0.0;  // an int has no negative zero
     if (!a.is_number() && !b.is_number()) return finish(op, y, kind, a.node(), b.node(), 0.0, FloatKind);
     if (a.is_number() && b.is_number()) return Term(y, kind);
