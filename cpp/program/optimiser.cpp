@@ -25,7 +25,9 @@ double evaluate(Code code, double a, double b, double c) {
 Failure failure_of(Code code, double a, double b, double c, double y) {
     if (is_leaf(code) || code == Code::dot) return Failure::None;
     if (code == Code::div) return failure_of(Code::reciprocal, b, 0.0, c, 1.0 / b);
-    const bool finite = std::isfinite(a) && (info(code).arity != Arity::Binary || std::isfinite(b));
+    const Arity arity = info(code).arity;
+    const double second = arity == Arity::Binary ? b : arity == Arity::Param ? c : 0.0;
+    const bool finite = std::isfinite(a) && std::isfinite(second);
     if (!finite || std::isfinite(y)) return Failure::None;
     if (std::isnan(y)) return Failure::Domain;
     switch (info(code).edge) {
