@@ -7,11 +7,14 @@ import contextlib
 import copy
 import functools
 import math
+import numbers
 import operator as op
+import os
 import pathlib
 import pickle
 import random
 import runpy
+import subprocess
 import sys
 import threading
 import warnings
@@ -897,6 +900,214 @@ def test_metadata_pickles_and_copies():
     x = np.array([1.0, 2.0, 3.0])
     assert g(x) == f(x) == copy.copy(f)(x)
     assert repr(f) == "<compiled branchy: 1 path recorded>"
+
+
+def test_a_compiled_function_of_main_goes_where_functions_go(tmp_path):
+    """By value with cloudpickle, as the function would; by name with pickle, which knows no other way."""
+    for name, text in PICKLED.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    package = pathlib.Path(kilograd.__file__).parents[1]
+    for name in ("program", "reader"):  # each in an interpreter of its own
+        done = subprocess.run(
+            [sys.executable, f"{name}.py"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(package)},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+PICKLED = {
+    "importable": """
+import kilograd
+
+@kilograd.compile
+def f(x):
+    return 4 * x
+
+class C:
+    @kilograd.compile
+    def method(self, x):
+        return 7 * x
+""",
+    "program": """
+import copy, multiprocessing, pickle
+import cloudpickle, importable, kilograd
+
+@kilograd.compile(static_argnums=1)
+def power(x, n):
+    return x * power(x, n - 1) if n else x  # refers to itself
+
+def through(x):
+    return power(x, 1) + 1
+
+class K:
+    def __init__(self):
+        self.factor = 2.0
+        self.own = kilograd.compile(self.own)
+
+    @kilograd.compile
+    def method(self, x):
+        return self.factor * x
+
+    def own(self, x):
+        return self.factor * x**2
+
+if __name__ == "__main__":
+    k = K()
+    things = {
+        "power": power, "grad": power.grad, "batch": power.batch, "batch.grad": power.batch.grad, "through": through,
+        "k": k, "k.method": k.method, "k.own": k.own, "raw": power.__wrapped__, "f": importable.f,
+        "C.method": importable.C().method, "named": kilograd.compile(through), "derived": kilograd.grad(through),
+    }
+    k.method(1.0)
+    with open("things", "wb") as file:
+        cloudpickle.dump(things, file)
+    cloudpickle.register_pickle_by_value(importable)
+    with open("by_value", "wb") as file:
+        cloudpickle.dump(importable.f, file)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        for thing in (power, importable.f):
+            assert pickle.loads(pickle.dumps(thing, protocol)) is thing
+        for thing in (k.method, k.own, kilograd.compile(through), importable.f.grad):
+            assert pickle.loads(pickle.dumps(thing, protocol))(2.0) == thing(2.0)
+        assert pickle.loads(pickle.dumps(k, protocol)).own(3.0) == 18.0
+    assert copy.deepcopy(power) is copy.copy(power) is power
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.starmap(power, [(2.0, 1)]) == [4.0]
+        assert pool.starmap(power.grad, [(2.0, 1)]) == [4.0]
+        assert pool.map(k.method, [2.0]) == [4.0]
+    print("done")
+""",
+    "reader": """
+import pickle
+import numpy as np
+
+with open("things", "rb") as file:
+    t = pickle.load(file)
+assert [t["power"](2.0, 1), t["grad"](2.0, 1), t["through"](2.0), t["raw"](2.0, 1)] == [4.0, 4.0, 5.0, 4.0]
+assert [t["k"].method(2.0), t["k.method"](2.0), t["k.own"](2.0), t["k"].own.grad(2.0)] == [4.0, 4.0, 8.0, 8.0]
+assert [t["f"](2.0), t["C.method"](2.0), t["named"](2.0), t["derived"](2.0)] == [8.0, 14.0, 5.0, 4.0]
+assert t["batch"](np.array([2.0, 3.0]), 1).tolist() == [4.0, 9.0]
+assert t["batch.grad"](np.array([2.0, 3.0]), 1).tolist() == [4.0, 6.0]
+import importable
+assert t["f"] is importable.f
+importable.f = None  # by value: the module's own is not asked
+with open("by_value", "rb") as file:
+    assert pickle.load(file)(2.0) == 8.0
+print("done")
+""",
+}
+
+
+# --- what numbers do is what counts
+
+
+def handled(x):
+    try:
+        return 1.0 / x
+    except ZeroDivisionError:
+        return 99.0
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (lambda x: 2 * x if isinstance(x, float) else 3 * x, 1.5),
+        (lambda x: 2 * x if isinstance(x, numbers.Real) else 3 * x, 1.5),
+        (lambda x: 2 * x if np.isscalar(x) else 3 * x, 1.5),
+        (lambda x: 2 * x if x.__class__ is float else 3 * x, 1.5),
+        (lambda x: 2 * x if (x > 0) is True else 3 * x, 1.5),
+        (handled, 0.0),
+        (handled, 4.0),
+        (lambda x: min(x, 1.0) + max(1.0, x), math.nan),
+        (lambda x: np.fmax(x, 1.0) * 1.0, math.nan),
+    ],
+)
+def test_values_take_the_branch_of_a_float(function, x):
+    f = kilograd.compile(function)
+    for _ in range(2):
+        np.testing.assert_equal(f(x), function(x))
+        f.grad(x)
+    np.testing.assert_equal(f.batch(np.array([2.0, x, -1.0])), [function(v) for v in (2.0, x, -1.0)])
+
+
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (lambda x: 2 * x if type(x) is float else 3 * x, 1.5),
+        (lambda x: 2 * x if type(x) == float else 3 * x, 1.5),  # noqa: E721
+        (lambda x: sum((3 * v for v in x), 0.0) if x.dtype == object else x.sum(), np.array([1.5, 1.0])),
+        (lambda x: 2 * x[0] if isinstance(x[0], np.floating) else 3 * x[0], np.array([1.5])),
+        (lambda x: 2 * x[0] if (x[0] > 0) is True else 3 * x[0], np.array([1.5])),
+        (lambda x: x[0] * ((x[0] > 0) + (x[1] > 0)), np.array([1.5, 1.0])),
+        (lambda x: 1 * x[0] if hasattr(x[0], "dtype") else 3 * x[0], np.array([1.5])),
+        (lambda x: handled(x[0]), np.array([0.0])),
+        (lambda x: np.max([x, 1.0]), math.nan),
+        (lambda x: np.min([x, 1.0]), math.nan),
+        (lambda x: np.clip(x, -1.0, 1.0), math.nan),
+        (lambda x: np.maximum(x, 1.0), math.nan),
+        (lambda x: np.fmin(1.0, x), math.nan),
+        (lambda x: np.max(x), np.array([math.nan, 1.0])),
+        (lambda x: np.sort(x)[::-1].copy(), np.array([math.nan, 1.0, 2.0])),
+    ],
+)
+def test_where_numbers_do_something_else_they_are_right_and_derivatives_are_refused(function, x):
+    with np.errstate(all="ignore"):
+        want = function(x)
+    f = kilograd.compile(function)
+    for argument in (x, np.full(np.shape(x), 0.5), x):  # a path that was recorded elsewhere is not taken
+        result = f(argument)
+        if argument is x:
+            np.testing.assert_equal(result, want)
+    with pytest.raises(TypeError, match="in their place"):
+        f.jacobian(x)
+    batch = np.array([x, x])
+    np.testing.assert_equal(f.batch(batch), np.array([want, want]))
+    for derivative in (f.batch.jacobian, f.batch.grad if np.ndim(want) == 0 else f.batch.jacobian):
+        with pytest.raises(TypeError, match="in their place") as error:
+            derivative(batch)
+        if sys.version_info >= (3, 11):
+            assert error.value.__notes__ == ["in row 0 of the batch"]
+
+
+def test_numbers_that_differ_by_rounding_are_no_other_branch():
+    """NumPy sums in another order: what is left where all cancels is no reason to refuse."""
+
+    def function(x):
+        assert isinstance(x, np.ndarray)
+        return np.exp(x).sum() - sum(np.exp(v) for v in x)
+
+    f = kilograd.compile(function)
+    for x in np.random.default_rng(0).normal(size=(20, 30)):
+        assert abs(f(x)) < 1e-12
+        assert f.grad(x).shape == (30,)
+
+
+def test_functions_that_ask_nothing_run_once():
+    runs = []
+
+    def helper(x):
+        runs.append(x)
+        return x.sum() if x is not None else None
+
+    f = kilograd.compile(lambda x: helper(np.where(x > 0, x, -x)) if np.max(x) > 0 else 0.0)
+    f(np.array([1.0, -2.0]))
+    assert len(runs) == 1
+
+
+def test_a_batch_in_which_rows_handle_errors_with_constants():
+    f = kilograd.compile(handled)
+    X = np.array([2.0, 0.0, 4.0, 0.0])
+    assert f.batch(X).tolist() == [0.5, 99.0, 0.25, 99.0]
+    values, gradient = f.batch.value_and_grad(X)
+    assert values.tolist() == [0.5, 99.0, 0.25, 99.0]
+    assert gradient.tolist() == f.batch.jacobian(X).tolist() == [-0.25, 0.0, -0.0625, 0.0]
+    assert f.batch.hessian(X).tolist() == f.batch.hvp(X, np.ones(4)).tolist() == [0.25, 0.0, 0.03125, 0.0]
+    several = kilograd.compile(lambda x: (handled(x), [x, 7]))
+    ratio, (same, seven) = several.batch(X)
+    assert (ratio.tolist(), same.tolist(), seven.tolist()) == ([0.5, 99.0, 0.25, 99.0], X.tolist(), [7] * 4)
 
 
 def test_decorator_with_arguments_and_on_methods():

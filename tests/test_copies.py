@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import gc
 import pickle
@@ -397,6 +398,43 @@ def test_damaged_bytes_raise_and_leave_nothing():
             function(snapshot, bad_place)
     assert kilograd.live_nodes() == nodes
     del snapshot, states, function, load
+
+
+# (log1p(x) * exp(x) + log(x)) ** 2 at 0.75, as pickled by the first version that names operations.
+NAMED = (
+    b"fCQCE0RR910001t4r^&_Z)b90WG-K0Z*panj0InCX=7`Ylay!xj0In8Z((GVlawe!%mV-b009610000000sa600sqYZ)Y)Z0Rv@tZ~+5tb!-Cz"
+    b"Y;R`)17T!j0|anycVhwo0MI~iUSH_pKL7v#000000000000000_}pi-o$mlZ00000000000RR910001EEEVyN^zuId00000000020RR910ssI200"
+    b"5HPG!bHH(!T%z0000000093000000R8HZ*=)4zKL7v#0000000aX7000C400000p|HKix4-E>00000000001qA>A0000000000K$KmSXaI}_Uu<P"
+    b"zW|WhZD2xbeX>4z2a$#hYj0IL<Y;|Rnlaxn4=l}o!0000-0000000000PEK@`Qj}p`lxPcKU6gc`Qj}ekVoL^wlv0!~"
+)
+
+
+def test_pickles_name_their_operations():
+    """A new row of the op table moves the numbers of those behind it, and no operation in an old file."""
+    x = Value(0.75)
+    want = (x.log1p() * x.exp() + x.log()) ** 2.0
+    assert described(pickle.loads(base64.b85decode(NAMED))) == described(want)
+    function, (snapshot, place) = want.__reduce__()
+    load, (data, externals, types, classes), states = snapshot.__reduce__()
+    names = [b"log1p", b"exp", b"log", b"mul", b"add", b"powc"]
+    table = b"".join(bytes([len(name)]) + name + data[data.index(name) + len(name) :][:1] for name in names)
+    assert data[16 : 17 + len(table)].startswith(bytes([len(names)]))
+
+    def ops(changed):
+        root = function(load(changed, externals, types, classes), place)
+        return [entry[3] for entry in described(root)]
+
+    assert ops(data) == [entry[3] for entry in described(want)]
+    exchanged = data.replace(b"\x03exp", b"\x03...").replace(b"\x03log", b"\x03exp").replace(b"\x03...", b"\x03log")
+    swap = {"exp": "log", "log": "exp"}
+    assert ops(exchanged) == [swap.get(op, op) for op in ops(data)]
+    with pytest.raises(ValueError, match="'lgo' is not one of this version"):
+        ops(data.replace(b"\x03log", b"\x03lgo"))
+    with pytest.raises(ValueError, match="'mul' is not one of this version"):  # of another arity
+        ops(data.replace(b"\x03log", b"\x03mul"))
+    with pytest.raises(ValueError, match="another version of kilograd"):
+        ops(b"\x02\0\0\0" + data[4:])
+    del states
 
 
 def test_the_micrograd_module_is_where_its_class_is_found():

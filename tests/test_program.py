@@ -7,10 +7,12 @@ off by a few random ulp, and a program may differ from the unperturbed one by a 
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import copy
 import functools
 import gc
+import math
 import multiprocessing
 import os
 import pathlib
@@ -970,6 +972,63 @@ def test_damaged_files(tmp_path: pathlib.Path) -> None:
         if n < 1000:
             program.value_and_grad(np.ones((3, n)), "both", check=False)
     assert accepted > 50
+
+
+# (log1p(x) * exp(x) + log(x)) ** 2, as saved by an early version.
+NAMED = (
+    b"YiDqBZ)X7j0RR91000001^@s60ssI20RR91CjbBd000001!-"
+    b"<@b#wp#000000000000000000GSZ)Y)Z0000000000000000000017&z{0000000000000000000018i?+0000000000000000000017vS>00000"
+    b"0ssI2000000000026J(BVRB^z0000000000000000000300030|Ns91000020000500004Y-M3)0RR9124i(|bZ>0{00006Y-"
+    b"w&~VR8Tf000AFWMlyV000ARb!-"
+    b"6u000DVZ+Bw>00003aBp`200004bYX62000001af6;bpQYW019knVQYC`a%F6F000002Xkp>ZEtC0000002y<^{bZ~5Sa{vGU00eVsY;^zt000DM"
+    b"Wo&f-00003Wq5D_00005Wq5FHF#rGn00V4qX8`~J00nGsXEAUA00004b8&KX0000017Tuw0000019NF^0000017mM<0000019V|-"
+    b"000001YvV&ZU6uP00d!UZ*u?u000DGbYX4)00004b7^j9000001Y>V=XaE2J00m)lX>Mo$00005VPkJ|XaE2J00m)mVQy#u00003WpZW!00004Wp"
+    b"ZX?000002W??^X>E0F000002W@F?X>E0F000001Z-t<a{vGU019knb8}y1adlyA000001!Zw{VQc^Z000DMVRU5x0002;E0CY&dvrM"
+)
+
+
+def test_files_name_their_operations(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "named.kg"
+
+    def load(data: bytes) -> Program:
+        path.write_bytes(data[:-8] + fnv(data[:-8]).to_bytes(8, "little"))
+        return Program.load(path)
+
+    data = base64.b85decode(NAMED)
+    x = np.array([[0.75], [2.5]])
+    want = (np.log1p(x) * np.exp(x) + np.log(x)) ** 2
+    np.testing.assert_allclose(load(data)(x), want[:, 0], rtol=1e-14)
+    exchanged = data.replace(b"\x03exp", b"\x03...").replace(b"\x03log", b"\x03exp").replace(b"\x03...", b"\x03log")
+    want = (np.log1p(x) * np.log(x) + np.exp(x)) ** 2
+    np.testing.assert_allclose(load(exchanged)(x), want[:, 0], rtol=1e-14)
+    with pytest.raises(ValueError, match="the operation 'lgo', which this version does not know"):
+        load(data.replace(b"\x03log", b"\x03lgo"))
+    a = Value(1.0)
+    Program(a.log(), inputs=[a]).save(path)
+    assert b"exp" not in path.read_bytes()  # which a later version may do without
+
+
+@pytest.mark.parametrize("exponent", [math.inf, -math.inf, math.nan, -1.0, -2.0, -3.0, -7.0, -8.0, 3.0, 0.5, 1.5])
+def test_powers_at_the_ends_of_the_numbers(exponent: float, isa: str) -> None:
+    """Where the power overflows its reciprocal may not; an exponent that is not finite is none that can be refused."""
+    base = Value(2.0)
+    program = Program(base**exponent, inputs=[base])
+    tested = [s * m * 2.0**e for s in (1, -1) for m in (1.0, 1.7) for e in (-1074, -1000, -511, -150, 0, 60, 150, 500)]
+    tested += [1e160, -1e160, 1.5e154, 1.4e154, 1e107, 1e108, 2e40, 6e38, 1e308, math.inf, -math.inf, math.nan, 0.0]
+    for x in tested:
+        v = Value(x)
+        try:
+            y = v**exponent
+            y.backward()
+        except REFUSALS as error:
+            with pytest.raises(type(error)):
+                program([x])
+            continue
+        found = program.value_and_grad([[x]] * 9)
+        rtol = 8 * EPS
+        np.testing.assert_allclose(found[0], [y.data] * 9, rtol=rtol, atol=5e-324)
+        np.testing.assert_allclose(found[1][:, 0], [v.grad] * 9, rtol=rtol, atol=1e-323)
+        np.testing.assert_allclose(program([x]), y.data, rtol=rtol, atol=5e-324)
 
 
 def work(program: Program, x: np.ndarray) -> tuple[np.ndarray, ...]:

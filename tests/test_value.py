@@ -232,6 +232,38 @@ def test_integers_stay_integers_while_they_are_exact(expression, data):
     assert repr(expression(Value(2), Value(3))) == f"Value(data={data})"
 
 
+@pytest.mark.parametrize("make", [Value, MicrogradValue])
+def test_no_integer_is_shown_that_is_not_the_number(make):
+    """Past 2**53 numbers are floats; a sum, a product or a number that is rounded to 2**53 is no integer either."""
+    limit = 2**53
+    for sign in (1, -1):
+        for exact in (limit, limit - 1):
+            assert type(make(sign * exact).data) is int
+        for far in (limit + 1, limit + 2, limit * 4, 10**20 + 1):
+            v = make(sign * far)
+            assert (type(v.data), v.data) == (float, float(sign * far))
+            v = make(1)
+            v.data = sign * far
+            assert type(v.data) is float
+    results = [
+        (make(limit) + 1, limit + 1),
+        (make(limit) + make(1), limit + 1),
+        (make(2**52) + (2**52 + 1), limit + 1),
+        (make(2**52) + 2**52, limit),
+        (make(limit - 1) + 1, limit),
+        (make(-limit) + -1, -limit - 1),
+        (make(2) * 2**52, limit),
+        (make(3) * 3002399751580331, limit + 1),
+        (make(3) ** 33, 3**33),
+        (make(3) ** 34, 3**34),
+        (make(2) ** 53, limit),
+    ]
+    for v, true in results:
+        assert math.isclose(v.data, true, rel_tol=2.0**-52)
+        assert type(v.data) is float or v.data == true
+        assert type(v.data) is int or abs(true) > limit
+
+
 def test_local_gradients_past_the_exact_integers_are_floats():
     assert (Value(3) ** 2)._local_grads == (6,)
     assert (Value(2) ** 1023)._local_grads == (math.inf,)

@@ -97,7 +97,7 @@ PyObject* get_local_grads(PyObject* self, void*) {
         for (Fan::Edge& edge : *node->fan) locals.push_back({edge.local, static_cast<Kind>(edge.kind)});
     } else if (node->a) {
         auto push = [&](double local, Kind kind) {
-            locals.push_back({local, std::fabs(local) <= exact_integers ? kind : FloatKind});
+            locals.push_back({local, std::fabs(local) < exact_integers ? kind : FloatKind});
         };
         Locals values = locals_of(node);
         push(values.da, local_kind(node, false));
@@ -142,6 +142,17 @@ int set_backward(PyObject* self, PyObject* value, void*) {
     if (!state_of(handle)) return -1;
     set_rule(handle, value);  // deletion brings the op's own rule back
     return 0;
+}
+
+// In a function that is traced a Value stands for a float, and isinstance(x, float) holds; isinstance(x, Value) too.
+PyObject* get_class(PyObject* self, void*) {
+    return Py_NewRef(reinterpret_cast<PyObject*>(tracing() && is_exact_value(self) ? &PyFloat_Type : Py_TYPE(self)));
+}
+
+int set_class(PyObject* self, PyObject* value, void*) {
+    static PyObject* name = PyUnicode_InternFromString("__class__");
+    PyObject* inherited = _PyType_Lookup(&PyBaseObject_Type, name);
+    return Py_TYPE(inherited)->tp_descr_set(inherited, self, value);
 }
 
 PyObject* get_dict(PyObject* self, void*) {
@@ -222,6 +233,7 @@ PyGetSetDef attributes[] = {
     {"_backward", get_backward, set_backward,
      "A callable that runs this node's own backward rule; assign a function to give the node a rule.", nullptr},
     {"__dict__", get_dict, set_dict, nullptr, nullptr},
+    {"__class__", get_class, set_class, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <memory>
 #include <unordered_map>
 
@@ -58,8 +59,10 @@ class Guards {
             number_of_.emplace(node_of(input.ptr()), push(0.0));
         }
         add_nodes(notes);
-        for (const auto& [symbol, left, right, result] : notes)
-            checks_.push_back({relation_of(symbol), place(left), place(right), result});
+        for (const auto& [symbol, left, right, result] : notes) {
+            const std::uint32_t x = place(left), y = place(right);
+            checks_.push_back({relation_of(symbol), x, y, result, std::isnan(initial_[x]), std::isnan(initial_[y])});
+        }
         number_of_.clear();
     }
 
@@ -93,6 +96,7 @@ class Guards {
         Relation relation;
         std::uint32_t left, right;
         bool result;
+        bool left_is_nan, right_is_nan;  // NumPy and Python order numbers alike, but not those that are none
     };
 
     std::uint32_t push(double value) {
@@ -148,7 +152,10 @@ class Guards {
                     if (fault != Fault::None) return -1;
                 }
             }
-            if (compare(check.relation, values[check.left], values[check.right]) != check.result) return 0;
+            const double x = values[check.left], y = values[check.right];
+            if (compare(check.relation, x, y) != check.result || std::isnan(x) != check.left_is_nan ||
+                std::isnan(y) != check.right_is_nan)
+                return 0;
         }
         return 1;
     }

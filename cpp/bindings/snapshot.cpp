@@ -129,6 +129,10 @@ class Writer {
     void put(const T& item) {
         bytes_.append(reinterpret_cast<const char*>(&item), sizeof item);
     }
+    void put_text(std::string_view text) {
+        put(static_cast<std::uint8_t>(text.size()));
+        bytes_.append(text);
+    }
     void reserve(std::size_t size) { bytes_.reserve(size); }
     py::bytes take() const { return py::bytes(bytes_); }
 
@@ -147,10 +151,61 @@ class Reader {
         bytes_.remove_prefix(sizeof item);
         return item;
     }
+    std::string_view get_text() {
+        const std::size_t size = get<std::uint8_t>();
+        if (bytes_.size() < size) throw py::value_error("Snapshot: the data ends too early");
+        const std::string_view text = bytes_.substr(0, size);
+        bytes_.remove_prefix(size);
+        return text;
+    }
     std::size_t left() const { return bytes_.size(); }
 
   private:
     std::string_view bytes_;
+};
+
+// The operations of a snapshot, by name: their numbers change with every new row of ops.def. Nodes name them by their
+// place in this list.
+class Operations {
+  public:
+    void add(Op op) {
+        std::uint8_t& place = place_[static_cast<std::size_t>(op)];
+        if (place != absent) return;
+        place = static_cast<std::uint8_t>(ops_.size());
+        ops_.push_back(op);
+    }
+    std::uint8_t place_of(Op op) const { return place_[static_cast<std::size_t>(op)]; }
+    Op at(std::uint8_t place) const {
+        if (place >= ops_.size()) throw py::value_error("Snapshot: unknown op");
+        return ops_[place];
+    }
+
+    void write(Writer& out) const {
+        out.put(static_cast<std::uint8_t>(ops_.size()));
+        for (Op op : ops_) {
+            out.put_text(info(op).name);
+            out.put(info(op).arity);
+        }
+    }
+    void read(Reader& in) {
+        const std::size_t count = in.get<std::uint8_t>();
+        for (std::size_t k = 0; k < count; ++k) {
+            const std::string_view name = in.get_text();
+            const auto arity = in.get<Arity>();
+            const auto found =
+                std::find_if(op_infos + 1, op_infos + op_count, [&](const OpInfo& row) { return row.name == name; });
+            if (found == op_infos + op_count || found->arity != arity)
+                throw py::value_error("Snapshot: the operation '" + std::string(name) +
+                                      "' is not one of this version of kilograd");
+            ops_.push_back(static_cast<Op>(found - op_infos));
+        }
+    }
+
+  private:
+    static constexpr std::uint8_t absent = 255;
+    static_assert(op_count < absent);
+    std::vector<Op> ops_;
+    std::vector<std::uint8_t> place_ = std::vector<std::uint8_t>(op_count, absent);
 };
 
 std::uint8_t pack(Kinds kinds) { return static_cast<std::uint8_t>(kinds.data | kinds.grad << 2 | kinds.constant << 4); }
@@ -270,7 +325,7 @@ Snapshot* Snapshot::of(Node* root) {
     return snapshot.release();
 }
 
-constexpr std::uint32_t snapshot_version = 2;
+constexpr std::uint32_t snapshot_version = 3;
 
 // What the op attribute of served classes shows, numbered within each family from 1 on; 0 is nothing.
 class Patterns {
@@ -311,6 +366,9 @@ py::bytes Snapshot::dump() const {
     out.put(static_cast<std::uint32_t>(externals_.size()));
     out.put(static_cast<std::uint32_t>(leaves_.size()));
     out.put(static_cast<std::uint32_t>(interior_.size()));
+    Operations operations;
+    for (const Node* node : interior_) operations.add(node->op);
+    operations.write(out);
     auto put_numbers = [&](const Node* node) {
         out.put(pack(node->kinds));
         out.put(type_place.at(node->family));
@@ -321,7 +379,7 @@ py::bytes Snapshot::dump() const {
     for (const Node* node : leaves_) put_numbers(node);
     for (const Node* node : interior_) {
         put_numbers(node);
-        out.put(node->op);
+        out.put(operations.place_of(node->op));
         if (is_served(node)) out.put(patterns.number(node));
         if (node->has_fan()) {
             out.put(node->fan->count);
@@ -373,6 +431,8 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
     std::size_t interior_count = in.get<std::uint32_t>();
     if (external_count != externals.size() || leaf_count > in.left() || interior_count > in.left())
         throw py::value_error("Snapshot: the counts do not fit the data");
+    Operations operations;
+    operations.read(in);
     std::vector<std::uint8_t> family;
     std::vector<std::vector<py::str>> patterns;
     for (py::handle entry : types) {
@@ -424,8 +484,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
     for (std::size_t i = 0; i < interior_count; ++i) {
         Node read{};
         numbers(read);
-        Op op = static_cast<Op>(in.get<std::uint8_t>());
-        if (op == Op::leaf || op >= Op::count_) throw py::value_error("Snapshot: unknown op");
+        Op op = operations.at(in.get<std::uint8_t>());
         std::uint8_t dialect = families[read.family].dialect();
         std::uint16_t pattern = is_served(&read) ? in.get<std::uint16_t>() : std::uint16_t{0};
         if (pattern > patterns[type].size()) throw py::value_error("Snapshot: unknown text of an op");

@@ -21,7 +21,7 @@ inline Kind join_kinds(std::uint8_t x, std::uint8_t y) {
     return x & y & IntKind ? IntKind : FloatKind;
 }
 
-// 2**53: every integer up to it is a double. A rounded result below it is exact; one that is equal to it may be rounded.
+// 2**53: every integer up to it is a double. A result below it is exact, one that is equal to it may have been rounded.
 inline constexpr double exact_integers = 9007199254740992.0;
 
 // The kinds of a node's data, gradient and constant, packed into one byte.

@@ -56,11 +56,31 @@ struct Rule;
 #undef KILOGRAD_OP
 
 namespace {
+[[maybe_unused]] inline bool any(bool mask) { return mask; }
+
+// a**n by repeated squaring.
+template <class T>
+constexpr T squared_up(T a, int n) {
+    T result(1.0);
+    for (; n > 0; n >>= 1, a = a * a)
+        if (n & 1) result = result * a;
+    return result;
+}
+
+// a to a small whole number. Where |a|**n overflows, or is less than the normal numbers, 1 / |a|**n may still be a
+// number: the product of the reciprocals of two powers is.
+template <class T>
+constexpr T whole_power_of(T a, int exponent) {
+    using namespace scalar;
+    if (exponent >= 0) return squared_up(a, exponent);
+    const int n = -exponent, half = n / 2;
+    const T y = T(1.0) / squared_up(a, n), size = abs(y);
+    const auto beyond = (size == T(0.0)) | (size >= T(0x1p1022));
+    return any(beyond) ? select(beyond, T(1.0) / squared_up(a, half) * (T(1.0) / squared_up(a, n - half)), y) : y;
+}
+
 [[maybe_unused]] inline double whole_power(double a, double exponent) {
-    double result = 1.0;
-    for (int n = static_cast<int>(std::abs(exponent)); n > 0; n >>= 1, a *= a)
-        if (n & 1) result *= a;
-    return exponent < 0 ? 1.0 / result : result;
+    return whole_power_of(a, static_cast<int>(exponent));
 }
 }  // namespace
 

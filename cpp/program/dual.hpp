@@ -68,11 +68,7 @@ KILOGRAD_INLINE double first(Dual a) { return get(a.v, 0); }
 // a to the whole number that every lane of `exponent` holds.
 template <class T>
 KILOGRAD_INLINE T whole_power(T a, T exponent) {
-    const int signed_n = static_cast<int>(first(exponent));
-    T result(1.0);
-    for (int n = signed_n < 0 ? -signed_n : signed_n; n > 0; n >>= 1, a = a * a)
-        if (n & 1) result = result * a;
-    return signed_n < 0 ? T(1.0) / result : result;
+    return whole_power_of(a, static_cast<int>(first(exponent)));
 }
 
 }  // namespace

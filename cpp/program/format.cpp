@@ -12,6 +12,7 @@
 //
 // Operations are written by name, so that a file outlives a new row in the op table. Reading checks every length
 // before it reads and every index through validate(): whatever the bytes, the outcome is a graph or an exception.
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <string_view>
@@ -64,8 +65,8 @@ class Reader {
     }
     std::size_t left() const { return left_; }
 
-    [[noreturn]] static void refuse(const char* why) {
-        throw std::invalid_argument(std::string("not a kilograd program, or a damaged one: ") + why);
+    [[noreturn]] static void refuse(const std::string& why) {
+        throw std::invalid_argument("not a kilograd program, or a damaged one: " + why);
     }
 
   private:
@@ -82,11 +83,27 @@ class Reader {
 
 }  // namespace
 
+namespace {
+
+// The entry of a table by the name that comes next.
+template <class Table>
+auto named(const Table& table, Reader& in) {
+    const std::string_view name = in.name();
+    const auto found = table.find(name);
+    if (found == table.end())
+        Reader::refuse("it has the operation '" + std::string(name) + "', which this version does not know");
+    return found->second;
+}
+
+}  // namespace
+
 std::string serialise(const Saved& saved) {
     const Graph& graph = saved.graph;
     std::string out(magic, sizeof magic);
-    for (std::size_t n : {std::size_t{graph.n_inputs}, std::size_t{graph.n_parameters}, graph.nodes.size(),
-                          graph.terms.size(), graph.outputs.size(), graph.recorded.size(), saved.shape.size()})
+    const auto unused = std::count(graph.recorded.begin(), graph.recorded.end(), 0u);
+    for (std::size_t n :
+         {std::size_t{graph.n_inputs}, std::size_t{graph.n_parameters}, graph.nodes.size(), graph.terms.size(),
+          graph.outputs.size(), graph.recorded.size() - static_cast<std::size_t>(unused), saved.shape.size()})
         write(out, static_cast<std::uint32_t>(n));
     for (const Node& node : graph.nodes) {
         write_name(out, info(node.code).name);
@@ -100,6 +117,7 @@ std::string serialise(const Saved& saved) {
     }
     for (std::uint32_t n : graph.outputs) write(out, n);
     for (std::size_t op = 0; op < graph.recorded.size(); ++op) {
+        if (graph.recorded[op] == 0) continue;
         write_name(out, op_infos[op].name);
         write(out, graph.recorded[op]);
     }
@@ -131,9 +149,7 @@ Saved deserialise(const char* bytes, std::size_t size) {
     const std::uint32_t dimensions = in.count(4);
     graph.nodes.resize(nodes);
     for (Node& node : graph.nodes) {
-        const auto code = codes.find(in.name());
-        if (code == codes.end()) Reader::refuse("an operation that this version does not know");
-        node.code = code->second;
+        node.code = named(codes, in);
         node.a = in.number<std::uint32_t>();
         node.b = in.number<std::uint32_t>();
         node.c = std::bit_cast<double>(in.number<std::uint64_t>());
@@ -147,9 +163,8 @@ Saved deserialise(const char* bytes, std::size_t size) {
     for (std::uint32_t& n : graph.outputs) n = in.number<std::uint32_t>();
     graph.recorded.assign(op_count, 0);
     for (std::uint32_t k = 0; k < recorded; ++k) {
-        const auto op = ops.find(in.name());
-        if (op == ops.end()) Reader::refuse("an operation that this version does not know");
-        graph.recorded[op->second] = in.number<std::uint32_t>();
+        std::uint32_t& count = graph.recorded[named(ops, in)];
+        count = in.number<std::uint32_t>();
     }
     std::uint64_t product = 1;
     saved.shape.resize(dimensions);

@@ -11,11 +11,14 @@ import math
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from functools import update_wrapper
+from contextlib import contextmanager
+from functools import cached_property, update_wrapper
+from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
 
-from kilograd import _core, conditions
+from kilograd import _core, agreement, conditions
 from kilograd._core import Value
 from kilograd.program import Program
 
@@ -174,19 +177,33 @@ class _Call(NamedTuple):
 
 
 class _Path:
-    """One way through a function: the conditions of taking it, its program, and the structure of its result."""
+    """One way through a function: the conditions of taking it, its program, and the structure of its result.
 
-    __slots__ = ("guards", "key", "outputs", "program", "recordable", "spec")
+    Where the function does something else with numbers than with Values, the path is that of the numbers alone: it
+    holds what the function returned, for this call, and refuses derivatives.
+    """
 
-    def __init__(self, function: Function, call: _Call) -> None:
-        leaves, notes, outputs, self.spec = _trace(function, call)
-        self.outputs = len(outputs)
+    __slots__ = ("guards", "key", "outputs", "program", "recordable", "refusal", "spec")
+
+    def __init__(self, function: Function, call: _Call, asks: bool) -> None:
+        trace = _trace(function, call)
+        leaves, notes, outputs, self.spec = trace
         # Where the function handled an error of an operation, no comparison says when it would do so again.
         self.recordable = all(symbol != "raises" for symbol, *_ in notes)
         guards = [note for note in notes if note[0] != "raises"]
-        self.key = tuple((symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards)
+        unordered = [symbol != "is" and (_is_nan(left) or _is_nan(right)) for symbol, left, right, _ in guards]
+        self.refusal: str | None = None
+        # NumPy orders NaN as it likes among numbers, as comparisons say among objects.
+        if (asks or not self.recordable or any(unordered)) and (plain := _disagreement(trace, function, call)):
+            self.refusal, self.spec = plain
+            self.recordable, outputs = False, []
+        self.outputs = len(outputs)
+        self.key = tuple(
+            (symbol, repr(right) if symbol == "is" else result, nan)
+            for (symbol, _, right, result), nan in zip(guards, unordered, strict=True)
+        )
         self.guards = _core._guards(guards, leaves) if guards and self.recordable else None
-        del notes, guards  # they hold numbers of the trace, which would count as parameters
+        del trace, notes, guards  # they hold numbers of the trace, which would count as parameters
         self.program = Program(outputs, inputs=leaves) if outputs else None
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
@@ -201,6 +218,10 @@ class _Path:
             return isinstance(self.spec[2], (int, float)) or (getattr(self.spec[2], "shape", None) == ())
         return self.spec == _NUMBER
 
+    def refuse_derivatives(self) -> None:
+        if self.refusal:
+            raise TypeError(self.refusal)
+
     # Arrays of x.shape[:-1] + ...; m outputs, n inputs. Values and zeros where the function gave constants.
 
     def values(self, x: Array, check: bool) -> Array:
@@ -211,6 +232,7 @@ class _Path:
     def value_and_grad(self, x: Array, check: bool) -> tuple[Array, Array]:
         import numpy as np
 
+        self.refuse_derivatives()
         if self.program is None:
             return np.full(x.shape[:-1], float(self.spec[2])), np.zeros(x.shape)
         values, gradient = self.program.value_and_grad(x, check=check)
@@ -219,6 +241,7 @@ class _Path:
     def jacobian(self, x: Array, columns: Indices, check: bool) -> Array:
         import numpy as np
 
+        self.refuse_derivatives()
         m, n, k = self.outputs, x.shape[-1], len(columns)
         if self.program is None:
             return np.zeros((*x.shape[:-1], 0, k))
@@ -231,6 +254,7 @@ class _Path:
     def hessian(self, x: Array, columns: Indices, check: bool) -> Array:
         import numpy as np
 
+        self.refuse_derivatives()
         n, k = x.shape[-1], len(columns)
         if self.program is None:
             return np.zeros((*x.shape[:-1], k, k))
@@ -239,10 +263,16 @@ class _Path:
         return self.program.hvp(np.broadcast_to(x, (k, n)), np.eye(n)[columns], check=check)[:, columns]
 
     def hvp(self, x: Array, v: Array, check: bool) -> Array:
+        self.refuse_derivatives()
         return v * 0.0 if self.program is None else self.program.hvp(x, v, check=check)
 
 
 _thread = threading.local()
+
+
+def _arguments(call: _Call, leaf: Callable[[Shape], Any]) -> tuple[list[Any], dict[str, Any]]:
+    arguments = [_unflatten(spec, leaf, _copied) for spec in call.arguments]
+    return arguments, {name: _unflatten(spec, leaf, _copied) for name, spec in call.keywords}
 
 
 def _traced(function: Function, call: _Call, leaves: list[Value], notes: list[Any]) -> Any:
@@ -257,13 +287,12 @@ def _traced(function: Function, call: _Call, leaves: list[Value], notes: list[An
         array = array.reshape(shape)
         return conditions.numbers(array) if isinstance(notes, conditions.Notes) else array
 
-    leaf = _take(block)
-    arguments = [_unflatten(spec, leaf, _copied) for spec in call.arguments]
-    keywords = {name: _unflatten(spec, leaf, _copied) for name, spec in call.keywords}
+    arguments, keywords = _arguments(call, _take(block))
     before = _core._trace_into(notes)
     _thread.depth = getattr(_thread, "depth", 0) + 1
     try:
-        return function(*arguments, **keywords)
+        with np.errstate(invalid="ignore"):  # comparing NaN is no fault of the function's
+            return function(*arguments, **keywords)
     except TypeError as error:
         _add_note(
             error,
@@ -313,22 +342,85 @@ def _traced_into(notes: list[Any], function: Function, call: _Call) -> _Trace:
     return _Trace(leaves, notes, outputs, spec)
 
 
+def _flat(trace: _Trace) -> tuple[Any, Array]:
+    """What a trace returned, computed or constant: the structure, and all its numbers."""
+    import numpy as np
+
+    values = [v.data if isinstance(v, Value) else v for v in trace.outputs]
+    numbers: list[Array] = []
+    shown = _unflatten(trace.spec, _take(lambda s, shape: np.reshape(values[s], shape)), np.asarray)
+    return agreement.flat(shown, numbers), np.concatenate([*numbers, np.empty(0)])
+
+
 def _look_alike(first: _Trace, second: _Trace) -> bool:
     """Whether two traces returned the same numbers, computed or constant, in the same structure."""
     import numpy as np
 
-    def shown(trace: _Trace) -> Any:
-        numbers = [v.data if isinstance(v, Value) else v for v in trace.outputs]
-        return _unflatten(trace.spec, _take(lambda s, shape: np.reshape(numbers[s], shape)), np.asarray)
+    (one, x), (other, y) = _flat(first), _flat(second)
+    return one == other and np.array_equal(x, y, equal_nan=True)
 
-    def alike(a: Any, b: Any) -> bool:
-        if isinstance(a, dict) and isinstance(b, dict):
-            return a.keys() == b.keys() and all(alike(a[key], b[key]) for key in a)
-        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-            return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f"))
-        return type(a) is type(b) and len(a) == len(b) and all(map(alike, a, b))
 
-    return alike(shown(first), shown(second))
+def _with_numbers(function: Function, call: _Call) -> _Trace:
+    """Run a function with its numbers."""
+    import numpy as np
+
+    outputs: list[Any] = []
+    arguments, keywords = _arguments(call, _take(lambda s, shape: _plain(call.x[s].reshape(shape).copy())))
+    _thread.depth = getattr(_thread, "depth", 0) + 1  # compiled functions are plain functions here too
+    try:
+        with np.errstate(all="ignore"):
+            result = function(*arguments, **keywords)
+    finally:
+        _thread.depth -= 1
+    return _Trace([], [], outputs, _spec_of_result(result, outputs))
+
+
+def _disagreement(trace: _Trace, function: Function, call: _Call) -> tuple[str, Spec] | None:
+    """Run a function with numbers: None if they give what Values gave, else why not, and the structure of the result.
+
+    None too where numbers do not do, because the function calls methods of Values.
+    """
+    import numpy as np
+
+    try:
+        plain = _with_numbers(function, call)
+    except (TypeError, AttributeError, NotImplementedError):
+        return None
+    (structure, x), (wanted, y) = _flat(trace), _flat(plain)
+    if structure == wanted:
+        if agreement.agree(x, y):
+            return None
+        moved = agreement.slack(call.x, y, lambda at: _flat(_with_numbers(function, call._replace(x=at)))[1])
+        if agreement.agree(x, y, moved):
+            return None
+    text = (
+        f"{_name(function)} returns {_told(plain)} for the numbers {_short(call.x)}, and {_told(trace)} for the Values "
+        "that are recorded in their place: it may ask for a type, see whether a bool is Python's or NumPy's, handle an "
+        "error that NumPy does not raise, or order NaN. A call returns what it returns for numbers; derivatives of "
+        "that cannot be taken"
+    )
+    values = [v.data if isinstance(v, Value) else v for v in plain.outputs]
+    leaf = _take(lambda s, shape: np.reshape(values[s], shape) if shape else values[s.start])
+
+    def static(part: Any) -> Any:
+        return float(part) if isinstance(part, np.floating) else _copied(part)
+
+    return text, _spec_of_result(_unflatten(plain.spec, leaf, static), [])
+
+
+def _told(trace: _Trace) -> str:
+    shown = _take(lambda s, shape: [v.data if isinstance(v, Value) else v for v in trace.outputs[s]])
+    return _short(_unflatten(trace.spec, lambda shape: shown(shape) if shape else shown(shape)[0], _copied))
+
+
+def _short(thing: Any) -> str:
+    text = " ".join(str(thing).split())
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _is_nan(operand: Any) -> bool:
+    number = operand.data if isinstance(operand, Value) else operand
+    return bool(number != number)
 
 
 def _is_tracing() -> bool:
@@ -342,6 +434,23 @@ def _add_note(error: BaseException, text: str) -> None:
 
 def _name(function: Function) -> str:
     return getattr(function, "__qualname__", None) or repr(function)
+
+
+_standing: weakref.WeakKeyDictionary[Function, weakref.ref[Compiled]] = weakref.WeakKeyDictionary()
+"""What stands under the names of functions that pickles refer to."""
+
+
+def _same(function: Function) -> Function:
+    return function
+
+
+def _method(function: Function, instance: Any) -> Function:
+    return MethodType(function, instance)
+
+
+def _unpickled(sign: Function | None) -> Compiled:
+    standing = None if sign is None else _standing.get(sign)
+    return (standing and standing()) or Compiled.__new__(Compiled)
 
 
 class Compiled:
@@ -364,6 +473,8 @@ class Compiled:
         self._paths: dict[Spec, tuple[_Path, ...]] = {}
         self._lock = threading.Lock()
         self._warned = False
+        self._asks: bool | None = None
+        self._attribute: str | None = None
         update_wrapper(self, function)
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -375,23 +486,58 @@ class Compiled:
             return self
         shifted = tuple(i - 1 for i in self._static_argnums if i > 0)
         bound = Compiled(self._function.__get__(instance, owner), self._argnums, shifted)
-        attribute = getattr(self, "_attribute", None)
-        if attribute is None or not hasattr(instance, "__dict__"):
+        bound._attribute = self._attribute
+        if self._attribute is None or not hasattr(instance, "__dict__"):
             return bound
-        found: Compiled = instance.__dict__.setdefault(attribute, bound)
+        found: Compiled = instance.__dict__.setdefault(self._attribute, bound)
         return found
 
     def __repr__(self) -> str:
         paths = sum(map(len, self._paths.values()))
         return f"<compiled {_name(self._function)}: {paths} path{'' if paths == 1 else 's'} recorded>"
 
-    def __reduce__(self) -> str | tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        """As functions are pickled: by name where that leads here, and by value where the pickler takes functions so.
+
+        What a pickler does with functions (`cloudpickle` takes those of ``__main__`` by value) it does not say. So it
+        is given functions, which stand under the name of this object: as themselves, they lead back to it; as copies,
+        they bring the function along. The function is state, and no argument, because it may refer to this object.
+        """
         found: Any = sys.modules.get(getattr(self._function, "__module__", ""))
-        for part in getattr(self._function, "__qualname__", "").split("."):
+        path = getattr(self._function, "__qualname__", "")
+        for part in path.split("."):
             found = getattr(found, part, None)
-        if found is self:  # used as a decorator: pickled by name, as functions are
-            return str(self._function.__qualname__)
-        return Compiled, (self._function, self._argnums, self._static_argnums)
+        options = (self._argnums, self._static_argnums)
+        if found is self:
+            return str(path) if protocol < 4 else (_unpickled, (self._itself,), (self._content, (), *options))
+        if not isinstance(self._function, MethodType):
+            return _unpickled, (None,), (_same, (self._function,), *options)
+        instance = self._function.__self__
+        if self._attribute is not None:
+            return getattr, (instance, self._attribute)
+        # Not as pickle takes a method, by its name: the instance may have this object under the same.
+        return _unpickled, (None,), (_method, (self._function.__func__, instance), *options)
+
+    @cached_property
+    def _itself(self) -> Function:
+        sign = self._named(lambda: None, "_itself")
+        _standing[sign] = weakref.ref(self)
+        return sign
+
+    @cached_property
+    def _content(self) -> Function:
+        function = self._function
+        return self._named(lambda: function, "_content")
+
+    def _named(self, sign: Function, attribute: str) -> Function:
+        sign.__module__, sign.__name__ = self._function.__module__, attribute
+        sign.__qualname__ = f"{self._function.__qualname__}.{attribute}"
+        return sign
+
+    def __setstate__(self, state: tuple[Function, tuple[Any, ...], Argnums, tuple[int, ...]]) -> None:
+        make, parts, argnums, static_argnums = state
+        if not hasattr(self, "_function"):  # a copy, and not what stands under the name
+            Compiled.__init__(self, make(*parts), argnums, static_argnums)
 
     # --- the function and its derivatives
 
@@ -570,9 +716,14 @@ class Compiled:
                 return path if held == 1 else None  # an operation raises: the function itself shall say how
         return None
 
+    def _path(self, call: _Call) -> _Path:
+        if self._asks is None:
+            self._asks = agreement.asks(self._function)
+        return _Path(self._function, call, self._asks)
+
     def _record(self, call: _Call) -> _Path:
         """Trace the function at the numbers of a call, and keep the path if it is new."""
-        path = _Path(self._function, call)
+        path = self._path(call)
         if not path.recordable:
             return path
         with self._lock:
@@ -601,7 +752,7 @@ class Compiled:
         except (ValueError, ArithmeticError):
             pass
         # An operation was refused. The function itself says what that means: it raises, or handles the error.
-        return compute(_Path(self._function, call), False)
+        return compute(self._path(call), False)
 
 
 class Batch:
@@ -625,12 +776,10 @@ class Batch:
         import numpy as np
 
         call = self._rows(args, kwargs)
-        groups = self._groups(call)
-        spec = self._result(call, groups)
-        rows, parts = len(call.x), []
-        for path, where in groups:
-            values = self._compute(call, path, where, lambda path, r, check: path.values(call.x[r], check))
-            parts.append((where, iter(_leaves_of(path.spec, values))))
+        computed = list(self._computed(call, lambda path, r, check: path.values(call.x[r], check)))
+        spec = self._result(call, [path for path, *_ in computed])
+        rows = len(call.x)
+        parts = [(where, iter(_leaves_of(path.spec, values))) for path, where, values in computed]
 
         def column(shape: Shape) -> Any:
             pieces = [(where, next(leaves)) for where, leaves in parts]
@@ -649,11 +798,13 @@ class Batch:
         call = self._rows(args, kwargs)
         positions = self._compiled._positions(call, argnums)
         values, gradient = np.empty(len(call.x)), np.empty(call.x.shape)
-        for path, where in self._groups(call):
+
+        def compute(path: _Path, r: Indices, check: bool) -> tuple[Array, Array]:
             self._compiled._need_scalar(path)
-            values[where], gradient[where] = self._compute(
-                call, path, where, lambda path, r, check: path.value_and_grad(call.x[r], check)
-            )
+            return path.value_and_grad(call.x[r], check)
+
+        for _, where, results in self._computed(call, compute):
+            values[where], gradient[where] = results
         lead = values.shape
         return values, _by_argument(call, positions, lambda s, shape: gradient[:, s].reshape(lead + shape))
 
@@ -683,18 +834,17 @@ class Batch:
         call = self._rows(args, kwargs)
         positions = self._compiled._positions(call, argnums)
         columns, compact = _columns(call, positions)
-        groups = self._groups(call)
-        spec = self._result(call, groups)
-        size = sum(map(math.prod, _shapes(spec)))
 
         def compute(path: _Path, r: Indices, check: bool) -> Array:
-            part = np.zeros((len(r), size, len(columns)))
-            part[:, _computed(path.spec)] = path.jacobian(call.x[r], columns, check)
+            part = np.zeros((len(r), sum(map(math.prod, _shapes(_shape_spec(path.spec)))), len(columns)))
+            part[:, _places(path.spec)] = path.jacobian(call.x[r], columns, check)
             return part
 
-        jacobian = np.empty((len(call.x), size, len(columns)))
-        for path, where in groups:
-            jacobian[where] = self._compute(call, path, where, compute)
+        computed = list(self._computed(call, compute))
+        spec = self._result(call, [path for path, *_ in computed])
+        jacobian = np.empty((len(call.x), sum(map(math.prod, _shapes(spec))), len(columns)))
+        for _, where, part in computed:
+            jacobian[where] = part
         return _jacobian_blocks(spec, compact, positions, jacobian)
 
     def hessian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
@@ -705,11 +855,13 @@ class Batch:
         positions = self._compiled._positions(call, argnums)
         columns, compact = _columns(call, positions)
         hessian = np.empty((len(call.x), len(columns), len(columns)))
-        for path, where in self._groups(call):
+
+        def compute(path: _Path, r: Indices, check: bool) -> Array:
             self._compiled._need_scalar(path)
-            hessian[where] = self._compute(
-                call, path, where, lambda path, r, check: path.hessian(call.x[r], columns, check)
-            )
+            return path.hessian(call.x[r], columns, check)
+
+        for _, where, results in self._computed(call, compute):
+            hessian[where] = results
         return _hessian_blocks(compact, positions, hessian)
 
     def hvp(self, x: Any, v: Any, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
@@ -736,11 +888,13 @@ class Batch:
         positions = self._compiled._positions(call, argnums)
         vectors = self._compiled._vector(call, positions, v)
         product = np.empty(call.x.shape)
-        for path, where in self._groups(call):
+
+        def compute(path: _Path, r: Indices, check: bool) -> Array:
             self._compiled._need_scalar(path)
-            product[where] = self._compute(
-                call, path, where, lambda path, r, check: path.hvp(call.x[r], vectors[r], check)
-            )
+            return path.hvp(call.x[r], vectors[r], check)
+
+        for _, where, results in self._computed(call, compute):
+            product[where] = results
         lead = product.shape[:1]
         return _by_argument(call, positions, lambda s, shape: product[:, s].reshape(lead + shape))
 
@@ -802,41 +956,50 @@ class Batch:
             groups.append((self._record_row(call, int(r)), np.array([r])))
         return groups
 
-    def _result(self, call: _Call, groups: list[tuple[_Path, Indices]]) -> Spec:
+    def _result(self, call: _Call, paths: list[_Path]) -> Spec:
         """The structure of the result of every row."""
-        shown = [path for path, _ in groups] or self._compiled._paths.get(call.signature, ())[:1]
+        shown = paths or self._compiled._paths.get(call.signature, ())[:1]
         if not shown:
             raise ValueError("the structure of the result is not known before a first row: call with one")
         return _common_spec([path.spec for path in shown])
 
     def _record_row(self, call: _Call, r: int) -> _Path:
-        try:
+        with _row_noted(r):
             return self._compiled._record(call.row(r))
-        except Exception as error:
-            _add_note(error, f"in row {r} of the batch")
-            raise
 
-    def _compute(self, call: _Call, path: _Path, where: Indices, compute: Callable[[_Path, Indices, bool], Any]) -> Any:
+    def _computed(
+        self, call: _Call, compute: Callable[[_Path, Indices, bool], T]
+    ) -> Iterator[tuple[_Path, Indices, T]]:
+        """The results of all rows, by path."""
         import numpy as np
 
-        try:
-            return compute(path, where, True)
-        except (ValueError, ArithmeticError):
-            pass
-        # An operation was refused in some row. The function itself says what that means, row by row.
-        results = []
-        for r in where:
+        for path, where in self._groups(call):
             try:
-                again = _Path(self._compiled._function, call.row(int(r)))
-            except Exception as error:
-                _add_note(error, f"in row {r} of the batch")
+                results = compute(path, where, True)
+            except (ValueError, ArithmeticError):
+                pass
+            except TypeError as error:
+                if path.refusal:  # the path of one row
+                    _add_note(error, f"in row {where[0]} of the batch")
                 raise
-            if _shape_spec(again.spec) != _shape_spec(path.spec):
-                raise ValueError(f"row {r} returned {_describe(again.spec)}, other rows {_describe(path.spec)}")
-            results.append(compute(again, np.array([r]), False))
-        if isinstance(results[0], tuple):
-            return tuple(np.concatenate(column) for column in zip(*results, strict=True))
-        return np.concatenate(results)
+            else:
+                yield path, where, results
+                continue
+            # An operation was refused in some row. The function itself says what that means, row by row.
+            for r in where:
+                with _row_noted(int(r)):
+                    again, row = self._compiled._path(call.row(int(r))), np.array([r])
+                    results = compute(again, row, False)
+                yield again, row, results
+
+
+@contextmanager
+def _row_noted(r: int) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        _add_note(error, f"in row {r} of the batch")
+        raise
 
 
 # --- structures of derivatives
@@ -937,7 +1100,7 @@ def _columns(call: _Call, positions: int | tuple[int, ...]) -> tuple[Indices, _C
     return np.concatenate(columns), call._replace(offsets=tuple(offsets))
 
 
-def _computed(spec: Spec) -> Indices:
+def _places(spec: Spec) -> Indices:
     """The places of what a path computes, among all numbers of its result, constants included."""
     import numpy as np
 
@@ -1050,7 +1213,8 @@ def compile(
     ------
     TypeError
         At a call: for arguments or results of another kind; if `fn` does what cannot be recorded (``float(x)``, an
-        assignment to ``.data``, ``backward()``, an operation whose rule is Python's).
+        assignment to ``.data``, ``backward()``, an operation whose rule is Python's); for derivatives, if it does
+        something else with numbers than with Values.
 
     Warns
     -----
@@ -1069,6 +1233,11 @@ def compile(
     (the parameters of a model) are read anew at each call, down to the leaves. All else that is not an argument is
     constant after the first call: global numbers, random numbers, the clock; and so are side effects, which happen then
     and not again. The function works on copies of its arrays.
+
+    **Numbers are what counts.** A function that may treat a Value otherwise than a number (it asks for a type, handles
+    an error, tests ``is True``, orders NaN) is run once more with the numbers where a path is recorded. Where the
+    results differ, calls return what the numbers give, without a record, and derivatives raise a `TypeError`. In the
+    function ``isinstance(x, float)`` holds for a Value too.
 
     An error in an operation is the one that eager code raises. Called with Values, or inside another compiled function,
     a compiled function is `fn` itself. Any number of threads may call it.
