@@ -117,6 +117,22 @@ def test_values_in_a_table_are_values():
         kilograd.values(column)
 
 
+def test_values_have_an_order():
+    a, b = Value(1.0), Value(2.0)
+    for unordered in ({a, b}, {0: a, 1: b}):
+        for call in (
+            lambda given: kilograd.Program(given),
+            lambda given: kilograd.Program(a * b, inputs=given),
+            lambda given: kilograd.Program(a * b, parameters=given),
+            lambda given: optim.SGD(given),
+        ):
+            with pytest.raises(TypeError, match="order|names"):
+                call(unordered)
+    frame = pandas.DataFrame({10: [a], 20: [b]}, dtype=object)
+    assert kilograd.Program(frame)().tolist() == [[1.0, 2.0]]
+    assert kilograd.Program(a - b, inputs=frame)([5.0, 2.0]) == 3.0
+
+
 def test_a_model_takes_one_sample():
     model = MLP(2, [3, 1])
     right = model([1.0, 2.0]).data

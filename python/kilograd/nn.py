@@ -116,12 +116,14 @@ class Neuron(Module):
         Parameters
         ----------
         x : sequence of `nin` numbers or Values
-            The inputs. A neuron with one input takes it without a list, too.
+            The inputs: a list, an array, a row of a table. A neuron with one input takes it without a list, too.
 
         Raises
         ------
         ValueError
-            If the number of inputs is not the number of weights.
+            If the number of inputs is not the number of weights, or `x` is a table of many rows.
+        TypeError
+            If `x` is a dict, a set or text, or holds no numbers.
         """
         inputs = x if isinstance(x, (list, tuple)) else sample(x)
         native: Value | None = _core.call_neuron(self, inputs)

@@ -181,7 +181,7 @@ class Optimizer:
     ValueError
         If there are no parameters, one comes twice or is the result of an operation, or a number is out of range.
     TypeError
-        If a parameter is no Value.
+        If a parameter is no Value, or the parameters have no order, as in a set.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ()
@@ -197,6 +197,7 @@ class Optimizer:
         clip_value: float | None = None,
     ) -> None:
         found = parameters.parameters() if hasattr(parameters, "parameters") else parameters
+        tables.refuse_unordered(found, "the parameters")
         self.parameters: list[Value] = list(found)
         for p in self.parameters:
             if not isinstance(p, Value):

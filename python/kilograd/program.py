@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from kilograd import _core
+from kilograd import _core, tables
 from kilograd._core import Value
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Program:
     ------
     TypeError
         If the graph holds an op whose rule is Python's (a custom ``_backward``, or local gradients given as numbers),
-        or an argument is no Value.
+        an argument is no Value, or Values come without an order, as in a set or a dict.
     ValueError
         If an input or parameter is no leaf or occurs twice, if `outputs` is empty or its lists differ in length.
 
@@ -433,7 +433,7 @@ def _flatten(outputs: Any) -> tuple[list[Any], list[int]]:
         return [outputs], []
     if getattr(outputs, "shape", None) == ():  # a NumPy array without dimensions
         return [cast(Any, outputs).item()], []
-    parts = [_flatten(part) for part in outputs]
+    parts = [_flatten(part) for part in _entries(outputs, "the outputs")]
     shapes = [shape for _, shape in parts]
     for shape in shapes:
         if shape != shapes[0]:
@@ -446,8 +446,12 @@ def _leaves(nested: Iterable[Any]) -> Iterator[Any]:
     if isinstance(nested, (Value, str)) or not isinstance(nested, Iterable):
         yield nested
         return
-    for part in nested:
+    for part in _entries(nested, "the inputs and parameters"):
         yield from _leaves(part)
+
+
+def _entries(nested: Iterable[Any], what: str) -> Iterable[Any]:
+    return nested if isinstance(nested, (list, tuple)) else cast(Iterable[Any], tables.listed(nested, what))
 
 
 def _count(n: int, noun: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Rows", "array", "listed", "numbers", "sample"]
+__all__ = ["Rows", "array", "listed", "numbers", "refuse_unordered", "sample"]
 
 _NUMPY = ("__array__", "__array_interface__", "__array_struct__")
 _ARROW = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
@@ -28,6 +28,7 @@ _REMEDIES = {
     "M": "make them numbers first, (t - t0) / numpy.timedelta64(1, 's') for seconds",
     "m": "make them numbers first, t / numpy.timedelta64(1, 's') for seconds",
     "V": "make one column of each field, numpy.lib.recfunctions.structured_to_unstructured(array)",
+    "Value": "kilograd.data(values) gives the numbers of Values",
 }
 _DEFAULT_REMEDY = "convert them, as with .astype(float), or leave the column out"
 _FILL = "fill them in or leave the rows out"
@@ -64,15 +65,14 @@ def array(thing: Any, what: str) -> NDArray[Any] | None:
     elif any(hasattr(kind, name) for name in _ARROW):
         found = _through_arrow(thing, what)
     else:
-        _refuse_unordered(thing, what)
+        refuse_unordered(thing, what)
         return None
     import numpy as np
 
     _refuse_masks(found, what)
     result = np.asarray(found)
     if result.dtype.kind not in "biufO":
-        remedy = _REMEDIES.get(result.dtype.kind, _DEFAULT_REMEDY)
-        raise TypeError(f"{what}: real numbers are needed, not {result.dtype}; {remedy}")
+        raise _not_real(result.dtype, result.dtype.kind, what)
     if result.dtype.kind == "O" and not isinstance(thing, np.ndarray):
         _refuse_missing(result, what)
     return result
@@ -101,11 +101,10 @@ def numbers(thing: Any, what: str) -> NDArray[Any]:
         _refuse_missing(found, what)
         for entry in found.flat:
             if not isinstance(entry, (int, float, np.integer, np.floating)) or isinstance(entry, np.timedelta64):
-                raise TypeError(f"{what}: real numbers are needed, not {type(entry).__name__}; {_remedy(entry)}")
+                raise _not_real(type(entry).__name__, type(entry).__name__, what)
         return found.astype(float)  # integers of more than 64 bits
     if found.dtype.kind not in "biuf":
-        remedy = _REMEDIES.get(found.dtype.kind, _DEFAULT_REMEDY)
-        raise TypeError(f"{what}: real numbers are needed, not {found.dtype}; {remedy}")
+        raise _not_real(found.dtype, found.dtype.kind, what)
     return found
 
 
@@ -223,7 +222,8 @@ def _through_arrow(thing: Any, what: str) -> Any:
     return pyarrow.interchange.from_dataframe(thing)
 
 
-def _refuse_unordered(thing: Any, what: str) -> None:
+def refuse_unordered(thing: Any, what: str) -> None:
+    """Raise TypeError for a dict, a set, text, and a table that is still to be computed."""
     if isinstance(thing, (str, bytes, bytearray)):
         remedy = "float(text) makes a number of it"
     elif isinstance(thing, Mapping):
@@ -234,7 +234,7 @@ def _refuse_unordered(thing: Any, what: str) -> None:
         remedy = "it is still to be computed; .collect() gives the table"
     else:
         return
-    raise TypeError(f"{what}: numbers are needed, in lists, arrays or tables, and not {type(thing).__name__}; {remedy}")
+    raise TypeError(f"{what}: a list, an array or a table is needed, and not {type(thing).__name__}; {remedy}")
 
 
 def _refuse_missing(found: NDArray[Any], what: str) -> None:
@@ -259,7 +259,5 @@ def _refuse_masks(thing: Any, what: str) -> None:
         raise ValueError(f"{what}: entries are masked; {_FILL}, as with .filled(value) or .compressed()")
 
 
-def _remedy(entry: Any) -> str:
-    if hasattr(entry, "grad") and hasattr(entry, "data"):
-        return "kilograd.data(values) gives the numbers of Values"
-    return _DEFAULT_REMEDY
+def _not_real(found: object, kind: str, what: str) -> TypeError:
+    return TypeError(f"{what}: real numbers are needed, not {found}; {_REMEDIES.get(kind, _DEFAULT_REMEDY)}")

@@ -314,7 +314,7 @@ def plot_boundary(
     """
     import numpy as np
 
-    points, classes = tables.numbers(X, "X").astype(float), tables.numbers(y, "y")
+    points, classes = tables.numbers(X, "X").astype(float), np.asarray(y)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
         raise ValueError(f"a picture needs points of two coordinates, shape (n, 2), not {points.shape}")
     if classes.shape != points.shape[:1]:
