@@ -210,3 +210,36 @@ def test_other_threads_do_not_run_handlers() -> None:
         thread.start()
         thread.join()
     assert set(ran_in) <= {threading.main_thread()}
+
+
+def test_a_child_of_another_thread_is_interrupted(run_python: Callable[[str], str]) -> None:
+    printed = run_python("""
+import os, signal, threading
+import numpy as np
+from kilograd import Program, Value
+
+x = Value(0.5)
+y = x
+for _ in range(300):
+    y = (y * x).tanh()
+program, rows = Program(y, [x]), np.broadcast_to([0.5], (5_000_000, 1))
+program(rows[:10])
+
+def work():
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGVTALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.1)
+        out = np.zeros(len(rows))
+        try:
+            program(rows, out=out)
+        except KeyboardInterrupt:
+            os._exit(0 if not out[-1] else 1)
+        os._exit(2)
+    print(os.waitpid(child, 0)[1])
+
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+""")
+    assert printed == "0\n"

@@ -19,6 +19,10 @@
 #include "numbers.hpp"
 #include "update.hpp"
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
 namespace py = pybind11;
 
 namespace kilograd {
@@ -51,33 +55,44 @@ class StopFlag {
     bool held_ = false;
 };
 
-// Runs the handlers of signals that have come, in the thread that they come to. What they raise ends the computation,
-// and so does a flag that they set, as Stopped.
+// Runs the handlers of signals that have come, in the main thread, which they come to. What they raise ends the
+// computation, and so does a flag that they set, as Stopped. Made under the GIL. Other threads never ask for the GIL in
+// the middle of a call: while the interpreter ends, asking would end the thread.
 class Signals final : public program::Watch {
   public:
     struct Stopped {};
 
-    explicit Signals(const StopFlag* stop = nullptr) : stop_(stop) {}
+    explicit Signals(const StopFlag* stop = nullptr) : main_(in_main_thread()), stop_(stop) {}
 
   private:
     bool ask() override {
-        const py::gil_scoped_acquire acquired;
-        const bool mine = in_main_thread();
-        if (mine && PyErr_CheckSignals() < 0) throw py::error_already_set();
-        if (stop_ && stop_->raised()) throw Stopped();
-        return mine || stop_;
-    }
-
-    // Does not import what nobody has imported: the module takes the thread that imports it for the main one.
-    static bool in_main_thread() {
-        const auto threading = py::reinterpret_steal<py::object>(PyImport_GetModule(py::str("threading").ptr()));
-        if (!threading) {
-            PyErr_Clear();
-            return true;
+        if (main_) {
+            const py::gil_scoped_acquire acquired;
+            if (PyErr_CheckSignals() < 0) throw py::error_already_set();
         }
-        return py::cast<unsigned long>(threading.attr("main_thread")().attr("ident")) == PyThread_get_thread_ident();
+        if (stop_ && stop_->raised()) throw Stopped();
+        return main_ || stop_;
     }
 
+    static bool in_main_thread() {
+        if (!main_thread) main_thread = find_main_thread();
+        return !main_thread || main_thread == PyThread_get_thread_ident();
+    }
+    // 0 where nobody has imported `threading`, which would take the thread that first does for the main one.
+    static unsigned long find_main_thread() {
+        const auto threading = py::reinterpret_steal<py::object>(PyImport_GetModule(py::str("threading").ptr()));
+        if (threading) return py::cast<unsigned long>(threading.attr("main_thread")().attr("ident"));
+        PyErr_Clear();
+        return 0;
+    }
+
+    static inline unsigned long main_thread = 0;
+#if defined(__unix__) || defined(__APPLE__)
+    // A child goes on in the thread that forked.
+    [[maybe_unused]] static inline const int registered = pthread_atfork(nullptr, nullptr, [] { main_thread = 0; });
+#endif
+
+    const bool main_;
     const StopFlag* const stop_;
 };
 
