@@ -17,7 +17,7 @@ build=$root/build/$sanitizers
 export PATH="${VENV:-$root/.venv}/bin:$PATH"
 
 if [ ! -f "$build/build.ninja" ]; then
-    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF \
+    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1" \
         -DKILOGRAD_SANITIZE="$sanitizers" -DKILOGRAD_TESTS=ON -DKILOGRAD_EXTENSION=ON -DKILOGRAD_WERROR=ON \
         -Dpybind11_DIR="$(python -m pybind11 --cmakedir)" -DPython_EXECUTABLE="$(command -v python)" >/dev/null
 fi

@@ -270,7 +270,8 @@ void accumulate(Node* operand, double term) { operand->grad += term; }
 void accumulate_exact(Node* operand, double term, std::uint8_t kind) {
     operand->grad += term;
     Kind sum = join_kinds(operand->kinds.grad, kind);
-    operand->kinds.grad = sum == IntKind && !(std::fabs(operand->grad) < exact_integers) ? FloatKind : sum;
+    const bool exact = std::fabs(term) < exact_integers && std::fabs(operand->grad) < exact_integers;
+    operand->kinds.grad = sum == IntKind && !exact ? FloatKind : sum;
 }
 
 // mask ? x : y without a jump.
