@@ -219,4 +219,5 @@ def test_reasons_for_leaving_a_class_alone(tmp_path: pathlib.Path) -> None:
         [sys.executable, "-m", "kilograd", "run", str(path)], capture_output=True, text=True, timeout=120, check=True
     )
     said = [line.removeprefix("kilograd: class Value runs as it is: ") for line in done.stderr.splitlines()]
-    assert said == [reason for _, reason, _ in rows]
+    for line, (_, reason, _) in zip(said, rows, strict=True):
+        assert line.startswith(reason)
