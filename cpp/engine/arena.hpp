@@ -84,6 +84,7 @@ class Arena {
     }
 
     std::size_t live_nodes() const;
+    std::size_t dead_interior() const;  // how many nodes of the tape ever died: differences count
     std::size_t reserved_bytes() const { return mapped_bytes(); }
 
   private:
@@ -100,6 +101,7 @@ class Arena {
     Node* bump_end_ = nullptr;
     Chunk* last_ = nullptr;  // the chunk that bump_ walks through: the end of the tape
     Chunk* room_ = nullptr;  // head of the list of pool chunks that have room
+    std::size_t given_ = 0;  // slots of all chunks of the tape that were ever opened
     std::size_t tape_chunks_ = 0;
     std::size_t pool_chunks_ = 0;
 };
