@@ -1097,6 +1097,31 @@ def test_functions_that_ask_nothing_run_once():
     assert len(runs) == 1
 
 
+def test_an_error_that_is_handled_counts_where_nothing_needs_the_result():
+    def function(x):
+        try:
+            1.0 / x
+        except ZeroDivisionError:
+            return 99.0
+        return 2.0 * x
+
+    f = kilograd.compile(function)
+    assert [f(2.0), f(0.0), f(3.0)] == [4.0, 99.0, 6.0]
+    assert f.batch(np.array([1.0, 0.0])).tolist() == [2.0, 99.0]
+    g = kilograd.compile(handled)
+    assert [g(2.0), g(0.0), g(4.0)] == [0.5, 99.0, 0.25]
+    assert paths_of(g) == 1  # all that can fail is in the program
+
+
+def test_an_answer_may_make_a_difference_at_later_numbers_alone():
+    def function(x, y):
+        return np.max([y, (type(y) is float) * x])
+
+    f = kilograd.compile(function)
+    for x, y in ((-1.0, 2.0), (1.9, 0.2), (0.5, 0.1)):
+        assert f(x, y) == function(x, y)
+
+
 def test_a_batch_in_which_rows_handle_errors_with_constants():
     f = kilograd.compile(handled)
     X = np.array([2.0, 0.0, 4.0, 0.0])

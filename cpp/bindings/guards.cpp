@@ -59,10 +59,8 @@ class Guards {
             number_of_.emplace(node_of(input.ptr()), push(0.0));
         }
         add_nodes(notes);
-        for (const auto& [symbol, left, right, result] : notes) {
-            const std::uint32_t x = place(left), y = place(right);
-            checks_.push_back({relation_of(symbol), x, y, result, std::isnan(initial_[x]), std::isnan(initial_[y])});
-        }
+        for (const auto& [symbol, left, right, result] : notes)
+            checks_.push_back({relation_of(symbol), place(left), place(right), result});
         number_of_.clear();
     }
 
@@ -96,7 +94,6 @@ class Guards {
         Relation relation;
         std::uint32_t left, right;
         bool result;
-        bool left_is_nan, right_is_nan;  // NumPy and Python order numbers alike, but not those that are none
     };
 
     std::uint32_t push(double value) {
@@ -153,9 +150,8 @@ class Guards {
                 }
             }
             const double x = values[check.left], y = values[check.right];
-            if (compare(check.relation, x, y) != check.result || std::isnan(x) != check.left_is_nan ||
-                std::isnan(y) != check.right_is_nan)
-                return 0;
+            const bool unordered = check.relation != Relation::Same && (std::isnan(x) || std::isnan(y));
+            if (unordered || compare(check.relation, x, y) != check.result) return 0;
         }
         return 1;
     }
@@ -174,6 +170,7 @@ class Guards {
 void add_guards(py::module_& m) {
     // In no namespace: made by the function alone.
     py::class_<Guards>(py::handle(), "Guards").def("__len__", &Guards::size).def("holds", &Guards::holds);
+    m.def("_dead_interior", [] { return arena.dead_interior(); });
     m.def("_guards", [](const std::vector<Note>& notes, const std::vector<py::object>& inputs) {
         return std::make_unique<Guards>(notes, inputs);
     });

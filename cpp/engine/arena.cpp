@@ -38,6 +38,7 @@ void Arena::map_spare_blocks(std::size_t nodes, std::size_t leaves) {
 }
 
 void Arena::open_chunk() {
+    given_ += Chunk::slots;
     if (last_ && last_->freed == Chunk::slots) {  // everything in it died while it was being filled
         last_->freed = 0;
         bump_ = last_->begin();
@@ -103,6 +104,12 @@ std::size_t Arena::live_nodes() const {
     live += pool_chunks_ * Chunk::slots;
     for (const Chunk* chunk = room_; chunk; chunk = chunk->next) live -= chunk->freed;
     return live;
+}
+
+std::size_t Arena::dead_interior() const {
+    std::size_t dead = given_;
+    for (const Chunk* chunk = last_; chunk; chunk = chunk->previous) dead -= Chunk::slots - chunk->freed;
+    return dead;
 }
 
 }  // namespace kilograd

@@ -2,8 +2,9 @@
 
 Tracing shows every operation, comparison and read of a number. It cannot show what Python lets a function ask of the
 object itself: its type, its attributes, whether a comparison gave the very object True, which error an operation
-raises. A function that asks so is run once more with numbers, at each path that is recorded, and the results are
-compared. Most functions ask nothing, and run once.
+raises. So the function is read. One that asks what a number is runs with Values and with numbers at each call, and the
+results are compared: what an answer changes need not show at the numbers of one call. One that does what seldom makes a
+difference is compared where a path is recorded. Most functions do neither, and run once for each path.
 """
 
 from __future__ import annotations
@@ -12,28 +13,48 @@ import dis
 import functools
 import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
 
-__all__ = ["agree", "asks", "flat", "slack"]
+__all__ = ["Habits", "agree", "flat", "habits", "slack"]
 
-_ASKING = frozenset({"type", "isinstance", "issubclass", "hasattr", "getattr", "callable"})
+_ASKING = frozenset({"type", "issubclass", "hasattr"})
 _ASKING_ATTRIBUTES = frozenset(
-    {"__class__", "dtype", "itemsize", "nbytes", "isscalar", "issubdtype", "result_type", "isrealobj", "iscomplexobj"}
+    {"__class__", "dtype", "itemsize", "nbytes", "issubdtype", "result_type", "isrealobj", "iscomplexobj"}
 )
-# What shows whether a bool is Python's or NumPy's: one that is tested or passed on does not.
-_OF_BOOLS = ("STORE_", "RETURN_VALUE", "YIELD_VALUE", "BINARY_", "INPLACE_", "BUILD_", "LIST_APPEND", "UNARY_INVERT")
-_HANDLERS = frozenset({"CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH", "POP_EXCEPT", "MATCH_CLASS"})
+# Of these a Value in a trace is what a number is, and an array what an array is.
+_SAME = frozenset(
+    {"float", "int", "bool", "complex", "Real", "Number", "ndarray", "list", "tuple", "dict", "str", "set"}
+)
+# What shows whether a bool is Python's or NumPy's, or keeps it until something may: a test or a call does not. The
+# jumps are those of chained comparisons, and of `and` and `or`, whose value is used.
+_OF_BOOLS = (
+    *("STORE_", "RETURN_VALUE", "YIELD_VALUE", "BINARY_", "INPLACE_", "BUILD_", "LIST_APPEND", "COPY", "DUP_TOP"),
+    *("JUMP_FORWARD", "JUMP_IF_FALSE_OR_POP", "JUMP_IF_TRUE_OR_POP"),
+)
+_HANDLERS = frozenset({"CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH", "POP_EXCEPT"})
 _ATOMS = (int, float, complex, str, bytes, type(None))
 _PARTS = 100  # how much of a container is looked into: functions are kept in short ones
 _LIMIT = 10_000  # how many objects are looked at
 
 
-def asks(function: Callable[..., Any]) -> bool:
-    """Whether a function, or one that it can reach, may ask what a number is, and not only compute with it."""
+class Habits(NamedTuple):
+    """What a function, or one that it can reach, may do besides computing."""
+
+    asks: bool
+    """It asks what a number is."""
+    doubtful: bool
+    """It may see a difference between Values and numbers in another way, such as ``(x > 0) is True``."""
+    handles: bool
+    """It handles errors."""
+
+
+def habits(function: Callable[..., Any]) -> Habits:
+    """Read a function and all that it can reach."""
+    found = Habits(False, False, False)
     seen: set[int] = set()
     kept: list[Any] = []
     stack: list[Any] = [function]
@@ -42,13 +63,13 @@ def asks(function: Callable[..., Any]) -> bool:
         if isinstance(thing, _ATOMS) or id(thing) in seen:
             continue
         if len(kept) == _LIMIT:
-            return True
+            return Habits(found.asks, True, True)
         seen.add(id(thing))
         kept.append(thing)  # so that no id comes twice
-        if isinstance(thing, types.CodeType) and _code_asks(thing):
-            return True
+        if isinstance(thing, types.CodeType):
+            found = Habits(*map(max, found, _read(thing)))
         stack += _parts(thing)
-    return False
+    return found
 
 
 def _parts(thing: Any) -> Iterator[Any]:
@@ -102,19 +123,56 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
-def _code_asks(code: types.CodeType) -> bool:
-    before, after_none = "", False
-    for instruction in dis.get_instructions(code):
+def _read(code: types.CodeType) -> Habits:
+    asks = doubtful = handles = False
+    instructions = [i for i in dis.get_instructions(code) if i.opname not in ("PRECALL", "CACHE")]
+    for i, instruction in enumerate(instructions):
         name, argument = instruction.opname, instruction.argval
-        if name in _HANDLERS or (name == "IS_OP" and not after_none):
+        before = instructions[i - 1] if i else instruction
+        if name in ("LOAD_GLOBAL", "LOAD_NAME"):
+            asks |= argument in _ASKING or (argument == "isinstance" and not _is_same(instructions[i + 1 :]))
+            doubtful |= argument in ("getattr", "callable")
+        elif name in ("LOAD_ATTR", "LOAD_METHOD"):
+            asks |= argument in _ASKING_ATTRIBUTES
+        elif name == "IS_OP":
+            constant = before.opname == "LOAD_CONST"
+            asks |= constant and isinstance(before.argval, bool)
+            doubtful |= not (constant and before.argval is None)
+        asks |= name == "MATCH_CLASS"
+        doubtful |= name == "UNARY_INVERT" or (before.opname == "COMPARE_OP" and name.startswith(_OF_BOOLS))
+        doubtful |= name == "COMPARE_OP" and _is_computed_with(code, instruction.offset)
+        handles |= name in _HANDLERS
+    return Habits(asks, doubtful or handles, handles)
+
+
+def _is_computed_with(code: types.CodeType, offset: int) -> bool:
+    """Whether the result of the comparison at an offset is an operand of an operator, further on in its expression."""
+    height = 0  # of the stack above the result
+    for instruction in dis.get_instructions(code):
+        if instruction.offset <= offset:
+            continue
+        if instruction.opname.startswith(("BINARY_", "INPLACE_")) and height <= 1:
             return True
-        if name in ("LOAD_GLOBAL", "LOAD_NAME") and argument in _ASKING:
-            return True
-        if name in ("LOAD_ATTR", "LOAD_METHOD") and argument in _ASKING_ATTRIBUTES:
-            return True
-        if name == "UNARY_INVERT" or (before == "COMPARE_OP" and name.startswith(_OF_BOOLS)):
-            return True
-        before, after_none = name, name == "LOAD_CONST" and argument is None
+        if instruction.opcode in dis.hasjabs or instruction.opcode in dis.hasjrel:
+            return False
+        height += dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
+        if height < 0:
+            return False
+    return False
+
+
+def _is_same(rest: list[dis.Instruction]) -> bool:
+    """Whether the call of isinstance() that begins here asks for classes that numbers and Values have alike."""
+    if not rest:
+        return False
+    for k, instruction in enumerate(rest[1:], 1):
+        name = instruction.opname
+        if name in ("CALL", "CALL_FUNCTION"):
+            classes = [i for i in rest[:k] if i.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "BUILD_TUPLE")]
+            if classes and classes[-1].opname == "BUILD_TUPLE":
+                wanted = classes[-1 - classes[-1].argval : -1]
+                return bool(wanted) and all(i.argval in _SAME for i in wanted)
+            return bool(classes) and rest[k - 1] is classes[-1] and classes[-1].argval in _SAME
     return False
 
 
@@ -143,13 +201,17 @@ def agree(x: NDArray[float64], y: NDArray[float64], slack: Any = 0.0) -> bool:
 
 
 def slack(at: NDArray[float64], y: NDArray[float64], run: Callable[[NDArray[float64]], NDArray[float64]]) -> Any:
-    """How far the results y = run(at) move with a few roundings of the numbers `at`; at most a millionth of these.
+    """How far the results y = run(at) move with a few roundings of the numbers `at`; no more than a millionth.
 
     Numbers that sum in another order give another rest where all cancels.
     """
     import numpy as np
 
-    moved = run(at + 8.0 * np.finfo(np.float64).eps * np.where(at == 0.0, 1.0, at))
+    reach = np.zeros(y.shape)
     with np.errstate(all="ignore"):
-        reach = 1e3 * abs(moved - y) if moved.shape == y.shape else np.zeros(y.shape)
-        return np.nan_to_num(np.minimum(reach, 1e-6 * max(1.0, abs(at).max(initial=0.0))), nan=0.0)
+        for k in range(4):  # each number by roundings of its own
+            ulps = np.resize(np.roll([8.0, -12.0, 20.0, -5.0, 11.0], k), at.shape)
+            moved = run(at + ulps * np.finfo(np.float64).eps * np.where(at == 0.0, 1.0, at))
+            if moved.shape == y.shape:
+                reach = np.fmax(reach, 1e3 * abs(moved - y))
+        return np.minimum(reach, 1e-6 * np.fmax(1.0, abs(y)))

@@ -185,23 +185,25 @@ class _Path:
 
     __slots__ = ("guards", "key", "outputs", "program", "recordable", "refusal", "spec")
 
-    def __init__(self, function: Function, call: _Call, asks: bool) -> None:
+    def __init__(self, function: Function, call: _Call, habits: agreement.Habits) -> None:
         trace = _trace(function, call)
-        leaves, notes, outputs, self.spec = trace
-        # Where the function handled an error of an operation, no comparison says when it would do so again.
-        self.recordable = all(symbol != "raises" for symbol, *_ in notes)
+        leaves, notes, outputs, self.spec, dead = trace
+        # Where the function handled an error of an operation, no comparison says when it would do so again; and where
+        # it may handle one of an operation that nothing needs, no program has the operation. NumPy orders NaN as it
+        # likes among numbers, as comparisons say among objects.
+        raised = any(symbol == "raises" for symbol, *_ in notes)
         guards = [note for note in notes if note[0] != "raises"]
-        unordered = [symbol != "is" and (_is_nan(left) or _is_nan(right)) for symbol, left, right, _ in guards]
+        unordered = any(symbol != "is" and (_is_nan(left) or _is_nan(right)) for symbol, left, right, _ in guards)
+        self.recordable = not (raised or unordered or habits.asks or (habits.handles and dead))
         self.refusal: str | None = None
-        # NumPy orders NaN as it likes among numbers, as comparisons say among objects.
-        if (asks or not self.recordable or any(unordered)) and (plain := _disagreement(trace, function, call)):
+        # A bool among numbers stays one in an array of objects, and is 1.0 in one of numbers.
+        mixed = any(spec[:2] == ("static", bool) for spec in call.arguments)
+        compare = habits.asks or habits.doubtful or raised or unordered or mixed
+        if compare and (plain := _disagreement(trace, function, call)):
             self.refusal, self.spec = plain
             self.recordable, outputs = False, []
         self.outputs = len(outputs)
-        self.key = tuple(
-            (symbol, repr(right) if symbol == "is" else result, nan)
-            for (symbol, _, right, result), nan in zip(guards, unordered, strict=True)
-        )
+        self.key = tuple((symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards)
         self.guards = _core._guards(guards, leaves) if guards and self.recordable else None
         del trace, notes, guards  # they hold numbers of the trace, which would count as parameters
         self.program = Program(outputs, inputs=leaves) if outputs else None
@@ -312,6 +314,7 @@ class _Trace(NamedTuple):
     notes: list[Any]
     outputs: list[Any]
     spec: Spec
+    dead: int = 0  # how many operations nothing needs
 
 
 def _trace(function: Function, call: _Call) -> _Trace:
@@ -338,8 +341,9 @@ def _trace(function: Function, call: _Call) -> _Trace:
 def _traced_into(notes: list[Any], function: Function, call: _Call) -> _Trace:
     leaves = [Value(number) for number in call.x.tolist()]
     outputs: list[Any] = []
+    dead = _core._dead_interior()
     spec = _spec_of_result(_traced(function, call, leaves, notes), outputs)
-    return _Trace(leaves, notes, outputs, spec)
+    return _Trace(leaves, notes, outputs, spec, _core._dead_interior() - dead)
 
 
 def _flat(trace: _Trace) -> tuple[Any, Array]:
@@ -473,7 +477,7 @@ class Compiled:
         self._paths: dict[Spec, tuple[_Path, ...]] = {}
         self._lock = threading.Lock()
         self._warned = False
-        self._asks: bool | None = None
+        self._habits: agreement.Habits | None = None
         self._attribute: str | None = None
         update_wrapper(self, function)
 
@@ -717,9 +721,9 @@ class Compiled:
         return None
 
     def _path(self, call: _Call) -> _Path:
-        if self._asks is None:
-            self._asks = agreement.asks(self._function)
-        return _Path(self._function, call, self._asks)
+        if self._habits is None:
+            self._habits = agreement.habits(self._function)
+        return _Path(self._function, call, self._habits)
 
     def _record(self, call: _Call) -> _Path:
         """Trace the function at the numbers of a call, and keep the path if it is new."""
@@ -1234,12 +1238,13 @@ def compile(
     constant after the first call: global numbers, random numbers, the clock; and so are side effects, which happen then
     and not again. The function works on copies of its arrays.
 
-    **Numbers are what counts.** A function that may treat a Value otherwise than a number (it asks for a type, handles
-    an error, tests ``is True``, orders NaN) is run once more with the numbers where a path is recorded. Where the
-    results differ, calls return what the numbers give, without a record, and derivatives raise a `TypeError`. In the
-    function ``isinstance(x, float)`` holds for a Value too.
+    **Numbers are what counts.** A function that may treat a Value otherwise than a number (it handles an error, tests
+    ``is True``) is run once more with the numbers where a path is recorded; one that asks what a number is (``type``,
+    ``hasattr``, ``.dtype``), or compares NaN, at each call. Where the results differ, calls return what the numbers
+    give and derivatives raise a `TypeError`. ``isinstance(x, float)`` holds for a Value, too, and asks nothing.
 
-    An error in an operation is the one that eager code raises. Called with Values, or inside another compiled function,
+    An error in an operation is the one that eager code raises; an operation whose result nothing needs is not run again
+    and raises none, except in functions that handle errors. Called with Values, or inside another compiled function,
     a compiled function is `fn` itself. Any number of threads may call it.
 
     Examples

@@ -1,0 +1,339 @@
+"""`compile` against the plain function, on functions made from a seed: branches, handlers, types, NumPy, NaN.
+
+Each function is called with several sets of numbers, in an order in which later ones meet the paths of earlier ones,
+alone and in a batch. What the plain function returns for the numbers (integers as the floats that a compiled function
+makes of them) is what has to come, or a TypeError that says what cannot be recorded; where an operation leaves the
+numbers, the error of eager code. Derivatives are those of differences where the function is smooth, or refused.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import kilograd
+
+REFUSALS = (ValueError, OverflowError, ZeroDivisionError)
+SCALARS = [0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3, -2, 0, 1e160, -1e300, 709.0, math.nan, math.inf, -math.inf, 2**53 + 1]
+SCALARS += [np.float64(0.25), np.float32(1.5), np.int64(4), np.float64("nan"), 1e-310, True]
+OF_ARRAYS = ["v[0]", "v[-1]", "v.sum()", "np.max(v)", "v.min()", "np.sort(v)[0]", "v[np.argmax(v)]", "v[v > 0].sum()"]
+OF_ARRAYS += ["np.clip(v, -1, 1).sum()", "(v * v).sum()", "np.prod(v)", "np.cumsum(v)[-1]", "np.median(v)", "v @ v"]
+OF_LISTS = ["max({0})", "min({0})", "sorted({0})[0]", "np.max({0})", "np.min({0})", "sum({0})", "np.sum({0})"]
+HEADER = "import math\nimport numpy as np\nimport kilograd\ndef function({}):\n"
+
+
+class Writer:
+    """Writes a function of numbers, or of numbers and an array."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self.dice = dice
+        self.arguments = dice.choice([["x"], ["x", "y"], ["v"], ["x", "v"]])
+        self.names = [name for name in self.arguments if name != "v"]
+        self.lines: list[str] = []
+
+    def text(self) -> str:
+        for _ in range(self.dice.randint(0, 4)):
+            self.statement("    ", 0)
+        self.line("    ", "return " + self.result())
+        return HEADER.format(", ".join(self.arguments)) + "".join(self.lines)
+
+    def line(self, indent: str, text: str) -> None:
+        self.lines.append(f"{indent}{text}\n")
+
+    def statement(self, indent: str, depth: int) -> None:
+        name = self.dice.choice("abc")
+        kind = self.dice.randrange(7 if depth < 2 else 1)
+        inner = indent + "    "
+        if kind <= 1:
+            self.line(indent, f"{name} = {self.number()}")
+        elif kind == 2:
+            self.line(indent, f"if {self.condition()}:")
+            self.line(inner, f"{name} = {self.number()}")
+            self.line(indent, "else:")
+            self.line(inner, f"{name} = {self.number()}")
+        elif kind == 3:
+            error = self.dice.choice(["ZeroDivisionError", "ValueError", "(ArithmeticError, ValueError)", "Exception"])
+            self.line(indent, "try:")
+            self.line(inner, f"{name} = {self.number()}")
+            self.line(indent, f"except {error}:")
+            self.line(inner, f"{name} = {self.dice.choice(['7.0', '1', self.number()])}")
+        elif kind == 4:
+            self.line(indent, f"{name} = {self.number()}")
+            self.line(indent, f"for i in range({self.dice.randint(0, 3)}):")
+            self.line(inner, f"if {self.condition()}:")
+            self.line(inner + "    ", self.dice.choice(["break", "continue", f"{name} = {name} * 2.0"]))
+            self.line(inner, f"{name} = {name} * {self.number(2)} + i")
+        elif kind == 5:
+            self.line(indent, f"{name} = {self.condition()}")
+            self.line(indent, f"{name} = {name} * {self.number(1)}")
+        else:
+            self.line(indent, f"{name} = [{self.number(1)}, {self.number(1)}]")
+            self.line(indent, f"{name} = {self.dice.choice(OF_LISTS).format(name)}")
+        if name not in self.names:
+            self.names.append(name)
+
+    def result(self) -> str:
+        if self.dice.random() < 0.15:
+            forms = ["({0}, {1})", "[{0}, 7]", "{{'k': {0}, 'c': {2}}}", "{2}", "5.0", "({2}, None)"]
+            if "v" in self.arguments:
+                forms += ["v * {0}", "np.maximum(v, {0})", "np.sort(v)"]
+            return self.dice.choice(forms).format(self.number(), self.number(), self.condition())
+        return self.number()
+
+    def number(self, depth: int = 0) -> str:
+        dice = self.dice
+        if depth > 3 or dice.random() < 0.2 + 0.1 * depth:
+            if "v" in self.arguments and (not self.names or dice.random() < 0.5):
+                return dice.choice(OF_ARRAYS)
+            if self.names and dice.random() < 0.8:
+                return dice.choice(self.names)
+            return dice.choice(["2.0", "0.5", "1", "-1.0", "0.0", "3"])
+        a, b = self.number(depth + 1), self.number(depth + 1)
+        forms = ["({a} + {b})", "({a} * {b})", "({a} - {b})", "({a} / {b})", "({a} + {b})", "({a} * {b})"]
+        forms += ["abs({a})", "(-{a})", "{a} ** 2", "({a}) ** -1", "({a}) ** 0.5", "min({a}, {b})", "max({a}, {b})"]
+        forms += ["np.exp({a})", "np.sin({a})", "np.tanh({a})", "np.sqrt({a})", "np.log({a})", "np.absolute({a})"]
+        forms += ["np.maximum({a}, {b})", "np.minimum({a}, {b})", "np.fmax({a}, {b})", "np.fmin({a}, {b})"]
+        forms += ["np.clip({a}, -1.0, 1.0)", "np.max([{a}, {b}])", "np.min([{a}, {b}])", "np.sign({a})"]
+        if depth < 2:
+            c, d = self.condition(depth + 2), self.condition(depth + 2)
+            forms += ["({a} if {c} else {b})"] * 3
+            forms += [
+                "kilograd.where({c}, {a}, {b})",
+                "np.where({c}, {a}, {b})",
+                "({c}) * {a}",
+                "(({c}) + ({d})) * {a}",
+            ]
+            forms += ["(({c}) + ({d})) * {a}"]
+            return "(" + dice.choice(forms).format(a=a, b=b, c=c, d=d) + ")"
+        return "(" + dice.choice(forms).format(a=a, b=b) + ")"
+
+    def condition(self, depth: int = 1) -> str:
+        a, b = self.number(depth + 1), self.number(depth + 1)
+        forms = ["{a} > {b}", "{a} <= {b}", "{a} == {b}", "{a} != {b}", "0 < {a} < 2", "{a} > 0", "{a} != {a}"] * 2
+        forms += ["isinstance({a}, float)", "isinstance({a}, np.floating)", "type({a}) is float", "({a} > {b}) is True"]
+        forms += ["hasattr({a}, 'dtype')", "not {a} < {b}", "{a} in (1.0, 2.0)", "bool({a})", "np.isscalar({a})"]
+        forms += ["{a} > 0 and {b} < 1", "{a} > 0 or {b} == 0", "isinstance({a}, (int, float)) and {b} > 0"]
+        if "v" in self.arguments:
+            forms += ["(v > {a}).all()", "np.any(v == {a})", "v.dtype == float", "isinstance(v, np.ndarray)"]
+        return "(" + self.dice.choice(forms).format(a=a, b=b) + ")"
+
+
+def converted(argument: Any) -> Any:
+    """What a compiled function makes of an argument."""
+    return argument if isinstance(argument, (bool, np.ndarray)) else float(argument)
+
+
+def outcome(call: Callable[[], Any]) -> tuple[str, Any]:
+    """("value", result) or ("error", exception); warnings of NumPy are none here."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return "value", call()
+    except Exception as error:
+        return "error", error
+
+
+def numbers_of(result: Any) -> list[float]:
+    if isinstance(result, dict):
+        return [x for part in result.values() for x in numbers_of(part)]
+    if isinstance(result, (list, tuple)):
+        return [x for part in result for x in numbers_of(part)]
+    if isinstance(result, np.ndarray):
+        return [x for part in result.reshape(-1).tolist() for x in numbers_of(part)]
+    if isinstance(result, complex):
+        return [result.real if result.imag == 0.0 else math.nan]
+    return [] if result is None else [float(result)]
+
+
+def shape_of(result: Any) -> Any:
+    if isinstance(result, dict):
+        return {key: shape_of(part) for key, part in result.items()}
+    if isinstance(result, (list, tuple)):
+        return type(result), [shape_of(part) for part in result]
+    return None if result is None else np.shape(result)
+
+
+def same(a: Any, b: Any, slack: list[float]) -> bool:
+    if shape_of(a) != shape_of(b):
+        return False
+    pairs = zip(numbers_of(a), numbers_of(b), slack, strict=True)
+    return all(x == y or (x != x and y != y) or abs(x - y) <= 1e-9 * max(abs(x), abs(y)) + s for x, y, s in pairs)
+
+
+def slack_of(function: Callable[..., Any], arguments: list[Any], result: Any) -> list[float]:
+    """How far the numbers of a result move with a few roundings of the arguments."""
+    numbers = numbers_of(result)
+    slack = [0.0] * len(numbers)
+    for sign in (-1, 1):
+        near = [a if isinstance(a, bool) else a * (1 + sign * 4e-16) + sign * 1e-300 for a in arguments]
+        kind, moved = outcome(lambda near=near: function(*near))
+        if kind == "value" and shape_of(moved) == shape_of(result):
+            gaps = [abs(x - y) for x, y in zip(numbers, numbers_of(moved), strict=True)]
+            for i, (gap, x) in enumerate(zip(gaps, numbers, strict=True)):
+                if math.isfinite(gap) and gap < 1e-6 * (1 + abs(x)):
+                    slack[i] = max(slack[i], 1e3 * gap)
+    return slack
+
+
+def run(seed: int) -> None:
+    dice = random.Random(seed)
+    writer = Writer(dice)
+    text = writer.text()
+    check(text, [[argument(dice, name) for name in writer.arguments] for _ in range(5)], dice)
+
+
+def argument(dice: random.Random, name: str) -> Any:
+    if name == "v":
+        v = np.array([dice.choice([dice.uniform(-2, 2), dice.uniform(-2, 2), 0.0, 1.0]) for _ in range(3)])
+        if dice.random() < 0.2:
+            v[dice.randrange(3)] = dice.choice([math.nan, math.inf, -0.0, 1e200])
+        return v
+    return dice.choice(SCALARS) if dice.random() < 0.4 else dice.uniform(-2.0, 2.0)
+
+
+def check(text: str, sets: list[list[Any]], dice: random.Random) -> None:
+    """Raise if a function of this text and its compiled form differ."""
+    namespace: dict[str, Any] = {}
+    exec(compile(text, "<fuzz>", "exec"), namespace)
+    function = namespace["function"]
+    compiled = kilograd.compile(function)
+    order = [*range(len(sets)), *dice.sample(range(len(sets)), len(sets))]
+    for k in order:
+        arguments = [converted(a) for a in sets[k]]
+        plain = outcome(lambda arguments=arguments: function(*copies(arguments)))
+        found = outcome(lambda k=k: compiled(*copies(sets[k])))
+        judge(text, f"{sets[k]}", function, arguments, plain, found)
+        if plain[0] == found[0] == "value" and np.ndim(plain[1]) == 0 and isinstance(plain[1], float):
+            slopes(text, function, compiled, arguments)
+    rows = [[converted(a) for a in row] for row in sets if not any(isinstance(a, bool) for a in row)]
+    if rows:
+        batches(text, function, compiled, rows)
+
+
+def copies(arguments: list[Any]) -> list[Any]:
+    return [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+
+
+def judge(
+    text: str, where: str, function: Any, arguments: list[Any], plain: tuple[str, Any], found: tuple[str, Any]
+) -> None:
+    told = f"{text}at {where}: {found[1]!r}, not {plain[1]!r}"
+    if found[0] == "error":
+        if isinstance(found[1], TypeError):
+            return  # what cannot be recorded
+        # NumPy goes on with infinities, NaN and complex numbers where eager code refuses.
+        assert isinstance(found[1], REFUSALS) or plain[0] == "error", told
+        return
+    if plain[0] == "error":
+        # An operation whose result nothing needs is not run again; without a handler nothing can tell.
+        again = outcome(lambda: kilograd.compile(function)(*copies(arguments)))
+        assert not isinstance(plain[1], REFUSALS) or ("try" not in text and again[0] == "error"), told
+        return
+    assert same(found[1], plain[1], slack_of(function, arguments, plain[1])), told
+
+
+def slopes(text: str, function: Any, compiled: Any, arguments: list[Any]) -> None:
+    """The derivative by the first argument against differences of two widths, where these agree."""
+    first = arguments[0]
+    if any(float(x).is_integer() for a in arguments for x in np.ravel(a)):
+        return  # a tie, where a derivative is that of one side
+    flat = np.array(first, dtype=float).reshape(-1)
+    if isinstance(first, bool) or not np.isfinite(flat).all() or abs(flat).max() > 1e3:
+        return
+    kind, gradient = outcome(lambda: compiled.grad(*copies(arguments)))
+    if kind == "error":
+        return
+    for i in range(flat.size):
+        estimates = []
+        for width in (1e-4, 1.1e-4, 2e-4):
+            ends = []
+            for sign in (-1, 1):
+                moved = flat.copy()
+                moved[i] += sign * width
+                near = [moved.reshape(np.shape(first)) if np.ndim(first) else float(moved[0]), *arguments[1:]]
+                ends.append(outcome(lambda near=near: function(*near)))
+            if any(kind == "error" or not isinstance(y, (float, int)) or not math.isfinite(y) for kind, y in ends):
+                return
+            estimates.append((ends[1][1] - ends[0][1]) / (2 * width))
+            estimates.append((ends[1][1] - function(*copies(arguments))) / width)
+        spread = max(estimates) - min(estimates)
+        size = max(map(abs, estimates))
+        if spread <= 1e-2 * size and size < 1e6:
+            found = float(np.reshape(gradient, -1)[i])
+            told = f"{text}at {arguments}: slope {found}, not {estimates[0]}"
+            assert found != found or abs(found - estimates[0]) <= 0.05 * size + 1e-9, told
+
+
+def batches(text: str, function: Any, compiled: Any, rows: list[list[Any]]) -> None:
+    """A batch gives what its rows give, or an error where a row gives one."""
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    kind, found = outcome(lambda: compiled.batch(*columns))
+    single = [outcome(lambda row=row: compiled(*copies(row))) for row in rows]
+    if kind == "error":
+        several = len({repr(shape_of(y)) for _, y in single}) > 1
+        one = any(k == "error" for k, _ in single)
+        assert one or (several and isinstance(found, ValueError)), f"{text}batch of {rows}: {found!r}"
+        return
+    assert all(k == "value" for k, _ in single), f"{text}batch of {rows}: {found!r}, and rows {single}"
+    for r, (_, right) in enumerate(single):
+        got = row_of(found, right, r)
+        slack = slack_of(function, rows[r], right)
+        assert same(got, right, slack), f"{text}batch, row {r} of {rows}: {got!r}, not {right!r}"
+
+
+def row_of(result: Any, like: Any, r: int) -> Any:
+    if isinstance(like, dict):
+        return {key: row_of(result[key], part, r) for key, part in like.items()}
+    if isinstance(like, (list, tuple)):
+        return type(like)(row_of(a, b, r) for a, b in zip(result, like, strict=True))
+    return result[r]
+
+
+def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Functions of which compile once made another number, or another branch, or no batch."""
+    nan = math.nan
+    bodies: dict[str, tuple[str, str, list[list[Any]]]] = {
+        "error-handled-with-a-constant": (
+            "x",
+            "try:\n        return 1.0 / x\n    except ZeroDivisionError:\n        return 99.0",
+            [[2.0], [0.0], [4.0]],
+        ),
+        "error-of-a-result-that-nothing-needs": (
+            "x",
+            "try:\n        1.0 / x\n    except ZeroDivisionError:\n        return 99.0\n    return x",
+            [[2.0], [0.0], [4.0]],
+        ),
+        "maximum-of-nan": ("x", "return np.max([x, 1.0]) + np.maximum(x, 2.0)", [[0.5], [nan], [3.0]]),
+        "minimum-of-nan": ("x", "return np.min([x, 1.0]) + np.minimum(x, 2.0)", [[0.5], [nan], [3.0]]),
+        "fmin-of-nan": ("x", "return np.fmin(1.0, x)", [[0.5], [nan], [3.0]]),
+        "clip-of-nan": ("x", "return np.clip(x, -1.0, 1.0)", [[0.5], [nan], [3.0], [-3.0]]),
+        "sorted-nan": ("v", "return np.sort(v)", [[np.array([1.0, nan, 0.0])], [np.array([1.0, 2.0, 0.0])]]),
+        "isinstance": ("x", "return 2 * x if isinstance(x, float) else 3 * x", [[1.5], [2]]),
+        "type": ("x", "return 2 * x if type(x) == float else 3 * x", [[1.5]]),
+        "is-true": ("v", "return 2 * v[0] if (v[0] > 0) is True else 3 * v[0]", [[np.array([1.5, 1.0])]]),
+        "sum-of-a-bool-and-a-call": (
+            "v",
+            "return np.where(v[0] > 0, ((v[0] > 1) + bool(v[1])) * v[0], 0.0)",
+            [[np.array([1.5, 1.0])], [np.array([0.5, 0.0])]],
+        ),
+        "sum-of-bools": ("v", "return ((v[0] > 0) + (0 < v[1] < 2)) * v[0]", [[np.array([1.5, 1.0])]]),
+        # Where the answer makes no difference at the numbers that were recorded, it may at others.
+        "answer-that-does-not-show": (
+            "x, y",
+            "a = (type(y) is float) * x\n    return np.max([y, a])",
+            [[-1.0, 2.0], [1.9, 0.2]],
+        ),
+        "dtype-that-does-not-show": (
+            "v",
+            "return np.sin(hasattr(np.prod(v), 'dtype') * np.tanh(v[0]))",
+            [[np.array([0.0, 1.0])], [np.array([-0.5, 1.0])]],
+        ),
+    }
+    for name, (arguments, body, sets) in bodies.items():
+        text = HEADER.format(arguments) + f"    {body}\n"
+        yield name, lambda text=text, sets=sets: check(text, sets, random.Random(0))  # type: ignore[misc]
