@@ -197,6 +197,7 @@ void adopt_class(Handle* handle) {
     node->family = static_cast<std::uint8_t>(family_of(Py_TYPE(handle)));
     node->flags &= static_cast<std::uint8_t>(~ExactInts);
     node->flags |= families[node->family].dialect();
+    if (!node->has(ExactInts)) node->kinds.grad = FloatKind;
     mark_state(handle, nullptr);  // its class must come back with it
 }
 

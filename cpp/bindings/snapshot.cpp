@@ -370,7 +370,10 @@ py::bytes Snapshot::dump() const {
     for (const Node* node : interior_) operations.add(node->op);
     operations.write(out);
     auto put_numbers = [&](const Node* node) {
-        out.put(pack(node->kinds));
+        Kinds kinds = node->kinds;
+        if (node->is_leaf() && !families[node->family].dialect())
+            kinds.grad = FloatKind;  // a number beside two dialects
+        out.put(pack(kinds));
         out.put(type_place.at(node->family));
         out.put(node->data);
         out.put(node->grad);
@@ -468,7 +471,9 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         node.grad = in.get<double>();
         check_kind(node.data, node.kinds.data, is_served(&node));
         check_kind(node.grad, node.kinds.grad, is_served(&node));
-        if (node.kinds.grad != FloatKind && !families[node.family].dialect())
+    };
+    auto check_dialect = [](const Node* node) {
+        if (node->kinds.grad != FloatKind && !node->has(ExactInts))
             throw py::value_error("Snapshot: a gradient that its class would have as a float");
     };
     for (std::size_t i = 0; i < leaf_count; ++i) {
@@ -479,6 +484,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         node->grad = read.grad;
         node->kinds = read.kinds;
         snapshot->leaves_.push_back(node);
+        check_dialect(node);
         places.push_back(node);
     }
     for (std::size_t i = 0; i < interior_count; ++i) {
@@ -515,6 +521,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         node->grad = read.grad;
         node->kinds = read.kinds;
         snapshot->interior_.push_back(node);
+        check_dialect(node);
         places.push_back(node);
         if (pattern) note_op_pattern(node, patterns[type][pattern - 1u].ptr());
     }
@@ -667,7 +674,7 @@ PyObject* value_copy(PyObject* self, PyObject*) {
     return guarded([&] {
         Handle* handle = as_handle(self);
         const Node* node = handle->node;
-        std::uint8_t dialect = families[node->family].dialect();
+        const std::uint8_t dialect = node->flags & ExactInts;
         Node* copy;
         if (node->is_leaf()) {
             copy = new_leaf(node->data, FloatKind, node->family, dialect);

@@ -15,7 +15,7 @@ Chunk* Arena::take_block(bool pool) {
         --spare_count_;
     }
     ++(pool ? pool_chunks_ : tape_chunks_);
-    Chunk* chunk = new (block) Chunk{nullptr, nullptr, nullptr, Chunk::open, 0, pool, false};
+    Chunk* chunk = new (block) Chunk{.pool = pool};
     if (!pool) poison(chunk->begin(), Chunk::slots * sizeof(Node));
     return chunk;
 }

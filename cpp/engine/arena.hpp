@@ -18,15 +18,16 @@
 namespace kilograd {
 
 struct Chunk {
-    Chunk* previous;  // neighbours in the tape, or in the pool's list of chunks with room
-    Chunk* next;
-    Node* free;           // pool: the free slots, linked through Node::a
-    std::uint32_t used;   // tape: slots handed out, or `open` while the chunk is being filled
-    std::uint32_t freed;  // tape: slots that died; pool: slots on the free list
-    bool pool;
-    bool dirty;  // the running sweep has marked a node in here
-
     static constexpr std::uint32_t open = std::numeric_limits<std::uint32_t>::max();
+
+    Chunk* previous = nullptr;  // neighbours in the tape, or in the pool's list of chunks with room
+    Chunk* next = nullptr;
+    Node* free = nullptr;       // pool: the free slots, linked through Node::a
+    std::uint32_t used = open;  // tape: slots handed out, or `open` while the chunk is being filled
+    std::uint32_t freed = 0;    // tape: slots that died; pool: slots on the free list
+    bool pool = false;
+    bool dirty = false;  // the running sweep has marked a node in here
+
     static constexpr std::size_t header = 64;
     static constexpr std::uint32_t slots = (page_block - header) / sizeof(Node);
 
