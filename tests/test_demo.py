@@ -15,13 +15,8 @@ from kilograd import cli, reference
 from kilograd.cli import demo
 
 
-def kilograd(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "kilograd", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-    )
+def kilograd(*arguments):
+    return subprocess.run([sys.executable, "-m", "kilograd", *arguments], capture_output=True, text=True)
 
 
 def test_demo(tmp_path):
@@ -94,10 +89,10 @@ def test_what_cannot_be_drawn(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_program_dot(tmp_path):
-    done = kilograd("demo", "--draw", str(tmp_path / "neuron.svg"), PATH=str(tmp_path))
-    assert done.returncode == 2
-    assert "install Graphviz" in done.stderr
+def test_without_the_program_dot(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.main(["demo", "--draw", str(tmp_path / "neuron.svg")]) == 2
+    assert "install Graphviz" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

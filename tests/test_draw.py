@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import pickle
 import re
 import shutil
 import sys
+import traceback
 
 import graphviz
 import pytest
@@ -158,3 +160,14 @@ def test_without_the_graphviz_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "graphviz", None)
     with pytest.raises(ImportError, match="pip install graphviz"):
         draw_dot(reference.Value(1.0))
+
+
+def test_without_the_program_dot(monkeypatch, tmp_path):
+    dot = draw_dot(reference.Value(1.0))
+    assert isinstance(pickle.loads(pickle.dumps(dot)), graphviz.Digraph)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for show in (dot.pipe, lambda: dot.render(tmp_path / "graph"), lambda: dot.view(directory=tmp_path)):
+        with pytest.raises(graphviz.ExecutableNotFound, match="install Graphviz") as raised:
+            show()
+        assert len("".join(traceback.format_exception(raised.value)).splitlines()) < 20
+    assert "install Graphviz" in dot._repr_mimebundle_()["text/plain"]

@@ -725,7 +725,7 @@ def test_wrong_arguments() -> None:
         (lambda: program.value_and_grad([1.0, 2.0], out=np.empty(3)), "tuple of 2"),
         (lambda: program([1.0, 2.0], reduce="max"), "reduce must be"),
         (lambda: program.value_and_grad([1.0, 2.0], "outputs"), "wrt must be"),
-        (lambda: program([1.0, 2.0], threads=0), "threads"),
+        (lambda: program([1.0, 2.0], threads=0), "threads must be at least 1, not 0"),
     ]:
         with pytest.raises(ValueError, match=message):
             call()  # type: ignore[no-untyped-call]
@@ -736,9 +736,12 @@ def test_wrong_arguments() -> None:
         lambda: program(np.array([1j, 2.0])),
         lambda: program([1.0, 2.0], out=np.empty(3, np.float32)),
         lambda: program.vjp([1.0, 2.0], None),
+        lambda: program([1.0, 2.0], threads=1.5),
     ]:
         with pytest.raises(TypeError):
             call()  # type: ignore[no-untyped-call]
+    with pytest.raises(TypeError, match=r"^threads is a number of threads, 1 or more, not NoneType$"):
+        program([1.0, 2.0], threads=None)  # type: ignore[arg-type]
 
 
 def test_an_unknown_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -375,15 +375,24 @@ Wrt with_respect_to(py::handle wrt) {
 
 // --- calls -------------------------------------------------------------------------------------------------------
 
+unsigned count_of_threads(py::handle threads) {
+    if (!PyIndex_Check(threads.ptr()))
+        throw py::type_error("threads is a number of threads, 1 or more, not " +
+                             std::string(Py_TYPE(threads.ptr())->tp_name));
+    const py::ssize_t count = PyNumber_AsSsize_t(threads.ptr(), nullptr);
+    if (count == -1 && PyErr_Occurred()) throw py::error_already_set();
+    if (count < 1) throw py::value_error("threads must be at least 1, not " + std::string(py::str(threads)));
+    return static_cast<unsigned>(std::min<py::ssize_t>(count, 1024));
+}
+
 // One call of a program: checks arguments, fills a request, runs it.
 class Call {
   public:
     program::Request request;
 
-    Call(const Recorded& recorded, const py::tuple& parameters, py::handle x, py::ssize_t threads, bool check)
+    Call(const Recorded& recorded, const py::tuple& parameters, py::handle x, py::handle threads, bool check)
         : recorded_(recorded), program_(recorded.program) {
-        if (threads < 1) throw py::value_error("threads must be at least 1, not " + std::to_string(threads));
-        request.threads = static_cast<unsigned>(std::min<py::ssize_t>(threads, 1024));
+        request.threads = count_of_threads(threads);
         request.check = check;
         if (parameters.size() != program_.n_parameters()) throw py::value_error("wrong number of parameters");
         parameters_.reserve(parameters.size());
@@ -559,7 +568,7 @@ class Call {
 };
 
 py::object forward(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle reduce,
-                   py::ssize_t threads, bool check, py::handle out) {
+                   py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
     py::array values = call.target(out, call.values_shape(), "out");
@@ -569,7 +578,7 @@ py::object forward(const Recorded& self, const py::tuple& parameters, py::handle
 }
 
 py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt_name,
-                         py::handle weights, py::handle reduce, py::ssize_t threads, bool check, py::object out) {
+                         py::handle weights, py::handle reduce, py::handle threads, bool check, py::object out) {
     const Wrt wrt = with_respect_to(wrt_name);
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
@@ -602,7 +611,7 @@ py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::
 }
 
 py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle weights,
-                         py::handle reduce, py::ssize_t threads, bool check, py::handle out) {
+                         py::handle reduce, py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
     call.set_weights(weights);
@@ -620,7 +629,7 @@ py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::
 }
 
 py::object vjp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
-               py::ssize_t threads, bool check, py::handle out) {
+               py::handle threads, bool check, py::handle out) {
     if (v.is_none()) throw py::type_error("vjp: v is missing");
     Call call(self, parameters, x, threads, check);
     call.set_weights(v);
@@ -632,7 +641,7 @@ py::object vjp(const Recorded& self, const py::tuple& parameters, py::handle x, 
 }
 
 py::object jvp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
-               py::ssize_t threads, bool check, py::handle out) {
+               py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_columns(with_respect_to(wrt));
     call.set_tangents(v);
@@ -643,7 +652,7 @@ py::object jvp(const Recorded& self, const py::tuple& parameters, py::handle x, 
 }
 
 py::object hvp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
-               py::handle weights, py::ssize_t threads, bool check, py::handle out) {
+               py::handle weights, py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_weights(weights);
     call.set_columns(with_respect_to(wrt));
@@ -655,8 +664,8 @@ py::object hvp(const Recorded& self, const py::tuple& parameters, py::handle x, 
 }
 
 // A column of the Jacobian costs a forward sweep over dual numbers, a row of it a reverse sweep: whichever are fewer.
-py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt,
-                    py::ssize_t threads, bool check, py::handle out) {
+py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt, py::handle threads,
+                    bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_columns(with_respect_to(wrt));
     py::array wide = call.wide_target(out, self.shape);
@@ -684,7 +693,7 @@ py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handl
 }
 
 py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt, py::handle weights,
-                   py::ssize_t threads, bool check, py::handle out) {
+                   py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_weights(weights);
     call.set_columns(with_respect_to(wrt));
@@ -711,10 +720,9 @@ py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle
 // The GIL is given up for programs that take long, and now and then for others: a small step takes a microsecond, and
 // whoever else wants the GIL would make it five thousand.
 py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle reduce, py::ssize_t batch,
-                  py::ssize_t threads, bool check, const py::list& trained, py::handle kernel,
-                  const py::tuple& settings, py::handle clip_norm, py::handle clip_value,
-                  const py::array_t<double, py::array::c_style>& rates, py::array_t<double, py::array::c_style> losses,
-                  bool finite, py::handle stop_flag) {
+                  py::handle threads, bool check, const py::list& trained, py::handle kernel, const py::tuple& settings,
+                  py::handle clip_norm, py::handle clip_value, const py::array_t<double, py::array::c_style>& rates,
+                  py::array_t<double, py::array::c_style> losses, bool finite, py::handle stop_flag) {
     constexpr std::size_t patience = 1 << 16;  // row times op: some tens of microseconds
     if (self.n_outputs() != 1) throw py::value_error("a program of one output is needed");
     if (losses.size() != rates.size() || batch < 1) throw py::value_error("wrong number of losses or rows");

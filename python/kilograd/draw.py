@@ -55,7 +55,8 @@ def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR", limit: int | N
     Returns
     -------
     graphviz.Digraph
-        Shows itself in a notebook; ``.render("name")`` writes a file and needs the Graphviz program ``dot``.
+        Shows itself in a notebook; ``.render("name")`` writes a file. Both need the Graphviz program ``dot``, and say
+        so where it is missing.
 
     Raises
     ------
@@ -77,7 +78,9 @@ def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR", limit: int | N
     if rankdir not in ("LR", "TB", "RL", "BT"):
         raise ValueError(f"rankdir is 'LR', 'TB', 'RL' or 'BT', not {rankdir!r}")
 
-    dot = graphviz.Digraph(format=format, graph_attr={"rankdir": rankdir})
+    from kilograd._digraph import Digraph
+
+    dot = Digraph(format=format, graph_attr={"rankdir": rankdir})
     for node in _walk(root, limit):
         name = str(id(node))
         fields = [getattr(node, "label", ""), f"data {_places(node.data)}", f"grad {_places(node.grad)}"]

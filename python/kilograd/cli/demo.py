@@ -121,11 +121,8 @@ def draw(path: pathlib.Path) -> None:
     else:
         try:
             picture = graph.pipe(format=suffix)
-        except graphviz.ExecutableNotFound:
-            raise RuntimeError(
-                "Graphviz's program `dot` is not on the PATH: install Graphviz from your system's packages "
-                "(for instance apt install graphviz), or write a .dot file, which needs no program"
-            ) from None
+        except graphviz.ExecutableNotFound as error:
+            raise RuntimeError(f"{error}, and neither does a .dot file") from None
         except graphviz.CalledProcessError as error:
             raise RuntimeError(f"Graphviz's program `dot` failed: {error}") from None
     path.write_bytes(picture)
