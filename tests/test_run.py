@@ -12,6 +12,7 @@ import sys
 import textwrap
 
 import pytest
+from tests.fuzz.adversaries import CLASS
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 SERVED = {
@@ -53,9 +54,9 @@ SERVED = {
     "op_decides_rule.py": ("Op", "__add__ __mul__ backward exp"),
 }
 LEFT_ALONE = {
-    "counters_and_no_grad.py": "Tensor runs as it is: __init__ uses the global 'count'",
-    "requires_grad.py": "Var runs as it is: __add__ reads 'requires_grad' when gradients flow",
-    "requires_grad_late.py": "Value runs as it is: __add__ reads 'requires_grad' when gradients flow",
+    "counters_and_no_grad.py": "Tensor runs as it is: __init__ changes the global 'count'",
+    "requires_grad.py": "Var runs as it is: __add__ depends on whether a computed number is zero",
+    "requires_grad_late.py": "Value runs as it is: __add__ depends on whether something is zero",
     "switches_by_name.py": "A runs as it is: backward looks for an attribute 'frozen'",
     "counting.py": "Value runs as it is: __init__ reads Value.made",
     "wrong_on_purpose.py": "class Forgetful runs as it is",
@@ -349,6 +350,79 @@ def test_class_that_looks_into_its_dict_is_left_alone(tmp_path: pathlib.Path) ->
     plain, served = execute(script), run(script)
     assert served.stdout == plain.stdout
     assert "runs as it is: copy looks into __dict__" in served.stderr
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "eval('a + b')",
+        "import argparse\nprint(vars(argparse.Namespace(rate=0.1)))",
+        "print([name for name in vars(Value)], hasattr(Value, 'grad'))",
+        "print(getattr(a, 'data'), sorted(vars(b)))",
+        "Value.cube = lambda self: self * self * self\nprint(a.cube())",
+        "class Trainer:\n    def __init__(self): self.tanh = self.max = 3\nprint(vars(Trainer()))",
+        "import random, sys, os, json\nprint(random.Random(3).random(), len(sys.argv))",
+        "print(len({id(a), id(b)}), hash(a) == hash(a))",
+    ],
+)
+def test_innocent_programs_are_served(tmp_path: pathlib.Path, use: str) -> None:
+    script = str(write(tmp_path, "script.py", f"{CLASS}\na, b = Value(2.0), Value(3.0)\n{use}\nprint(a * b)\n"))
+    plain, served = execute(script), run("--report", script)
+    assert served.stdout == plain.stdout, served.stderr
+    assert "Value: served\n  natively: __add__, __radd__, __mul__, __rmul__, backward, tanh, relu" in served.stderr
+
+
+def test_modules_are_read_before_a_class_is_judged(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, "engine.py", CLASS)
+    write(tmp_path, "patches.py", "import math\n\ndef apply():\n    math.tanh = lambda x: 0.25\n")
+    late = "import engine\nprint(engine.Value(0.5).tanh())\nimport patches\npatches.apply()\n"
+    script = str(write(tmp_path, "script.py", late + "print(engine.Value(0.5).tanh())\n"))
+    plain, served = execute(script), run("--report", script)
+    assert served.stdout == plain.stdout
+    assert "data=0.25" in served.stdout
+    report = served.stderr.partition("natively: ")[2].splitlines()[0].split(", ")
+    assert "relu" in report
+    assert "tanh" not in report
+
+
+def test_module_that_is_found_at_the_last_moment(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, "engine.py", CLASS)
+    (tmp_path / "late").mkdir()
+    write(tmp_path / "late", "patches.py", "import math\nmath.tanh = lambda x: 0.25\n")
+    text = """
+    import sys
+    import engine
+    a = engine.Value(0.5)
+    b = a.tanh()
+    sys.path.append("late")
+    import patches
+    c = b * a.tanh()
+    c.backward()
+    print(a, b, c)
+    """
+    script = str(write(tmp_path, "script.py", text))
+    plain, served = execute(script, cwd=tmp_path), run(script, cwd=tmp_path)
+    assert served.stdout == plain.stdout, served.stderr
+    assert "looks up tanh, and line 2 may set math.tanh" in served.stderr
+
+
+def test_more_classes_than_the_engine_has_room_for(tmp_path: pathlib.Path) -> None:
+    text = """
+    from kilograd import _core
+    from kilograd.run import judge
+    from kilograd.run.served import ServedMeta
+    try:
+        while True:
+            _core.new_served("Value", "m", ServedMeta)
+    except RuntimeError:
+        pass
+    import engine
+    served = judge.serve(engine.Value)
+    print(served is engine.Value, judge.judgements[-1].reason)
+    """
+    write(tmp_path, "engine.py", CLASS)
+    done = execute(str(write(tmp_path, "script.py", text)))
+    assert done.stdout == "True the engine has as many classes already as a process can have\n", done.stderr
 
 
 def test_compare() -> None:

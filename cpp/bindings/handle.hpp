@@ -29,6 +29,7 @@ struct HandleState {
     PyObject* op = nullptr;        // what the constructor or the user named the op
     PyObject* rule = nullptr;      // a custom `_backward`
     PyObject* operands = nullptr;  // tuple of the operands' handles, where they are tainted
+    bool exposed = false;          // of a served class: __dict__ has all attributes, and only it has them
 };
 
 struct Handle {

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 from kilograd import _core
 from kilograd._core import Value
+from kilograd.harmless import SAFE_BUILTINS, SAFE_MODULES, UNSAFE_ATTRIBUTES
 from kilograd.modes import no_grad
 from kilograd.program import Program
-from kilograd.run.purity import SAFE_BUILTINS, SAFE_MODULES, UNSAFE_ATTRIBUTES, code_objects
+from kilograd.run.source import code_objects
 from kilograd.tables import Rows
 
 if TYPE_CHECKING:

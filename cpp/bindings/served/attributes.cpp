@@ -101,15 +101,26 @@ PyObject* shown(Member* member, PyObject* object, PyObject* tuple) {  // steals
 PyObject* own_rule(PyObject* self, PyObject*) { return run_served_rule(node_of(self)); }
 PyMethodDef own_rule_def = {"_backward", own_rule, METH_NOARGS, nullptr};
 
-PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject*) {
+PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject* type) {
     auto* member = reinterpret_cast<Member*>(descriptor);
-    if (!object) return Py_NewRef(member->on_class ? member->on_class : descriptor);
+    if (!object) {
+        if (member->on_class) return Py_NewRef(member->on_class);
+        PyErr_Format(PyExc_AttributeError, "type object '%.200s' has no attribute '%U'",
+                     reinterpret_cast<PyTypeObject*>(type)->tp_name, member->name);
+        return nullptr;
+    }
     Node* node = node_of(object);
     Handle* handle = as_handle(object);
     if (node->is_foreign() || member->role == Role::Extra) [[unlikely]] {
         PyObject* kept = handle->dict ? PyDict_GetItemWithError(handle->dict, member->name) : nullptr;
         if (kept) return Py_NewRef(kept);
         if (PyErr_Occurred()) return nullptr;
+        if (is_exposed(handle)) {
+            if (member->on_class) return Py_NewRef(member->on_class);
+            PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '%U'", Py_TYPE(object)->tp_name,
+                         member->name);
+            return nullptr;
+        }
     }
     switch (member->role) {
         case Role::Data:
@@ -291,13 +302,19 @@ int set_rule_member(Member* member, Handle* handle, PyObject* value) {
 
 int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
     auto* member = reinterpret_cast<Member*>(descriptor);
-    if (!value) {
-        PyErr_SetObject(PyExc_AttributeError, member->name);
-        return -1;
-    }
     Handle* handle = as_handle(object);
     Node* node = handle->node;
+    if (!value) {
+        if (served_of(node)->closed || !expose(handle) || PyDict_DelItem(handle->dict, member->name) < 0) {
+            if (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_KeyError))
+                PyErr_SetObject(PyExc_AttributeError, member->name);
+            return -1;
+        }
+        return 0;
+    }
     Number number{};
+    if (is_exposed(handle)) [[unlikely]]
+        return keep_foreign(handle, member->name, value) ? 0 : -1;
     switch (member->role) {
         case Role::Data:
         case Role::Grad: {
@@ -377,6 +394,38 @@ bool set_method_rule(Handle* handle) {
     set_rule(handle, rule);
     Py_DECREF(rule);
     return true;
+}
+
+namespace {
+
+bool hold_in(Handle* handle, py::object dict) {
+    HandleState* state = dict ? state_of(handle) : nullptr;
+    if (!state) return false;
+    Py_XSETREF(handle->dict, Py_NewRef(dict.ptr()));
+    state->exposed = true;
+    if (!handle->node->is_foreign()) {
+        handle->node->kinds.foreign = 1;
+        ++foreign_alive;
+    }
+    mark_state(handle, dict.ptr());
+    return true;
+}
+
+}  // namespace
+
+bool make_bare(Handle* handle) { return hold_in(handle, py::reinterpret_steal<py::object>(PyDict_New())); }
+
+// From here on the author's code does everything that this node has part in.
+bool expose(Handle* handle) {
+    if (is_exposed(handle)) return true;
+    py::object dict = py::reinterpret_steal<py::object>(PyDict_New());
+    if (!dict) return false;
+    for (PyObject* name : served_of(handle->node)->names) {
+        py::object value = py::reinterpret_steal<py::object>(PyObject_GetAttr(as_object(handle), name));
+        if (!value || PyDict_SetItem(dict.ptr(), name, value.ptr()) < 0) return false;
+    }
+    if (handle->dict && PyDict_Merge(dict.ptr(), handle->dict, 0) < 0) return false;
+    return hold_in(handle, std::move(dict));
 }
 
 bool copy_shares_rule(const Node* node) {

@@ -65,8 +65,15 @@ PyObject* local_object(Node* node, std::uint32_t index) {
     if (node->op == Op::mul) return data_object(index ? node->a : node->b);
     if (node->op == Op::powc) return power_slope(node);
     PyObject* name = served_of(node)->data_name;
-    PyObject* data = foreign_value(node, name);
-    if (!data) data = foreign_value(node->a, name);
+    PyObject* data = nullptr;
+    for (Node* holder : {node, node->a}) {
+        PyObject* kept = foreign_value(holder, name);
+        Number number{};
+        if (kept && is_number_like(kept, number))  // the program looked into __dict__, where the number is now
+            holder->data = number.value, holder->kinds.data = number.kind;
+        else if (kept && !data)
+            data = kept;
+    }
     if (data) {
         PyErr_Format(PyExc_TypeError,
                      "kilograd run: %s() was computed natively before its data became a %.200s, which its derivative "

@@ -110,6 +110,7 @@ bool drop_foreign(Handle* handle, PyObject* name) {
     if (!node->is_foreign() || !handle->dict) return true;
     int present = PyDict_Contains(handle->dict, name);
     if (present < 0 || (present && PyDict_DelItem(handle->dict, name) < 0)) return false;
+    if (is_exposed(handle)) return true;
     const Served& own = *served_of(node);
     for (PyObject* other : own.foreign_names) {
         int there = PyDict_Contains(handle->dict, other);

@@ -41,6 +41,7 @@ struct Served {
     PyObject* init = nullptr;
     PyObject* rule = nullptr;  // the author's `_backward`, where it is a method and no attribute
     bool plain_init = false;   // Class(number) only stores the number
+    bool bare = false;         // its objects begin without attributes: all that they get is in __dict__
     Kind zero = IntKind;
     Kind one = IntKind;
     bool closed = false;        // its objects take no attributes but their own (`__slots__`)
@@ -52,6 +53,7 @@ struct Served {
     PyObject* data_name = nullptr;
     PyObject* grad_name = nullptr;
     std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot
+    std::vector<PyObject*> names;          // all attributes, as the author's constructor sets them
 };
 
 extern std::array<std::unique_ptr<Served>, 256> served;  // by family
@@ -145,6 +147,9 @@ void make_member_type();
 pybind11::object new_member(pybind11::str name, const std::string& role, const std::string& container,
                             pybind11::object empty, pybind11::object on_class, pybind11::object live, bool watched);
 bool set_method_rule(Handle* handle);
+bool make_bare(Handle* handle);  // a new object of a class that is served no longer
+bool expose(Handle* handle);     // the program looks into the object's __dict__, or deletes an attribute
+inline bool is_exposed(const Handle* handle) { return handle->state && handle->state->exposed; }
 
 // served.cpp
 Served& own_of(pybind11::handle type);

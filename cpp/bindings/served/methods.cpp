@@ -112,8 +112,10 @@ PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nar
     return PyObject_Vectorcall(method->function, args, nargsf, keywords);
 }
 
+// On the class it is the author's function: that may be wrapped, compared, and put elsewhere.
 PyObject* method_get(PyObject* self, PyObject* object, PyObject*) {
-    return object && object != Py_None ? PyMethod_New(self, object) : Py_NewRef(self);
+    if (object && object != Py_None) return PyMethod_New(self, object);
+    return Py_NewRef(reinterpret_cast<Method*>(self)->function);
 }
 
 // Whatever else is asked of the method is answered by the author's function: its name, its documentation, its source.

@@ -19,7 +19,7 @@ PyObject* served_new(PyTypeObject* type, PyObject*, PyObject*) {
     node->flags |= Stateful;  // its class must come back with it
     handle->node = node;
     node->handle = handle;
-    if (served_of(node)->rule && !set_method_rule(handle)) {
+    if (served_of(node)->bare ? !make_bare(handle) : served_of(node)->rule && !set_method_rule(handle)) {
         Py_DECREF(handle);
         return nullptr;
     }
@@ -61,9 +61,11 @@ int served_setattr(PyObject* self, PyObject* name, PyObject* value) {
 }
 
 PyObject* served_get_dict(PyObject* self, void*) {
-    PyObject* dict = PyObject_GenericGetDict(self, nullptr);
-    if (dict) mark_state(as_handle(self), dict);
-    return dict;
+    if (is_exact_value(self) && served_of(node_of(self))->closed) {
+        PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '__dict__'", Py_TYPE(self)->tp_name);
+        return nullptr;
+    }
+    return expose(as_handle(self)) ? Py_NewRef(as_handle(self)->dict) : nullptr;
 }
 
 PyGetSetDef served_getset[] = {
@@ -91,6 +93,7 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
         return new_handle(served_leaf(number, family));
     }
     PyObject* self = new_handle(served_leaf({0.0, FloatKind}, family));
+    if (self && own.bare && !make_bare(as_handle(self))) Py_CLEAR(self);
     if (!self) return nullptr;
     Py_ssize_t named = keywords ? PyTuple_GET_SIZE(keywords) : 0;
     std::vector<PyObject*> all(static_cast<std::size_t>(count + named) + 1);

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from kilograd.run import judge, program, source
 
-    source.install_hook(judge.serve)
+    source.install_hook(judge.serve, judge.reconsider)
     try:
         if arguments.module is not None:
             return program.run_module(arguments.module, arguments.arguments)

@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
 from kilograd.run.source import compile_marked
+from kilograd.run.survey import survey
 
 __all__ = ["Finder", "MicrogradFinder", "install", "uninstall"]
 
@@ -92,6 +93,7 @@ class _Present(Loader):
 
 def install(folder: str) -> None:
     """Serve the modules of the program that lives in `folder` from here on, in this process."""
+    survey.folder = os.path.realpath(folder)
     sys.meta_path.insert(0, Finder(folder))
     sys.meta_path.append(MicrogradFinder)
 

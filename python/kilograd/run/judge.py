@@ -9,16 +9,20 @@ structure and text.
 
 from __future__ import annotations
 
+import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from types import FunctionType, MemberDescriptorType
 from typing import Any
 
 from kilograd import _core
 from kilograd.run import probes, purity
 from kilograd.run.clone import functions_of, map_functions, rebinder, retarget_cells
+from kilograd.run.purity import ORDINARY, Facts
 from kilograd.run.served import (
+    AUTHORS,
     CAPTURED,
     FLOAT_UNIT,
     NODES,
@@ -33,8 +37,9 @@ from kilograd.run.served import (
     ServedMeta,
     dress,
 )
+from kilograd.run.survey import survey
 
-__all__ = ["Judgement", "judgements", "serve"]
+__all__ = ["Judgement", "judgements", "reconsider", "serve"]
 
 ESSENTIAL = ("__init__", "__add__", "__mul__", "__radd__", "__rmul__", "backward", "_backward")
 FORBIDDEN = (
@@ -71,6 +76,8 @@ class Judgement:
         Why it was left alone, or None where it is served.
     native, kept : list of str
         The methods that the engine serves and those that run as the author wrote them.
+    turn : int
+        How many modules of the program had been read.
     """
 
     name: str
@@ -78,6 +85,7 @@ class Judgement:
     reason: str | None = None
     native: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    turn: int = field(default_factory=lambda: survey.turn)  # how much of the program had been read then
 
 
 judgements: list[Judgement] = []
@@ -92,19 +100,96 @@ def serve(cls: Any) -> Any:
     """
     if not isinstance(cls, type) or not _looks_like_autograd(cls):
         return cls
+    for known, (author, _) in CLASSES.items():
+        if _homes(author) & _homes(cls):
+            _retire(known, f"the name {cls.__name__} is bound to another class")
     judgement = Judgement(cls.__name__, cls.__module__)
     judgements.append(judgement)
-    served = _spare.pop() if _spare else _core.new_served(cls.__name__, cls.__module__, ServedMeta)
     try:
-        plan = _judge(cls, served)
+        with _trial_type(cls) as served:
+            plan = _judge(cls, served)
+            _spare.remove(served)
     except LeftAlone as error:
-        _spare.append(served)
         judgement.reason = str(error)
         _say(judgement)
         return cls
     _finish(cls, served, plan, judgement)
+    CLASSES[served] = (cls, judgement)
+    AUTHORS[served] = cls
     WATCHERS[served] = lambda name, value: _patched(cls, served, judgement, name, value)
     return served
+
+
+# For each served class, the one that it stands for, and what was found.
+CLASSES: dict[type, tuple[type, Judgement]] = {}
+
+
+def _homes(cls: type) -> set[tuple[str, int]]:
+    """Where the methods of a class find the class itself: a variable of a function, or one of the module."""
+    name, found = cls.__name__, set()
+    for value in vars(cls).values():
+        for function in functions_of(value):
+            code = function.__code__
+            if name in code.co_freevars and function.__closure__:
+                found.add((name, id(function.__closure__[code.co_freevars.index(name)])))
+            elif name in purity.names(code):
+                found.add((name, id(function.__globals__)))
+    return found
+
+
+@contextmanager
+def _trial_type(cls: type) -> Iterator[type]:
+    """A type of the engine's to try things on; one that nobody needs afterwards serves the next trial."""
+    if not _spare:
+        try:
+            _spare.append(_core.new_served(cls.__name__, cls.__module__, ServedMeta))
+        except RuntimeError:
+            raise LeftAlone("the engine has as many classes already as a process can have") from None
+    yield _spare[-1]
+
+
+def _unserved(plan: Plan) -> Plan:
+    """Objects of the class exist, and stay on the engine; every method runs as the author wrote it from here on."""
+    return replace(plan, modes={}, methods={}, plain_init=False, bare=True)
+
+
+def _retire(served: type, reason: str) -> None:
+    cls, judgement = CLASSES[served]
+    plan = PLANS[served]
+    if plan.modes or plan.methods:
+        judgement.reason = reason
+        _say(judgement)
+        PLANS[served] = _unserved(plan)
+        _finish(cls, served, PLANS[served], judgement)
+
+
+def reconsider(filename: str, tree: ast.Module) -> None:
+    """A module is about to be executed: what it may do to the classes that are served already."""
+    survey.add(filename, tree)
+    for served, (cls, judgement) in CLASSES.items():
+        plan = PLANS[served]
+        closed = "__slots__" in vars(cls) and "__dict__" not in vars(cls)
+        reason = survey.objection(set(plan.attributes) - _methods(cls) if closed else ())
+        if reason is None:
+            facts, _ = _facts(cls, set(plan.attributes) | {"_backward"})
+            objections = _objections(cls, facts, judgement.turn)
+            reason = next((objections[name] for name in (*plan.modes, *plan.methods) if name in objections), None)
+        if reason is not None:
+            _retire(served, reason)
+        _keep_objects(cls, served)
+
+
+def _keep_objects(cls: type, served: type) -> None:
+    """Every node keeps its object where the program may compare addresses."""
+    facts = _facts(cls, set(PLANS[served].attributes) | {"_backward"})[0] if survey.ids else {}
+    spared = {
+        (function.__code__.co_filename, line)
+        for name in ("backward", "__hash__")
+        if name in facts
+        for function in _functions(cls, name)
+        for line in facts[name].ids
+    }
+    _core.keep_objects(served, survey.keeps(spared, "__repr__" in vars(cls)))
 
 
 def _say(judgement: Judgement) -> None:
@@ -114,6 +199,7 @@ def _say(judgement: Judgement) -> None:
 
 def _finish(cls: type, served: type, plan: Plan, judgement: Judgement) -> None:
     dress(served, cls, plan, lambda function: function)
+    _keep_objects(cls, served)
     for value in vars(cls).values():
         for function in functions_of(value):
             retarget_cells(function, cls, served)
@@ -138,19 +224,16 @@ def _patched(cls: type, served: type, judgement: Judgement, name: str, value: An
     if not functions_of(value) and not functions_of(former) and not _mentioned(cls, name):
         type.__delattr__(served, name) if value is ... else type.__setattr__(served, name, value)
         return
-    trial = _core.new_served(cls.__name__, cls.__module__, ServedMeta) if not _spare else _spare.pop()
     try:
-        plan = _judge(cls, trial)
+        with _trial_type(cls) as trial:
+            plan = _judge(cls, trial)
         judgement.reason = None
     except LeftAlone as error:
-        # Objects of the class exist already: it stays on the engine, and every method runs as the author wrote it.
         judgement.reason = f"after {cls.__name__}.{name} was changed, {error}"
         _say(judgement)
-        plan = replace(PLANS[served], modes={}, methods={}, plain_init=False)
-    finally:
-        _spare.append(trial)
-    _finish(cls, served, plan, judgement)
+        plan = _unserved(PLANS[served])
     PLANS[served] = plan
+    _finish(cls, served, plan, judgement)
 
 
 PLANS: dict[type, Plan] = {}
@@ -196,23 +279,88 @@ def _check_hazards(hazards: dict[str, str]) -> None:
             raise LeftAlone(f"{name} {hazards[name]}")
 
 
-def _hazards(cls: type, attributes: Iterable[str]) -> dict[str, str]:
-    """For each method that may not be probed or depends on more than its operands: why."""
-    data = {
-        name
-        for name, value in vars(cls).items()
-        if not functions_of(value)
-        and not isinstance(value, MemberDescriptorType | GetSetDescriptorType)
-        and not (name.startswith("__") and name.endswith("__"))
-        and name not in attributes
-    }
-    found: dict[str, str] = {}
+def _methods(cls: type) -> set[str]:
+    return {name for name in vars(cls) if _functions(cls, name)}
+
+
+TEXTS = ("__repr__", "__str__", "__format__")
+
+
+def _facts(cls: type, attributes: Iterable[str]) -> tuple[dict[str, Facts], dict[str, str]]:
+    """What each method is made of; and, for each that may not be tried, why."""
+    known, found = set(attributes), {}
+    facts: dict[str, Facts] = {}
     for name, value in vars(cls).items():
         for function in functions_of(value):
-            reason = purity.hazard(function, cls.__name__, set(attributes), data)
+            try:
+                tolerant = name in ("backward", "_backward")
+                one = purity.examine(function, cls, known, name in TEXTS, tolerant, isinstance(value, classmethod))
+            except purity.Unclean as error:
+                found[name] = str(error)
+                break
+            facts[name] = facts[name].merged(one) if name in facts else one
+    if any(one.shares for one in facts.values()):
+        found |= {name: "may change a default" for name, one in facts.items() if one.mutates}
+    return facts, purity.unclean(facts, found)
+
+
+# How much arithmetic a method may consist of that probes prove: a sum is one step, and no rule takes many.
+STEPS = {"__add__": 1, "__radd__": 2, "__mul__": 1, "__rmul__": 2, "__pow__": 4, "__rpow__": 4, "backward": 6, "": 10}
+LATE_STEPS = 10
+
+
+def _objections(cls: type, facts: dict[str, Facts], turn: int) -> dict[str, str]:
+    """For each method that may be tried: why it is not served although it agrees wherever it was tried."""
+    found: dict[str, str] = {}
+    for name in facts:
+        reached = sorted(_reached(facts, name))
+        computing = [part for part in reached if part == name or part in ESSENTIAL[:1] or not part.startswith("__")]
+        reasons = [(part, facts[part].odd) for part in computing]
+        reasons.append((name, _excess(name, [facts[part] for part in computing if part != "__init__"])))
+        reasons += [(part, _rebinding(cls, part, facts[part], turn)) for part in reached]
+        for part, reason in reasons:
             if reason is not None:
-                found[name] = reason
+                found[name] = reason if part == name else f"calls {part}, which {reason}"
+                break
     return found
+
+
+def _reached(facts: dict[str, Facts], name: str) -> set[str]:
+    """`name` and the methods that it calls, and those that they call."""
+    found, waiting = {name}, [name]
+    while waiting:
+        new = facts[waiting.pop()].calls & set(facts) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _excess(name: str, parts: list[Facts]) -> str | None:
+    """Probes prove that a short formula is another one, and do not where it is long enough to hide something."""
+    steps, late_steps = sum(one.steps for one in parts), sum(one.late_steps for one in parts)
+    if steps > STEPS.get(name, STEPS[""]) or late_steps > LATE_STEPS:
+        return "computes more than it needs to"
+    if name in STEPS and name != "__pow__" and any(one.elementary for one in parts):
+        return "calls functions of math"
+    if name in STEPS and any(one.compares for one in parts):
+        return "compares numbers"
+    if name in ("__init__", "backward", "_backward"):
+        return None
+    if any(one.trusts for one in parts) or (name in STEPS and any(one.tests for one in parts)):
+        return "depends on whether something is zero"
+    if any(one.looks_into for one in parts):
+        return "looks into a container"
+    return "has a loop" if any(one.loops for one in parts) else None
+
+
+def _rebinding(cls: type, name: str, facts: Facts, turn: int) -> str | None:
+    for function in _functions(cls, name):
+        code = function.__code__
+        for where, what in sorted(facts.looked_up):
+            reason = survey.rebinding(code.co_filename, code.co_firstlineno, where, what, turn)
+            if reason is not None:
+                return f"looks up {what}, and {reason}"
+    return None
 
 
 # --- attributes that a program may set at any time --------------------------------------------------------------------
@@ -255,9 +403,6 @@ def _late_hazards(cls: type, roles: dict[str, Attribute]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in _may_be_native(cls):
         for function in _functions(cls, name):
-            sought = purity.sought_attributes(function.__code__) - set(roles) - set(dir(cls))
-            if sought:
-                found[name] = f"looks for an attribute {min(sought)!r}"
             if name == "backward":
                 continue  # it is the author's wherever a node has such an attribute
             read = purity.names(function.__code__)
@@ -382,10 +527,6 @@ def _gradient_name(cls: Any, zeros: list[str]) -> str:
     raise LeftAlone("its objects have no attribute that starts at zero and receives the gradient")
 
 
-# Numbers that may stand in a method: what it branches at is then among the data of the probes.
-ORDINARY_CONSTANTS = frozenset({0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5})
-
-
 def _check_constants(cls: type, roles: dict[str, Attribute]) -> None:
     """A number in an essential method may be a limit that no probe reaches."""
     defaults = {float(role.empty) for role in roles.values() if type(role.empty) in (int, float)}
@@ -396,7 +537,7 @@ def _check_constants(cls: type, roles: dict[str, Attribute]) -> None:
         found = purity.constants(function.__code__) | {
             float(value) for value in function.__defaults__ or () if type(value) in (int, float)
         }
-        odd = found - ORDINARY_CONSTANTS - defaults
+        odd = found - ORDINARY - defaults
         if odd:
             raise LeftAlone(f"{name} depends on the number {min(odd):g}")
 
@@ -409,8 +550,11 @@ SUMS = 1e-12  # how far apart sums of the same terms in another order may be
 class _Trial:
     """The author's class and the engine's, side by side, both copies."""
 
-    def __init__(self, author: type, copy: Any, served: Any, plan: Plan, hazards: dict[str, str]) -> None:
-        self.author, self.copy, self.served, self.plan, self.hazards = author, copy, served, plan, hazards
+    def __init__(
+        self, author: type, copy: Any, served: Any, plan: Plan, hazards: dict[str, str], objections: dict[str, str]
+    ) -> None:
+        self.author, self.copy, self.served, self.plan = author, copy, served, plan
+        self.hazards, self.objections = hazards, objections
         self.change = rebinder(author.__name__, served)
         self.expected: dict[probes.Probe, Any] = {}  # what the author's class gives, observed once
         self.trials: dict[str, list[probes.Probe]] = {}
@@ -471,8 +615,17 @@ def _examine(cls: type, served: type) -> Plan:
     if not isinstance(constructor, FunctionType):
         raise LeftAlone("its constructor is no function")
     slots = {name for name, value in vars(cls).items() if isinstance(value, MemberDescriptorType)}
-    hazards = _hazards(cls, purity.own_attributes(constructor) | slots | {"_backward"})
+    attributes = purity.own_attributes(constructor) | slots | {"_backward"}
+    closed = "__slots__" in vars(cls) and "__dict__" not in vars(cls)
+    reason = survey.objection(attributes - _methods(cls) if closed else ())
+    if reason is not None:
+        raise LeftAlone(reason)
+    facts, hazards = _facts(cls, attributes)
     _check_hazards(hazards)
+    objections = _objections(cls, facts, survey.turn)
+    for name in ("__init__", "__add__", "__mul__", "_backward"):
+        if name in objections:
+            raise LeftAlone(f"{name} {objections[name]}")
     with probes.quiet():
         copy = _copy(cls)
         roles = _roles(copy)
@@ -483,7 +636,11 @@ def _examine(cls: type, served: type) -> Plan:
         _check_hazards(hazards)
         _check_constants(cls, roles)
         plan = _conventions(copy, roles)
-        trial = _Trial(cls, copy, served, plan, hazards)
+        if "backward" in objections:
+            plan.methods.pop("backward", None)
+        plan.written = list(_instance_attributes(copy(2.375)))
+        plan.texts = not set(TEXTS) & set(hazards)
+        trial = _Trial(cls, copy, served, plan, hazards, objections)
         _try_kept(trial)
         _try_operators(trial)
         _try_methods(trial)
@@ -607,9 +764,11 @@ def _try_operators(trial: _Trial) -> None:
     members = vars(trial.author)
     flavours = [0, CAPTURED, CAPTURED | FLOAT_UNIT]
     for name in OPERATORS:
-        if name not in members or name in trial.hazards or not isinstance(members[name], FunctionType):
+        if name not in members or not isinstance(members[name], FunctionType):
             continue
-        if purity.constants(members[name].__code__) - ORDINARY_CONSTANTS:
+        if name in trial.hazards or name in trial.objections:
+            continue
+        if purity.constants(members[name].__code__) - ORDINARY:
             continue
         label = _operator_label(trial, name)
         trials = trial.of_operator(name)
@@ -683,9 +842,9 @@ def _recipes(name: str) -> Iterable[Recipe]:
 def _try_methods(trial: _Trial) -> None:
     op = trial.plan.named("op")
     for name in _one_operand(trial):
-        if name.startswith("__") or not _takes_only_itself(vars(trial.author)[name]):
+        if name.startswith("__") or name in trial.objections or not _takes_only_itself(vars(trial.author)[name]):
             continue
-        if purity.constants(vars(trial.author)[name].__code__) - ORDINARY_CONSTANTS:
+        if purity.constants(vars(trial.author)[name].__code__) - ORDINARY:
             continue
         label = None
         if op is not None:

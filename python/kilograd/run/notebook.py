@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from kilograd.run import importer, judge, source
+from kilograd.run.survey import NOTEBOOK
 
 __all__ = ["execute", "load", "unload"]
 
@@ -16,6 +17,8 @@ class _Marking(ast.NodeTransformer):
     """Marks the candidate classes of a cell before it is compiled."""
 
     def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Module):
+            source.announce(NOTEBOOK, node)
         source.mark(node)
         return node
 
@@ -27,7 +30,7 @@ def load(shell: Any) -> None:
     ----------
     shell : IPython.core.interactiveshell.InteractiveShell
     """
-    source.install_hook(judge.serve)
+    source.install_hook(judge.serve, judge.reconsider)
     if not any(isinstance(transformer, _Marking) for transformer in shell.ast_transformers):
         shell.ast_transformers.append(_Marking())
         importer.install(os.getcwd())

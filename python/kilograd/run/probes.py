@@ -142,7 +142,7 @@ def _describe(node: Any, cls: type, plan: Plan, leaves: dict[int, int]) -> Any:
                 keys.sort(key=repr)
             described.append((name, type(content).__name__, tuple(keys)))
         else:
-            described.append((name, _plain(content)))
+            described.append((name, _key(content, cls, data, leaves)))
     return tuple(described)
 
 
@@ -154,9 +154,9 @@ def _look(nodes: list[Any], cls: type, plan: Plan, leaves: list[Any]) -> Any:
     return tuple(sorted(described, key=_second if different else repr))
 
 
-def _texts(value: Any) -> Any:
+def _texts(value: Any, plan: Plan) -> Any:
     kind: Any = type(value)
-    if kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__:
+    if not plan.texts or (kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__):
         return None
     return (_attempt(lambda: ADDRESS.sub("", repr(value))), _attempt(lambda: ADDRESS.sub("", str(value))))
 
@@ -182,7 +182,7 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
     if not isinstance(result, cls):
         return _plain(result)
     reached = _nodes(result, cls, plan)
-    seen: list[Any] = [_look(reached, cls, plan, leaves), _texts(result)]
+    seen: list[Any] = [_look(reached, cls, plan, leaves), _texts(result, plan)]
     data, grad, rule = plan.data, plan.grad, plan.named("rule")
     if probe.disturb is not None:
         probe.disturb(leaves, result, data)
@@ -192,7 +192,7 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
             seen.append(_attempt(result.backward))
             seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
             seen.append(tuple(sorted([(_plain(getattr(node, data)), _plain(getattr(node, grad))) for node in reached])))
-        seen.append(_texts(result))
+        seen.append(_texts(result, plan))
     if rule is not None or hasattr(cls, "_backward"):
         for node, gradient in fresh:  # with its type: the first gradient that arrives decides what the sum is
             setattr(node, grad, gradient)
@@ -251,6 +251,10 @@ def _loaded() -> list[Any]:
     return found
 
 
+# Every number that a method may be compared with, and one between each two of them.
+BRANCHES = (-2.5, -2.0, -1.5, -1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.5, 2.0, 2.5)
+
+
 def _around(constants: Iterable[float]) -> list[float]:
     """Points at and next to the numbers written in a method, where it may branch."""
     found: list[float] = []
@@ -289,10 +293,12 @@ def unary(name: str, call: Callable[[Any], Any], constants: Iterable[float] = ()
     if not _hard:
         _hard.extend(_hard_squares())
     far = (710.0, -710.0, 355.0, -355.0, 20.0, -20.0, 40.0, 1e-8)
-    data = [*ORDINARY[:12], *_hard, *SPECIAL, *far, *STRANGE, *_loaded(), *_around(constants)]
+    data = [*ORDINARY[:12], *BRANCHES, *_hard, *SPECIAL, *far, *STRANGE, *_loaded(), *_around(constants)]
     probes = [Probe(name, [x], call) for x in data]
     for x, factor in itertools.product(ORDINARY[:3], (1000.0, -1000.0)):  # a gradient may be clipped
         probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b: call(a) * b))
+    for factor in (0.0, 1.0, *BRANCHES):
+        probes.append(Probe(f"{name}, scaled", [ORDINARY[1], factor], lambda a, b: call(a) * b, passes=1))
     for x in ORDINARY[:2]:
         probes.append(Probe(f"{name}, shared", [x, 0.75], lambda a, b: (lambda y: y * b + y)(call(a)), passes=1))
         for disturb in (_disturb_leaf, _disturb_result):

@@ -119,6 +119,9 @@ class Plan:
     int_one: bool = True
     order: str = "tape"  # in which backward() visits nodes
     plain_init: bool = False
+    bare: bool = False  # it is served no longer: what is made from here on is the author's altogether
+    written: list[str] = field(default_factory=list)  # the attributes as the constructor sets them
+    texts: bool = True  # whether probes may ask for the text of a node
     modes: dict[str, int] = field(default_factory=dict)  # of the operators; absent or 0: the author's code
     labels: dict[str, str | None] = field(default_factory=dict)  # what the op attribute shows
     methods: dict[str, Recipe] = field(default_factory=dict)
@@ -153,6 +156,28 @@ class ServedMeta(type):
 
     __slots__ = ()
 
+    @property  # type: ignore[misc]
+    def __dict__(cls) -> Any:  # type: ignore[override]
+        """The namespace that the author wrote."""
+        author = AUTHORS.get(cls)
+        return vars(author) if author is not None else _namespace(cls)
+
+    @property
+    def __bases__(cls) -> Any:  # type: ignore[override]
+        """The bases that the author wrote."""
+        author = AUTHORS.get(cls)
+        return author.__bases__ if author is not None else _bases(cls)
+
+    @property
+    def __base__(cls) -> Any:
+        """The first base that the author wrote."""
+        return cls.__bases__[0]
+
+    @property
+    def __mro__(cls) -> Any:
+        """The bases in order, without the engine's."""
+        return tuple(one for one in _mro(cls) if one is not _core.Served)
+
     def __init__(cls, *arguments: Any, **keywords: Any) -> None:
         type.__init__(cls, *arguments, **keywords)
         _core.served_subclass(cls)  # only subclasses are made by calling the metaclass
@@ -174,6 +199,12 @@ class ServedMeta(type):
             patched(name, ...)
 
 
+_namespace: Any = type.__dict__["__dict__"].__get__
+_bases: Any = type.__dict__["__bases__"].__get__
+_mro: Any = type.__dict__["__mro__"].__get__
+
+# For each served class, the one that it stands for.
+AUTHORS: dict[type, type] = {}
 # For each served class, what to do when the program sets an attribute of it, or deletes it (...).
 WATCHERS: dict[type, Callable[[str, Any], None]] = {}
 
@@ -193,7 +224,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         Maps each of the author's functions to the one to use: itself, or a copy for probing.
     """
     members = vars(author)
-    for name in [name for name in vars(served) if name not in UNCOPIED and name not in members]:
+    for name in [name for name in _namespace(served) if name not in UNCOPIED and name not in members]:
         type.__delattr__(served, name)
     _core.served_conventions(
         served,
@@ -204,6 +235,8 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         closures=plan.named("rule") is not None,
         data=plan.named("data"),
         grad=plan.named("grad"),
+        bare=plan.bare,
+        names=plan.written or list(plan.attributes),
         foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS or attribute.watched],
     )
     for name, (core_name, reflected) in OPERATORS.items():
@@ -232,8 +265,6 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
             type.__setattr__(served, name, value)
     for name, attribute in plan.attributes.items():
         on_class = members.get(name, ...)
-        if isinstance(on_class, MemberDescriptorType):
-            on_class = ...
         member = _core.new_member(
             name,
             attribute.role,

@@ -1,26 +1,51 @@
-"""Finding the classes of a program that may be scalar autograd classes, and marking them for the judge.
+"""The source of a program: compiled with its candidate classes marked, and remembered for whoever judges them.
 
 A class is marked by one more decorator, the outermost, so that the judge sees the class as the program would: after
 the author's own decorators (`dataclass`, say). Nothing else in the program's code changes, and line numbers, tracebacks
 and `inspect.getsource` are those of the author's file.
+
+What a function does is read off the syntax tree that its code was compiled from, and off nothing else: `node_of` finds
+the tree of a code object, and finds none where the code is not, to the last instruction, what the tree compiles to.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
+import linecache
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
-__all__ = ["HOOK", "compile_marked", "install_hook", "mark"]
+__all__ = [
+    "HOOK",
+    "Function",
+    "announce",
+    "code_objects",
+    "compile_marked",
+    "install_hook",
+    "is_candidate",
+    "mark",
+    "node_of",
+]
 
 HOOK = "__kilograd_serve__"  # the decorator's name, looked up in builtins
 OPERATORS = frozenset({"__add__", "__mul__"})
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+_compiled: dict[str, list[tuple[ast.Module, CodeType]]] = {}  # by file name: whatever was compiled from there
+_indexed: dict[str, list[tuple[set[CodeType], dict[tuple[str, int], list[Function]]]]] = {}
+_nodes: dict[CodeType, Function | None] = {}
+_reader: list[Callable[[str, ast.Module], None]] = []
 
 
-def install_hook(serve: Any) -> None:
-    """Make `serve`, a function from a class to the class to use in its place, the decorator of marked classes."""
+def install_hook(serve: Any, read: Callable[[str, ast.Module], None]) -> None:
+    """Make `serve`, a function from a class to the class to use in its place, the decorator of marked classes.
+
+    `read` is called with the file name and the tree of every module of the program, before it is executed.
+    """
     setattr(builtins, HOOK, serve)
+    _reader[:] = [read]
 
 
 def _defined_names(node: ast.ClassDef) -> set[str]:
@@ -33,12 +58,17 @@ def _defined_names(node: ast.ClassDef) -> set[str]:
     return names
 
 
+def is_candidate(node: ast.ClassDef) -> bool:
+    """Whether the class defines ``+`` and ``*``."""
+    return _defined_names(node) >= OPERATORS
+
+
 class _Marker(ast.NodeTransformer):
     found = False
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         self.generic_visit(node)
-        if _defined_names(node) >= OPERATORS:
+        if is_candidate(node):
             self.found = True
             place = node.decorator_list[0] if node.decorator_list else node
             name = ast.Name(id=HOOK, ctx=ast.Load())
@@ -55,6 +85,12 @@ def mark(tree: ast.AST) -> bool:
     return marker.found
 
 
+def announce(filename: str, tree: ast.Module) -> None:
+    """Have a module read that is about to be executed."""
+    for read in _reader:
+        read(filename, tree)
+
+
 def compile_marked(source: bytes | str, filename: str) -> CodeType:
     """Compile a module with its candidate classes marked.
 
@@ -64,6 +100,64 @@ def compile_marked(source: bytes | str, filename: str) -> CodeType:
         As `compile` does.
     """
     tree = ast.parse(source, filename)
+    announce(filename, tree)
     mark(tree)
     code: CodeType = compile(tree, filename, "exec", dont_inherit=True)
+    _compiled.setdefault(filename, []).append((tree, code))
     return code
+
+
+# --- from code back to the tree ------------------------------------------------------------------------------------
+
+
+def code_objects(code: CodeType) -> Iterator[CodeType]:
+    """`code` and the functions nested in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from code_objects(constant)
+
+
+def _first_line(node: Function) -> int:
+    decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _trees(filename: str) -> list[tuple[ast.Module, CodeType]]:
+    if filename not in _compiled:
+        _compiled[filename] = []
+        text = "".join(linecache.getlines(filename))  # a cell of a notebook, or a module that is not the program's own
+        try:
+            tree = ast.parse(text, filename)
+            mark(tree)
+            _compiled[filename].append((tree, compile(tree, filename, "exec", dont_inherit=True)))
+        except (SyntaxError, ValueError, RecursionError):
+            pass
+    return _compiled[filename]
+
+
+def _parts(filename: str) -> list[tuple[set[CodeType], dict[tuple[str, int], list[Function]]]]:
+    """For each tree of a file: the functions that it compiles to, and those of the tree by name and first line."""
+    compiled = _trees(filename)
+    parts = _indexed.setdefault(filename, [])
+    for tree, module in compiled[len(parts) :]:
+        found: dict[tuple[str, int], list[Function]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, Function):
+                name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
+                found.setdefault((name, _first_line(node)), []).append(node)
+        parts.append((set(code_objects(module)), found))
+    return parts
+
+
+def node_of(code: CodeType) -> Function | None:
+    """The tree that `code`, a function's, was compiled from, or None where that is not certain."""
+    if code not in _nodes:
+        found: list[Function] = []
+        for codes, nodes in _parts(code.co_filename):
+            if code in codes:
+                found += nodes.get((code.co_name, code.co_firstlineno), [])
+        # Of several (two lambdas of a line, a module compiled twice) those that read alike are one.
+        same = len({ast.dump(node) for node in found}) == 1
+        _nodes[code] = found[0] if same else None
+    return _nodes[code]
