@@ -52,8 +52,8 @@ int set_name(PyObject* self, PyObject* value, const char* name) {
     Handle* handle = as_handle(self);
     HandleState* state = state_of(handle);
     if (!state) return -1;
-    Py_XSETREF(state->*member, Py_NewRef(value));
     mark_state(handle, value);
+    Py_XSETREF(state->*member, Py_NewRef(value));
     return 0;
 }
 
@@ -67,14 +67,14 @@ PyObject* get_op(PyObject* self, void*) { return op_label(node_of(self)); }
 int set_op(PyObject* self, PyObject* value, void*) { return set_name<&HandleState::op>(self, value, "_op"); }
 
 PyObject* get_children(PyObject* self, void*) {
-    Node* node = node_of(self);
+    const HeldNode node(node_of(self));
     Py_ssize_t count = 0;
-    for_each_operand(node, [&](Node*) { ++count; });
+    for_each_operand(node.get(), [&](Node*) { ++count; });
     PyObject* children = PyTuple_New(count);
     if (!children) return nullptr;
     Py_ssize_t i = 0;
     bool failed = false;
-    for_each_operand(node, [&](Node* operand) {
+    for_each_operand(node.get(), [&](Node* operand) {
         PyObject* child = failed ? nullptr : handle_of(operand);
         failed = failed || !child;
         PyTuple_SET_ITEM(children, i++, child);
@@ -122,9 +122,10 @@ PyObject* run_own_rule(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
-PyMethodDef own_rule = {"_backward", Slot<run_own_rule>::call, METH_NOARGS,
-                        "Runs the backward rule of this node alone: adds this node's gradient, times the local "
-                        "derivatives, into its operands' gradients. Does nothing on a leaf."};
+PyMethodDef own_rule =
+    method<run_own_rule>("_backward", METH_NOARGS,
+                         "Runs the backward rule of this node alone: adds this node's gradient, times the local "
+                         "derivatives, into its operands' gradients. Does nothing on a leaf.");
 
 PyObject* get_backward(PyObject* self, void*) {
     HandleState* state = as_handle(self)->state;
@@ -223,18 +224,18 @@ PyObject* refuse_absent(PyObject*, PyObject*, PyObject*) {
 }
 
 PyGetSetDef attributes[] = {
-    {"data", get_data, set_data, "The number: float, or int while integer arithmetic keeps it exact.", nullptr},
-    {"grad", get_grad, set_grad, "The gradient of the root of the last backward() with respect to this node.", nullptr},
-    {"label", get_label, set_label, "A name for drawing.", nullptr},
-    {"_op", get_op, set_op, "The operation that made this node; '' for a leaf.", nullptr},
-    {"_prev", get_prev, nullptr, "The operands, as a set.", nullptr},
-    {"_children", get_children, nullptr, "The operands, as a tuple in operand order.", nullptr},
-    {"_local_grads", get_local_grads, nullptr,
-     "The local derivatives with respect to the operands, at their present data.", nullptr},
-    {"_backward", get_backward, set_backward,
-     "A callable that runs this node's own backward rule; assign a function to give the node a rule.", nullptr},
-    {"__dict__", get_dict, set_dict, nullptr, nullptr},
-    {"__class__", get_class, set_class, nullptr, nullptr},
+    attribute<get_data, set_data>("data", "The number: float, or int while integer arithmetic keeps it exact."),
+    attribute<get_grad, set_grad>("grad", "The gradient of the root of the last backward() with respect to this node."),
+    attribute<get_label, set_label>("label", "A name for drawing."),
+    attribute<get_op, set_op>("_op", "The operation that made this node; '' for a leaf."),
+    attribute<get_prev>("_prev", "The operands, as a set."),
+    attribute<get_children>("_children", "The operands, as a tuple in operand order."),
+    attribute<get_local_grads>("_local_grads",
+                               "The local derivatives with respect to the operands, at their present data."),
+    attribute<get_backward, set_backward>(
+        "_backward", "A callable that runs this node's own backward rule; assign a function to give the node a rule."),
+    attribute<get_dict, set_dict>("__dict__", nullptr),
+    attribute<get_class, set_class>("__class__", nullptr),
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -1,6 +1,7 @@
 // Value(data, children, op or local gradients, label), under every name that the three public dialects use.
 #include <new>
 
+#include "items.hpp"
 #include "modes.hpp"
 #include "numbers.hpp"
 #include "value.hpp"
@@ -82,50 +83,47 @@ Node* make_node(const Arguments& arguments, std::uint8_t family, PyObject*& op_n
     PyObject* third = arguments.third;
     bool named = !third || third == Py_None || PyUnicode_Check(third);
     op_name = named && third && third != Py_None && PyUnicode_GetLength(third) ? third : nullptr;
-    Reference children, locals;
-    Py_ssize_t count = 0;
-    if (arguments.children && arguments.children != Py_None) {
-        if (!children.take(
-                PySequence_Fast(arguments.children, "the children of a Value must be a tuple, list or set of Values")))
-            return nullptr;
-        count = PySequence_Fast_GET_SIZE(children.object);
+    Items children, locals;
+    if (arguments.children && arguments.children != Py_None &&
+        !children.take(arguments.children, "the children of a Value must be a tuple, list or set of Values"))
+        return nullptr;
+    const std::size_t count = children.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        if (is_value(children[i])) continue;
+        PyErr_Format(PyExc_TypeError, "child %zu of a Value must be a Value, not %.200s: wrap numbers as Value(x)", i,
+                     Py_TYPE(children[i])->tp_name);
+        return nullptr;
     }
-    for (Py_ssize_t i = 0; i < count; ++i) {
-        PyObject* child = PySequence_Fast_GET_ITEM(children.object, i);
-        if (!is_value(child)) {
-            PyErr_Format(PyExc_TypeError, "child %zd of a Value must be a Value, not %.200s: wrap numbers as Value(x)",
-                         i, Py_TYPE(child)->tp_name);
-            return nullptr;
-        }
-    }
-    std::vector<Number> local(named ? 0 : static_cast<std::size_t>(count));
+    std::vector<Number> local(named ? 0 : count);
     if (!named) {
-        if (!locals.take(PySequence_Fast(third,
-                                         "the third argument of Value() must be an op name (str) or a sequence "
-                                         "of local gradients, one per child")))
+        if (!locals.take(third,
+                         "the third argument of Value() must be an op name (str) or a sequence of local gradients, one "
+                         "per child"))
             return nullptr;
-        Py_ssize_t given = PySequence_Fast_GET_SIZE(locals.object);
-        if (given != count) {
-            PyErr_Format(PyExc_ValueError, "Value() got %zd local gradients for %zd children: give one per child",
-                         given, count);
+        if (locals.size() != count) {
+            PyErr_Format(PyExc_ValueError, "Value() got %zu local gradients for %zu children: give one per child",
+                         locals.size(), count);
             return nullptr;
         }
-        for (Py_ssize_t i = 0; i < count; ++i)
-            if (!require_number(PySequence_Fast_GET_ITEM(locals.object, i), "a local gradient",
-                                local[static_cast<std::size_t>(i)]))
-                return nullptr;
+        for (std::size_t i = 0; i < count; ++i)
+            if (!require_number(locals[i], "a local gradient", local[i])) return nullptr;
     }
     if (count == 0 || !recording()) return new_leaf(data.value, data.kind, family, dialect.dialect());
     Fan* fan = new_fan(static_cast<std::uint32_t>(count));
-    for (Py_ssize_t i = 0; i < count; ++i) {
-        Number number = named ? Number{0.0, FloatKind} : local[static_cast<std::size_t>(i)];
-        fan->begin()[i] = {node_of(PySequence_Fast_GET_ITEM(children.object, i)), number.value, number.kind};
+    for (std::size_t i = 0; i < count; ++i) {
+        Number number = named ? Number{0.0, FloatKind} : local[i];
+        fan->begin()[i] = {node_of(children[i]), number.value, number.kind};
     }
     return record_fan(named ? Op::custom : Op::linear, data.value, data.kind, fan, family, dialect.dialect());
 }
 
+// No label is as good as an empty one.
+PyObject* label_or_null(PyObject* label) {
+    return label && PyUnicode_Check(label) && PyUnicode_GetLength(label) == 0 ? nullptr : label;
+}
+
 bool set_names(Handle* handle, PyObject* op_name, PyObject* label) {
-    if (label && PyUnicode_Check(label) && PyUnicode_GetLength(label) == 0) label = nullptr;
+    label = label_or_null(label);
     if (!op_name && !label) return true;
     HandleState* state = state_of(handle);
     if (!state) return false;
@@ -169,10 +167,16 @@ bool begin_anew(Handle* handle, Node* made) {
         node->kinds.grad = made->kinds.grad;
         release_node(made);
     } else {
+        const HeldNode before(node);
         replace_node(handle, made);
+        if (!bind_operands(handle)) {
+            ++node->refs;
+            replace_node(handle, node);
+            return false;
+        }
     }
     forget_names(handle);
-    return bind_operands(handle);
+    return true;
 }
 
 int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -188,7 +192,12 @@ int value_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     Handle* handle = as_handle(self);
     PyObject* op_name;
     Node* node = make_node(arguments, handle->node->family, op_name);
-    if (!node || !begin_anew(handle, node)) return -1;
+    if (!node) return -1;
+    if ((op_name || label_or_null(arguments.label)) && !state_of(handle)) {
+        release_node(node);
+        return -1;
+    }
+    if (!begin_anew(handle, node)) return -1;
     return set_names(handle, op_name, arguments.label) ? 0 : -1;
 }
 
@@ -230,7 +239,7 @@ PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t na
     auto* python_type = reinterpret_cast<PyTypeObject*>(type);
     if (python_type->tp_init != Slot<value_init>::call || python_type->tp_new != Slot<value_new>::call) [[unlikely]]
         return construct_by_slots(type, args, nargsf, keyword_names);
-    return Slot<construct>::call(type, args, nargsf, keyword_names);
+    return construct(type, args, nargsf, keyword_names);
 }
 
 void add_construct_slots(std::vector<PyType_Slot>& slots) {

@@ -1,8 +1,13 @@
 #include "errors.hpp"
 
+#include <pybind11/pybind11.h>
+
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
 
+#include "../nn/builder.hpp"
 #include "modes.hpp"
 
 namespace kilograd {
@@ -48,6 +53,25 @@ void raise_fault(Fault fault, Op op, double a, double b, double c) {
     }
     if (tracing() && !note("raises", Py_None, Py_None, true)) return;  // a function may handle the error
     PyErr_SetString(type, message.c_str());
+}
+
+void set_error_from_exception() noexcept {
+    try {
+        throw;
+    } catch (const nn::Refused& refused) {
+        raise_fault(refused.fault, refused.op, refused.a, refused.b, refused.c);
+    } catch (const nn::HostFailed&) {
+    } catch (pybind11::error_already_set& error) {
+        error.restore();
+    } catch (const pybind11::builtin_exception& error) {
+        error.set_error();
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    } catch (const std::length_error&) {  // more than any memory holds
+        PyErr_NoMemory();
+    } catch (const std::exception& error) {  // pybind11 says that it could not allocate: Python has said so already
+        if (!PyErr_Occurred()) PyErr_SetString(PyExc_RuntimeError, error.what());
+    }
 }
 
 }  // namespace kilograd

@@ -5,6 +5,7 @@
 #include <Python.h>
 
 #include "../engine/graph.hpp"
+#include "slot.hpp"
 
 namespace kilograd {
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "boxed.hpp"
 #include "numbers.hpp"
 #include "value.hpp"
 
@@ -53,6 +54,7 @@ using Note = std::tuple<std::string, py::object, py::object, bool>;
 
 class Guards {
   public:
+    using boxed = void;
     Guards(const std::vector<Note>& notes, const std::vector<py::object>& inputs) : n_inputs_(inputs.size()) {
         for (const py::object& input : inputs) {
             if (!is_value(input.ptr())) throw py::type_error("the inputs of guards must be Values");
@@ -168,11 +170,12 @@ class Guards {
 }  // namespace
 
 void add_guards(py::module_& m) {
-    // In no namespace: made by the function alone.
-    py::class_<Guards>(py::handle(), "Guards").def("__len__", &Guards::size).def("holds", &Guards::holds);
+    BoxedType<Guards>("kilograd._core.Guards", "The conditions of a recorded path.")
+        .def("__len__", &Guards::size)
+        .def("holds", &Guards::holds);
     m.def("_dead_interior", [] { return arena.dead_interior(); });
     m.def("_guards", [](const std::vector<Note>& notes, const std::vector<py::object>& inputs) {
-        return std::make_unique<Guards>(notes, inputs);
+        return Box<Guards>::make(std::make_unique<Guards>(notes, inputs));
     });
 }
 

@@ -393,7 +393,7 @@ static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool 
         PyErr_SetString(PyExc_RuntimeError, "new_family: the limit of 256 families in a process is reached");
         return false;
     }
-    type->tp_vectorcall = value_vectorcall;
+    type->tp_vectorcall = Slot<value_vectorcall>::call;
     Py_INCREF(type);  // nodes refer to a family by number: it lives as long as the process
     family_types[families.size()] = type;
     families.push_back({type, Py_NewRef(name), ints, grads, false});

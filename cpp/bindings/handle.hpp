@@ -143,6 +143,19 @@ PyObject* replace_node(Handle* handle, Node* node);  // a handle that alone hold
 void release_node(Node* node);
 void release_pending();
 
+// One more reference, while this lives: a node that is at work while Python may run.
+class HeldNode {
+  public:
+    explicit HeldNode(Node* node) : node_(node) { ++node->refs; }
+    HeldNode(const HeldNode&) = delete;
+    HeldNode& operator=(const HeldNode&) = delete;
+    ~HeldNode() { release_node(node_); }
+    Node* get() const { return node_; }
+
+  private:
+    Node* node_;
+};
+
 PyTypeObject* make_value_type(PyObject* module);  // families[0]
 std::vector<PyType_Slot> handle_slots();          // what every base type has
 // A new type, derived from `base` or from Value; null with an error set.

@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "slot.hpp"
+
 namespace kilograd {
 
 namespace {
@@ -16,15 +18,20 @@ bool pinned_taint(const Node* node) { return node->has(Tainted) && node->has(Own
 // Brings late taint into the collector's sight: bonds all that was built on it, which taints that in turn. Where every
 // other reference to a pinned node is an edge from a bonded consumer, its pin is no longer needed.
 void expose_late_taint() {
-    std::vector<PyObject*> made;  // handles, held until they are bonded
+    struct Handles : std::vector<PyObject*> {
+        ~Handles() {
+            for (PyObject* handle : *this) Py_XDECREF(handle);
+        }
+    } made;  // held until they are bonded
     std::unordered_map<Node*, std::uint32_t> edges;
     bool complete = true;
     arena.for_each_node([&](Node* node) {
         bool over_taint = false;
         for_each_operand(node, [&](Node* operand) { over_taint = over_taint || pinned_taint(operand); });
         if (!over_taint || !complete) return;
-        PyObject* self = unseen_handle_of(node);
-        complete = self && (made.push_back(self), true) && bind_operands(as_handle(self));
+        made.push_back(nullptr);
+        PyObject* self = made.back() = unseen_handle_of(node);
+        complete = self && bind_operands(as_handle(self));
         if (!complete) return;
         for_each_operand(node, [&](Node* operand) { edges[operand] += pinned_taint(operand); });
         if (node->refs > 1) pin_state(node);
@@ -39,7 +46,6 @@ void expose_late_taint() {
             late_taint = true;
         }
     }
-    for (PyObject* handle : made) Py_DECREF(handle);
 }
 
 // In gc.callbacks from the first late taint on. The youngest generation is left out: it is collected every few hundred
@@ -50,18 +56,13 @@ PyObject* before_collection(PyObject*, PyObject* args) {
     if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
     PyObject* generation = PyDict_GetItemString(info, "generation");
     if (late_taint && HalfBuilt::depth == 0 && std::strcmp(phase, "start") == 0 && generation &&
-        PyLong_AsLong(generation) > 0) {
-        try {
-            expose_late_taint();
-        } catch (const std::bad_alloc&) {
-            PyErr_NoMemory();
-        }
-    }
+        PyLong_AsLong(generation) > 0)
+        expose_late_taint();
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NONE;
 }
 
-PyMethodDef before_collection_method = {"kilograd_before_collection", before_collection, METH_VARARGS, nullptr};
+PyMethodDef before_collection_method = method<before_collection>("kilograd_before_collection", METH_VARARGS, nullptr);
 
 }  // namespace
 

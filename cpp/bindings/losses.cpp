@@ -25,7 +25,7 @@ struct Tensor {
     Terms terms;
     std::vector<PyObject*> objects;  // borrowed from `owner`; filled in place of terms when only objects are wanted
     Shape shape;
-    std::vector<py::object> owners;  // what keeps the nodes' handles alive
+    std::vector<py::object> owners;  // tuples, which keep the nodes' handles alive
 };
 
 std::string text(const Shape& shape) {
@@ -47,21 +47,21 @@ class Reader {
         }
         if (depth == 32) refuse(std::string(what_) + " are nested more than 32 deep");
         py::object items = sequence(object);
-        if (!PyList_CheckExact(items.ptr()) && !PyTuple_CheckExact(items.ptr())) {  // of an array without dimensions
+        if (!PyTuple_CheckExact(items.ptr())) {  // of an array without dimensions
             if (!is_element(items.ptr())) not_a_number(items.ptr());
             out_.owners.push_back(std::move(items));
             leave(depth);
             return;
         }
-        auto count = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(items.ptr()));
+        auto count = static_cast<std::size_t>(PyTuple_GET_SIZE(items.ptr()));
         if (depth == out_.shape.size() && !leaf_depth_) {
             out_.shape.push_back(count);
         } else if (depth >= out_.shape.size() || out_.shape[depth] != count) {
             ragged();
         }
-        for (std::size_t i = 0; i < count; ++i)
-            read(PySequence_Fast_GET_ITEM(items.ptr(), static_cast<Py_ssize_t>(i)), depth + 1);
+        PyObject* const tuple = items.ptr();
         out_.owners.push_back(std::move(items));
+        for (std::size_t i = 0; i < count; ++i) read(PyTuple_GET_ITEM(tuple, static_cast<Py_ssize_t>(i)), depth + 1);
     }
 
   private:
@@ -77,12 +77,17 @@ class Reader {
         return true;
     }
 
+    // The items as a tuple, which Python cannot change while they are read; or the one element of a 0-d array.
     py::object sequence(PyObject* object) {
-        if (PyList_CheckExact(object) || PyTuple_CheckExact(object)) return py::reinterpret_borrow<py::object>(object);
+        if (PyTuple_CheckExact(object)) return py::reinterpret_borrow<py::object>(object);
         if (PyUnicode_Check(object) || PyBytes_Check(object)) not_a_number(object);
-        PyObject* list = listed(object, what_);
+        PyObject* list = PyList_CheckExact(object) ? Py_NewRef(object) : listed(object, what_);
         if (!list) throw py::error_already_set();
-        return py::reinterpret_steal<py::object>(list);
+        const py::object held = py::reinterpret_steal<py::object>(list);
+        if (!PyList_CheckExact(list)) return held;
+        PyObject* tuple = PyList_AsTuple(list);
+        if (!tuple) throw py::error_already_set();
+        return py::reinterpret_steal<py::object>(tuple);
     }
 
     [[noreturn]] void not_a_number(PyObject* object) const {

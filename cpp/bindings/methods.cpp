@@ -37,13 +37,10 @@ PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
     PyObject* grad = nullptr;
     if (refuse_while_tracing("backward()")) return nullptr;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:backward", const_cast<char**>(names), &grad)) return nullptr;
-    Node* root = node_of(self);
     Number seed{1.0, IntKind};
     if (grad && !require_number(grad, "the grad of backward()", seed)) return nullptr;
-    ++root->refs;
-    bool ok = backward(root, seed.value, seed.kind);
-    release_node(root);
-    if (!ok) return nullptr;
+    const HeldNode root(node_of(self));
+    if (!backward(root.get(), seed.value, seed.kind)) return nullptr;
     Py_RETURN_NONE;
 }
 
@@ -58,9 +55,8 @@ void raise_not_replayable(Node* node, const char* why) {
 
 PyObject* value_forward(PyObject* self, PyObject*) {
     if (refuse_while_tracing("forward()")) return nullptr;
-    Node* root = node_of(self);
-    ++root->refs;
-    Replay replay = forward(root);
+    const HeldNode root(node_of(self));
+    Replay replay = forward(root.get());
     switch (replay.outcome) {
         case Outcome::Done:
         case Outcome::HostFailed:
@@ -79,9 +75,8 @@ PyObject* value_forward(PyObject* self, PyObject*) {
                                  "present data of its operands, or build the graph anew");
             break;
     }
-    PyObject* data = replay.outcome == Outcome::Done ? number_object(root->data, root->kinds.data) : nullptr;
-    release_node(root);
-    return data;
+    if (replay.outcome != Outcome::Done) return nullptr;
+    return number_object(root.get()->data, root.get()->kinds.data);
 }
 
 PyObject* value_zero_grad(PyObject* self, PyObject*) {
@@ -136,53 +131,60 @@ const char* documented(const std::string& name, const char* parameters, const ch
     return (new std::string(name + parameters + "\n--\n\n" + doc))->c_str();
 }
 
-PyMethodDef unary_row(const char* name, PyCFunction function, const char* doc) {
-    return {name, function, METH_NOARGS, documented(name, "($self, /)", doc)};
+template <auto fn>
+PyMethodDef unary_row(const char* name, const char* doc) {
+    return method<fn>(name, METH_NOARGS, documented(name, "($self, /)", doc));
 }
 
-PyMethodDef binary_row(const char* name, PyCFunction function, const char* doc) {
-    return {name, function, METH_O, documented(name, "($self, other, /)", doc)};
+template <auto fn>
+PyMethodDef binary_row(const char* name, const char* doc) {
+    return method<fn>(name, METH_O, documented(name, "($self, other, /)", doc));
 }
 
 std::vector<PyMethodDef> make_methods() {
     std::vector<PyMethodDef> methods = {
-        {"backward", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<value_backward>::call)),
-         METH_VARARGS | METH_KEYWORDS,
-         "backward($self, /, grad=1.0)\n--\n\n"
-         "Set the gradient of this node to `grad` and add into the gradient of every ancestor.\n\n"
-         "Gradients accumulate, interior ones included: zero them between two calls.\n\n"
-         "Parameters\n----------\ngrad : float, optional\n    The gradient of the root itself.\n"},
-        {"zero_grad", Slot<value_zero_grad>::call, METH_NOARGS,
-         "zero_grad($self, /)\n--\n\nSet the gradient of this node and of every ancestor to zero."},
-        {"forward", value_forward, METH_NOARGS,
-         "forward($self, /)\n--\n\n"
-         "Recompute the data of everything that this node was computed from, given the present data of the leaves.\n\n"
-         "The graph stays: set the leaves that are inputs, call ``forward()``, ``backward()``, and so on. Gradients "
-         "of\n"
-         "all nodes but the leaves become zero, as if the graph had just been built.\n\n"
-         "Returns\n-------\nfloat\n    The new data of this node.\n\n"
-         "Raises\n------\n"
-         "ValueError, OverflowError, ZeroDivisionError\n"
-         "    If an operation is outside its domain at the new data; then all data and gradients are as before.\n"
-         "RuntimeError\n"
-         "    If a node among them has a rule written in Python and no ``_forward``, a function without arguments "
-         "that\n"
-         "    returns the node's data (or sets it, and returns None); or local gradients that are fixed numbers.\n"},
-        {"leaky_relu", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Slot<leaky_relu>::call)),
-         METH_VARARGS | METH_KEYWORDS, documented("leaky_relu", "($self, /, slope=0.01)", info(Op::leaky_relu).doc)},
-        binary_row("maximum", Slot<binary_method<value_maximum>>::call, info(Op::maximum).doc),
-        binary_row("minimum", Slot<binary_method<value_minimum>>::call, info(Op::minimum).doc),
-        {"__format__", value_format, METH_O,
-         "__format__($self, format_spec, /)\n--\n\nFormat the data; an empty format gives the repr."},
-        {"__round__", value_round, METH_VARARGS,
-         "__round__($self, ndigits=None, /)\n--\n\nRefused: it would drop the gradient. Round ``v.data``."},
-        {"__dir__", Slot<value_dir>::call, METH_NOARGS, "__dir__($self, /)\n--\n\nThe attributes that there are."},
-        {"__reduce__", value_reduce, METH_NOARGS,
-         "__reduce__($self, /)\n--\n\nPickle with the graph, without recursion."},
-        {"__copy__", value_copy, METH_NOARGS,
-         "__copy__($self, /)\n--\n\nA new node with the same operands, data and gradient."},
+        method<value_backward>(
+            "backward", METH_VARARGS | METH_KEYWORDS,
+            "backward($self, /, grad=1.0)\n--\n\n"
+            "Set the gradient of this node to `grad` and add into the gradient of every ancestor.\n\n"
+            "Gradients accumulate, interior ones included: zero them between two calls.\n\n"
+            "Parameters\n----------\ngrad : float, optional\n    The gradient of the root itself.\n"),
+        method<value_zero_grad>(
+            "zero_grad", METH_NOARGS,
+            "zero_grad($self, /)\n--\n\nSet the gradient of this node and of every ancestor to zero."),
+        method<value_forward>(
+            "forward", METH_NOARGS,
+            "forward($self, /)\n--\n\n"
+            "Recompute the data of everything that this node was computed from, given the present data of the "
+            "leaves.\n\n"
+            "The graph stays: set the leaves that are inputs, call ``forward()``, ``backward()``, and so on. Gradients "
+            "of\n"
+            "all nodes but the leaves become zero, as if the graph had just been built.\n\n"
+            "Returns\n-------\nfloat\n    The new data of this node.\n\n"
+            "Raises\n------\n"
+            "ValueError, OverflowError, ZeroDivisionError\n"
+            "    If an operation is outside its domain at the new data; then all data and gradients are as before.\n"
+            "RuntimeError\n"
+            "    If a node among them has a rule written in Python and no ``_forward``, a function without arguments "
+            "that\n"
+            "    returns the node's data (or sets it, and returns None); or local gradients that are fixed numbers.\n"),
+        method<leaky_relu>("leaky_relu", METH_VARARGS | METH_KEYWORDS,
+                           documented("leaky_relu", "($self, /, slope=0.01)", info(Op::leaky_relu).doc)),
+        binary_row<binary_method<value_maximum>>("maximum", info(Op::maximum).doc),
+        binary_row<binary_method<value_minimum>>("minimum", info(Op::minimum).doc),
+        method<value_format>(
+            "__format__", METH_O,
+            "__format__($self, format_spec, /)\n--\n\nFormat the data; an empty format gives the repr."),
+        method<value_round>(
+            "__round__", METH_VARARGS,
+            "__round__($self, ndigits=None, /)\n--\n\nRefused: it would drop the gradient. Round ``v.data``."),
+        method<value_dir>("__dir__", METH_NOARGS, "__dir__($self, /)\n--\n\nThe attributes that there are."),
+        method<value_reduce>("__reduce__", METH_NOARGS,
+                             "__reduce__($self, /)\n--\n\nPickle with the graph, without recursion."),
+        method<value_copy>("__copy__", METH_NOARGS,
+                           "__copy__($self, /)\n--\n\nA new node with the same operands, data and gradient."),
     };
-#define UNARY_METHOD_Unary(name, doc) methods.push_back(unary_row(#name, Slot<unary_method<Op::name>>::call, doc));
+#define UNARY_METHOD_Unary(name, doc) methods.push_back(unary_row<unary_method<Op::name>>(#name, doc));
 #define UNARY_METHOD_Param(name, doc)
 #define UNARY_METHOD_Binary(name, doc)
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) UNARY_METHOD_##arity(name, doc)
@@ -190,10 +192,11 @@ std::vector<PyMethodDef> make_methods() {
 #undef KILOGRAD_OP
     // NumPy's functions call the method of their own name on the elements of an object array.
     for (const auto& [name, alias] : numpy_names) {
-        const auto same = [name = name](const PyMethodDef& method) { return std::strcmp(method.ml_name, name) == 0; };
-        const PyMethodDef& method = *std::find_if(methods.begin(), methods.end(), same);
-        const char* doc = std::strstr(method.ml_doc, "--\n\n") + 4;
-        methods.push_back(unary_row(alias, method.ml_meth, doc));
+        const auto same = [name = name](const PyMethodDef& each) { return std::strcmp(each.ml_name, name) == 0; };
+        PyMethodDef twin = *std::find_if(methods.begin(), methods.end(), same);
+        twin.ml_name = alias;
+        twin.ml_doc = documented(alias, "($self, /)", std::strstr(twin.ml_doc, "--\n\n") + 4);
+        methods.push_back(twin);
     }
     methods.push_back({nullptr, nullptr, 0, nullptr});
     return methods;

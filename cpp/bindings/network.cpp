@@ -144,7 +144,10 @@ class Signals {
     explicit Signals(py::object list) : list_(std::move(list)) {}
     explicit Signals(std::vector<Term> terms) : terms_(std::move(terms)), state_(State::Usable) {}
 
-    std::size_t size() const { return list_ ? PySequence_Fast_GET_SIZE(list_.ptr()) : terms_.size(); }
+    std::size_t size() const {  // once read, a list that Python changes is what it was
+        return state_ == State::Usable ? terms_.size()
+                                       : static_cast<std::size_t>(PySequence_Fast_GET_SIZE(list_.ptr()));
+    }
     const std::vector<Term>& terms() const { return terms_; }
     std::vector<Term> take_terms() { return std::move(terms_); }
     PyTypeObject* type() const { return type_; }  // of all Values among them; null where all are numbers
@@ -168,24 +171,24 @@ class Signals {
 
     // What a layer returns: the list, or its only entry.
     py::object result() {
-        if (size() == 1) {
-            if (list_) return borrowed(PyList_GET_ITEM(list_.ptr(), 0));
-            Term only = std::move(terms_[0]);
-            return to_py(std::move(only));
+        if (list_) {
+            if (PySequence_Fast_GET_SIZE(list_.ptr()) != 1) return list_;
+            return borrowed(PySequence_Fast_GET_ITEM(list_.ptr(), 0));
         }
-        return list();
+        if (terms_.size() != 1) return list();
+        Term only = std::move(terms_[0]);
+        return to_py(std::move(only));
     }
 
   private:
     enum class State { Unknown, Usable, Foreign };
 
     bool read() {
-        Py_ssize_t count = PySequence_Fast_GET_SIZE(list_.ptr());
-        PyObject** items = PySequence_Fast_ITEMS(list_.ptr());
-        terms_.reserve(static_cast<std::size_t>(count));
-        for (Py_ssize_t i = 0; i < count; ++i) {
-            if (is_value(items[i]) && !is_exact_value(items[i])) return false;
-            if (!to_term(items[i], terms_)) return false;
+        terms_.reserve(static_cast<std::size_t>(PySequence_Fast_GET_SIZE(list_.ptr())));
+        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list_.ptr()); ++i) {
+            const py::object item = borrowed(PySequence_Fast_GET_ITEM(list_.ptr(), i));
+            if (is_value(item.ptr()) && !is_exact_value(item.ptr())) return false;
+            if (!to_term(item.ptr(), terms_)) return false;
         }
         return true;
     }
@@ -255,9 +258,8 @@ class Call {
             outs.push_back(builder_.plain_neuron(weights_, inputs.terms(), node_of(b.ptr()), facts_.bias_first, last));
             return true;
         }
-        std::vector<Term> held;  // a node over operands with state gets a handle, and to make one may run Python code
-        if (!plain_weights_)
-            for (Node* weight : weights_) held.push_back(Term::share(weight));
+        std::vector<Term> kept;  // a handle may be made on the way, and with it a collection and Python's code
+        for (Node* node : weights_) kept.push_back(Term::share(node));
         Term bias = Term::share(node_of(b.ptr()));
         Term sum =
             builder_.weighted_sum(facts_.bias_first ? std::move(bias) : Term(0.0, IntKind), weights_, inputs.terms());
@@ -441,7 +443,19 @@ void extend(const py::object& list, PyObject* more) {
     py::object result = checked(PyObject_CallMethod(list.ptr(), "extend", "O", more));
 }
 
+// Modules in modules, which may be in themselves.
+class Descent {
+  public:
+    Descent() {
+        if (Py_EnterRecursiveCall(" while collecting the parameters of a module")) throw py::error_already_set();
+    }
+    Descent(const Descent&) = delete;
+    Descent& operator=(const Descent&) = delete;
+    ~Descent() { Py_LeaveRecursiveCall(); }
+};
+
 void collect_parameters(const py::object& found, PyObject* module) {
+    const Descent descent;
     PyTypeObject* type = Py_TYPE(module);
     if (type->tp_getattro == PyObject_GenericGetAttr && type->tp_dictoffset != 0) {
         PyObject* method = look_up(type, names().parameters);
@@ -483,14 +497,14 @@ PyObject* parameters_of(PyObject*, PyObject* modules) {
 }
 
 PyMethodDef functions[] = {
-    {"call_neuron", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_neuron)), METH_FASTCALL,
-     "call_neuron(neuron, x, /)\n--\n\nThe neuron's output built natively, or None where Python has to do it."},
-    {"call_layer", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_layer)), METH_FASTCALL,
-     "call_layer(layer, x, /)\n--\n\nThe outputs of a layer's neurons."},
-    {"call_layers", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call_layers)), METH_FASTCALL,
-     "call_layers(layers, x, /)\n--\n\nFeed x through the layers in turn."},
-    {"parameters_of", parameters_of, METH_O,
-     "parameters_of(modules, /)\n--\n\nThe parameters of all modules, one after the other."},
+    method<call_neuron>(
+        "call_neuron", METH_FASTCALL,
+        "call_neuron(neuron, x, /)\n--\n\nThe neuron's output built natively, or None where Python has to do it."),
+    method<call_layer>("call_layer", METH_FASTCALL, "call_layer(layer, x, /)\n--\n\nThe outputs of a layer's neurons."),
+    method<call_layers>("call_layers", METH_FASTCALL,
+                        "call_layers(layers, x, /)\n--\n\nFeed x through the layers in turn."),
+    method<parameters_of>("parameters_of", METH_O,
+                          "parameters_of(modules, /)\n--\n\nThe parameters of all modules, one after the other."),
     {nullptr, nullptr, 0, nullptr},
 };
 

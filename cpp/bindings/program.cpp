@@ -15,6 +15,7 @@
 #include "../program/isa.hpp"
 #include "../program/program.hpp"
 #include "../program/watch.hpp"
+#include "boxed.hpp"
 #include "handle.hpp"
 #include "numbers.hpp"
 #include "update.hpp"
@@ -164,14 +165,22 @@ Node* node_at(const py::tuple& values, std::size_t k) {
 }
 
 struct Recorded {
+    using boxed = void;
     program::Program program;
     Shape shape;  // of the outputs of a row
 
     std::size_t n_outputs() const { return program.n_outputs(); }
 };
 
+template <class Source>
+py::object boxed(Source&& source, Shape shape) {
+    return Box<Recorded>::make(
+        std::unique_ptr<Recorded>(new Recorded{program::Program(std::forward<Source>(source)), std::move(shape)}));
+}
+
 // (program, list of the Values that are its parameters). `parameters` is None for all leaves that Python can see.
-py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::object parameters) {
+py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object parameters) {
+    const py::tuple outputs(given);  // which Python that runs meanwhile cannot change
     std::vector<double> numbers;  // outputs that are plain numbers; to read one may run Python code, so it comes first
     for (py::handle output : outputs) {
         Number number;
@@ -179,6 +188,10 @@ py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::objec
         if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
         numbers.push_back(number.value);
     }
+    double size = 1.0;
+    for (py::ssize_t extent : shape) size *= extent < 0 ? -1.0 : static_cast<double>(extent);
+    if (size != static_cast<double>(outputs.size()))
+        throw py::value_error("Program: " + std::to_string(outputs.size()) + " outputs do not have that shape");
     py::list values;  // made before any node is looked up: a collection may run Python code
     std::vector<Node*> roots;
     for (py::handle output : outputs)
@@ -245,8 +258,7 @@ py::tuple record_graph(py::list outputs, Shape shape, py::list inputs, py::objec
     }
     for (Node* node : parameter_nodes) values.append(py::reinterpret_steal<py::object>(handle_of(node)));
     const Signals signals;  // whose handlers may do away with nodes: none is looked at any more
-    return py::make_tuple(std::unique_ptr<Recorded>(new Recorded{program::Program(recording), std::move(shape)}),
-                          values);
+    return py::make_tuple(boxed(recording, std::move(shape)), values);
 }
 
 // --- arrays ------------------------------------------------------------------------------------------------------
@@ -845,16 +857,14 @@ py::tuple load(const py::bytes& bytes) {
     if (PyBytes_AsStringAndSize(bytes.ptr(), &data, &size) < 0) throw py::error_already_set();
     program::Saved saved = program::deserialise(data, static_cast<std::size_t>(size));
     Shape shape(saved.shape.begin(), saved.shape.end());
-    return py::make_tuple(
-        std::unique_ptr<Recorded>(new Recorded{program::Program(std::move(saved.graph)), std::move(shape)}),
-        saved.parameters);
+    return py::make_tuple(boxed(std::move(saved.graph), std::move(shape)), saved.parameters);
 }
 
 }  // namespace
 
 void add_program(py::module_& m) {
     using py::arg;
-    py::class_<Recorded>(py::handle(), "_Program", "The compiled part of kilograd.Program.")
+    BoxedType<Recorded>("kilograd._core._Program", "The compiled part of kilograd.Program.")
         .def("forward", forward)
         .def("value_and_grad", value_and_grad)
         .def("backward", add_gradients)

@@ -9,12 +9,14 @@ namespace kilograd {
 namespace {
 
 py::object new_served(py::str name, py::str module, py::type metaclass) {
+    if (!PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(metaclass.ptr()), &PyType_Type))
+        throw py::type_error("new_served: the metaclass must derive from type");
     PyObject* type = make_family(name.ptr(), module.ptr(), true, true, served_type);
     if (!type) throw py::error_already_set();
     auto family = static_cast<std::size_t>(family_of(reinterpret_cast<PyTypeObject*>(type)));
     served[family] = std::make_unique<Served>();
     served[family]->type = reinterpret_cast<PyTypeObject*>(type);
-    reinterpret_cast<PyTypeObject*>(type)->tp_vectorcall = served_vectorcall;
+    reinterpret_cast<PyTypeObject*>(type)->tp_vectorcall = Slot<served_vectorcall>::call;
     auto* meta = reinterpret_cast<PyTypeObject*>(metaclass.ptr());
     // A metaclass made by Python does not inherit the vectorcall of `type` before 3.12, and has no __call__ of its own.
     meta->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
@@ -100,7 +102,12 @@ void add_served(py::module_& m) {
         if (failed) throw py::error_already_set();
     });
     // Gives a subclass of a served class the operators of the engine: they follow what it overrides.
-    m.def("served_subclass", [](py::type cls) { give_operators(reinterpret_cast<PyTypeObject*>(cls.ptr())); });
+    m.def("served_subclass", [](py::type cls) {
+        auto* type = reinterpret_cast<PyTypeObject*>(cls.ptr());
+        if (type == served_type || !is_served_type(type))
+            throw py::type_error("a subclass of a served class is expected");
+        give_operators(type);
+    });
     m.def("served_rule", [](py::object cls, py::object function) { keep(own_of(cls).rule, function); });
     m.def(
         "served_operator",

@@ -8,9 +8,11 @@
 #include <string>
 #include <unordered_map>
 
+#include "boxed.hpp"
 #include "modes.hpp"
 #include "numbers.hpp"
 #include "served.hpp"
+#include "slot.hpp"
 
 namespace py = pybind11;
 
@@ -40,11 +42,17 @@ py::object attributes_of(Handle* handle) {
     if (handle->state && handle->state->rule) slots["_backward"] = py::handle(handle->state->rule);
     if (!is_exact_value(as_object(handle))) {
         py::object self = py::reinterpret_borrow<py::object>(as_object(handle));
-        for (py::handle name : py::module_::import("copyreg").attr("_slotnames")(py::type::of(self)))
+        for (py::handle name : py::tuple(py::module_::import("copyreg").attr("_slotnames")(py::type::of(self))))
             if (py::hasattr(self, name)) slots[name] = self.attr(name);
     }
     if (slots.empty()) return attributes;
     return py::make_tuple(attributes, slots);
+}
+
+// Of a copy: a setter may change the dictionary.
+void set_all(PyObject* self, const py::dict& attributes) {
+    const py::object copy = steal(PyDict_Copy(attributes.ptr()));
+    for (auto item : py::reinterpret_borrow<py::dict>(copy)) py::setattr(self, item.first, item.second);
 }
 
 void set_attributes(PyObject* self, py::handle state) {
@@ -53,10 +61,9 @@ void set_attributes(PyObject* self, py::handle state) {
     if (py::isinstance<py::tuple>(state)) {
         py::tuple pair = py::reinterpret_borrow<py::tuple>(state);
         attributes = pair[0];
-        for (auto item : py::cast<py::dict>(pair[1])) py::setattr(self, item.first, item.second);
+        set_all(self, py::cast<py::dict>(pair[1]));
     }
-    if (attributes.is_none()) return;
-    for (auto item : py::cast<py::dict>(attributes)) py::setattr(self, item.first, item.second);
+    if (!attributes.is_none()) set_all(self, py::cast<py::dict>(attributes));
 }
 
 py::object or_none(PyObject* object) { return object ? py::reinterpret_borrow<py::object>(object) : py::none(); }
@@ -84,8 +91,9 @@ py::object handle_of_type(Node* node, PyTypeObject* type) {
     }
     as_handle(self)->node = node;
     node->handle = self;
+    py::object result = steal(self);
     mark_state(as_handle(self), nullptr);
-    return steal(self);
+    return result;
 }
 
 // --- leaves ------------------------------------------------------------------------------------------------------
@@ -228,12 +236,15 @@ void check_kind(double value, std::uint8_t kind, bool served) {
 // Holds a reference to each of its nodes. Places are numbered: externals, then hidden leaves, then interior nodes.
 class Snapshot {
   public:
+    using boxed = void;
+    PyObject* box = nullptr;
+
     Snapshot() = default;
     Snapshot(const Snapshot&) = delete;
     Snapshot& operator=(const Snapshot&) = delete;
     ~Snapshot();
 
-    static Snapshot* of(Node* root);                        // a new one, of what no living snapshot holds already
+    static std::unique_ptr<Snapshot> of(Node* root);        // a new one, of what no living snapshot holds already
     static Snapshot* find(Node* node, std::size_t* place);  // the living one that holds this interior node
 
     py::bytes dump() const;
@@ -248,8 +259,8 @@ class Snapshot {
 
   private:
     void hold(std::vector<Node*>& where, Node* node) {
-        ++node->refs;
         where.push_back(node);
+        ++node->refs;
     }
     void publish();  // makes the interior nodes known to find()
     std::size_t first_interior() const { return externals_.size() + leaves_.size(); }
@@ -267,6 +278,7 @@ Snapshot::~Snapshot() {
     for (Node* node : interior_) node->flags &= static_cast<std::uint8_t>(~InSnapshot);
     for (auto& [chunk, range] : ranges_) {
         auto found = published.find(chunk);
+        if (found == published.end()) continue;  // it had no memory to be published
         std::erase(found->second, this);
         if (found->second.empty()) published.erase(found);
     }
@@ -304,7 +316,7 @@ Snapshot* Snapshot::find(Node* node, std::size_t* place) {
     return nullptr;
 }
 
-Snapshot* Snapshot::of(Node* root) {
+std::unique_ptr<Snapshot> Snapshot::of(Node* root) {
     auto snapshot = std::make_unique<Snapshot>();
     Ancestry found = ancestors(&root, 1, [](Node* node) { return find(node, nullptr) != nullptr; });
     for (Node* node : found.outside) snapshot->hold(snapshot->externals_, node);
@@ -322,7 +334,7 @@ Snapshot* Snapshot::of(Node* root) {
     for (auto node = found.interior.rbegin(); node != found.interior.rend(); ++node)
         snapshot->hold(snapshot->interior_, *node);
     snapshot->publish();
-    return snapshot.release();
+    return snapshot;
 }
 
 constexpr std::uint32_t snapshot_version = 3;
@@ -451,6 +463,8 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
     }
     std::vector<Node*> places;
     places.reserve(external_count + leaf_count + interior_count);
+    snapshot->leaves_.reserve(leaf_count);
+    snapshot->interior_.reserve(interior_count);
     for (py::handle external : externals) {
         if (!is_value(external.ptr())) throw py::type_error("Snapshot: an external node must be a Value");
         places.push_back(node_of(external.ptr()));
@@ -527,7 +541,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
     }
     for (Node* node : snapshot->externals_) pin_state(node);
     // Before any state is set: an attribute may lead to a node of a subclass, which must not come as a plain Value.
-    for (py::handle item : classes) {
+    for (py::handle item : py::tuple(classes)) {
         auto [place, type] = py::cast<std::tuple<std::size_t, py::type>>(item);
         auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
         if (place >= snapshot->interior_.size() || snapshot->interior_[place]->handle ||
@@ -543,17 +557,18 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
 // As pickle does by itself: what is met again while the leaves are being copied is not copied twice.
 py::object Snapshot::deepcopy(py::object self, py::dict memo) {
     py::object copy = py::module_::import("copy").attr("deepcopy");
-    auto& snapshot = py::cast<Snapshot&>(self);
+    auto& snapshot = Box<Snapshot>::expect(self.ptr());
     py::int_ key(reinterpret_cast<std::uintptr_t>(self.ptr()));  // id(self)
     py::list externals = copy(snapshot.externals(), memo);
     if (memo.contains(key)) return memo[key];
-    py::object twin = py::cast(load(snapshot.dump(), externals, snapshot.types(), snapshot.classes()));
+    py::object twin = Box<Snapshot>::make(load(snapshot.dump(), externals, snapshot.types(), snapshot.classes()));
     memo[key] = twin;
-    const std::vector<Node*>& copies = py::cast<Snapshot&>(twin).interior_;
+    auto& made = Box<Snapshot>::expect(twin.ptr());
+    const std::vector<Node*>& copies = made.interior_;
     for (std::size_t i = 0; i < copies.size(); ++i)
         if (copy_shares_rule(snapshot.interior_[i]) && !share_rule(snapshot.interior_[i], copies[i]))
             throw py::error_already_set();
-    py::cast<Snapshot&>(twin).set_states(copy(snapshot.states(), memo));
+    made.set_states(copy(snapshot.states(), memo));
     return twin;
 }
 
@@ -577,6 +592,7 @@ py::list Snapshot::states() const {
     for (std::size_t i = 0; i < interior_.size(); ++i) {
         auto* handle = static_cast<Handle*>(interior_[i]->handle);
         if (!handle || !interior_[i]->has(Stateful)) continue;
+        const py::object held = py::reinterpret_borrow<py::object>(as_object(handle));
         HandleState* state = handle->state;
         states.append(py::make_tuple(i, or_none(state ? state->label : nullptr), or_none(state ? state->op : nullptr),
                                      attributes_of(handle)));
@@ -585,7 +601,7 @@ py::list Snapshot::states() const {
 }
 
 void Snapshot::set_states(py::list states) {
-    for (py::handle item : states) {
+    for (py::handle item : py::tuple(states)) {
         py::tuple entry = py::reinterpret_borrow<py::tuple>(item);
         Node* node = interior_.at(py::cast<std::size_t>(entry[0]));
         py::object self = steal(handle_of(node));
@@ -607,16 +623,7 @@ namespace {
 
 template <class Fn>
 PyObject* guarded(Fn&& fn) {
-    try {
-        return py::object(fn()).release().ptr();
-    } catch (py::error_already_set& error) {
-        error.restore();
-    } catch (const py::builtin_exception& error) {
-        error.set_error();
-    } catch (const std::bad_alloc&) {
-        PyErr_NoMemory();
-    }
-    return nullptr;
+    return py::object(fn()).release().ptr();
 }
 
 PyObject* leaf_function(PyObject*, PyObject* args) {
@@ -630,7 +637,7 @@ PyObject* leaf_function(PyObject*, PyObject* args) {
 PyObject* pick_function(PyObject*, PyObject* args) {
     return guarded([&] {
         auto [owner, place] = py::cast<std::tuple<py::object, std::size_t>>(py::handle(args));
-        return py::cast<Snapshot&>(owner).pick(place);
+        return Box<Snapshot>::expect(owner.ptr()).pick(place);
     });
 }
 
@@ -638,14 +645,14 @@ PyObject* load_function(PyObject*, PyObject* args) {
     return guarded([&] {
         auto [bytes, externals, types, classes] =
             py::cast<std::tuple<py::bytes, py::list, py::list, py::list>>(py::handle(args));
-        return py::cast(Snapshot::load(bytes, externals, types, classes));
+        return Box<Snapshot>::make(Snapshot::load(bytes, externals, types, classes));
     });
 }
 
 PyMethodDef functions[] = {
-    {"_leaf", leaf_function, METH_VARARGS, "A leaf as pickled: (class, data, grad, label, op)."},
-    {"_pick", pick_function, METH_VARARGS, "The value at a place of a snapshot."},
-    {"_load", load_function, METH_VARARGS, "A snapshot from (bytes, externals, families, classes)."},
+    method<leaf_function>("_leaf", METH_VARARGS, "A leaf as pickled: (class, data, grad, label, op)."),
+    method<pick_function>("_pick", METH_VARARGS, "The value at a place of a snapshot."),
+    method<load_function>("_load", METH_VARARGS, "A snapshot from (bytes, externals, families, classes)."),
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -660,9 +667,9 @@ PyObject* value_reduce(PyObject* self, PyObject*) {
         Snapshot* snapshot = Snapshot::find(handle->node, &place);
         py::object owner;
         if (snapshot) {
-            owner = py::cast(snapshot, py::return_value_policy::reference);
+            owner = py::reinterpret_borrow<py::object>(snapshot->box);
         } else {
-            owner = py::cast(Snapshot::of(handle->node), py::return_value_policy::take_ownership);
+            owner = Box<Snapshot>::make(Snapshot::of(handle->node));
             Snapshot::find(handle->node, &place);
         }
         return py::make_tuple(core_function("_pick"), py::make_tuple(owner, place));
@@ -708,9 +715,8 @@ PyObject* served_setstate(PyObject* self, PyObject* state) {
 
 void add_snapshot(PyObject* module) {
     if (PyModule_AddFunctions(module, functions) < 0) throw py::error_already_set();
-    // In no namespace: values reduce to calls of the functions above, which find it by type.
-    py::class_<Snapshot> type(py::handle(), "Snapshot",
-                              "The nodes of a graph as flat arrays: what pickle and deepcopy see of it.");
+    BoxedType<Snapshot> type("kilograd._core.Snapshot",
+                             "The nodes of a graph as flat arrays: what pickle and deepcopy see of it.");
     type.def("__reduce__", [](const Snapshot& snapshot) {
         return py::make_tuple(
             core_function("_load"),
@@ -718,9 +724,9 @@ void add_snapshot(PyObject* module) {
             snapshot.states());
     });
     type.def("__deepcopy__", &Snapshot::deepcopy);
-    // pybind11 takes a function of this name for a constructor and does not call it on a constructed object.
+    // pybind11 takes a function of the name __setstate__ for a constructor.
     type.def("_set_states", &Snapshot::set_states);
-    type.attr("__setstate__") = type.attr("_set_states");
+    type.type().attr("__setstate__") = type.type().attr("__dict__")["_set_states"];
 }
 
 }  // namespace kilograd

@@ -52,15 +52,8 @@ PyObject* guarded(Fn&& body) {
     PyObject* result = nullptr;
     try {
         result = body().release().ptr();
-    } catch (const nn::Refused& refused) {
-        raise_fault(refused.fault, refused.op, refused.a, refused.b, refused.c);
-    } catch (const nn::HostFailed&) {
-    } catch (pybind11::error_already_set& error) {
-        error.restore();
-    } catch (const pybind11::builtin_exception& error) {
-        error.set_error();
-    } catch (const std::bad_alloc&) {
-        PyErr_NoMemory();
+    } catch (...) {
+        set_error_from_exception();
     }
     release_pending();
     return result;

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "../nn/update.hpp"
+#include "items.hpp"
 #include "modes.hpp"
 #include "terms.hpp"
 
@@ -126,12 +127,12 @@ class Arguments {
 
 // Also for objects that only behave like a Value: a model may be built over another class.
 PyObject* zero_grad(PyObject*, PyObject* parameters) {
-    PyObject* items = PySequence_Fast(parameters, "the parameters are a list of Values");
-    if (!items) return nullptr;
+    Items items;
+    if (!items.take(parameters, "the parameters are a list of Values")) return nullptr;
     PyObject* zero = nullptr;
     bool ok = true;
-    for (Py_ssize_t i = 0; ok && i < PySequence_Fast_GET_SIZE(items); ++i) {
-        PyObject* item = Py_NewRef(PySequence_Fast_GET_ITEM(items, i));  // a setter may change the list
+    for (PyObject* item : items) {
+        if (!ok) break;
         if (is_exact_value(item)) {
             Node* node = node_of(item);
             nn::zero_grad({&node, 1});
@@ -139,10 +140,8 @@ PyObject* zero_grad(PyObject*, PyObject* parameters) {
             if (!zero) zero = PyLong_FromLong(0);
             ok = zero && PyObject_SetAttrString(item, "grad", zero) == 0;
         }
-        Py_DECREF(item);
     }
     Py_XDECREF(zero);
-    Py_DECREF(items);
     return ok ? Py_NewRef(Py_None) : nullptr;
 }
 
@@ -359,37 +358,37 @@ PyObject* leaves(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return list;
 }
 
-template <class Function>
-PyCFunction raw(Function* function) {
-    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
-}
-
 PyMethodDef functions[] = {
-    {"zero_grad", zero_grad, METH_O, "zero_grad(parameters, /)\n--\n\nSet every gradient to zero."},
-    {"sgd_step", raw(step_once<sgd>), METH_FASTCALL,
-     "sgd_step(parameters, lr, weight_decay, momentum, dampening, nesterov, first, velocity, /)\n--\n\n"
-     "One step of gradient descent; `velocity` is a writable array or None."},
-    {"adam_step", raw(step_once<adam>), METH_FASTCALL,
-     "adam_step(parameters, lr, weight_decay, beta1, beta2, eps, step, decoupled, mean, square, largest, /)\n--\n\n"
-     "One step of Adam or AdamW; `step` counts from 1, `largest` may be None."},
-    {"rmsprop_step", raw(step_once<rmsprop>), METH_FASTCALL,
-     "rmsprop_step(parameters, lr, weight_decay, alpha, eps, momentum, square, mean, velocity, /)\n--\n\n"
-     "One step of RMSprop; `mean` and `velocity` may be None."},
-    {"clip_norm", raw(clip_norm), METH_FASTCALL,
-     "clip_norm(parameters, limit, order, /)\n--\n\nScale the gradients to at most this norm; the norm before."},
-    {"clip_value", raw(clip_value), METH_FASTCALL,
-     "clip_value(parameters, limit, /)\n--\n\nLimit the magnitude of each gradient."},
-    {"read_data", raw(read_data), METH_FASTCALL,
-     "read_data(values, out, /)\n--\n\nWrite the data of a list of Values into an array."},
-    {"read_grad", raw(read_grad), METH_FASTCALL,
-     "read_grad(values, out, /)\n--\n\nWrite the gradients of a list of Values into an array."},
-    {"write_data", raw(write_data), METH_FASTCALL,
-     "write_data(values, array, /)\n--\n\nSet the data of a list of Values from an array."},
-    {"all_finite", all_finite, METH_O, "all_finite(values, /)\n--\n\nWhether no data is infinite or NaN."},
-    {"require_leaves", require_leaves, METH_O,
-     "require_leaves(parameters, /)\n--\n\nRaise ValueError where a parameter is the result of an operation."},
-    {"leaves", raw(leaves), METH_FASTCALL,
-     "leaves(array, type, /)\n--\n\nA list of new leaves from an array of float64."},
+    method<zero_grad>("zero_grad", METH_O, "zero_grad(parameters, /)\n--\n\nSet every gradient to zero."),
+    method<step_once<sgd>>(
+        "sgd_step", METH_FASTCALL,
+        "sgd_step(parameters, lr, weight_decay, momentum, dampening, nesterov, first, velocity, /)\n--\n\n"
+        "One step of gradient descent; `velocity` is a writable array or None."),
+    method<step_once<adam>>(
+        "adam_step", METH_FASTCALL,
+        "adam_step(parameters, lr, weight_decay, beta1, beta2, eps, step, decoupled, mean, square, largest, /)\n--\n\n"
+        "One step of Adam or AdamW; `step` counts from 1, `largest` may be None."),
+    method<step_once<rmsprop>>(
+        "rmsprop_step", METH_FASTCALL,
+        "rmsprop_step(parameters, lr, weight_decay, alpha, eps, momentum, square, mean, velocity, /)\n--\n\n"
+        "One step of RMSprop; `mean` and `velocity` may be None."),
+    method<clip_norm>(
+        "clip_norm", METH_FASTCALL,
+        "clip_norm(parameters, limit, order, /)\n--\n\nScale the gradients to at most this norm; the norm before."),
+    method<clip_value>("clip_value", METH_FASTCALL,
+                       "clip_value(parameters, limit, /)\n--\n\nLimit the magnitude of each gradient."),
+    method<read_data>("read_data", METH_FASTCALL,
+                      "read_data(values, out, /)\n--\n\nWrite the data of a list of Values into an array."),
+    method<read_grad>("read_grad", METH_FASTCALL,
+                      "read_grad(values, out, /)\n--\n\nWrite the gradients of a list of Values into an array."),
+    method<write_data>("write_data", METH_FASTCALL,
+                       "write_data(values, array, /)\n--\n\nSet the data of a list of Values from an array."),
+    method<all_finite>("all_finite", METH_O, "all_finite(values, /)\n--\n\nWhether no data is infinite or NaN."),
+    method<require_leaves>(
+        "require_leaves", METH_O,
+        "require_leaves(parameters, /)\n--\n\nRaise ValueError where a parameter is the result of an operation."),
+    method<leaves>("leaves", METH_FASTCALL,
+                   "leaves(array, type, /)\n--\n\nA list of new leaves from an array of float64."),
     {nullptr, nullptr, 0, nullptr},
 };
 

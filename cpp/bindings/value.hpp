@@ -1,37 +1,10 @@
 // The parts of the Python type `Value`, each in a file of its own, which adds its slots to the type.
 #pragma once
 
-#include <new>
-#include <type_traits>
-
 #include "handle.hpp"
+#include "slot.hpp"
 
 namespace kilograd {
-
-// A C++ function as CPython calls it: no exception crosses into C, and running out of memory is a MemoryError.
-template <auto fn>
-struct Slot;
-
-template <class Result, class... Args, Result (*fn)(Args...)>
-struct Slot<fn> {
-    static Result call(Args... args) noexcept {
-        try {
-            return fn(args...);
-        } catch (const std::bad_alloc&) {
-            PyErr_NoMemory();
-            if constexpr (std::is_pointer_v<Result>) {
-                return nullptr;
-            } else {
-                return -1;
-            }
-        }
-    }
-};
-
-template <auto fn>
-PyType_Slot slot(int id) {
-    return {id, reinterpret_cast<void*>(&Slot<fn>::call)};
-}
 
 // construct.cpp: Value(data, children, op or local gradients, label)
 void add_construct_slots(std::vector<PyType_Slot>& slots);

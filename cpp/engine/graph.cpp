@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -148,15 +147,14 @@ Fan* new_fan(std::uint32_t count) {
         spare_fans = spare_fans->next;
         --spare_fans_count;
     } else {
-        memory = std::malloc(sizeof(Fan) + std::max(count, small_fan) * sizeof(Fan::Edge));
-        if (!memory) throw std::bad_alloc();
+        memory = ::operator new(sizeof(Fan) + std::max(count, small_fan) * sizeof(Fan::Edge));
     }
     return new (memory) Fan{count};
 }
 
 void free_fan(Fan* fan) noexcept {
     if (fan->count > small_fan || spare_fans_count == spare_fans_limit) {
-        std::free(fan);
+        ::operator delete(fan);
         return;
     }
     spare_fans = new (static_cast<void*>(fan)) SpareFan{spare_fans};

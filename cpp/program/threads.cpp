@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -108,11 +109,12 @@ class Pool {
     static constexpr Watch::Clock::duration shortest =
         std::chrono::milliseconds(1);  // between two looks of one who waits
 
-    // Fewer where the system has no more of them.
+    // Fewer where the system has no more of them, or no memory for them.
     void hire(unsigned wanted) {
         try {
             for (; thread_count_ < wanted; ++thread_count_) std::thread([this] { help(); }).detach();
         } catch (const std::system_error&) {
+        } catch (const std::bad_alloc&) {
         }
     }
 

@@ -99,7 +99,14 @@ PyObject* shown(Member* member, PyObject* object, PyObject* tuple) {  // steals
 }
 
 PyObject* own_rule(PyObject* self, PyObject*) { return run_served_rule(node_of(self)); }
-PyMethodDef own_rule_def = {"_backward", own_rule, METH_NOARGS, nullptr};
+PyMethodDef own_rule_def = method<own_rule>("_backward", METH_NOARGS, nullptr);
+
+// Whether it has a node of a served class.
+bool expect_served(PyObject* object) {
+    if (PyObject_TypeCheck(object, served_type) && served_of(node_of(object))) return true;
+    PyErr_Format(PyExc_TypeError, "an object of a served class is expected, not %.200s", Py_TYPE(object)->tp_name);
+    return false;
+}
 
 PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject* type) {
     auto* member = reinterpret_cast<Member*>(descriptor);
@@ -109,6 +116,7 @@ PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject* type) {
                      reinterpret_cast<PyTypeObject*>(type)->tp_name, member->name);
         return nullptr;
     }
+    if (!expect_served(object)) return nullptr;
     Node* node = node_of(object);
     Handle* handle = as_handle(object);
     if (node->is_foreign() || member->role == Role::Extra) [[unlikely]] {
@@ -228,7 +236,7 @@ int set_children(Member* member, Handle* handle, PyObject* value) {
     Node* node = handle->node;
     bool fitting = is_container(member->container, value);
     PyObject* sequence =
-        PyAnySet_Check(value) || PyTuple_Check(value) || PyList_Check(value) ? PySequence_Fast(value, "") : nullptr;
+        PyAnySet_Check(value) || PyTuple_Check(value) || PyList_Check(value) ? PySequence_Tuple(value) : nullptr;
     if (member->empty && value == member->empty) {
         Py_XSETREF(sequence, PyTuple_New(0));
         fitting = true;
@@ -265,7 +273,7 @@ int set_children(Member* member, Handle* handle, PyObject* value) {
 int set_locals(Member* member, Handle* handle, PyObject* value) {
     Node* node = handle->node;
     bool fitting = is_container(member->container, value);
-    PyObject* sequence = fitting ? PySequence_Fast(value, "") : nullptr;
+    PyObject* sequence = fitting ? PySequence_Tuple(value) : nullptr;
     Py_ssize_t count = sequence ? PySequence_Fast_GET_SIZE(sequence) : -1;
     bool ok = false;
     if (count == 0 && node->is_leaf()) {
@@ -302,6 +310,7 @@ int set_rule_member(Member* member, Handle* handle, PyObject* value) {
 
 int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
     auto* member = reinterpret_cast<Member*>(descriptor);
+    if (!expect_served(object)) return -1;
     Handle* handle = as_handle(object);
     Node* node = handle->node;
     if (!value) {
@@ -454,10 +463,11 @@ bool share_rule(Node* original, Node* copy) {
 }
 
 void make_member_type() {
-    member_type = make_type("kilograd._core.Member", sizeof(Member), Py_TPFLAGS_DEFAULT,
-                            {{Py_tp_dealloc, reinterpret_cast<void*>(member_dealloc)},
-                             {Py_tp_descr_get, reinterpret_cast<void*>(member_get)},
-                             {Py_tp_descr_set, reinterpret_cast<void*>(member_set)}});
+    member_type =
+        make_type("kilograd._core.Member", sizeof(Member), Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                  {{Py_tp_dealloc, reinterpret_cast<void*>(member_dealloc)},
+                   slot<member_get>(Py_tp_descr_get),
+                   slot<member_set>(Py_tp_descr_set)});
 }
 
 py::object new_member(py::str name, const std::string& role, const std::string& container, py::object empty,

@@ -104,8 +104,16 @@ std::vector<Node*> depth_first(Node* root, Order which) {
         if (which == Order::LastOperand) i = count - 1 - i;
         return node->has_fan() ? node->fan->begin()[i].operand : i ? node->b : node->a;
     };
+    std::vector<Node*> marked;
+    struct Marks {
+        std::vector<Node*>& marked;
+        ~Marks() {
+            for (Node* node : marked) node->flags &= static_cast<std::uint8_t>(~Marked);
+        }
+    } marks{marked};
     auto enter = [&](Node* node) {
         if (node->flags & Marked) return;  // a leaf, or seen
+        marked.push_back(node);
         node->flags |= Marked;
         stack.push_back({node, 0});
     };
@@ -119,7 +127,6 @@ std::vector<Node*> depth_first(Node* root, Order which) {
             stack.pop_back();
         }
     }
-    for (Node* node : order) node->flags &= static_cast<std::uint8_t>(~Marked);
     std::reverse(order.begin(), order.end());
     return order;
 }

@@ -12,6 +12,7 @@
 #include "../modes.hpp"
 #include "../numbers.hpp"
 #include "../served.hpp"
+#include "../slot.hpp"
 
 namespace kilograd {
 

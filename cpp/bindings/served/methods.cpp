@@ -161,17 +161,17 @@ PyTypeObject* method_type = nullptr;
 }  // namespace
 
 PyTypeObject* make_method_type() {
-    method_type =
-        make_type("kilograd._core.Method", sizeof(Method),
-                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
-                  {{Py_tp_dealloc, reinterpret_cast<void*>(method_dealloc)},
-                   {Py_tp_traverse, reinterpret_cast<void*>(method_traverse)},
-                   {Py_tp_clear, reinterpret_cast<void*>(method_clear)},
-                   {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-                   {Py_tp_descr_get, reinterpret_cast<void*>(method_get)},
-                   {Py_tp_getattro, reinterpret_cast<void*>(method_getattr)},
-                   {Py_tp_repr, reinterpret_cast<void*>(method_repr)},
-                   {Py_tp_members, method_members}});
+    method_type = make_type("kilograd._core.Method", sizeof(Method),
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                                Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                            {{Py_tp_dealloc, reinterpret_cast<void*>(method_dealloc)},
+                             {Py_tp_traverse, reinterpret_cast<void*>(method_traverse)},
+                             {Py_tp_clear, reinterpret_cast<void*>(method_clear)},
+                             {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                             slot<method_get>(Py_tp_descr_get),
+                             slot<method_getattr>(Py_tp_getattro),
+                             slot<method_repr>(Py_tp_repr),
+                             {Py_tp_members, method_members}});
     return method_type;
 }
 
@@ -181,7 +181,7 @@ py::object new_method(py::object cls, py::str name, const std::string& recipe, p
     auto* method = reinterpret_cast<Method*>(method_type->tp_alloc(method_type, 0));
     if (!method) throw py::error_already_set();
     py::object result = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(method));
-    method->vectorcall = method_call;
+    method->vectorcall = Slot<method_call>::call;
     method->function = function.inc_ref().ptr();
     method->name = name.inc_ref().ptr();
     method->fixed = fixed;

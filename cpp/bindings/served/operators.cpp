@@ -181,16 +181,15 @@ const NativeOperation native_operations[operator_count] = {native_or_null<Add>, 
                                                            native_or_null<Power>};
 
 void add_operator_slots(std::vector<PyType_Slot>& slots) {
-    slots.insert(slots.end(), {{Py_nb_add, reinterpret_cast<void*>(binary_slot<Add>)},
-                               {Py_nb_multiply, reinterpret_cast<void*>(binary_slot<Multiply>)},
-                               {Py_nb_power, reinterpret_cast<void*>(power_slot)}});
+    slots.insert(slots.end(), {slot<binary_slot<Add>>(Py_nb_add), slot<binary_slot<Multiply>>(Py_nb_multiply),
+                               slot<power_slot>(Py_nb_power)});
 }
 
 void give_operators(PyTypeObject* type) {
     PyNumberMethods* number = type->tp_as_number;
-    number->nb_add = binary_slot<Add>;
-    number->nb_multiply = binary_slot<Multiply>;
-    number->nb_power = power_slot;
+    number->nb_add = Slot<binary_slot<Add>>::call;
+    number->nb_multiply = Slot<binary_slot<Multiply>>::call;
+    number->nb_power = Slot<power_slot>::call;
 }
 
 }  // namespace kilograd

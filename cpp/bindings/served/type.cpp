@@ -7,8 +7,17 @@ namespace kilograd {
 
 namespace {
 
+// Whether the type, or what it derives from, serves a class by now.
+bool ready(PyTypeObject* type, int family) {
+    const Served* own = served[static_cast<std::size_t>(family)].get();
+    if (own && own->init) return true;
+    PyErr_Format(PyExc_TypeError, "%.200s serves no class: only kilograd run makes such types", type->tp_name);
+    return false;
+}
+
 PyObject* served_new(PyTypeObject* type, PyObject*, PyObject*) {
     int family = family_of(type);
+    if (!ready(type, family)) return nullptr;
     Node* node = served_leaf({0.0, FloatKind}, static_cast<std::uint8_t>(family));
     if (type == families[static_cast<std::size_t>(family)].type) return new_handle(node);
     auto* handle = reinterpret_cast<Handle*>(type->tp_alloc(type, 0));
@@ -69,14 +78,14 @@ PyObject* served_get_dict(PyObject* self, void*) {
 }
 
 PyGetSetDef served_getset[] = {
-    {"__dict__", served_get_dict, nullptr, nullptr, nullptr},
+    attribute<served_get_dict>("__dict__", nullptr),
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 PyMethodDef served_methods[] = {
-    {"__reduce__", value_reduce, METH_NOARGS, nullptr},
-    {"__copy__", value_copy, METH_NOARGS, nullptr},
-    {"__setstate__", served_setstate, METH_O, nullptr},
+    method<value_reduce>("__reduce__", METH_NOARGS, nullptr),
+    method<value_copy>("__copy__", METH_NOARGS, nullptr),
+    method<served_setstate>("__setstate__", METH_O, nullptr),
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -85,6 +94,8 @@ PyMethodDef served_methods[] = {
 PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size_t nargsf, PyObject* keywords) {
     auto* type = reinterpret_cast<PyTypeObject*>(callable);
     auto family = static_cast<std::uint8_t>(family_of(type));
+    if (!ready(type, family)) [[unlikely]]
+        return nullptr;
     const Served& own = *served[family];
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     Number number{};
@@ -109,10 +120,10 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
 
 void make_served_type() {
     std::vector<PyType_Slot> slots = handle_slots();
-    slots.insert(slots.end(), {{Py_tp_new, reinterpret_cast<void*>(served_new)},
-                               {Py_tp_init, reinterpret_cast<void*>(served_init)},
+    slots.insert(slots.end(), {slot<served_new>(Py_tp_new),
+                               slot<served_init>(Py_tp_init),
                                {Py_tp_free, reinterpret_cast<void*>(PyObject_GC_Del)},
-                               {Py_tp_setattro, reinterpret_cast<void*>(served_setattr)},
+                               slot<served_setattr>(Py_tp_setattro),
                                {Py_tp_getset, served_getset},
                                {Py_tp_methods, served_methods}});
     add_operator_slots(slots);

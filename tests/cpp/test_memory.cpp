@@ -1,0 +1,259 @@
+// Every allocation of every operation fails once: what was there before is there afterwards, and nothing else.
+//
+// `operator new` and, on Linux, mmap are this program's own. exhaust(body) runs the body with the n-th request failing,
+// for n = 0, 1, 2 ... until it gets through without a failure.
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <new>
+#include <random>
+#include <vector>
+
+#include "../../cpp/engine/replay.hpp"
+#include "../../cpp/nn/losses.hpp"
+#include "../../cpp/program/isa.hpp"
+#include "check.hpp"
+#include "nodes.hpp"
+#include "random_graph.hpp"
+
+#ifdef __linux__
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace {
+
+thread_local long left = -1;  // requests that are granted until one fails; negative: all
+thread_local bool failed = false;
+
+bool fails() {
+    if (left < 0 || left-- > 0) return false;
+    failed = true;  // and those after it are granted: what cleans up may need memory
+    return true;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+    void* memory = fails() ? nullptr : std::malloc(size ? size : 1);
+    if (!memory) throw std::bad_alloc();
+    return memory;
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return fails() ? nullptr : std::malloc(size ? size : 1);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+#ifdef __linux__
+extern "C" void* mmap(void* start, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
+    if (fails()) return MAP_FAILED;
+    // NOLINTNEXTLINE: the number that the kernel returns is the address
+    return reinterpret_cast<void*>(syscall(SYS_mmap, start, size, protection, flags, file, offset));
+}
+#endif
+
+using namespace kilograd;
+using namespace kilograd::testing;
+using nn::Builder;
+using nn::Term;
+using nn::Terms;
+
+namespace {
+
+// x * x + sin(x), whose gradient shows every mark that was left behind.
+struct Witness {
+    Node* x = leaf(3.0);
+    Node* square = make(Op::mul, x, x);
+    Node* sine = make(Op::sin, x);
+    Node* y = make(Op::add, square, sine);
+    ~Witness() {
+        for (Node* node : {y, sine, square, x}) release(node);
+    }
+    void check() const {
+        zero_grad(y);
+        backward(y, 1.0, FloatKind);
+        CHECK(x->grad == 6.0 + std::cos(3.0));
+        arena.for_each_node([](Node* node) { CHECK(!node->has(Marked | Seen)); });
+    }
+};
+
+void exhaust(
+    const std::function<void()>& body, const std::function<void()>& check = [] {}) {
+    const Witness witness;
+    const std::size_t before = arena.live_nodes();
+    for (long n = 0;; ++n) {
+        bool through = false;
+        failed = false;
+        left = n;
+        try {
+            body();
+            through = true;
+        } catch (const std::bad_alloc&) {
+        }
+        left = -1;
+        CHECK(arena.live_nodes() == before);
+        witness.check();
+        check();
+        if (through && !failed) {
+            CHECK(n > 0);
+            return;
+        }
+        if (check::failures > 20 || !CHECK(n < 100'000)) return;
+    }
+}
+
+// Nodes that are released in the end, whatever happens.
+struct Owner {
+    std::vector<Node*> nodes;
+    Owner() { nodes.reserve(20'000); }
+    ~Owner() {
+        while (!nodes.empty()) {
+            release(nodes.back());
+            nodes.pop_back();
+        }
+    }
+    Node* own(Node* node) {
+        nodes.push_back(node);
+        return node;
+    }
+};
+
+Node* random_graph(Owner& owner, int size, unsigned seed) {
+    std::mt19937 random(seed);
+    for (int i = 0; i < 5; ++i) owner.own(leaf(0.1 * i + 0.1));
+    for (int i = 0; i < size; ++i) {
+        Node* a = owner.nodes[random() % owner.nodes.size()];
+        owner.own(i % 3 ? make(Op::mul, a, owner.nodes.back()) : make(Op::sin, a));
+    }
+    return owner.nodes.back();
+}
+
+Terms terms(const std::vector<double>& data, bool as_leaves) {
+    Terms made;
+    for (double x : data) as_leaves ? made.push_back(Term::own(leaf(x))) : (void)made.emplace_back(x, FloatKind);
+    return made;
+}
+
+}  // namespace
+
+TEST(building_a_chain) {
+    exhaust([] {
+        Owner owner;
+        owner.own(leaf(0.5));
+        for (int i = 0; i < 3000; ++i) owner.own(make(Op::mul, owner.nodes.back(), owner.nodes[0]));
+    });
+}
+
+TEST(building_fans) {
+    exhaust([] {
+        Owner owner;
+        for (std::uint32_t count : {1u, 2u, 3u, 50u}) {
+            Node* x = owner.own(leaf(1.0));
+            Fan* fan = new_fan(count);
+            for (Fan::Edge& edge : *fan) edge = {x, 2.0, FloatKind};
+            owner.own(record_fan(Op::linear, 1.0, FloatKind, fan, 0, 0));
+        }
+    });
+}
+
+TEST(finding_ancestors) {
+    Owner owner;
+    Node* root = random_graph(owner, 3000, 1);
+    exhaust([&] { ancestors(root); });
+    exhaust([&] { ancestors(owner.nodes.data() + owner.nodes.size() - 9, 9); });
+    exhaust([&] { ancestors(&root, 1, [](Node* node) { return node->op == Op::sin; }); });
+}
+
+TEST(sweeps_that_keep_a_list) {
+    Owner owner;
+    Node* x = owner.own(leaf(9e15, IntKind, ExactInts));
+    Node* y = x;
+    for (int i = 0; i < 100; ++i) y = owner.own(make(Op::mul, y, x));
+    exhaust([&] { backward_while_exact(y, IntKind); });
+}
+
+TEST(replay) {
+    Owner owner;
+    Node* plain = random_graph(owner, 2000, 2);
+    exhaust([&] { forward(plain); });
+    Node* fallible = owner.own(make(Op::exp, plain));
+    const double before = fallible->data;
+    exhaust([&] { forward(fallible); }, [&] { CHECK(fallible->data == before); });
+}
+
+TEST(neurons) {
+    Owner owner;
+    std::vector<Node*> weights;
+    for (int i = 0; i < 1500; ++i) weights.push_back(owner.own(leaf(0.01)));
+    Node* bias = owner.own(leaf(0.5));
+    for (bool bias_first : {false, true})
+        for (bool as_leaves : {false, true})
+            exhaust([&] {
+                const Terms x = terms(std::vector<double>(weights.size(), 0.5), as_leaves);
+                const Term a = Builder(true).plain_neuron(weights, x, bias, bias_first, {Op::tanh});
+                const Term b = Builder(true).plain_neuron(weights, x, bias, bias_first, {});
+                const Term c = Builder(true).weighted_sum(Term::share(bias), weights, x);
+            });
+}
+
+TEST(losses) {
+    const std::vector<double> data = {0.2, 0.7, 0.1};
+    for (bool as_leaves : {false, true})
+        exhaust([&] {
+            const Builder g(true);
+            const Terms x = terms(data, true), t = terms(data, as_leaves);
+            nn::softmax(g, x);
+            nn::log_softmax(g, x);
+            nn::logsumexp(g, x);
+            nn::mean(g, x);
+            nn::cross_entropy(g, x, std::size_t{1});
+            nn::cross_entropy(g, x, t);
+            nn::l2(g, x, 0.5);
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                nn::huber(g, x[i], t[i], 0.1);
+                nn::hinge(g, x[i], t[i], 1.0);
+                nn::binary_cross_entropy(g, x[i], t[i]);
+                nn::binary_cross_entropy_from_logit(g, x[i], t[i]);
+            }
+        });
+}
+
+TEST(programs) {
+    using namespace kilograd::program;
+    const program::testing::Case c = program::testing::random_case(5, 3, 2, 40, 2, 20);
+    exhaust([&] {
+        const Program p(c.recording);
+        std::vector<double> values(c.rows * 2), dx(c.rows * 5), hessian(c.rows * 25);
+        Request request;
+        request.x = c.x.data();
+        request.row_stride = 3;
+        request.rows = c.rows;
+        request.parameters = c.p.data();
+        request.values = values.data();
+        request.dx = dx.data();
+        p.run(request);
+        request.threads = 3;
+        p.run(request);
+        request.values = request.dx = nullptr;
+        request.promoted = true;
+        p.hessian(request, hessian.data());
+        p.hessian_by_sweeps(request, hessian.data(), chosen_kernels());
+        const std::string bytes = serialise(Saved{p.graph(), {2}, c.p});
+        deserialise(bytes.data(), bytes.size());
+    });
+    // A program that was short of memory works once there is some.
+    const Program p(c.recording);
+    std::vector<double> values(c.rows * 2);
+    Request request;
+    request.x = c.x.data();
+    request.row_stride = 3;
+    request.rows = c.rows;
+    request.parameters = c.p.data();
+    request.values = values.data();
+    exhaust([&] { p.run(request); }, [&] { CHECK(p.bytes() > 0); });
+}
+
+RUN_TESTS()
