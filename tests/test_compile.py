@@ -1113,6 +1113,13 @@ def test_an_error_that_is_handled_counts_where_nothing_needs_the_result():
     assert paths_of(g) == 1  # all that can fail is in the program
 
 
+def test_derivatives_are_refused_also_where_the_values_happen_to_be_equal():
+    f = kilograd.compile(lambda x: 2 * x if type(x) is float else 3 * x)
+    assert f(0.0) == 0.0
+    with pytest.raises(TypeError, match="in their place"):
+        f.grad(0.0)
+
+
 def test_an_answer_may_make_a_difference_at_later_numbers_alone():
     def function(x, y):
         return np.max([y, (type(y) is float) * x])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
 
-__all__ = ["Habits", "agree", "flat", "habits", "slack"]
+__all__ = ["Habits", "agree", "elsewhere", "flat", "habits", "slack"]
 
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
 _ASKING_ATTRIBUTES = frozenset(
@@ -140,19 +140,20 @@ def _read(code: types.CodeType) -> Habits:
             doubtful |= not (constant and before.argval is None)
         asks |= name == "MATCH_CLASS"
         doubtful |= name == "UNARY_INVERT" or (before.opname == "COMPARE_OP" and name.startswith(_OF_BOOLS))
-        doubtful |= name == "COMPARE_OP" and _is_computed_with(code, instruction.offset)
+        asks |= name == "COMPARE_OP" and _is_added(code, instruction.offset)
         handles |= name in _HANDLERS
     return Habits(asks, doubtful or handles, handles)
 
 
-def _is_computed_with(code: types.CodeType, offset: int) -> bool:
-    """Whether the result of the comparison at an offset is an operand of an operator, further on in its expression."""
+def _is_added(code: types.CodeType, offset: int) -> bool:
+    """Whether the result of the comparison at an offset is a term of a sum: of Python's bools that is an integer."""
     height = 0  # of the stack above the result
     for instruction in dis.get_instructions(code):
         if instruction.offset <= offset:
             continue
         if instruction.opname.startswith(("BINARY_", "INPLACE_")) and height <= 1:
-            return True
+            operator = instruction.opname + instruction.argrepr  # until 3.10 in the name
+            return any(sign in operator for sign in ("+", "-", "ADD", "SUBTRACT"))
         if instruction.opcode in dis.hasjabs or instruction.opcode in dis.hasjrel:
             return False
         height += dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
@@ -200,6 +201,15 @@ def agree(x: NDArray[float64], y: NDArray[float64], slack: Any = 0.0) -> bool:
         return bool(np.all((x == y) | ((x != x) & (y != y)) | close))
 
 
+def elsewhere(at: NDArray[float64]) -> NDArray[float64]:
+    """Numbers nearby at which what is hidden by chance, as a factor is at 0, is not."""
+    import numpy as np
+
+    steps = np.resize([0.013, -0.0091, 0.0173, 0.0067, -0.0119], at.shape)
+    moved: NDArray[float64] = at + steps * np.where(abs(at) < 1.0, 1.0, at)
+    return moved
+
+
 def slack(at: NDArray[float64], y: NDArray[float64], run: Callable[[NDArray[float64]], NDArray[float64]]) -> Any:
     """How far the results y = run(at) move with a few roundings of the numbers `at`; no more than a millionth.
 
@@ -211,7 +221,7 @@ def slack(at: NDArray[float64], y: NDArray[float64], run: Callable[[NDArray[floa
     with np.errstate(all="ignore"):
         for k in range(4):  # each number by roundings of its own
             ulps = np.resize(np.roll([8.0, -12.0, 20.0, -5.0, 11.0], k), at.shape)
-            moved = run(at + ulps * np.finfo(np.float64).eps * np.where(at == 0.0, 1.0, at))
+            moved = run(at + ulps * np.finfo(np.float64).eps * (at if at.any() else 1.0))
             if moved.shape == y.shape:
                 reach = np.fmax(reach, 1e3 * abs(moved - y))
         return np.minimum(reach, 1e-6 * np.fmax(1.0, abs(y)))

@@ -196,10 +196,10 @@ class _Path:
         unordered = any(symbol != "is" and (_is_nan(left) or _is_nan(right)) for symbol, left, right, _ in guards)
         self.recordable = not (raised or unordered or habits.asks or (habits.handles and dead))
         self.refusal: str | None = None
-        # A bool among numbers stays one in an array of objects, and is 1.0 in one of numbers.
-        mixed = any(spec[:2] == ("static", bool) for spec in call.arguments)
-        compare = habits.asks or habits.doubtful or raised or unordered or mixed
-        if compare and (plain := _disagreement(trace, function, call)):
+        # A bool among numbers stays one in an array of objects, and is 1.0 in one of numbers; NumPy's roots are real.
+        mixed = _holds(call.arguments, bool) or _holds((self.spec,), complex)
+        answers = habits.asks or habits.doubtful
+        if (answers or raised or unordered or mixed) and (plain := _disagreement(trace, function, call, answers)):
             self.refusal, self.spec = plain
             self.recordable, outputs = False, []
         self.outputs = len(outputs)
@@ -379,29 +379,48 @@ def _with_numbers(function: Function, call: _Call) -> _Trace:
     return _Trace([], [], outputs, _spec_of_result(result, outputs))
 
 
-def _disagreement(trace: _Trace, function: Function, call: _Call) -> tuple[str, Spec] | None:
+def _holds(specs: Sequence[Spec], kind: type) -> bool:
+    parts: list[Any] = []
+    for spec in specs:
+        _unflatten(spec, _nothing, parts.append)
+    return any(isinstance(part, kind) for part in parts)
+
+
+def _agree(trace: _Trace, plain: _Trace, function: Function, call: _Call) -> bool:
+    (structure, x), (wanted, y) = _flat(trace), _flat(plain)
+    if structure != wanted or agreement.agree(x, y):
+        return bool(structure == wanted)
+    moved = agreement.slack(call.x, y, lambda at: _flat(_with_numbers(function, call._replace(x=at)))[1])
+    return agreement.agree(x, y, moved)
+
+
+def _disagreement(trace: _Trace, function: Function, call: _Call, answers: bool) -> tuple[str, Spec] | None:
     """Run a function with numbers: None if they give what Values gave, else why not, and the structure of the result.
 
-    None too where numbers do not do, because the function calls methods of Values.
+    None too where numbers do not do, because the function calls methods of Values. With `answers`, at others too.
     """
     import numpy as np
 
     try:
-        plain = _with_numbers(function, call)
+        plain = other = _with_numbers(function, call)
     except (TypeError, AttributeError, NotImplementedError):
         return None
-    (structure, x), (wanted, y) = _flat(trace), _flat(plain)
-    if structure == wanted:
-        if agreement.agree(x, y):
+    where = call
+    if _agree(trace, plain, function, call):
+        if not answers:
             return None
-        moved = agreement.slack(call.x, y, lambda at: _flat(_with_numbers(function, call._replace(x=at)))[1])
-        if agreement.agree(x, y, moved):
+        where = call._replace(x=agreement.elsewhere(call.x))
+        try:
+            trace, other = _trace(function, where), _with_numbers(function, where)
+        except Exception:  # there it refuses these numbers
+            return None
+        if _agree(trace, other, function, where):
             return None
     text = (
-        f"{_name(function)} returns {_told(plain)} for the numbers {_short(call.x)}, and {_told(trace)} for the Values "
-        "that are recorded in their place: it may ask for a type, see whether a bool is Python's or NumPy's, handle an "
-        "error that NumPy does not raise, or order NaN. A call returns what it returns for numbers; derivatives of "
-        "that cannot be taken"
+        f"{_name(function)} returns {_told(other)} for the numbers {_short(where.x)}, and {_told(trace)} for the "
+        "Values that are recorded in their place: it may ask for a type, see whether a bool is Python's or NumPy's, "
+        "handle an error that NumPy does not raise, or order NaN. A call returns what it returns for numbers; "
+        "derivatives of that cannot be taken"
     )
     values = [v.data if isinstance(v, Value) else v for v in plain.outputs]
     leaf = _take(lambda s, shape: np.reshape(values[s], shape) if shape else values[s.start])

@@ -162,7 +162,9 @@ def same(a: Any, b: Any, slack: list[float]) -> bool:
     if shape_of(a) != shape_of(b):
         return False
     pairs = zip(numbers_of(a), numbers_of(b), slack, strict=True)
-    return all(x == y or (x != x and y != y) or abs(x - y) <= 1e-9 * max(abs(x), abs(y)) + s for x, y, s in pairs)
+    return all(
+        x == y or (x != x and y != y) or abs(x - y) <= 1e-9 * max(abs(x), abs(y)) + 1e-12 + s for x, y, s in pairs
+    )
 
 
 def slack_of(function: Callable[..., Any], arguments: list[Any], result: Any) -> list[float]:
@@ -243,7 +245,7 @@ def slopes(text: str, function: Any, compiled: Any, arguments: list[Any]) -> Non
     if any(float(x).is_integer() for a in arguments for x in np.ravel(a)):
         return  # a tie, where a derivative is that of one side
     flat = np.array(first, dtype=float).reshape(-1)
-    if isinstance(first, bool) or not np.isfinite(flat).all() or abs(flat).max() > 1e3:
+    if isinstance(first, bool) or not np.isfinite(flat).all() or abs(flat).max() > 1e3 or abs(flat).min() < 1e-3:
         return
     kind, gradient = outcome(lambda: compiled.grad(*copies(arguments)))
     if kind == "error":
@@ -321,6 +323,12 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             "return np.where(v[0] > 0, ((v[0] > 1) + bool(v[1])) * v[0], 0.0)",
             [[np.array([1.5, 1.0])], [np.array([0.5, 0.0])]],
         ),
+        "sum-with-a-bool-that-does-not-show": (
+            "v",
+            "return np.minimum(0.5, ((v[0] != v[1]) + bool(2.0)) * v[0])",
+            [[np.array([1.5, 1.0])], [np.array([-1.5, 0.0])]],
+        ),
+        "complex-root": ("v", "return np.maximum(np.sign(v[0]) ** 0.5, 0.5)", [[np.array([-1.5])]]),
         "sum-of-bools": ("v", "return ((v[0] > 0) + (0 < v[1] < 2)) * v[0]", [[np.array([1.5, 1.0])]]),
         # Where the answer makes no difference at the numbers that were recorded, it may at others.
         "answer-that-does-not-show": (
