@@ -121,12 +121,18 @@ class Neuron(Module):
         Raises
         ------
         ValueError
-            If the number of inputs is not the number of weights.
+            If the number of inputs is not the number of weights, or they are rows of many samples.
         """
         inputs = x if isinstance(x, (list, tuple)) else sample(x)
         native: Value | None = _core.call_neuron(self, inputs)
         if native is not None:
             return native
+        nested = [each for each in inputs if hasattr(each, "__len__") and getattr(each, "shape", None) != ()]
+        if nested:
+            raise ValueError(
+                f"{self!r} takes one sample, {len(self.w)} numbers or Values, and was given {len(inputs)} entries like "
+                f"{type(nested[0]).__name__}: many samples are for kilograd.predict(model, X), or [model(x) for x in X]"
+            )
         if len(inputs) != len(self.w):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, one for each weight, and was given {len(inputs)}")
         return self.activate(self.weighted_sum(inputs))
