@@ -31,7 +31,10 @@ __all__ = ["History", "Loss", "Model", "fit", "plot_boundary", "predict"]
 Model: TypeAlias = Callable[[Any], Any]
 """Anything that is called with a sample and gives a Value or a list of Values."""
 
-Loss: TypeAlias = str | Callable[[Any, Any], Any]
+Loss: TypeAlias = (
+    Literal["mse", "huber", "hinge", "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_from_logits"]
+    | Callable[[Any, Any], Any]
+)
 """The name of a loss, or a function of one sample's prediction and target that gives a Value."""
 
 Engine: TypeAlias = Literal["auto", "program", "graph"]
