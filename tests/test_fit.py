@@ -179,6 +179,26 @@ def test_progress(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_progress_in_a_notebook_without_widgets(run_python):
+    pytest.importorskip("tqdm")
+    program = """
+import sys, types, warnings
+warnings.simplefilter("error")
+kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: kernel)
+sys.modules["ipywidgets"] = None
+import kilograd
+print(kilograd.fit(kilograd.MLP(1, [1]), [[1.0]], [1.0], epochs=3, progress=True))
+"""
+    assert run_python(program).startswith("History(3 epochs, loss ")
+
+
+def test_the_history_is_shown_in_a_line():
+    assert repr(History()) == "History(0 epochs)"
+    history = History([2.0, 1.5], [3.0, 2.5], [0.25, 0.5], [1.0] * 1000, interrupted=True)
+    assert repr(history) == "History(2 epochs, loss 1.5, validation 2.5, 0.75 s, interrupted)"
+
+
 def test_predict_gives_floats_and_builds_nothing():
     model = make(sizes=(4, 3))
     before = kilograd.live_nodes()

@@ -7,19 +7,37 @@ wherever numbers are, in arrays and tables of any library (`kilograd.tables`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, overload
 
 from kilograd import _core, tables
 from kilograd._core import Value
 
 if TYPE_CHECKING:
-    from numpy import float64
-    from numpy.typing import ArrayLike, NDArray
+    from numpy import float64, object_
+    from numpy.typing import NDArray
+
+    from kilograd._types import Number, Numbers, Values
 
 __all__ = ["assign", "data", "grad", "values"]
 
+P = ParamSpec("P")  # the arguments of a function
 
-def values(array: ArrayLike, *, as_array: bool = False, value_type: type[Value] = Value) -> Any:
+
+@overload
+def values(array: Numbers, *, as_array: Literal[True], value_type: type[Value] = Value) -> NDArray[object_]: ...
+@overload
+def values(array: Number, *, as_array: Literal[False] = False, value_type: type[Value] = Value) -> Value: ...
+@overload
+def values(
+    array: Sequence[Sequence[Number]], *, as_array: Literal[False] = False, value_type: type[Value] = Value
+) -> list[list[Value]]: ...
+@overload
+def values(
+    array: Sequence[Number], *, as_array: Literal[False] = False, value_type: type[Value] = Value
+) -> list[Value]: ...
+@overload
+def values(array: Numbers, *, as_array: bool = False, value_type: type[Value] = Value) -> Any: ...
+def values(array: Any, *, as_array: bool = False, value_type: type[Value] = Value) -> Any:
     """Make a leaf for each entry of an array.
 
     Parameters
@@ -55,7 +73,7 @@ def values(array: ArrayLike, *, as_array: bool = False, value_type: type[Value] 
     return nested if shape else nested[0]
 
 
-def data(values: Any) -> NDArray[float64]:
+def data(values: Values) -> NDArray[float64]:
     """The data of Values as a float array of the same shape; numbers among them stay what they are.
 
     Raises
@@ -77,9 +95,9 @@ def data(values: Any) -> NDArray[float64]:
 
 
 @overload
-def grad(values: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]: ...
+def grad(values: Callable[P, Any], argnums: int | Sequence[int] = 0) -> Callable[P, Any]: ...
 @overload
-def grad(values: Any) -> NDArray[float64]: ...
+def grad(values: Values) -> NDArray[float64]: ...
 def grad(values: Any, argnums: int | Sequence[int] = 0) -> Any:
     """Give the gradients of Values as a float array, or the derivative of a function.
 
@@ -125,7 +143,7 @@ def grad(values: Any, argnums: int | Sequence[int] = 0) -> Any:
     return out.reshape(shape)
 
 
-def assign(params: Any, array: ArrayLike) -> None:
+def assign(params: Values, array: Numbers) -> None:
     """Set the data of Values from an array: the way back of `data`.
 
     Parameters
@@ -155,6 +173,6 @@ def _flatten(values: Any, what: str) -> tuple[list[Any], tuple[int, ...]]:
     return flat, shape
 
 
-def _floats(array: ArrayLike, what: str) -> NDArray[float64]:
+def _floats(array: Any, what: str) -> NDArray[float64]:
     """A new array of floats, in C order."""
     return tables.numbers(array, what).astype(float, order="C")

@@ -16,7 +16,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 from kilograd import _core, agreement, conditions
 from kilograd._core import Value
@@ -39,6 +50,11 @@ Argnums: TypeAlias = "int | Sequence[int]"
 Shape: TypeAlias = tuple[int, ...]
 Spec: TypeAlias = tuple[Any, ...]
 T = TypeVar("T")
+P = ParamSpec("P")  # the arguments of a function that is compiled
+R = TypeVar("R")  # its result
+Q = ParamSpec("Q")  # its arguments but for the first
+X = TypeVar("X")  # the first
+Y = TypeVar("Y")
 
 
 # Structures: a spec describes nested containers without the numbers in them, and can be a key of a dict.
@@ -459,7 +475,7 @@ def _name(function: Function) -> str:
     return getattr(function, "__qualname__", None) or repr(function)
 
 
-_standing: weakref.WeakKeyDictionary[Function, weakref.ref[Compiled]] = weakref.WeakKeyDictionary()
+_standing: weakref.WeakKeyDictionary[Function, weakref.ref[Compiled[..., Any]]] = weakref.WeakKeyDictionary()
 """What stands under the names of functions that pickles refer to."""
 
 
@@ -471,12 +487,12 @@ def _method(function: Function, instance: Any) -> Function:
     return MethodType(function, instance)
 
 
-def _unpickled(sign: Function | None) -> Compiled:
+def _unpickled(sign: Function | None) -> Compiled[..., Any]:
     standing = None if sign is None else _standing.get(sign)
     return (standing and standing()) or Compiled.__new__(Compiled)
 
 
-class Compiled:
+class Compiled(Generic[P, R]):
     """A function that is recorded at its first call; made by `compile`, which describes it.
 
     Attributes
@@ -485,7 +501,7 @@ class Compiled:
         The same function over rows.
     """
 
-    def __init__(self, function: Function, argnums: Argnums = 0, static_argnums: Argnums = ()) -> None:
+    def __init__(self, function: Callable[P, R], argnums: Argnums = 0, static_argnums: Argnums = ()) -> None:
         if not callable(function):
             raise TypeError(f"compile() takes a function, not {type(function).__name__}")
         self._function: Function = function._function if isinstance(function, Compiled) else function
@@ -503,16 +519,20 @@ class Compiled:
     def __set_name__(self, owner: type, name: str) -> None:
         self._attribute = name
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Compiled:
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Compiled[P, R]: ...
+    @overload
+    def __get__(self: Compiled[Concatenate[X, Q], R], instance: X, owner: type | None = None) -> Compiled[Q, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: a compiled function of the remaining arguments, kept in the instance."""
         if instance is None:
             return self
         shifted = tuple(i - 1 for i in self._static_argnums if i > 0)
-        bound = Compiled(self._function.__get__(instance, owner), self._argnums, shifted)
+        bound: Compiled[..., Any] = Compiled(self._function.__get__(instance, owner), self._argnums, shifted)
         bound._attribute = self._attribute
         if self._attribute is None or not hasattr(instance, "__dict__"):
             return bound
-        found: Compiled = instance.__dict__.setdefault(self._attribute, bound)
+        found: Compiled[..., Any] = instance.__dict__.setdefault(self._attribute, bound)
         return found
 
     def __repr__(self) -> str:
@@ -562,21 +582,26 @@ class Compiled:
         if not hasattr(self, "_function"):  # a copy, and not what stands under the name
             Compiled.__init__(self, make(*parts), argnums, static_argnums)
 
-    # --- the function and its derivatives
+    # --- the function and its derivatives. To mypy an overload with `argnums` beside the function's own arguments is
+    # unsafe, as one of them may have that name: it is then the method's.
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function: what it would return, with floats and float arrays in place of Values."""
         call = None if _is_tracing() else self._call(args, kwargs)
         if call is None:
-            return self._function(*args, **kwargs)
+            return self._function(*args, **kwargs)  # type: ignore[no-any-return]
 
         def compute(path: _Path, check: bool) -> Any:
             values = path.values(call.x, check)
             return _unflatten(path.spec, _take(lambda s, shape: _plain(values[s].reshape(shape))), _copied)
 
-        return self._run(call, compute)
+        return self._run(call, compute)  # type: ignore[no-any-return]
 
-    def value_and_grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> tuple[float, Any]:
+    @overload
+    def value_and_grad(self, *args: P.args, **kwargs: P.kwargs) -> tuple[float, Any]: ...
+    @overload
+    def value_and_grad(self, *args: Any, argnums: Argnums | None, **kwargs: Any) -> tuple[float, Any]: ...
+    def value_and_grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> tuple[float, Any]:  # type: ignore[misc]
         """Compute the value, a float, and the gradient by the chosen arguments: see `value_and_grad`."""
         call = self._numeric_call(args, kwargs)
         positions = self._positions(call, argnums)
@@ -588,11 +613,19 @@ class Compiled:
 
         return self._run(call, compute)
 
-    def grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+    @overload
+    def grad(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
+    def grad(self, *args: Any, argnums: Argnums | None, **kwargs: Any) -> Any: ...
+    def grad(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:  # type: ignore[misc]
         """Compute the gradient by the chosen arguments, each of the structure and shape of its argument."""
         return self.value_and_grad(*args, argnums=argnums, **kwargs)[1]
 
-    def jacobian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+    @overload
+    def jacobian(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
+    def jacobian(self, *args: Any, argnums: Argnums | None, **kwargs: Any) -> Any: ...
+    def jacobian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:  # type: ignore[misc]
         """Compute the Jacobian: see `jacobian`."""
         call = self._numeric_call(args, kwargs)
         positions = self._positions(call, argnums)
@@ -603,7 +636,11 @@ class Compiled:
 
         return self._run(call, compute)
 
-    def hessian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+    @overload
+    def hessian(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
+    def hessian(self, *args: Any, argnums: Argnums | None, **kwargs: Any) -> Any: ...
+    def hessian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:  # type: ignore[misc]
         """Compute the Hessian: see `hessian`."""
         call = self._numeric_call(args, kwargs)
         positions = self._positions(call, argnums)
@@ -615,7 +652,11 @@ class Compiled:
 
         return self._run(call, compute)
 
-    def hvp(self, x: Any, v: Any, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:
+    @overload
+    def hvp(self: Compiled[Concatenate[X, Q], R], x: X, v: Any, /, *args: Q.args, **kwargs: Q.kwargs) -> Any: ...
+    @overload
+    def hvp(self, x: Any, v: Any, /, *args: Any, argnums: Argnums | None, **kwargs: Any) -> Any: ...
+    def hvp(self, x: Any, v: Any, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:  # type: ignore[misc]
         """Compute the product of the Hessian with a vector: see `hvp`."""
         call = self._numeric_call((x, *args), kwargs)
         positions = self._positions(call, argnums)
@@ -791,7 +832,7 @@ class Batch:
         and no call has yet shown what the function returns.
     """
 
-    def __init__(self, function: Compiled) -> None:
+    def __init__(self, function: Compiled[..., Any]) -> None:
         self._compiled = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -1201,13 +1242,15 @@ def _names_of(function: Function, positions: tuple[int, ...]) -> frozenset[str]:
 # --- the public functions
 
 
+class _Decorator(Protocol):
+    def __call__(self, function: Callable[P, R], /) -> Compiled[P, R]: ...
+
+
 @overload
-def compile(fn: Function, *, argnums: Argnums = 0, static_argnums: Argnums = ()) -> Compiled: ...
+def compile(fn: Callable[P, R], *, argnums: Argnums = 0, static_argnums: Argnums = ()) -> Compiled[P, R]: ...
 @overload
-def compile(*, argnums: Argnums = 0, static_argnums: Argnums = ()) -> Callable[[Function], Compiled]: ...
-def compile(
-    fn: Function | None = None, *, argnums: Argnums = 0, static_argnums: Argnums = ()
-) -> Compiled | Callable[[Function], Compiled]:
+def compile(*, argnums: Argnums = 0, static_argnums: Argnums = ()) -> _Decorator: ...
+def compile(fn: Function | None = None, *, argnums: Argnums = 0, static_argnums: Argnums = ()) -> Any:
     """Record a function at its first call, and run the record from then on. Also a decorator.
 
     `fn` is ordinary Python over numbers and arrays. It is run once with Values in place of the numbers (arrays arrive
@@ -1285,16 +1328,16 @@ def compile(
     return Compiled(fn, argnums, static_argnums)
 
 
-def _compiled(fn: Function) -> Compiled:
+def _compiled(fn: Function) -> Compiled[..., Any]:
     return fn if isinstance(fn, Compiled) else Compiled(fn)
 
 
-def derivative(fn: Function, argnums: Argnums = 0) -> Function:
+def derivative(fn: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
     """Give the function that computes the gradient of `fn`: what ``kilograd.grad(fn)`` does with a callable."""
     return _with_argnums(_compiled(fn).grad, argnums)
 
 
-def value_and_grad(fn: Function, argnums: Argnums = 0) -> Function:
+def value_and_grad(fn: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, tuple[float, Any]]:
     """Give the function that computes the value of `fn` and its gradient.
 
     Parameters
@@ -1319,7 +1362,7 @@ def value_and_grad(fn: Function, argnums: Argnums = 0) -> Function:
     return _with_argnums(_compiled(fn).value_and_grad, argnums)
 
 
-def jacobian(fn: Function, argnums: Argnums = 0) -> Function:
+def jacobian(fn: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
     """Give the function that computes the Jacobian of `fn`.
 
     Parameters
@@ -1346,7 +1389,7 @@ def jacobian(fn: Function, argnums: Argnums = 0) -> Function:
     return _with_argnums(_compiled(fn).jacobian, argnums)
 
 
-def hessian(fn: Function, argnums: Argnums = 0) -> Function:
+def hessian(fn: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
     """Give the function that computes the Hessian of `fn`.
 
     Parameters
@@ -1371,7 +1414,7 @@ def hessian(fn: Function, argnums: Argnums = 0) -> Function:
     return _with_argnums(_compiled(fn).hessian, argnums)
 
 
-def hvp(fn: Function, argnums: Argnums = 0) -> Function:
+def hvp(fn: Callable[Concatenate[X, Q], Any], argnums: Argnums = 0) -> Callable[Concatenate[X, Any, Q], Any]:
     """Give the function that computes the product of the Hessian of `fn` with a vector, without the Hessian.
 
     Parameters
@@ -1403,13 +1446,21 @@ def _with_argnums(method: Function, argnums: Argnums) -> Function:
     def function(*args: Any, **kwargs: Any) -> Any:
         return method(*args, argnums=chosen, **kwargs)
 
-    owner: Compiled = method.__self__  # type: ignore[attr-defined]
+    owner: Compiled[..., Any] = method.__self__  # type: ignore[attr-defined]
     name = getattr(owner, "__name__", "fn")
     function.__name__ = function.__qualname__ = f"{method.__name__}({name})"
     function.__doc__ = f"{method.__name__} of {name} by argument {chosen}."
     return function
 
 
+@overload
+def where(condition: bool | np.bool_, a: float, b: float) -> float: ...
+@overload
+def where(condition: bool | np.bool_, a: Value, b: Value) -> Value: ...
+@overload
+def where(condition: bool | np.bool_, a: Value | float, b: Value | float) -> Value | float: ...
+@overload
+def where(condition: bool | np.bool_ | NDArray[Any] | list[Any] | tuple[Any, ...], a: Any, b: Any) -> NDArray[Any]: ...
 def where(condition: Any, a: Any, b: Any) -> Any:
     """Choose `a` where a condition holds, `b` elsewhere; elementwise, as `numpy.where`, also for Values.
 

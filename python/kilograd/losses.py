@@ -14,17 +14,25 @@ TypeError
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from kilograd import _core
 from kilograd._core import Value
 
+if TYPE_CHECKING:
+    from kilograd._types import Values
+
 __all__ = ["Reduction", "binary_cross_entropy", "cross_entropy", "hinge", "huber", "l2", "mse"]
 
 Reduction = Literal["mean", "sum", "none"]
+_Reduced = Literal["mean", "sum"]
 
 
-def mse(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
+@overload
+def mse(prediction: Values, target: Values, *, reduction: _Reduced = "mean") -> Value: ...
+@overload
+def mse(prediction: Values, target: Values, *, reduction: Reduction) -> Any: ...
+def mse(prediction: Values, target: Values, *, reduction: Reduction = "mean") -> Any:
     """Squared error, ``(p - t)**2``.
 
     Parameters
@@ -35,7 +43,11 @@ def mse(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
     return _core.mse(prediction, target, reduction)
 
 
-def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: Reduction = "mean") -> Any:
+@overload
+def huber(prediction: Values, target: Values, *, delta: float = 1.0, reduction: _Reduced = "mean") -> Value: ...
+@overload
+def huber(prediction: Values, target: Values, *, delta: float = 1.0, reduction: Reduction) -> Any: ...
+def huber(prediction: Values, target: Values, *, delta: float = 1.0, reduction: Reduction = "mean") -> Any:
     """Huber loss of the distance d between p and t: ``d**2 / 2`` up to `delta`, ``delta * (d - delta/2)`` beyond.
 
     Parameters
@@ -48,7 +60,11 @@ def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: Reduct
     return _core.huber(prediction, target, delta, reduction)
 
 
-def hinge(score: Any, target: Any, *, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
+@overload
+def hinge(score: Values, target: Values, *, margin: float = 1.0, reduction: _Reduced = "mean") -> Value: ...
+@overload
+def hinge(score: Values, target: Values, *, margin: float = 1.0, reduction: Reduction) -> Any: ...
+def hinge(score: Values, target: Values, *, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
     """Hinge loss of a binary classifier, ``max(0, margin - t * score)``.
 
     Parameters
@@ -61,8 +77,16 @@ def hinge(score: Any, target: Any, *, margin: float = 1.0, reduction: Reduction 
     return _core.hinge(score, target, margin, reduction)
 
 
+@overload
 def binary_cross_entropy(
-    prediction: Any, target: Any, *, from_logits: bool = False, reduction: Reduction = "mean"
+    prediction: Values, target: Values, *, from_logits: bool = False, reduction: _Reduced = "mean"
+) -> Value: ...
+@overload
+def binary_cross_entropy(
+    prediction: Values, target: Values, *, from_logits: bool = False, reduction: Reduction
+) -> Any: ...
+def binary_cross_entropy(
+    prediction: Values, target: Values, *, from_logits: bool = False, reduction: Reduction = "mean"
 ) -> Any:
     """Cross-entropy of a binary classifier, ``-(t * log(p) + (1 - t) * log(1 - p))``.
 
@@ -79,7 +103,11 @@ def binary_cross_entropy(
     return _core.binary_cross_entropy(prediction, target, from_logits, reduction)
 
 
-def cross_entropy(logits: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
+@overload
+def cross_entropy(logits: Values, target: Values, *, reduction: _Reduced = "mean") -> Value: ...
+@overload
+def cross_entropy(logits: Values, target: Values, *, reduction: Reduction) -> Any: ...
+def cross_entropy(logits: Values, target: Values, *, reduction: Reduction = "mean") -> Any:
     """Softmax cross-entropy of a classifier of C classes, ``-log(softmax(logits)[target])``.
 
     Parameters
@@ -94,6 +122,6 @@ def cross_entropy(logits: Any, target: Any, *, reduction: Reduction = "mean") ->
     return _core.cross_entropy(logits, target, reduction)
 
 
-def l2(values: Any, alpha: float = 1.0) -> Value:
+def l2(values: Values, alpha: float = 1.0) -> Value:
     """Penalty ``alpha * (v[0]**2 + v[1]**2 + ...)``; ``l2(model.parameters(), 1e-4)`` is weight decay in a loss."""
     return _core.l2(values, alpha)

@@ -14,11 +14,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import mul
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.tables import sample
+
+if TYPE_CHECKING:
+    from kilograd._types import Outputs, Scalar, SupportsArray
 
 __all__ = ["MLP", "Activation", "Layer", "Module", "Neuron"]
 
@@ -110,7 +113,7 @@ class Neuron(Module):
             return getattr(z, activation)()  # type: ignore[no-any-return]
         return activation(z)
 
-    def __call__(self, x: Iterable[Value | float] | Value | float) -> Value:
+    def __call__(self, x: Iterable[Scalar] | Scalar | SupportsArray) -> Value:
         """The neuron's output for one sample.
 
         Parameters
@@ -121,7 +124,7 @@ class Neuron(Module):
         Raises
         ------
         ValueError
-            If the number of inputs is not the number of weights, or `x` is a table of many rows.
+            If the number of inputs is not the number of weights, or `x` holds rows of many samples.
         TypeError
             If `x` is a dict, a set or text, or holds no numbers.
         """
@@ -129,6 +132,12 @@ class Neuron(Module):
         native: Value | None = _core.call_neuron(self, inputs)
         if native is not None:
             return native
+        nested = [each for each in inputs if hasattr(each, "__len__") and getattr(each, "shape", None) != ()]
+        if nested:
+            raise ValueError(
+                f"{self!r} takes one sample, {len(self.w)} numbers or Values, and was given {len(inputs)} entries like "
+                f"{type(nested[0]).__name__}: many samples are for kilograd.predict(model, X), or [model(x) for x in X]"
+            )
         if len(inputs) != len(self.w):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, one for each weight, and was given {len(inputs)}")
         return self.activate(self.weighted_sum(inputs))
@@ -164,9 +173,10 @@ class Layer(Module):
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
         self.neurons: list[Neuron] = [self.neuron_type(nin, **kwargs) for _ in range(_count("nout", nout))]
 
-    def __call__(self, x: Iterable[Value | float] | Value | float) -> Any:
+    def __call__(self, x: Iterable[Scalar] | Scalar | SupportsArray) -> Outputs:
         """The list of the neurons' outputs, or the output itself where there is one neuron."""
-        return _core.call_layer(self, x)
+        outputs: Outputs = _core.call_layer(self, x)
+        return outputs
 
     def parameters(self) -> list[Value]:
         """The parameters of the neurons, one neuron after the other."""
@@ -211,9 +221,10 @@ class MLP(Module):
             for width_in, width_out, each in zip([nin, *nouts], nouts, activations, strict=False)
         ]
 
-    def __call__(self, x: Iterable[Value | float] | Value | float) -> Any:
+    def __call__(self, x: Iterable[Scalar] | Scalar | SupportsArray) -> Outputs:
         """The output of the last layer for one sample: a list, or a Value where the layer has one neuron."""
-        return _core.call_layers(self.layers, x)
+        outputs: Outputs = _core.call_layers(self.layers, x)
+        return outputs
 
     def parameters(self) -> list[Value]:
         """The parameters of the layers, one layer after the other."""

@@ -6,15 +6,18 @@ them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from kilograd import _core
 from kilograd._core import Value
 
+if TYPE_CHECKING:
+    from kilograd._types import Row, Rows, Scalar, SupportsArray, Values
+
 __all__ = ["dot", "log_softmax", "logsumexp", "mean", "softmax", "total"]
 
 
-def dot(w: Any, x: Any, b: Value | float = 0) -> Value:
+def dot(w: Row | SupportsArray, x: Row | SupportsArray, b: Scalar = 0) -> Value:
     """Weighted sum, ``b + w[0]*x[0] + w[1]*x[1] + ...``, added up from the left.
 
     Builds the graph of ``sum((wi * xi for wi, xi in zip(w, x)), b)``.
@@ -33,12 +36,12 @@ def dot(w: Any, x: Any, b: Value | float = 0) -> Value:
     return _core.dot(w, x, b)
 
 
-def total(values: Any, start: Value | float = 0) -> Value:
+def total(values: Values, start: Scalar = 0) -> Value:
     """``sum(values, start)``: the same graph, built in one call; nested values are added up in order."""
     return _core.total(values, start)
 
 
-def mean(values: Any) -> Value:
+def mean(values: Values) -> Value:
     """Arithmetic mean, ``sum(values) * (1 / n)``, over all n values, nested ones too.
 
     Raises
@@ -49,7 +52,13 @@ def mean(values: Any) -> Value:
     return _core.mean(values)
 
 
-def logsumexp(values: Any) -> Any:
+@overload
+def logsumexp(values: Rows) -> list[Value]: ...
+@overload
+def logsumexp(values: Row) -> Value: ...
+@overload
+def logsumexp(values: Values) -> Any: ...
+def logsumexp(values: Values) -> Any:
     """``log(exp(v[0]) + exp(v[1]) + ...)``, over the last axis, without overflow.
 
     Computed as ``m + log(sum(exp(v - m)))`` with the maximum m, which is part of the graph.
@@ -65,7 +74,13 @@ def logsumexp(values: Any) -> Any:
     return _core.logsumexp(values)
 
 
-def softmax(values: Any) -> Any:
+@overload
+def softmax(values: Rows) -> list[list[Value]]: ...
+@overload
+def softmax(values: Row) -> list[Value]: ...
+@overload
+def softmax(values: Values) -> Any: ...
+def softmax(values: Values) -> Any:
     """``exp(v[i]) / sum(exp(v))`` over the last axis, without overflow.
 
     Parameters
@@ -79,7 +94,13 @@ def softmax(values: Any) -> Any:
     return _core.softmax(values)
 
 
-def log_softmax(values: Any) -> Any:
+@overload
+def log_softmax(values: Rows) -> list[list[Value]]: ...
+@overload
+def log_softmax(values: Row) -> list[Value]: ...
+@overload
+def log_softmax(values: Values) -> Any: ...
+def log_softmax(values: Values) -> Any:
     """``v[i] - logsumexp(v)`` over the last axis: the logarithm of `softmax`, exact where that underflows.
 
     Parameters

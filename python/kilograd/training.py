@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kilograd import _core, losses, tables
@@ -30,7 +31,10 @@ __all__ = ["History", "Loss", "Model", "fit", "plot_boundary", "predict"]
 Model: TypeAlias = Callable[[Any], Any]
 """Anything that is called with a sample and gives a Value or a list of Values."""
 
-Loss: TypeAlias = str | Callable[[Any, Any], Any]
+Loss: TypeAlias = (
+    Literal["mse", "huber", "hinge", "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_from_logits"]
+    | Callable[[Any, Any], Any]
+)
 """The name of a loss, or a function of one sample's prediction and target that gives a Value."""
 
 Engine: TypeAlias = Literal["auto", "program", "graph"]
@@ -72,6 +76,15 @@ class History:
     times: list[float] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
     interrupted: bool = False
+
+    def __repr__(self) -> str:
+        """The last losses; there may be thousands."""
+        parts = [f"{len(self.losses)} epochs"]
+        parts += [f"loss {self.losses[-1]:.4g}"] if self.losses else []
+        parts += [f"validation {self.validation[-1]:.4g}"] if self.validation else []
+        parts += [f"{sum(self.times):.3g} s"] if self.times else []
+        parts += ["interrupted"] if self.interrupted else []
+        return f"History({', '.join(parts)})"
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the losses over the epochs.
@@ -692,7 +705,10 @@ def _progress(wanted: bool | None, epochs: int) -> Iterator[Callable[[History], 
         yield lambda history: None
         return
     try:
-        from tqdm.auto import tqdm
+        if find_spec("ipywidgets") is None:  # which the bar of a notebook is made of
+            from tqdm import tqdm
+        else:
+            from tqdm.auto import tqdm
     except ImportError:
         if wanted:
             raise ImportError("the progress bar is tqdm's: pip install 'kilograd[progress]'") from None
