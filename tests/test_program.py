@@ -534,6 +534,37 @@ def test_infinite_derivative_in_a_direction_not_taken() -> None:
     assert (got[9, 0], sweeps[9, 0]) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("name", ["softplus", "relu", "leaky_relu", "abs", "maximum", "minimum"])
+def test_forward_sweeps_take_the_derivative_of_the_table_at_a_kink(name: str, isa: str) -> None:
+    """What differentiates a formula with a choice in it takes one side, at softplus(0) too, where there is no kink."""
+    a, b = Value(0.0), Value(0.0)
+    y = getattr(kilograd, name)(a, b) if name in ("maximum", "minimum") else getattr(a, name)() + b * 0.0
+    program = Program([y, y * y + a, y.exp()], inputs=[a, b])
+    x = np.zeros((5, 2))
+    rows = np.array([program.vjp(x, w) for w in np.eye(3)]).transpose(1, 0, 2)
+    np.testing.assert_array_equal(program.jacobian(x), rows)  # by columns: fewer than outputs
+    v = np.array([1.0, 0.5])
+    np.testing.assert_array_equal(program.jvp(x, v), rows @ v)
+    hessian = program.hessian(x, weights=[0.0, 1.0, 1.0])
+    np.testing.assert_allclose(program.hvp(x, v, weights=[0.0, 1.0, 1.0]), hessian @ v, rtol=1e-14, atol=1e-16)
+    if name == "softplus":
+        s = math.log(2.0)  # (y * y)'' = 2 y'**2 + 2 y y''
+        want = 2 * 0.25 + 2 * s * 0.25 + math.exp(s) * (0.25 + 0.25)
+        np.testing.assert_allclose(hessian[:, 0, 0], want, rtol=1e-14)
+
+
+def test_hessian_of_a_power_whose_exponent_is_zero(isa: str) -> None:
+    """d/da a**b is b a**(b - 1): 0 at b = 0, where its derivative by b is 1 / a."""
+    a, b = Value(2.0), Value(0.5)
+    program = Program(a**b, inputs=[a, b])
+    x = np.array([[2.0, 0.0], [4.0, 0.0], [0.5, 0.0]])
+    log = np.log(x[:, 0])
+    want = np.array([[0.0 * log, 1.0 / x[:, 0]], [1.0 / x[:, 0], log**2]]).transpose(2, 0, 1)
+    np.testing.assert_allclose(program.hessian(x), want, rtol=1e-14)
+    np.testing.assert_allclose(program.hvp(x, [1.0, 2.0]), want @ [1.0, 2.0], rtol=1e-14)
+    np.testing.assert_array_equal(program.value_and_grad([[0.0, 0.0]])[1], [[0.0, 0.0]])
+
+
 def test_hessian_of_constants() -> None:
     v = [Value(0.5) for _ in range(20)]
     quadratic = Program(sum(a * b * 3.0 - b * b for a, b in pairwise(v)), v)

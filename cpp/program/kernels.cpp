@@ -48,6 +48,32 @@ KILOGRAD_INLINE Mask suspicious(Lane a, Lane b, Lane y) {
     }
 }
 
+// At a kink the derivative is what the table says, as in a reverse sweep, and not that of one side of the value.
+constexpr bool has_kink(Code code) {
+    return code == Code::relu || code == Code::leaky_relu || code == Code::softplus || code == Code::maximum ||
+           code == Code::minimum;
+}
+
+template <Code code>
+KILOGRAD_INLINE Lane value_at(Lane a, Lane b, Lane c) {
+    return Rule<code>::template value<Lane>(a, b, c);
+}
+template <Code code>
+KILOGRAD_INLINE Dual value_at(Dual a, Dual b, Dual c) {
+    if constexpr (!has_kink(code)) {
+        return Rule<code>::template value<Dual>(a, b, c);
+    } else {
+        const Lane zero(0.0), y = Rule<code>::template value<Lane>(a.v, b.v, c.v);
+        const auto along = [zero](Lane derivative, Lane tangent) {
+            return select(derivative == zero, zero, directional(derivative, tangent));
+        };
+        Lane t = along(Rule<code>::template da<Lane>(a.v, b.v, c.v, y), a.t);
+        if constexpr (info(code).arity == Arity::Binary)
+            t = t + along(Rule<code>::template db<Lane>(a.v, b.v, c.v, y), b.t);
+        return {y, t};
+    }
+}
+
 template <Code code, class T>
 bool forward(const ForwardArguments& s) {
     constexpr bool binary = info(code).arity == Arity::Binary;
@@ -59,7 +85,7 @@ bool forward(const ForwardArguments& s) {
         const T a = load<T>(pa, gap_a);
         T b(0.0);
         if constexpr (binary) b = load<T>(pb, gap_b);
-        const T y = Rule<code>::template value<T>(a, b, c);
+        const T y = value_at<code>(a, b, c);
         if constexpr (!is_total(code)) suspects = suspects | suspicious<code>(value_of(a), value_of(b), value_of(y));
         store(s.y + r, s.rows, y);
         pa += s.step_a;

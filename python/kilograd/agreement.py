@@ -25,10 +25,9 @@ _ASKING = frozenset({"type", "issubclass", "hasattr"})
 _ASKING_ATTRIBUTES = frozenset(
     {"__class__", "dtype", "itemsize", "nbytes", "issubdtype", "result_type", "isrealobj", "iscomplexobj"}
 )
-# Of these a Value in a trace is what a number is, and an array what an array is.
-_SAME = frozenset(
-    {"float", "int", "bool", "complex", "Real", "Number", "ndarray", "list", "tuple", "dict", "str", "set"}
-)
+# Of these a Value in a trace is what a number is, unless NumPy made a Python number of it; an array is always one.
+_NUMBERS = frozenset({"float", "int", "bool", "complex", "Real", "Number"})
+_CONTAINERS = frozenset({"ndarray", "list", "tuple", "dict", "str", "set"})
 # What shows whether a bool is Python's or NumPy's, or keeps it until something may: a test or a call does not. The
 # jumps are those of chained comparisons, and of `and` and `or`, whose value is used.
 _OF_BOOLS = (
@@ -130,8 +129,12 @@ def _read(code: types.CodeType) -> Habits:
         name, argument = instruction.opname, instruction.argval
         before = instructions[i - 1] if i else instruction
         if name in ("LOAD_GLOBAL", "LOAD_NAME"):
-            asks |= argument in _ASKING or (argument == "isinstance" and not _is_same(instructions[i + 1 :]))
+            asks |= argument in _ASKING
             doubtful |= argument in ("getattr", "callable")
+            if argument == "isinstance":
+                classes = _classes(instructions[i + 1 :])
+                asks |= not classes or not classes <= _NUMBERS | _CONTAINERS
+                doubtful |= not classes <= _CONTAINERS
         elif name in ("LOAD_ATTR", "LOAD_METHOD"):
             asks |= argument in _ASKING_ATTRIBUTES
         elif name == "IS_OP":
@@ -154,27 +157,24 @@ def _is_added(code: types.CodeType, offset: int) -> bool:
         if instruction.opname.startswith(("BINARY_", "INPLACE_")) and height <= 1:
             operator = instruction.opname + instruction.argrepr  # until 3.10 in the name
             return any(sign in operator for sign in ("+", "-", "ADD", "SUBTRACT"))
-        if instruction.opcode in dis.hasjabs or instruction.opcode in dis.hasjrel:
-            return False
         height += dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
-        if height < 0:
+        if instruction.opname == "JUMP_FORWARD":  # behind the first of two alternatives, each of which leaves a number
+            height -= 1
+        if height < 0 and not instruction.opname.endswith(("OR_POP", "POP_TOP")):  # these go on to another operand
             return False
     return False
 
 
-def _is_same(rest: list[dis.Instruction]) -> bool:
-    """Whether the call of isinstance() that begins here asks for classes that numbers and Values have alike."""
-    if not rest:
-        return False
-    for k, instruction in enumerate(rest[1:], 1):
-        name = instruction.opname
-        if name in ("CALL", "CALL_FUNCTION"):
-            classes = [i for i in rest[:k] if i.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "BUILD_TUPLE")]
-            if classes and classes[-1].opname == "BUILD_TUPLE":
-                wanted = classes[-1 - classes[-1].argval : -1]
-                return bool(wanted) and all(i.argval in _SAME for i in wanted)
-            return bool(classes) and rest[k - 1] is classes[-1] and classes[-1].argval in _SAME
-    return False
+def _classes(rest: list[dis.Instruction]) -> set[str]:
+    """The names of the classes for which the call of isinstance() that begins here asks; empty where it is unclear."""
+    for k, instruction in enumerate(rest):
+        if instruction.opname in ("CALL", "CALL_FUNCTION") and k > 0:
+            last = rest[k - 1]
+            if last.opname == "BUILD_TUPLE":
+                found = [i for i in rest[: k - 1] if i.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR")]
+                return {i.argval for i in found[-last.argval :]} if last.argval else set()
+            return {last.argval} if last.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR") else set()
+    return set()
 
 
 def flat(result: Any, numbers: list[NDArray[Any]]) -> Any:
