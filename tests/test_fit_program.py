@@ -356,7 +356,7 @@ def as_floats(inner):
 
 
 def typed(inner):
-    return lambda x: inner(x) if isinstance(x[0], float) else inner(x) * 2
+    return lambda x: inner(x) if type(x[0]) is float else inner(x) * 2
 
 
 def ruled(inner):
@@ -439,6 +439,18 @@ STATEFUL = [
     (iterating, "cycle"),
     (patched, "changes when it runs"),
 ]
+
+
+def test_a_question_for_the_type_that_a_float_answers():
+    losses = []
+    for engine in ("program", "graph"):
+        inner = make()
+
+        def model(x, inner=inner):
+            return inner(x) if isinstance(x[0], float) else inner(x) * 2
+
+        losses.append(fit(model, X, SIGN, optimizer=optim.SGD(inner, lr=0.1), epochs=6, engine=engine).losses)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
 
 
 @pytest.mark.parametrize(("wrap", "reason"), STATEFUL, ids=[wrap.__name__ for wrap, _ in STATEFUL])
