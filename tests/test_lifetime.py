@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import gc
+import pathlib
+import re
 import weakref
 from collections.abc import Iterator
 from random import Random
@@ -797,3 +799,30 @@ def test_random_lives_end_in_two_collections(seed, threshold):
     gc.collect()
     gc.collect()
     assert kilograd.live_nodes() == before
+
+
+# --- the boundary ----------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_cpython_calls_comes_from_the_boundary():
+    """No exception of C++ may cross into C: slot<>(), method<>() and attribute<>() see to it, and nothing else is used.
+
+    Deallocators and the collector's functions cannot fail; PyVectorcall_Call is CPython's own.
+    """
+    bindings = pathlib.Path(__file__).parents[1] / "cpp" / "bindings"
+    free = "Py_tp_(dealloc|traverse|clear|free|members|getset|methods|doc|call)"
+    bare = {
+        "a slot": rf"\{{\s*(?!{free}\b)Py_[a-z]{{2}}_\w+\s*,",
+        "a method": r"\{\s*\"\w+\"\s*,[^{}\"]*\bMETH_",
+        "an attribute": r"\{\s*\"\w+\"\s*,\s*\w+\s*,\s*\w+\s*,\s*(\"[^\"]*\"|nullptr)\s*,\s*nullptr\s*\}",
+        "a cast": r"reinterpret_cast<(PyCFunction|getter|setter)",
+        "a vectorcall": r"vectorcall = (?!Slot<|nullptr)\w+;",
+    }
+    found = [
+        f"{source.name}: {what}: {match.group()}"
+        for source in sorted(bindings.rglob("*.[ch]pp"))
+        if source.name != "slot.hpp"
+        for what, pattern in bare.items()
+        for match in re.finditer(pattern, source.read_text())
+    ]
+    assert not found

@@ -272,7 +272,7 @@ PyObject* value_dir(PyObject* self, PyObject*) {
 }
 
 bool add_absent_attributes(PyTypeObject* type) {
-    PyType_Slot slots[] = {{Py_tp_descr_get, reinterpret_cast<void*>(refuse_absent)}, {0, nullptr}};
+    PyType_Slot slots[] = {slot<refuse_absent>(Py_tp_descr_get), {0, nullptr}};
     PyType_Spec spec = {"kilograd._core.Absent", 0, 0, Py_TPFLAGS_DEFAULT, slots};
     PyObject* absent_type = PyType_FromSpec(&spec);
     PyObject* absent = absent_type ? PyObject_CallNoArgs(absent_type) : nullptr;

@@ -50,6 +50,18 @@ constexpr const char* subinterpreter =
 PYBIND11_MODULE(_core, m) {
     if (!in_main_interpreter()) throw py::import_error(subinterpreter);  // from CPython 3.13 on only known now
     m.doc() = "The compiled core of kilograd.";
+    // pybind11 says by a std::runtime_error that it could not allocate something: the boundary knows better.
+    py::register_local_exception_translator([](std::exception_ptr thrown) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const py::builtin_exception&) {
+            throw;
+        } catch (const std::runtime_error&) {
+            set_error_from_exception();
+        } catch (const std::length_error&) {
+            set_error_from_exception();
+        }
+    });
     if (!make_value_type(m.ptr())) throw py::error_already_set();
     add_snapshot(m.ptr());
     add_network(m);

@@ -437,6 +437,7 @@ py::list Snapshot::types() const {
 }
 
 std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py::list types, py::list classes) {
+    const py::tuple all_classes(classes);  // made before there are nodes: a collection may give them handles
     Reader in{std::string_view(bytes)};
     if (in.get<std::uint32_t>() != snapshot_version)
         throw py::value_error("Snapshot: written by another version of kilograd");
@@ -541,7 +542,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
     }
     for (Node* node : snapshot->externals_) pin_state(node);
     // Before any state is set: an attribute may lead to a node of a subclass, which must not come as a plain Value.
-    for (py::handle item : py::tuple(classes)) {
+    for (py::handle item : all_classes) {
         auto [place, type] = py::cast<std::tuple<std::size_t, py::type>>(item);
         auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
         if (place >= snapshot->interior_.size() || snapshot->interior_[place]->handle ||

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -209,10 +210,11 @@ def operations() -> dict[str, Callable[[Random], Operation]]:
     def init_again(random: Random) -> Operation:
         a, b, c, d = leaves()
         value = random.choice([c, d])
-        keep = value * 2.0
+        children = random.choice([(), (a, b)])
+        keep = a * 2.0 if children else value * 2.0
 
         def do() -> Any:
-            value.__init__(3.0, (a, b), (1.0, 2.0), label="again")
+            value.__init__(3.0, children, (1.0, 2.0)[: len(children)], label="again")
             return value.data
 
         return do, lambda: keep.data
@@ -364,20 +366,25 @@ def operations() -> dict[str, Callable[[Random], Operation]]:
 
 def attempt(names: dict[str, Callable[[Random], Operation]], kinds: list[Any], seed: int) -> None:
     """One operation, with a dozen of its requests failing, one after the other."""
+    random = Random(seed)
+    fail_some(names, random.choice(sorted(names)), random.choice(kinds), random, random.randrange(4), 12)
+
+
+def fail_some(
+    names: dict[str, Callable[[Random], Operation]], name: str, injector: Any, random: Random, n: int, tries: int
+) -> None:
+    """The operation of this name, with requests from the n-th on failing."""
     from kilograd import Value, live_nodes
 
-    random = Random(seed)
-    name = random.choice(sorted(names))
     do, check = names[name](random)
-    injector = random.choice(kinds)
     want, state = do(), check()
     do(), check()
     x = Value(3.0)
     witness = x * x + x.sin()
     gc.collect()
     before = live_nodes()
-    n, step = random.randrange(4), random.choice([1, 2, 7, 31])
-    for _ in range(12):
+    step = 1 if tries > 12 else random.choice([1, 2, 7, 31])
+    for _ in range(tries):
         got, error = None, None
         count = random.choice([1, 1, 1, 3])
         injector.arm(n, count)
@@ -386,7 +393,7 @@ def attempt(names: dict[str, Callable[[Random], Operation]], kinds: list[Any], s
             finished = True
         except MemoryError:
             finished = False
-        except (TypeError, RuntimeError, ImportError, SystemError) as caught:
+        except (TypeError, RuntimeError, ImportError, SystemError, pickle.PickleError) as caught:
             error, finished = caught, False
         finally:
             injector.disarm()
@@ -417,12 +424,13 @@ def is_shortage(error: BaseException) -> bool:
     return (
         "incompatible function arguments" in text  # a converter had no memory and said no
         or "Unable to convert" in text
+        or "import of module 'builtins' failed" in text  # pickle's
         or isinstance(error.__cause__ or error.__context__, MemoryError)
     )
 
 
 def child() -> None:
-    """Reads seeds, and answers each with a line: empty, or what was found."""
+    """Reads seeds and names of operations, and answers each with a line: empty, or what was found."""
     sys.path.insert(0, str(ROOT))
     names, kinds = operations(), injectors()
     sys.unraisablehook = lambda _: None
@@ -430,7 +438,11 @@ def child() -> None:
         answer = ""
         if kinds:
             try:
-                attempt(names, kinds, int(line))
+                if line.strip().isdigit():
+                    attempt(names, kinds, int(line))
+                else:
+                    for kind, seed in product(kinds, range(2)):
+                        fail_some(names, line.strip(), kind, Random(seed), 0, 40)
             except Exception:
                 answer = traceback.format_exc()
         print(repr(answer), flush=True)
@@ -444,7 +456,7 @@ class Child:
 
     process: subprocess.Popen[str] | None = None
 
-    def ask(self, seed: int) -> str:
+    def ask(self, what: int | str) -> str:
         if self.process is None:
             environment = dict(os.environ)
             if (path := library()) is not None:
@@ -455,7 +467,7 @@ class Child:
             )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{seed}\n")
+        self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if answer:
@@ -474,6 +486,13 @@ def run(seed: int) -> None:
         raise AssertionError(answer)
 
 
+def first_requests(name: str) -> None:
+    """The same, for the first requests of one operation."""
+    if answer := CHILD.ask(name):
+        raise AssertionError(answer)
+
+
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
-    """What was once found: each operation, from its first request on."""
-    yield from ()
+    """The operations that ended the process, or left marks and nodes behind."""
+    for name in ("forward", "backward", "copying", "building_on_state", "late_state", "networks", "programs"):
+        yield name.replace("_", "-"), functools.partial(first_requests, name)

@@ -290,6 +290,83 @@ def hostile_kinds(world: World) -> list[tuple[Any, tuple[Any, ...]]]:
     return [(Float, (1.0,)), (Integer, (1,)), (Weird, (1.0,)), *((kind, ()) for kind in plain)]
 
 
+def fitting(world: World) -> Callable[[], Any]:
+    """A call with the right arguments but for one or two of them."""
+    random = world.random
+
+    def hostile_number() -> Any:
+        make, arguments = random.choice([kind for kind in world.kinds if issubclass(kind[0], np.number)])
+        return make(*arguments)
+
+    def element() -> Any:
+        if random.random() < 0.03:
+            return hostile(world)
+        return hostile_number() if random.random() < 0.3 else random.choice([world.value(), 0.5, 1])
+
+    def items(count: int) -> list[Any]:
+        made = [element() for _ in range(count)]
+        world.lists.append(made)
+        return made
+
+    def number() -> Any:
+        return hostile(world) if random.random() < 0.05 else random.choice([hostile_number(), 0.5])
+
+    def array(count: int) -> Any:
+        return hostile(world) if random.random() < 0.1 else np.zeros(count)
+
+    n = random.randrange(1, 5)
+    values = [world.value() if random.random() < 0.9 else hostile(world) for _ in range(n)]
+    world.lists.append(values)
+    program = world.cores[3]
+    core = program._core
+    parameters = tuple(program.parameters)
+    reduction = random.choice(["mean", "sum", "none"])
+    wrt = random.choice(["inputs", "parameters", "both"])
+    return random.choice(
+        [
+            lambda: Value(number(), values, [number() for _ in range(n)]),
+            lambda: Value(number(), values, "op", hostile(world)),
+            lambda: world.value().__init__(number(), values, [number() for _ in range(n)]),
+            lambda: world.value().backward(number()),
+            lambda: world.value().leaky_relu(number()),
+            lambda: setattr(world.value(), random.choice(["data", "grad"]), number()),
+            lambda: kilograd.total(items(n), number()),
+            lambda: kilograd.dot(items(n), items(n), number()),
+            lambda: kilograd.mse(items(n), items(n), reduction=reduction),
+            lambda: kilograd.cross_entropy([items(3), items(3)], [0, 1], reduction=reduction),
+            lambda: kilograd.huber(items(n), items(n), delta=number()),
+            lambda: kilograd.softmax([items(n), items(n)]),
+            lambda: kilograd.data([items(n), items(n)]),
+            lambda: kilograd.grad(values),
+            lambda: kilograd.assign(values, items(n)),
+            lambda: random.choice(world.modules)(items(2)),
+            lambda: _core.sgd_step(values, *(number() for _ in range(4)), False, False, array(n)),
+            lambda: _core.adam_step(values, *(number() for _ in range(6)), False, array(n), array(n), array(n)),
+            lambda: _core.rmsprop_step(values, *(number() for _ in range(5)), array(n), array(n), array(n)),
+            lambda: _core.clip_norm(values, number(), number()),
+            lambda: _core.clip_value(values, number()),
+            lambda: _core.read_data(values, array(n)),
+            lambda: _core.write_data(values, array(n)),
+            lambda: _core.leaves(array(n), random.choice([Value, Sub, world.kinds[2][0]])),
+            lambda: _core.zero_grad(values),
+            lambda: _core.parameters_of([hostile(world), *world.modules]),
+            lambda: _core._record(items(n), [n], values[:1], random.choice([None, values[1:]])),
+            lambda: kilograd.Program(items(n), values[:1]),
+            lambda: _core._guards([("<", element(), element(), True) for _ in range(n)], values),
+            lambda: core.forward(parameters, items(1), None, 1, True, None),
+            lambda: core.jacobian(parameters, items(1), wrt, 1, True, None),
+            lambda: core.hessian(parameters, items(1), wrt, None, 1, True, None),
+            lambda: program.hvp(items(1), items(1)),
+            lambda: kilograd.compile(lambda a, b: a * b if a > b else a + b)(element(), element()),
+            lambda: copy.deepcopy(world.lists),
+            lambda: pickle.loads(pickle.dumps([world.value() for _ in range(3)])),
+            lambda: sorted(items(n)),
+            lambda: np.array(items(n)) @ np.array(items(n)),
+            lambda: served_class()(number()) * element() + element(),
+        ]
+    )
+
+
 SERVED: list[Any] = []
 
 
@@ -336,8 +413,10 @@ def calls(world: World) -> Iterator[Callable[[], Any]]:
     kinds += [type(vars(served_class()).get("data")), _core.ServedMethod]
     while True:
         arguments = [argument(world) for _ in range(random.choice([0, 1, 1, 2, 2, 3, 3, 4, 5, 8, 9, 11]))]
-        which = random.randrange(7)
-        if which <= 1:
+        which = random.randrange(12)
+        if which > 6:
+            function, arguments = fitting(world), []
+        elif which <= 1:
             function: Any = getattr(_core, random.choice(FUNCTIONS))
         elif which == 2:
             function = random.choice(public)
