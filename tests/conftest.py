@@ -33,8 +33,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test ends with as many live nodes as it began with (or fewer, after a failure whose traceback held some)."""
-    gc.collect()
-    before = kilograd.live_nodes()
+    before = kilograd.live_nodes()  # collected after the test before
     yield
     request.node.funcargs.clear()  # the values of fixtures, which pytest would keep a little longer
     gc.collect()

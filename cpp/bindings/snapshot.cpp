@@ -487,26 +487,23 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
         check_kind(node.data, node.kinds.data, is_served(&node));
         check_kind(node.grad, node.kinds.grad, is_served(&node));
     };
-    auto check_dialect = [](const Node* node) {
-        if (node->kinds.grad != FloatKind && !node->has(ExactInts))
-            throw py::value_error("Snapshot: a gradient that its class would have as a float");
+    // A gradient that is an int belongs to a node that expects some, whatever its class.
+    auto dialect_of = [](const Node& read) -> std::uint8_t {
+        return read.kinds.grad == FloatKind ? families[read.family].dialect() : std::uint8_t{ExactInts};
     };
     for (std::size_t i = 0; i < leaf_count; ++i) {
         Node read{};
         numbers(read);
-        Node* node =
-            new_leaf(read.data, static_cast<Kind>(read.kinds.data), read.family, families[read.family].dialect());
+        Node* node = new_leaf(read.data, static_cast<Kind>(read.kinds.data), read.family, dialect_of(read));
         node->grad = read.grad;
         node->kinds = read.kinds;
         snapshot->leaves_.push_back(node);
-        check_dialect(node);
         places.push_back(node);
     }
     for (std::size_t i = 0; i < interior_count; ++i) {
         Node read{};
         numbers(read);
         Op op = operations.at(in.get<std::uint8_t>());
-        std::uint8_t dialect = families[read.family].dialect();
         std::uint16_t pattern = is_served(&read) ? in.get<std::uint16_t>() : std::uint16_t{0};
         if (pattern > patterns[type].size()) throw py::value_error("Snapshot: unknown text of an op");
         Node* node;
@@ -522,7 +519,7 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
             }
             Fan* fan = new_fan(count);
             std::copy(edges.begin(), edges.end(), fan->begin());
-            node = record_fan(op, read.data, FloatKind, fan, read.family, dialect);
+            node = record_fan(op, read.data, FloatKind, fan, read.family, 0);
         } else {
             Node* a = operand();
             Node* b = info(op).arity == Arity::Binary ? operand() : nullptr;
@@ -530,13 +527,12 @@ std::unique_ptr<Snapshot> Snapshot::load(py::bytes bytes, py::list externals, py
             check_kind(c, read.kinds.constant, is_served(&read));
             Node like{};
             like.family = read.family;
-            like.flags = dialect;
             node = record(op, read.data, FloatKind, a, b, c, FloatKind, &like);
         }
+        node->flags |= dialect_of(read);
         node->grad = read.grad;
         node->kinds = read.kinds;
         snapshot->interior_.push_back(node);
-        check_dialect(node);
         places.push_back(node);
         if (pattern) note_op_pattern(node, patterns[type][pattern - 1u].ptr());
     }
