@@ -19,7 +19,7 @@ def test_data_and_grad_of_an_object_array():
     assert kilograd.arrays.gradients(x).dtype == np.float64
 
 
-@pytest.mark.parametrize("function", [kilograd.arrays.data, kilograd.grad])
+@pytest.mark.parametrize("function", [kilograd.arrays.data, kilograd.arrays.gradients])
 def test_shapes(function):
     for shape in ((), (0,), (3,), (2, 0, 3), (2, 1, 3)):
         array = np.empty(shape, dtype=object)
@@ -45,5 +45,5 @@ def test_the_result_is_a_copy():
 
 
 def test_astype_float_names_the_remedy():
-    with pytest.raises(TypeError, match=r"kilograd\.data\(array\)"):
+    with pytest.raises(TypeError, match=r"kilograd\.arrays\.data\(array\)"):
         np.array([Value(1.0)]).astype(float)

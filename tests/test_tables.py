@@ -113,7 +113,7 @@ def test_values_in_a_table_are_values():
     column = pandas.Series([Value(1.0), Value(2.0)])
     assert kilograd.arrays.data(column).tolist() == [1.0, 2.0]
     assert kilograd.functional.sum(column).data == 3.0
-    with pytest.raises(TypeError, match=r"not Value.*kilograd\.data"):
+    with pytest.raises(TypeError, match=r"not Value.*kilograd\.arrays\.data"):
         kilograd.arrays.values(column)
 
 

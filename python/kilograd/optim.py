@@ -717,7 +717,7 @@ def _is_schedule(lr: object) -> bool:
 
 
 _KERNELS: dict[type[Optimizer], str] = {SGD: "sgd", Adam: "adam", AdamW: "adam", RMSprop: "rmsprop"}
-_STEP = ("step", "zero_grad", "bookmark", "_update", "_arguments")
+_STEP = ("step", "zero_grad", "_bookmark", "_update", "_arguments")
 _methods = attrgetter(*_STEP)
 _NATIVE = {kind: _methods(kind) for kind in _KERNELS}
 
