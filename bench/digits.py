@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     for p in model.parameters():
         p.data *= 0.2
     weights = [
-        (kilograd.data([n.w for n in layer.neurons]), kilograd.data([n.b for n in layer.neurons]))
+        (kilograd.arrays.data([n.w for n in layer.neurons]), kilograd.arrays.data([n.b for n in layer.neurons]))
         for layer in model.layers
     ]
     began = process_time()

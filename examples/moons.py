@@ -38,11 +38,11 @@ def main() -> None:
     model = MLP(2, [16, 16, 1])
     optimizer = optim.Adam(model, lr=optim.Cosine(0.02, options.epochs), weight_decay=1e-4)
     history = kilograd.fit(model, points, classes, loss="hinge", optimizer=optimizer, epochs=options.epochs)
-    right = (kilograd.predict(model, points) > 0) == (kilograd.data(classes) > 0)
+    right = (kilograd.predict(model, points) > 0) == (kilograd.arrays.data(classes) > 0)
     print(f"{model.__class__.__name__} with {len(model.parameters())} parameters")
     print(f"loss {history.losses[0]:.4f} -> {history.losses[-1]:.4f}, accuracy {right.mean():.1%}")
 
-    ax = kilograd.plot_boundary(model, points, classes)
+    ax = kilograd.training.plot_boundary(model, points, classes)
     ax.set_title(f"moons: accuracy {right.mean():.1%}")
     ax.figure.savefig(options.output, dpi=120)
     print(f"wrote {options.output}")

@@ -51,7 +51,7 @@ def invent(model: Speller, rng: random.Random) -> str:
     window, name = [0] * CONTEXT, ""
     with no_grad():
         while len(name) < 20:
-            weights = kilograd.data(kilograd.softmax(model(window)))
+            weights = kilograd.arrays.data(kilograd.functional.softmax(model(window)))
             index = rng.choices(range(len(LETTERS)), weights.tolist())[0]
             if index == 0:
                 break
@@ -74,7 +74,7 @@ def main() -> None:
     losses = []
     for step in range(options.steps):
         chosen = random.sample(range(len(contexts)), batch)
-        loss = kilograd.cross_entropy([model(contexts[i]) for i in chosen], [following[i] for i in chosen])
+        loss = kilograd.functional.cross_entropy([model(contexts[i]) for i in chosen], [following[i] for i in chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -283,7 +283,7 @@ class TestWhatAnAuthorReplaced:
         for i, p in enumerate(native.parameters()):
             p.label = f"p{i}"
         out = native([1.0, 2.0, 3.0])
-        labels = {n.label for n in kilograd.trace(out)[0] if n.label}
+        labels = {n.label for n in kilograd.draw.trace(out)[0] if n.label}
         assert labels == {f"p{i}" for i in range(len(native.parameters()))}
 
 
@@ -317,20 +317,20 @@ def test_parameters_are_the_objects_in_order():
 
 def test_total_and_dot_build_what_sum_builds():
     v, w = [Value(1.5), 2, Value(3)], [0.5, Value(2.0), Value(-1)]
-    assert_same_graph(kilograd.total(v), sum(v))
-    assert_same_graph(kilograd.total(v, v[0]), sum(v, v[0]))
-    assert_same_graph(kilograd.dot(w, v), sum(a * b for a, b in zip(w, v, strict=False)))
-    assert_same_graph(kilograd.dot(w, v, v[0]), sum((a * b for a, b in zip(w, v, strict=False)), v[0]))
-    assert kilograd.total([[v[0], 2.0], [3.0, 4.0]]).data == 10.5
-    assert repr(kilograd.total([1, 2])) == "Value(data=3)"
-    assert_same_graph(kilograd.l2(v[::2], 0.1), 0.1 * sum(p * p for p in v[::2]))
+    assert_same_graph(kilograd.functional.sum(v), sum(v))
+    assert_same_graph(kilograd.functional.sum(v, v[0]), sum(v, v[0]))
+    assert_same_graph(kilograd.functional.dot(w, v), sum(a * b for a, b in zip(w, v, strict=False)))
+    assert_same_graph(kilograd.functional.dot(w, v, v[0]), sum((a * b for a, b in zip(w, v, strict=False)), v[0]))
+    assert kilograd.functional.sum([[v[0], 2.0], [3.0, 4.0]]).data == 10.5
+    assert repr(kilograd.functional.sum([1, 2])) == "Value(data=3)"
+    assert_same_graph(kilograd.functional.l2(v[::2], 0.1), 0.1 * sum(p * p for p in v[::2]))
 
 
 def gradients(values, fn):
-    leaves = kilograd.values(values)
+    leaves = kilograd.arrays.values(values)
     out = fn(leaves)
     out.backward()
-    return out.data, kilograd.grad(leaves)
+    return out.data, kilograd.arrays.gradients(leaves)
 
 
 # f(x, targets) on both, with inputs that are easy, large and equal.
@@ -370,15 +370,15 @@ def test_losses_are_pytorchs(case):
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 def test_softmax_is_pytorchs(name):
     weights = np.array([0.3, -1.0, 2.0, 0.7])
-    leaves = kilograd.values(LOGITS)
+    leaves = kilograd.arrays.values(LOGITS)
     out = getattr(kilograd, name)(leaves)
     tensor = torch.tensor(LOGITS, dtype=torch.float64, requires_grad=True)
     expected = getattr(torch, name)(tensor, dim=-1)
-    np.testing.assert_allclose(kilograd.data(out), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(kilograd.arrays.data(out), expected.detach().numpy(), rtol=1e-12, atol=1e-12)
     flat = out if name == "logsumexp" else [row[1] for row in out]
-    kilograd.dot(list(weights), flat).backward()
+    kilograd.functional.dot(list(weights), flat).backward()
     (torch.tensor(weights) * (expected if name == "logsumexp" else expected[:, 1])).sum().backward()
-    np.testing.assert_allclose(kilograd.grad(leaves), tensor.grad.numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(kilograd.arrays.gradients(leaves), tensor.grad.numpy(), rtol=1e-12, atol=1e-12)
 
 
 def mp_losses():
@@ -392,16 +392,16 @@ def mp_losses():
         return mpmath.log(sum(mpmath.exp(m(z)) for z in row))
 
     yield (
-        kilograd.cross_entropy(LOGITS, [0, 1, 2, 0]),
+        kilograd.functional.cross_entropy(LOGITS, [0, 1, 2, 0]),
         sum(lse(r) - r[t] for r, t in zip(LOGITS, [0, 1, 2, 0], strict=False)) / 4,
     )
-    yield kilograd.logsumexp([1000.0, 1000.5]), lse([1000.0, 1000.5])
+    yield kilograd.functional.logsumexp([1000.0, 1000.5]), lse([1000.0, 1000.5])
     yield (
-        kilograd.binary_cross_entropy([3.0, -40.0], [0.0, 0.25], from_logits=True),
+        kilograd.functional.binary_cross_entropy([3.0, -40.0], [0.0, 0.25], from_logits=True),
         (mpmath.log(1 + mpmath.exp(m(3))) + mpmath.log(1 + mpmath.exp(m(-40))) + 40 * m("0.25")) / 2,
     )
-    yield kilograd.log_softmax([0.0, 750.0])[0], -lse([0.0, 750.0])
-    yield kilograd.huber([3.0, 0.5], [0.0, 0.0]), (m("2.5") + m("0.125")) / 2
+    yield kilograd.functional.log_softmax([0.0, 750.0])[0], -lse([0.0, 750.0])
+    yield kilograd.functional.huber([3.0, 0.5], [0.0, 0.0]), (m("2.5") + m("0.125")) / 2
 
 
 def test_losses_against_fifty_digits():
@@ -410,38 +410,38 @@ def test_losses_against_fifty_digits():
 
 
 def test_reduction_none_keeps_the_shape():
-    losses = kilograd.mse([[1.0, 2.0]], [[0.0, 0.0]], reduction="none")
-    assert kilograd.data(losses).tolist() == [[1.0, 4.0]]
-    assert len(kilograd.cross_entropy(LOGITS, [0, 1, 2, 0], reduction="none")) == 4
+    losses = kilograd.functional.mse([[1.0, 2.0]], [[0.0, 0.0]], reduction="none")
+    assert kilograd.arrays.data(losses).tolist() == [[1.0, 4.0]]
+    assert len(kilograd.functional.cross_entropy(LOGITS, [0, 1, 2, 0], reduction="none")) == 4
 
 
 def test_targets_may_be_values_and_are_differentiated():
     t = Value(0.25)
-    kilograd.binary_cross_entropy([0.5], [t]).backward()
+    kilograd.functional.binary_cross_entropy([0.5], [t]).backward()
     assert t.grad == pytest.approx(0.0, abs=1e-15)
-    kilograd.mse([1.0], [t]).backward()
+    kilograd.functional.mse([1.0], [t]).backward()
     assert t.grad == pytest.approx(-1.5)
 
 
 BAD = [
-    (lambda: kilograd.mse([Value(1.0), 2.0], [1.0]), ValueError, r"\(2,\) and the targets \(1,\)"),
-    (lambda: kilograd.mse([], []), ValueError, "empty"),
-    (lambda: kilograd.mse("ab", [1.0]), TypeError, "not str"),
-    (lambda: kilograd.mse([None], [1.0]), TypeError, "NoneType"),
-    (lambda: kilograd.mse([[1.0], [1.0, 2.0]], [1.0]), ValueError, "ragged"),
-    (lambda: kilograd.mse([1.0, [2.0]], [1.0]), ValueError, "ragged"),
-    (lambda: kilograd.mse([1.0], [1.0], reduction="max"), ValueError, "'max'"),
-    (lambda: kilograd.cross_entropy([1.0, 2.0], 2), ValueError, "2 classes, 0 to 1"),
-    (lambda: kilograd.cross_entropy([1.0, 2.0], 0.5), ValueError, "index"),
-    (lambda: kilograd.cross_entropy([[1.0, 2.0]], [0, 1]), ValueError, "class indices"),
-    (lambda: kilograd.cross_entropy(1.0, 0), ValueError, "one number"),
-    (lambda: kilograd.hinge([Value(1.0)], [0]), ValueError, "-1 or 1"),
-    (lambda: kilograd.huber([1.0], [1.0], delta=0.0), ValueError, "delta"),
-    (lambda: kilograd.binary_cross_entropy([1.5], [1.0]), ValueError, "from_logits"),
-    (lambda: kilograd.binary_cross_entropy([0.5], [2.0]), ValueError, "from 0 to 1"),
-    (lambda: kilograd.mean([]), ValueError, "empty"),
-    (lambda: kilograd.dot([1.0], [1.0, 2.0]), ValueError, "differ in length"),
-    (lambda: kilograd.dot([[1.0]], [[1.0]]), ValueError, "two lists"),
+    (lambda: kilograd.functional.mse([Value(1.0), 2.0], [1.0]), ValueError, r"\(2,\) and the targets \(1,\)"),
+    (lambda: kilograd.functional.mse([], []), ValueError, "empty"),
+    (lambda: kilograd.functional.mse("ab", [1.0]), TypeError, "not str"),
+    (lambda: kilograd.functional.mse([None], [1.0]), TypeError, "NoneType"),
+    (lambda: kilograd.functional.mse([[1.0], [1.0, 2.0]], [1.0]), ValueError, "ragged"),
+    (lambda: kilograd.functional.mse([1.0, [2.0]], [1.0]), ValueError, "ragged"),
+    (lambda: kilograd.functional.mse([1.0], [1.0], reduction="max"), ValueError, "'max'"),
+    (lambda: kilograd.functional.cross_entropy([1.0, 2.0], 2), ValueError, "2 classes, 0 to 1"),
+    (lambda: kilograd.functional.cross_entropy([1.0, 2.0], 0.5), ValueError, "index"),
+    (lambda: kilograd.functional.cross_entropy([[1.0, 2.0]], [0, 1]), ValueError, "class indices"),
+    (lambda: kilograd.functional.cross_entropy(1.0, 0), ValueError, "one number"),
+    (lambda: kilograd.functional.hinge([Value(1.0)], [0]), ValueError, "-1 or 1"),
+    (lambda: kilograd.functional.huber([1.0], [1.0], delta=0.0), ValueError, "delta"),
+    (lambda: kilograd.functional.binary_cross_entropy([1.5], [1.0]), ValueError, "from_logits"),
+    (lambda: kilograd.functional.binary_cross_entropy([0.5], [2.0]), ValueError, "from 0 to 1"),
+    (lambda: kilograd.functional.mean([]), ValueError, "empty"),
+    (lambda: kilograd.functional.dot([1.0], [1.0, 2.0]), ValueError, "differ in length"),
+    (lambda: kilograd.functional.dot([[1.0]], [[1.0]]), ValueError, "two lists"),
 ]
 
 
@@ -455,16 +455,16 @@ def test_bad_arguments(call, error, match):
 
 def test_losses_respect_no_grad_and_the_dialect():
     v = MicrogradValue(2.0)
-    assert type(kilograd.mse([v], [1.0])) is MicrogradValue
+    assert type(kilograd.functional.mse([v], [1.0])) is MicrogradValue
     with no_grad():
-        assert kilograd.mse([v], [1.0])._prev == set()
+        assert kilograd.functional.mse([v], [1.0])._prev == set()
 
 
 def test_losses_over_custom_operations_can_be_collected():
     a = Value(0.5)
     out = Value(1.0, (a,), "own")
     out._backward = lambda: setattr(a, "grad", a.grad + out.grad)
-    loss = kilograd.cross_entropy([out, a, 2.0], 0)
+    loss = kilograd.functional.cross_entropy([out, a, 2.0], 0)
     loss.backward()
     assert a.grad != 0
 
@@ -476,37 +476,37 @@ def test_losses_over_custom_operations_can_be_collected():
 @pytest.mark.parametrize("as_array", [False, True])
 def test_values_and_back(shape, as_array):
     array = np.arange(math.prod(shape), dtype=float).reshape(shape)
-    leaves = kilograd.values(array, as_array=as_array)
+    leaves = kilograd.arrays.values(array, as_array=as_array)
     if as_array:
         assert leaves.shape == shape
         assert leaves.dtype == object
-    np.testing.assert_array_equal(kilograd.data(leaves).ravel(), array.ravel())
+    np.testing.assert_array_equal(kilograd.arrays.data(leaves).ravel(), array.ravel())
     if array.size:
-        assert kilograd.data(leaves).shape == shape
-        kilograd.total(leaves).backward()
-        np.testing.assert_array_equal(kilograd.grad(leaves), np.ones(shape))
-        kilograd.assign(leaves, array * 2)
-        np.testing.assert_array_equal(kilograd.data(leaves), array * 2)
+        assert kilograd.arrays.data(leaves).shape == shape
+        kilograd.functional.sum(leaves).backward()
+        np.testing.assert_array_equal(kilograd.arrays.gradients(leaves), np.ones(shape))
+        kilograd.arrays.assign(leaves, array * 2)
+        np.testing.assert_array_equal(kilograd.arrays.data(leaves), array * 2)
 
 
 def test_values_of_a_dialect_or_subclass():
     class Own(Value):
         pass
 
-    assert all(type(v) is MicrogradValue for v in kilograd.values([1.0, 2.0], value_type=MicrogradValue))
-    assert all(type(v) is Own for v in kilograd.values([1.0, 2.0], value_type=Own))
+    assert all(type(v) is MicrogradValue for v in kilograd.arrays.values([1.0, 2.0], value_type=MicrogradValue))
+    assert all(type(v) is Own for v in kilograd.arrays.values([1.0, 2.0], value_type=Own))
 
 
 def test_arrays_are_refused_whole():
-    leaves = kilograd.values([1.0, 2.0])
+    leaves = kilograd.arrays.values([1.0, 2.0])
     for array, error in (([1.0], ValueError), ([[1.0, 2.0]], ValueError), (["a", "b"], TypeError)):
         with pytest.raises(error):
-            kilograd.assign(leaves, array)
+            kilograd.arrays.assign(leaves, array)
     with pytest.raises(TypeError):
-        kilograd.assign([leaves[0], 1.0], [5.0, 6.0])
-    assert kilograd.data(leaves).tolist() == [1.0, 2.0]
+        kilograd.arrays.assign([leaves[0], 1.0], [5.0, 6.0])
+    assert kilograd.arrays.data(leaves).tolist() == [1.0, 2.0]
     with pytest.raises(TypeError):
-        kilograd.grad([1.0])
+        kilograd.arrays.gradients([1.0])
     with pytest.raises(TypeError):
-        kilograd.values([1j])
-    assert kilograd.data([leaves[0], 7]).tolist() == [1.0, 7.0]
+        kilograd.arrays.values([1j])
+    assert kilograd.arrays.data([leaves[0], 7]).tolist() == [1.0, 7.0]

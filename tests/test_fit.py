@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import kilograd
-from kilograd import MLP, History, Value, fit, optim, predict
+from kilograd import MLP, Value, fit, optim, predict
+from kilograd.training import History
 
 
 def make(seed=1, sizes=(8, 1), **kwargs):
@@ -221,16 +222,16 @@ def test_pictures():
     from matplotlib import pyplot
 
     model = make()
-    ax = kilograd.plot_boundary(model, X, Y, resolution=10)
+    ax = kilograd.training.plot_boundary(model, X, Y, resolution=10)
     assert len(ax.collections) >= 2
-    assert kilograd.plot_boundary(make(sizes=(4, 3)), X, Y, resolution=5, ax=ax) is ax
+    assert kilograd.training.plot_boundary(make(sizes=(4, 3)), X, Y, resolution=5, ax=ax) is ax
     history = History(losses=[2.0, 1.0], validation=[3.0, 2.0])
     assert [line.get_label() for line in history.plot().lines] == ["training", "validation"]
     pyplot.close("all")
     with pytest.raises(ValueError, match="two coordinates"):
-        kilograd.plot_boundary(model, np.ones((3, 3)), Y)
+        kilograd.training.plot_boundary(model, np.ones((3, 3)), Y)
     with pytest.raises(ValueError, match="as many classes"):
-        kilograd.plot_boundary(model, X, Y[:2])
+        kilograd.training.plot_boundary(model, X, Y[:2])
 
 
 def test_missing_extras_are_named(run_python):
@@ -238,7 +239,7 @@ def test_missing_extras_are_named(run_python):
 import sys
 sys.modules["matplotlib"] = sys.modules["tqdm"] = sys.modules["tqdm.auto"] = None
 import kilograd
-for call in (lambda: kilograd.History().plot(),
+for call in (lambda: kilograd.training.History().plot(),
              lambda: kilograd.fit(kilograd.MLP(1, [1]), [[1.0]], [1.0], epochs=1, progress=True)):
     try:
         call()

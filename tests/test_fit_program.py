@@ -156,7 +156,7 @@ def test_classes_and_arrays_of_ones_own():
         return parts, [*values, parts[0].gate]
 
     def matrix():
-        w = kilograd.values(np.linspace(-1, 1, 6).reshape(3, 2), as_array=True)
+        w = kilograd.arrays.values(np.linspace(-1, 1, 6).reshape(3, 2), as_array=True)
         return w, list(w.flat)
 
     for make_parts, model in (
@@ -278,7 +278,7 @@ def by_hand(model, loss, optimizer, epochs=6, y=SIGN):
     """Full batches."""
     losses = []
     for _ in range(epochs):
-        value = kilograd.mean([loss(model(x), t) for x, t in zip(X.tolist(), y.tolist(), strict=True)])
+        value = kilograd.functional.mean([loss(model(x), t) for x, t in zip(X.tolist(), y.tolist(), strict=True)])
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -463,7 +463,7 @@ def test_reasons_for_graphs(wrap, reason):
         return  # trying them has had an effect, of which only the lists tell
     one, two = make(), make()
     random.seed(7)
-    right = by_hand(wrap(one), kilograd.mse, optim.SGD(one, lr=0.1))
+    right = by_hand(wrap(one), kilograd.functional.mse, optim.SGD(one, lr=0.1))
     random.seed(7)
     history = fit(wrap(two), X, SIGN, optimizer=optim.SGD(two, lr=0.1), epochs=6)
     assert history.steps == right
@@ -472,13 +472,13 @@ def test_reasons_for_graphs(wrap, reason):
 
 def test_losses_that_stay_on_graphs():
     def indexed(logits, target):
-        return -kilograd.log_softmax(logits)[int(target > 0)]
+        return -kilograd.functional.log_softmax(logits)[int(target > 0)]
 
     one, two = make(2), make(2)
     right = by_hand(one, indexed, optim.SGD(one, lr=0.1))
     assert fit(two, X, SIGN, loss=indexed, optimizer=optim.SGD(two, lr=0.1), epochs=6).steps == right
     for own, match in (
-        (lambda p, t: kilograd.hinge(p, t), "uses hinge"),
+        (lambda p, t: kilograd.functional.hinge(p, t), "uses hinge"),
         (lambda p, t: p * (t if t > 0 else 2), "branches"),
     ):
         with pytest.raises(ValueError, match=match):

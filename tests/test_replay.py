@@ -65,7 +65,7 @@ def test_replay_is_the_graph_built_anew(value, old, new, program):
     for leaf, x in zip(nodes, new, strict=False):
         leaf.data = x
         leaf.grad = 0
-    reached = set(kilograd.trace(nodes[-1])[0])
+    reached = set(kilograd.draw.trace(nodes[-1])[0])
     assert repr(nodes[-1].forward()) == repr(fresh[-1].data)
     for node, other in zip(nodes[3:], fresh[3:], strict=False):
         if node in reached:
@@ -134,7 +134,7 @@ def test_a_domain_error_changes_nothing(build, bad, error):
     root = build(a) * before_it + 1.0
     after = root * 2
     after.backward()
-    nodes = kilograd.trace(after)[0]
+    nodes = kilograd.draw.trace(after)[0]
     a.data, other.data = bad, 5
     kept = state(list(nodes))
     with pytest.raises(error):
@@ -172,7 +172,7 @@ class TestRulesInPython:
         a = Value(1.0)
         root = custom(a * 2) * 3
         a.data = 2.0
-        nodes = list(kilograd.trace(root)[0])
+        nodes = list(kilograd.draw.trace(root)[0])
         kept = state(nodes)
         with pytest.raises(RuntimeError, match=r"Value\(data=0\.909.*'sine'.*_forward"):
             root.forward()

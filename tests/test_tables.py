@@ -59,7 +59,7 @@ class WithStream(Columns):
 )
 def test_a_table_means_its_rows(table):
     np.testing.assert_array_equal(tables.numbers(table, "X"), MATRIX)
-    np.testing.assert_array_equal(kilograd.data(table), MATRIX)
+    np.testing.assert_array_equal(kilograd.arrays.data(table), MATRIX)
     assert predict(lambda x: Value(x[0] * 10 + x[1]), table).tolist() == [12.0, 34.0, 56.0]
     seen = []
     fit(lambda x: seen.append(x) or Value(0.0), table, [1.0] * 3, optimizer=optim.SGD([Value(0.0)]), epochs=1)
@@ -111,10 +111,10 @@ def test_what_is_no_table_of_numbers(table, error, match):
 
 def test_values_in_a_table_are_values():
     column = pandas.Series([Value(1.0), Value(2.0)])
-    assert kilograd.data(column).tolist() == [1.0, 2.0]
-    assert kilograd.total(column).data == 3.0
-    with pytest.raises(TypeError, match=r"not Value.*kilograd\.data"):
-        kilograd.values(column)
+    assert kilograd.arrays.data(column).tolist() == [1.0, 2.0]
+    assert kilograd.functional.sum(column).data == 3.0
+    with pytest.raises(TypeError, match=r"not Value.*kilograd\.arrays\.data"):
+        kilograd.arrays.values(column)
 
 
 def test_values_have_an_order():

@@ -127,7 +127,7 @@ def run_kilograd(engine: Engine) -> None:
             model.zero_grad()
             yield None
             x = [Value(p) for p in problem.pixels]
-            loss = kilograd.cross_entropy(model(x), problem.label)
+            loss = kilograd.functional.cross_entropy(model(x), problem.label)
             loss.backward()
             yield "forward and backward"
             data = loss.data
@@ -139,11 +139,11 @@ def run_kilograd(engine: Engine) -> None:
 
     @engine.runs(training.UPDATE)
     def update(problem: training.Update) -> Run:
-        parameters = kilograd.values(problem.data)
+        parameters = kilograd.arrays.values(problem.data)
         optimizer = kilograd.optim.SGD(parameters, lr=problem.rate)
 
         def run() -> Phases:
-            kilograd.assign(parameters, problem.data)
+            kilograd.arrays.assign(parameters, problem.data)
             for p, g in zip(parameters, problem.gradient, strict=True):
                 p.grad = g
             yield None

@@ -201,7 +201,7 @@ PyObject* refuse_float(PyObject* self) {
     (void)self;
     PyErr_SetString(PyExc_TypeError,
                     "a Value does not convert to a number, because that would silently drop its gradient: use v.data "
-                    "for the number, v.exp() and the like for functions, kilograd.data(array) for arrays");
+                    "for the number, v.exp() and the like for functions, kilograd.arrays.data(array) for arrays");
     return nullptr;
 }
 

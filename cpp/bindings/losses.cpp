@@ -321,7 +321,7 @@ void add_losses(py::module_& m) {
         },
         "w"_a, "x"_a, "b"_a);
     m.def(
-        "total",
+        "sum",
         [](const py::object& values, const py::object& start) {
             return built([&] {
                 Tensor x = read(values, "the values"), s = read(start, "the start");

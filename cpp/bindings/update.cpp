@@ -22,7 +22,7 @@ namespace {
 std::vector<Node*> nodes;  // of the parameters at hand: scratch, used under the GIL and while no Python code runs
 
 bool take_parameters(PyObject* list) {
-    if (refuse_while_tracing("reading or changing many Values at once (kilograd.data, kilograd.optim)")) return false;
+    if (refuse_while_tracing("reading or changing many Values at once (kilograd.arrays, kilograd.optim)")) return false;
     if (!PyList_CheckExact(list)) {
         PyErr_Format(PyExc_TypeError, "the parameters are a list of Values, not %.200s", Py_TYPE(list)->tp_name);
         return false;

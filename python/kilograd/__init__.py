@@ -20,116 +20,75 @@ TYPE_CHECKING = False  # true for type checkers; importing typing would double t
 if TYPE_CHECKING:
     from typing import Any
 
-    from kilograd import optim
-    from kilograd.arrays import assign, data, grad, values
+    from kilograd import arrays, draw, functional, micrograd, nn, optim, reference, training
     from kilograd.checkpoint import load, save
-    from kilograd.compiled import compile, hessian, hvp, jacobian, value_and_grad, where
-    from kilograd.draw import draw_dot, trace
-    from kilograd.losses import binary_cross_entropy, cross_entropy, hinge, huber, l2, mse
+    from kilograd.compiled import compile, grad, hessian, hvp, jacobian, value_and_grad, where
+    from kilograd.draw import draw_dot
     from kilograd.micrograd import install_as_micrograd
     from kilograd.nn import MLP, Layer, Module, Neuron
     from kilograd.program import Program
-    from kilograd.reductions import dot, log_softmax, logsumexp, mean, softmax, total
-    from kilograd.training import History, fit, plot_boundary, predict
+    from kilograd.training import fit, predict
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
-    "History",
     "Layer",
     "Module",
     "Neuron",
     "Program",
     "Value",
-    "assign",
-    "binary_cross_entropy",
+    "arrays",
     "compile",
-    "cross_entropy",
-    "data",
-    "dot",
+    "draw",
     "draw_dot",
     "fit",
+    "functional",
     "grad",
     "hessian",
-    "hinge",
-    "huber",
     "hvp",
     "install_as_micrograd",
     "jacobian",
-    "l2",
     "live_nodes",
     "load",
-    "log_softmax",
-    "logsumexp",
     "maximum",
-    "mean",
+    "micrograd",
     "minimum",
-    "mse",
+    "nn",
     "no_grad",
     "optim",
-    "plot_boundary",
     "predict",
+    "reference",
     "reserved_bytes",
     "save",
-    "softmax",
-    "total",
-    "trace",
+    "training",
     "value_and_grad",
-    "values",
     "where",
 ]
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
-_LAZY = {
-    "History": "kilograd.training",
-    "Layer": "kilograd.nn",
-    "MLP": "kilograd.nn",
-    "Module": "kilograd.nn",
-    "Neuron": "kilograd.nn",
-    "Program": "kilograd.program",
-    "assign": "kilograd.arrays",
-    "binary_cross_entropy": "kilograd.losses",
-    "compile": "kilograd.compiled",
-    "cross_entropy": "kilograd.losses",
-    "data": "kilograd.arrays",
-    "dot": "kilograd.reductions",
-    "draw_dot": "kilograd.draw",
-    "fit": "kilograd.training",
-    "grad": "kilograd.arrays",
-    "hessian": "kilograd.compiled",
-    "hinge": "kilograd.losses",
-    "huber": "kilograd.losses",
-    "hvp": "kilograd.compiled",
-    "install_as_micrograd": "kilograd.micrograd",
-    "jacobian": "kilograd.compiled",
-    "l2": "kilograd.losses",
-    "load": "kilograd.checkpoint",
-    "log_softmax": "kilograd.reductions",
-    "logsumexp": "kilograd.reductions",
-    "mean": "kilograd.reductions",
-    "mse": "kilograd.losses",
-    "plot_boundary": "kilograd.training",
-    "predict": "kilograd.training",
-    "save": "kilograd.checkpoint",
-    "softmax": "kilograd.reductions",
-    "total": "kilograd.reductions",
-    "trace": "kilograd.draw",
-    "value_and_grad": "kilograd.compiled",
-    "values": "kilograd.arrays",
-    "where": "kilograd.compiled",
+_SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "reference", "training"}
+_HOMES = {
+    "checkpoint": ("load", "save"),
+    "compiled": ("compile", "grad", "hessian", "hvp", "jacobian", "value_and_grad", "where"),
+    "draw": ("draw_dot",),
+    "micrograd": ("install_as_micrograd",),
+    "nn": ("MLP", "Layer", "Module", "Neuron"),
+    "program": ("Program",),
+    "training": ("fit", "predict"),
 }
 
 
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    if name in _LAZY:
-        value = getattr(import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    if name == "optim":
-        return import_module("kilograd.optim")
+    if name in _SUBMODULES:
+        return import_module(f"kilograd.{name}")
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"kilograd.{home}"), name)
+            globals()[name] = value
+            return value
     raise AttributeError(f"module 'kilograd' has no attribute {name!r}")
 
 

@@ -6,7 +6,7 @@ wherever numbers are, in arrays and tables of any library (`kilograd.tables`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, overload
 
 from kilograd import _core, tables
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kilograd._types import Number, Numbers, Values
 
-__all__ = ["assign", "data", "grad", "values"]
+__all__ = ["assign", "data", "gradients", "values"]
 
 P = ParamSpec("P")  # the arguments of a function
 
@@ -94,25 +94,8 @@ def data(values: Values) -> NDArray[float64]:
     return out.reshape(shape)
 
 
-@overload
-def grad(values: Callable[P, Any], argnums: int | Sequence[int] = 0) -> Callable[P, Any]: ...
-@overload
-def grad(values: Values) -> NDArray[float64]: ...
-def grad(values: Any, argnums: int | Sequence[int] = 0) -> Any:
-    """Give the gradients of Values as a float array, or the derivative of a function.
-
-    Parameters
-    ----------
-    values : Values, or callable
-        Values, whose ``grad`` is read. Or a function that returns one number, as `kilograd.compile` takes it.
-    argnums : int or sequence of int, default 0
-        With a function: the positional arguments to differentiate by.
-
-    Returns
-    -------
-    ndarray, or callable
-        Of the same shape as the Values. Or a function of the arguments of the given one, that returns the gradient, in
-        the structure and shape of the argument; with a sequence of argnums a tuple of gradients.
+def gradients(values: Values) -> NDArray[float64]:
+    """The gradients of Values as a float array of the same shape.
 
     Raises
     ------
@@ -123,18 +106,12 @@ def grad(values: Any, argnums: int | Sequence[int] = 0) -> Any:
 
     Examples
     --------
-    >>> import kilograd
-    >>> kilograd.grad(lambda x: x**2)(3.0)
-    6.0
-    >>> x = kilograd.Value(3.0)
+    >>> from kilograd import Value, arrays
+    >>> x = Value(3.0)
     >>> (x**2).backward()
-    >>> kilograd.grad([x])
+    >>> arrays.gradients([x])
     array([6.])
     """
-    if callable(values):
-        from kilograd.compiled import derivative
-
-        return derivative(values, argnums)
     import numpy as np
 
     flat, shape = _flatten(values, "the values")

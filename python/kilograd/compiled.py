@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[np.float64]
     Indices: TypeAlias = NDArray[np.intp]
 
-__all__ = ["Compiled", "compile", "derivative", "hessian", "hvp", "jacobian", "value_and_grad", "where"]
+__all__ = ["Compiled", "compile", "grad", "hessian", "hvp", "jacobian", "value_and_grad", "where"]
 
 PATH_LIMIT = 64
 """How many paths of a function are kept for arguments of one structure."""
@@ -1332,8 +1332,28 @@ def _compiled(fn: Function) -> Compiled[..., Any]:
     return fn if isinstance(fn, Compiled) else Compiled(fn)
 
 
-def derivative(fn: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
-    """Give the function that computes the gradient of `fn`: what ``kilograd.grad(fn)`` does with a callable."""
+def grad(fn: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
+    """Give the function that computes the gradient of `fn`.
+
+    Parameters
+    ----------
+    fn : callable
+        What `compile` takes, or a compiled function; it returns one number.
+    argnums : int or sequence of int, default 0
+        The positional arguments to differentiate by.
+
+    Returns
+    -------
+    callable
+        With the arguments of `fn`: the gradient, in the structure and shapes of the argument; with a sequence of
+        argnums a tuple of gradients. (`kilograd.arrays.gradients` reads the gradients that Values hold.)
+
+    Examples
+    --------
+    >>> import kilograd
+    >>> kilograd.grad(lambda x: x**2)(3.0)
+    6.0
+    """
     return _with_argnums(_compiled(fn).grad, argnums)
 
 

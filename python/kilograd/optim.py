@@ -300,9 +300,9 @@ class Optimizer:
         losses = np.zeros(steps)
         done = 0
         while done < steps:
-            rates = self.rates(steps - done)
+            rates = self._rates(steps - done)
             if rates is not None:
-                done += Descent(self, program, inputs, losses[done:], rates, reduce, threads=threads, check=check).done
+                done += _Descent(self, program, inputs, losses[done:], rates, reduce, threads=threads, check=check).done
                 if done == steps:
                     break
             self.zero_grad()
@@ -312,18 +312,18 @@ class Optimizer:
             done += 1
         return losses
 
-    def rates(self, steps: int) -> NDArray[float64] | None:
+    def _rates(self, steps: int) -> NDArray[float64] | None:
         """The rates of the next steps, or None where each step has to be made by `step`."""
         import numpy as np
 
-        if kernel_of(self) is None:
+        if _kernel_of(self) is None:
             return None
         lr = self.lr
         if not callable(lr):
             rates = np.empty(steps)  # np.full would take a microsecond more, as long as a step
             rates.fill(lr)
             return rates
-        return np.array([lr(self.steps + k) for k in range(steps)], dtype=float) if is_schedule(lr) else None
+        return np.array([lr(self.steps + k) for k in range(steps)], dtype=float) if _is_schedule(lr) else None
 
     def _update(self, lr: float) -> None:
         raise NotImplementedError
@@ -339,7 +339,7 @@ class Optimizer:
             found = self._state[name] = array("d", bytes(8 * len(self.parameters)))
         return found
 
-    def bookmark(self) -> Callable[[], None]:
+    def _bookmark(self) -> Callable[[], None]:
         """Remember the parameters and the running averages; what is returned brings them back."""
         before = array("d", bytes(8 * len(self.parameters)))
         _core.read_data(self.parameters, before)
@@ -615,7 +615,7 @@ class RMSprop(Optimizer):
 # Many steps in one call
 
 
-class Descent:
+class _Descent:
     """Steps of an optimizer along a program that were made in C++, and the way back to each of them.
 
     Parameters
@@ -626,7 +626,7 @@ class Descent:
     losses : ndarray, shape (steps,)
         Where the losses go.
     rates : ndarray, shape (steps,), or None
-        From ``optimizer.rates``. Without them a step ends before the update, which is then the caller's.
+        From ``optimizer._rates``. Without them a step ends before the update, which is then the caller's.
     reduce : {"mean", "sum"}
     batch : int, optional
         Rows of a step; step k takes the next ones. By default all of them.
@@ -668,7 +668,7 @@ class Descent:
         count = 1 if rows is None or rows.ndim < 2 else len(rows)
         self._data = rows, reduce, max(1, count if batch is None else batch), threads, check
         self._finite, self._stop = finite, stop
-        self._restore = optimizer.bookmark()
+        self._restore = optimizer._bookmark()
         parameters = program.parameters
         self._grads = array("d", bytes(8 * len(parameters)))
         _core.read_grad(parameters, self._grads)
@@ -709,20 +709,20 @@ class Descent:
         return done, begun, error
 
 
-def is_schedule(lr: object) -> bool:
+def _is_schedule(lr: object) -> bool:
     """Whether a rate depends on the step alone, as those of this module do."""
     if type(lr) is WarmUp:
-        return not callable(lr.rate) or is_schedule(lr.rate)
+        return not callable(lr.rate) or _is_schedule(lr.rate)
     return type(lr) in (Cosine, LinearDecay, StepDecay)
 
 
 _KERNELS: dict[type[Optimizer], str] = {SGD: "sgd", Adam: "adam", AdamW: "adam", RMSprop: "rmsprop"}
-_STEP = ("step", "zero_grad", "bookmark", "_update", "_arguments")
+_STEP = ("step", "zero_grad", "_bookmark", "_update", "_arguments")
 _methods = attrgetter(*_STEP)
 _NATIVE = {kind: _methods(kind) for kind in _KERNELS}
 
 
-def kernel_of(optimizer: Optimizer) -> str | None:
+def _kernel_of(optimizer: Optimizer) -> str | None:
     """The name of the step function that all of a step comes down to, or None where somebody changed the step."""
     kind = type(optimizer)
     native = kind in _NATIVE and _methods(kind) == _NATIVE[kind] and vars(optimizer).keys().isdisjoint(_STEP)

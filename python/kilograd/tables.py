@@ -28,7 +28,7 @@ _REMEDIES = {
     "M": "make them numbers first, (t - t0) / numpy.timedelta64(1, 's') for seconds",
     "m": "make them numbers first, t / numpy.timedelta64(1, 's') for seconds",
     "V": "make one column of each field, numpy.lib.recfunctions.structured_to_unstructured(array)",
-    "Value": "kilograd.data(values) gives the numbers of Values",
+    "Value": "kilograd.arrays.data(values) gives the numbers of Values",
 }
 _DEFAULT_REMEDY = "convert them, as with .astype(float), or leave the column out"
 _FILL = "fill them in or leave the rows out"

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from kilograd import _core, losses, tables
+from kilograd import _core, functional, tables
 from kilograd._core import Value
+from kilograd.functional import mean
 from kilograd.modes import no_grad
-from kilograd.optim import Adam, Descent, Optimizer, is_schedule, kernel_of
+from kilograd.optim import Adam, Optimizer, _Descent, _is_schedule, _kernel_of
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError, builds_graphs, without_notes
-from kilograd.reductions import mean
 from kilograd.tables import Rows
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ _WORTH_RECORDING = 200
 """Samples that a model is evaluated for in the time that recording it takes."""
 
 _LOSSES: dict[str, Callable[[Any, Any], Any]] = {
-    "mse": losses.mse,
-    "huber": losses.huber,
-    "hinge": losses.hinge,
-    "cross_entropy": losses.cross_entropy,
-    "binary_cross_entropy": losses.binary_cross_entropy,
-    "binary_cross_entropy_from_logits": lambda z, t: losses.binary_cross_entropy(z, t, from_logits=True),
+    "mse": functional.mse,
+    "huber": functional.huber,
+    "hinge": functional.hinge,
+    "cross_entropy": functional.cross_entropy,
+    "binary_cross_entropy": functional.binary_cross_entropy,
+    "binary_cross_entropy_from_logits": lambda z, t: functional.binary_cross_entropy(z, t, from_logits=True),
 }
 
 
@@ -399,7 +399,7 @@ class _Trainer:
         return value.data
 
     def update(self, epoch: int, number: int) -> None:
-        self.undo = self.optimizer.bookmark()
+        self.undo = self.optimizer._bookmark()
         self.optimizer.step()
         if not _core.all_finite(self.optimizer.parameters):
             raise self.diverged(epoch, number, "a parameter is no longer finite")
@@ -445,11 +445,11 @@ class _ProgramTrainer(_Trainer):
         self.recorded: Recorded | None = None
         self.lr = self.optimizer.lr
         try:
-            if kernel_of(self.optimizer) is None:
+            if _kernel_of(self.optimizer) is None:
                 raise UnrecordableError("the optimizer has a step of its own")
             if not builds_graphs():
                 raise UnrecordableError("gradients are switched off: no_grad()")
-            own_rate = [self.lr] if callable(self.lr) and not is_schedule(self.lr) else []  # runs between the steps
+            own_rate = [self.lr] if callable(self.lr) and not _is_schedule(self.lr) else []  # runs between the steps
             surroundings = Surroundings(self.model, self.loss, *own_rate)
             targets, loss = _targets(self.model, self.loss, self.samples)
             self.recorded = Recorded(surroundings, lambda x, t: loss(self.model(x), t), self.samples.x, targets)
@@ -464,7 +464,7 @@ class _ProgramTrainer(_Trainer):
     def look_again(self) -> None:
         if self.recorded is None:
             return
-        if self.optimizer.lr is not self.lr or kernel_of(self.optimizer) is None or not self.recorded.holds():
+        if self.optimizer.lr is not self.lr or _kernel_of(self.optimizer) is None or not self.recorded.holds():
             self.record()
 
     def steps(
@@ -475,11 +475,11 @@ class _ProgramTrainer(_Trainer):
         if self.recorded is None:
             return super().steps(samples, order, size, epoch, number, stop)
         program, count = self.recorded.program, -(-len(order) // size)
-        rates = self.optimizer.rates(count)
+        rates = self.optimizer._rates(count)
         alone = rates is None  # the rate is to be asked for in every step
         rows = self.rows[order[:size] if alone else order] if size < len(samples) else self.rows
         losses = np.empty(1 if alone else count)
-        descent = Descent(self.optimizer, program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
+        descent = _Descent(self.optimizer, program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
         if not descent.done:
             if stop[0]:
                 return []
@@ -509,7 +509,7 @@ def _targets(
     import numpy as np
 
     targets = samples.y
-    if loss is losses.cross_entropy:
+    if loss is functional.cross_entropy:
         with no_grad():
             try:
                 _, shape = _core.flatten(model(samples.x[0]), "the logits")
@@ -527,13 +527,13 @@ def _targets(
                 continue
             if not (found.dtype.kind in "biuf" and allowed(found).all()):
                 raise UnrecordableError("a target is not one that the loss has")
-            return targets, without_notes(_probable if loss is losses.binary_cross_entropy else loss)
+            return targets, without_notes(_probable if loss is functional.binary_cross_entropy else loss)
     return targets, loss
 
 
 _RANGES: list[tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = [
-    (losses.hinge, lambda t: abs(t) == 1),
-    (losses.binary_cross_entropy, lambda t: (t >= 0) & (t <= 1)),
+    (functional.hinge, lambda t: abs(t) == 1),
+    (functional.binary_cross_entropy, lambda t: (t >= 0) & (t <= 1)),
     (_LOSSES["binary_cross_entropy_from_logits"], lambda t: (t >= 0) & (t <= 1)),
 ]
 
@@ -543,7 +543,7 @@ def _probable(prediction: Any, target: Any) -> Any:
     flat, _ = _core.flatten(prediction, "the predictions")
     if builds_graphs() and any(not isinstance(p, Value) or p._op != "sigmoid" for p in flat):
         raise UnrecordableError("only a sigmoid is sure to give probabilities")
-    return losses.binary_cross_entropy(prediction, target)
+    return functional.binary_cross_entropy(prediction, target)
 
 
 def _order(count: int, size: int, seed: int | None, epoch: int) -> NDArray[int64]:

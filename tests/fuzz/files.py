@@ -108,7 +108,7 @@ def graph(dice: random.Random, inputs: int, parameters: int) -> tuple[Value, lis
             elif kind == 1:
                 made = a ** dice.choice([2, 3, -1, 0.5])
             elif kind == 2:
-                made = kilograd.dot([a, b, dice.choice(nodes)], [dice.choice(nodes) for _ in range(3)])
+                made = kilograd.functional.dot([a, b, dice.choice(nodes)], [dice.choice(nodes) for _ in range(3)])
             elif kind == 3:
                 made = kilograd.maximum(a, b)
             else:
@@ -301,7 +301,7 @@ def check_checkpoint(path: pathlib.Path, model: MLP, optimizer: optim.Optimizer 
 def shared_terms() -> None:
     """A sum whose terms are another sum's too: so many that the schedule would be longer than any memory."""
     x = [Value(1.0 + k) for k in range(6)]
-    y = kilograd.dot(x, x) * (x[0] * x[1] + x[2] * x[3] + x[4])
+    y = kilograd.functional.dot(x, x) * (x[0] * x[1] + x[2] * x[3] + x[4])
     data = Program(y, x)._core.dump([])[:-8]
     first = data.index(b"\x03dot") + 4
     second = data.index(b"\x03dot", first) + 4

@@ -294,14 +294,14 @@ def operations() -> dict[str, Callable[[Random], Operation]]:
         values = leaves()
         target = [1.0, 0, 1, 0.5]
         calls = [
-            lambda: kilograd.mse(values, target).data,
-            lambda: kilograd.cross_entropy(values, 2).data,
-            lambda: [v.data for v in kilograd.softmax(values)],
-            lambda: kilograd.total(values).data,
-            lambda: kilograd.dot(values, target, 1.0).data,
-            lambda: kilograd.binary_cross_entropy(values, target, from_logits=True).data,
-            lambda: kilograd.data(values).tolist(),
-            lambda: kilograd.grad(values).tolist(),
+            lambda: kilograd.functional.mse(values, target).data,
+            lambda: kilograd.functional.cross_entropy(values, 2).data,
+            lambda: [v.data for v in kilograd.functional.softmax(values)],
+            lambda: kilograd.functional.sum(values).data,
+            lambda: kilograd.functional.dot(values, target, 1.0).data,
+            lambda: kilograd.functional.binary_cross_entropy(values, target, from_logits=True).data,
+            lambda: kilograd.arrays.data(values).tolist(),
+            lambda: kilograd.arrays.gradients(values).tolist(),
         ]
         return random.choice(calls), lambda: [v.data for v in values]
 

@@ -635,10 +635,10 @@ def _foreign_descriptor() -> None:
 
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """What crashed."""
-    yield "list-cleared-by-total", lambda: _list_cleared(kilograd.total)
-    yield "list-cleared-by-data", lambda: _list_cleared(kilograd.data)
-    yield "list-cleared-by-mse", lambda: _list_cleared(lambda v: kilograd.mse(v, v))
-    yield "list-cleared-by-dot", lambda: _list_cleared(lambda v: kilograd.dot(v, v))
+    yield "list-cleared-by-total", lambda: _list_cleared(kilograd.functional.sum)
+    yield "list-cleared-by-data", lambda: _list_cleared(kilograd.arrays.data)
+    yield "list-cleared-by-mse", lambda: _list_cleared(lambda v: kilograd.functional.mse(v, v))
+    yield "list-cleared-by-dot", lambda: _list_cleared(lambda v: kilograd.functional.dot(v, v))
     yield "list-cleared-by-network", lambda: _list_cleared(lambda v: kilograd.MLP(52, [2, 1])(v))
     yield "children-cleared", _children_cleared
     yield "root-renewed-by-its-seed", _root_renewed

@@ -282,18 +282,18 @@ def tables(rng: random.Random) -> None:
         count, array, plain = len(given), array[:199], plain[:199]
         shape = array.shape
     same(predict(model, given), predict(other, plain))
-    same(kilograd.data(given), plain)
-    leaves = kilograd.values(given, as_array=True)
+    same(kilograd.arrays.data(given), plain)
+    leaves = kilograd.arrays.values(given, as_array=True)
     assert leaves.shape == shape
-    same(kilograd.data(leaves), plain)
-    kilograd.assign(leaves, given)
-    same(kilograd.data(leaves), plain)
-    same(kilograd.total(given).data, kilograd.total(plain).data)
+    same(kilograd.arrays.data(leaves), plain)
+    kilograd.arrays.assign(leaves, given)
+    same(kilograd.arrays.data(leaves), plain)
+    same(kilograd.functional.sum(given).data, kilograd.functional.sum(plain).data)
 
     i = rng.randrange(count)
     if width is not None and isinstance(model, Module):
         row = container_of(rng, array[i])(array[i], rng)
-        same(kilograd.data(model(row)), kilograd.data(other(plain[i])))
+        same(kilograd.arrays.data(model(row)), kilograd.arrays.data(other(plain[i])))
 
     inputs = [Value(0.0) for _ in range(width or 1)]
     program = Program(model(inputs if width else inputs[0]), inputs=inputs)
@@ -323,7 +323,7 @@ def tables(rng: random.Random) -> None:
         histories.append(fit(one, X, y, optimizer=optimizer, **settings))
     same(histories[0].steps, histories[1].steps)
     same(histories[0].validation, histories[1].validation)
-    same(kilograd.data(parameters), kilograd.data(others))
+    same(kilograd.arrays.data(parameters), kilograd.arrays.data(others))
 
     if array.dtype.kind == "f" and rng.random() < 0.5:
         broken = array.astype(float)
@@ -597,7 +597,7 @@ def hostile_settings(rng: random.Random) -> None:
             strangers.append(Value(100.0))
 
     acts = [
-        lambda: kilograd.data(others),
+        lambda: kilograd.arrays.data(others),
         lambda: optim.SGD(others, lr=0.0).step(),
         lambda: optimizer.parameters.clear(),
         lambda: optimizer.parameters.append(Value(7.0)),
@@ -639,7 +639,7 @@ def labels_of_a_frame() -> None:
     same(predict(network(1), one), predict(network(1), [[5.0], [6.0], [7.0]]))
     expect(ValueError, lambda: network()(pandas.DataFrame(square_table())), "predict(model, table)")
     named = pandas.DataFrame(square_table(), columns=["x", "y"])
-    same(kilograd.data(named), square_table())
+    same(kilograd.arrays.data(named), square_table())
     same(network()(named.iloc[1]).data, network()([2.0, 20.0]).data)
     found = fit(network(), named[["x", "y"]], named["x"], epochs=2)
     same(found.losses, fit(network(), square_table().tolist(), [1.0, 2.0], epochs=2).losses)
@@ -657,11 +657,17 @@ def columns_of_a_frame() -> None:
 def what_is_no_number() -> None:
     dates = np.array([1, 2], "M8[ns]")
     for given in ({0: 1.0, 1: 2.0}, {1.0, 2.0}, "12", b"12", bytearray(b"12"), dates, dates - dates, np.array([1j, 2])):
-        for call in (network(), kilograd.data, kilograd.values, kilograd.total, lambda g: predict(network(), g)):
+        for call in (
+            network(),
+            kilograd.arrays.data,
+            kilograd.arrays.values,
+            kilograd.functional.sum,
+            lambda g: predict(network(), g),
+        ):
             expect(TypeError, lambda: call(given))  # noqa: B023
         for row in ([given, given], (given, given)):
             expect(TypeError, lambda: fit(network(), row, [0.0, 1.0], epochs=1))  # noqa: B023
-            expect(TypeError, lambda: kilograd.losses.mse(row, row))  # noqa: B023
+            expect(TypeError, lambda: kilograd.functional.mse(row, row))  # noqa: B023
 
 
 def masks() -> None:
@@ -673,10 +679,10 @@ def masks() -> None:
         lambda g: fit(network(), g, [0.0, 1.0], epochs=1),
         p,
         lambda g: optim.SGD([w]).minimize(p, g, steps=1),
-        kilograd.data,
-        kilograd.values,
-        kilograd.mean,
-        lambda g: kilograd.losses.mse(g, [[1.0, 2.0], [3.0, 4.0]]),
+        kilograd.arrays.data,
+        kilograd.arrays.values,
+        kilograd.functional.mean,
+        lambda g: kilograd.functional.mse(g, [[1.0, 2.0], [3.0, 4.0]]),
     ):
         expect(ValueError, lambda: call(masked), "masked")  # noqa: B023
         expect(ValueError, lambda: call([masked[0], masked[1]]), "masked")  # noqa: B023
@@ -688,7 +694,7 @@ def missing_entries() -> None:
     import pandas
 
     frame = pandas.DataFrame({"a": pandas.array([1, None], "Int64"), "b": pandas.array([2.0, 4.0], "Float64")})
-    for call in (lambda g: predict(network(), g), kilograd.data, kilograd.values):
+    for call in (lambda g: predict(network(), g), kilograd.arrays.data, kilograd.arrays.values):
         expect(ValueError, lambda: call(frame), "row 1 has a missing value")  # noqa: B023
     expect(ValueError, lambda: predict(network(1), frame[["a"]]), "row 1")
 
@@ -723,7 +729,7 @@ def one_array_for_two_results() -> None:
 def a_rate_that_reads_others() -> None:
     own, other = Value(10.0), Value(50.0)
     own.grad = other.grad = 1.0
-    optim.SGD([own], lr=lambda step: Setting(lambda: kilograd.data([other]))).step()  # type: ignore[arg-type,return-value]
+    optim.SGD([own], lr=lambda step: Setting(lambda: kilograd.arrays.data([other]))).step()  # type: ignore[arg-type,return-value]
     assert (own.data, other.data) == (9.5, 50.0)
 
 

@@ -56,7 +56,7 @@ def main() -> None:
     half: float = kilograd.where(value > 0, value, 0.5)
     positive: NDArray[np.float64] = kilograd.where(x > 0, x, 0.1 * x)
     v: kilograd.Value = kilograd.where(True, kilograd.Value(half), kilograd.Value(1.0))
-    print(slope, matrix, rows, positive, v, kilograd.grad([v]))
+    print(slope, matrix, rows, positive, v, kilograd.arrays.gradients([v]))
 
 
 def mistakes() -> None:

@@ -28,22 +28,27 @@ def classes() -> Value:
     model = MLP(3, [4, 3], activation=["tanh", "linear"])
     scores = model(np.array(X[0]))
     first: Value = scores[0]
-    shares: list[Value] = kilograd.softmax([scores[0], scores[1], scores[2]])
+    shares: list[Value] = kilograd.functional.softmax([scores[0], scores[1], scores[2]])
     biggest = max(range(len(scores)), key=lambda i: scores[i].data)
-    loss: Value = kilograd.cross_entropy(scores, biggest)
-    return loss + kilograd.l2(model.parameters(), 1e-4) + first + kilograd.logsumexp(shares)
+    loss: Value = kilograd.functional.cross_entropy(scores, biggest)
+    return loss + kilograd.functional.l2(model.parameters(), 1e-4) + first + kilograd.functional.logsumexp(shares)
 
 
 def losses() -> Value:
     model = Neuron(3, activation=lambda z: z.sigmoid())
     outputs = [model(x) for x in X]
-    each = kilograd.mse(outputs, Y, reduction="none")
-    loss: Value = kilograd.binary_cross_entropy(outputs, [1, 0, 0, 1], reduction="sum")
-    loss = loss + kilograd.huber(outputs, np.array(Y), delta=0.5) + kilograd.hinge(outputs[0], 1)
-    return loss + kilograd.mean(each) + kilograd.total(outputs, 1.0) + kilograd.dot(model.w, X[0], model.b)
+    each = kilograd.functional.mse(outputs, Y, reduction="none")
+    loss: Value = kilograd.functional.binary_cross_entropy(outputs, [1, 0, 0, 1], reduction="sum")
+    loss = loss + kilograd.functional.huber(outputs, np.array(Y), delta=0.5) + kilograd.functional.hinge(outputs[0], 1)
+    return (
+        loss
+        + kilograd.functional.mean(each)
+        + kilograd.functional.sum(outputs, 1.0)
+        + kilograd.functional.dot(model.w, X[0], model.b)
+    )
 
 
-def fits() -> kilograd.History:
+def fits() -> kilograd.training.History:
     model = MLP(3, [4, 1])
     optimizer = optim.Adam(model.parameters(), lr=0.01)
     history = kilograd.fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=2, engine="auto")
@@ -54,14 +59,14 @@ def fits() -> kilograd.History:
 
 
 def arrays() -> NDArray[np.float64]:
-    v: Value = kilograd.values(1.0)
-    row: list[Value] = kilograd.values([1.0, 2.0])
-    matrix: list[list[Value]] = kilograd.values(X)
-    array: NDArray[np.object_] = kilograd.values(np.ones(3), as_array=True)
-    kilograd.assign(row, [2.0, 3.0])
+    v: Value = kilograd.arrays.values(1.0)
+    row: list[Value] = kilograd.arrays.values([1.0, 2.0])
+    matrix: list[list[Value]] = kilograd.arrays.values(X)
+    array: NDArray[np.object_] = kilograd.arrays.values(np.ones(3), as_array=True)
+    kilograd.arrays.assign(row, [2.0, 3.0])
     layer = Layer(3, 2)
     print(v, matrix[0][0], array.sum(), layer(array)[1])
-    return kilograd.data(row) + kilograd.grad(row)
+    return kilograd.arrays.data(row) + kilograd.arrays.gradients(row)
 
 
 def main() -> None:
@@ -80,13 +85,13 @@ def mistakes() -> None:
     kilograd.fit(model, X, Y, engine="fast")  # refused
     kilograd.fit(model, X, Y, optimizer="adam")  # refused
     kilograd.fit(model, X)  # refused
-    kilograd.mse(model.parameters(), "zero")  # refused
-    kilograd.mse([1.0], [1.0], reduction="all")  # refused
-    kilograd.cross_entropy([1.0, 2.0], 0, weight=1)  # refused
-    kilograd.softmax(["a", "b"])  # refused
-    kilograd.softmax([1.0, 2.0]).data  # refused
-    kilograd.mean(None)  # refused
-    kilograd.values(["a"])  # refused
-    kilograd.values("a")  # refused
-    kilograd.data(["a"])  # refused
-    kilograd.assign(model.parameters())  # refused
+    kilograd.functional.mse(model.parameters(), "zero")  # refused
+    kilograd.functional.mse([1.0], [1.0], reduction="all")  # refused
+    kilograd.functional.cross_entropy([1.0, 2.0], 0, weight=1)  # refused
+    kilograd.functional.softmax(["a", "b"])  # refused
+    kilograd.functional.softmax([1.0, 2.0]).data  # refused
+    kilograd.functional.mean(None)  # refused
+    kilograd.arrays.values(["a"])  # refused
+    kilograd.arrays.values("a")  # refused
+    kilograd.arrays.data(["a"])  # refused
+    kilograd.arrays.assign(model.parameters())  # refused

@@ -1,8 +1,10 @@
-"""Losses, each built in one call as a graph of ordinary nodes, in a form that holds for large arguments.
+"""Sums, softmax and losses of many values, each built in one call as a graph of ordinary nodes.
 
-Predictions and targets are Values and numbers, in lists, tuples or arrays of one shape. A `reduction` says what becomes
-of the losses of the n elements: their ``"mean"``, their ``"sum"``, or ``"none"``, a list of them. Formulas and
-defaults are PyTorch's. All arguments are checked before a node is built.
+Values and numbers are given in lists, tuples or arrays, nested or not. All results are Values, or lists of them.
+
+A loss compares predictions and targets of one shape, in a form that holds for large arguments. Its `reduction` says
+what becomes of the losses of the n elements: their ``"mean"``, their ``"sum"``, or ``"none"``, a list of them. Formulas
+and defaults are PyTorch's. All arguments are checked before a node is built.
 
 Raises
 ------
@@ -20,12 +22,123 @@ from kilograd import _core
 from kilograd._core import Value
 
 if TYPE_CHECKING:
-    from kilograd._types import Values
+    from kilograd._types import Row, Rows, Scalar, SupportsArray, Values
 
-__all__ = ["Reduction", "binary_cross_entropy", "cross_entropy", "hinge", "huber", "l2", "mse"]
+__all__ = [
+    "Reduction",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "dot",
+    "hinge",
+    "huber",
+    "l2",
+    "log_softmax",
+    "logsumexp",
+    "mean",
+    "mse",
+    "softmax",
+    "sum",
+]
 
 Reduction = Literal["mean", "sum", "none"]
 _Reduced = Literal["mean", "sum"]
+
+
+def dot(w: Row | SupportsArray, x: Row | SupportsArray, b: Scalar = 0) -> Value:
+    """Weighted sum, ``b + w[0]*x[0] + w[1]*x[1] + ...``, added up from the left.
+
+    Builds the graph of ``sum((wi * xi for wi, xi in zip(w, x)), b)``.
+
+    Parameters
+    ----------
+    w, x : sequence of n Values or numbers
+    b : Value or number, default 0
+        What the sum begins with.
+
+    Raises
+    ------
+    ValueError
+        If `w` and `x` differ in length or are nested.
+    """
+    return _core.dot(w, x, b)
+
+
+def sum(values: Values, start: Scalar = 0) -> Value:
+    """``sum(values, start)``: the same graph, built in one call; nested values are added up in order."""
+    return _core.sum(values, start)
+
+
+def mean(values: Values) -> Value:
+    """Arithmetic mean, ``sum(values) * (1 / n)``, over all n values, nested ones too.
+
+    Raises
+    ------
+    ValueError
+        If there are no values.
+    """
+    return _core.mean(values)
+
+
+@overload
+def logsumexp(values: Rows) -> list[Value]: ...
+@overload
+def logsumexp(values: Row) -> Value: ...
+@overload
+def logsumexp(values: Values) -> Any: ...
+def logsumexp(values: Values) -> Any:
+    """``log(exp(v[0]) + exp(v[1]) + ...)``, over the last axis, without overflow.
+
+    Computed as ``m + log(sum(exp(v - m)))`` with the maximum m, which is part of the graph.
+
+    Parameters
+    ----------
+    values : shape (..., n)
+
+    Returns
+    -------
+    Value, or nested list of Values of shape (...)
+    """
+    return _core.logsumexp(values)
+
+
+@overload
+def softmax(values: Rows) -> list[list[Value]]: ...
+@overload
+def softmax(values: Row) -> list[Value]: ...
+@overload
+def softmax(values: Values) -> Any: ...
+def softmax(values: Values) -> Any:
+    """``exp(v[i]) / sum(exp(v))`` over the last axis, without overflow.
+
+    Parameters
+    ----------
+    values : shape (..., n)
+
+    Returns
+    -------
+    list of Values of shape (..., n)
+    """
+    return _core.softmax(values)
+
+
+@overload
+def log_softmax(values: Rows) -> list[list[Value]]: ...
+@overload
+def log_softmax(values: Row) -> list[Value]: ...
+@overload
+def log_softmax(values: Values) -> Any: ...
+def log_softmax(values: Values) -> Any:
+    """``v[i] - logsumexp(v)`` over the last axis: the logarithm of `softmax`, exact where that underflows.
+
+    Parameters
+    ----------
+    values : shape (..., n)
+
+    Returns
+    -------
+    list of Values of shape (..., n)
+    """
+    return _core.log_softmax(values)
 
 
 @overload
