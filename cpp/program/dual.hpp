@@ -62,13 +62,16 @@ inline Dual pow(Dual a, Dual b) {
                    directional(Row<Op::pow>::db(a.v, b.v, unused, y), b.t)};
 }
 
-KILOGRAD_INLINE double first(Lane a) { return get(a, 0); }
-KILOGRAD_INLINE double first(Dual a) { return get(a.v, 0); }
-
 // a to the whole number that every lane of `exponent` holds.
-template <class T>
-KILOGRAD_INLINE T whole_power(T a, T exponent) {
-    return whole_power_of(a, static_cast<int>(first(exponent)));
+KILOGRAD_INLINE Lane whole_power(Lane a, Lane exponent) {
+    return whole_power_of(a, static_cast<int>(get(exponent, 0)));
+}
+
+// By the rule, and not by the squarings: where these overflow, the tangents of their quotients are NaN.
+KILOGRAD_INLINE Dual whole_power(Dual a, Dual exponent) {
+    const Lane n = exponent.v, y = whole_power(a.v, n);
+    if (get(n, 0) == 0.0) return {y, Lane(0.0)};
+    return {y, directional(n * whole_power(a.v, n - Lane(1.0)), a.t)};
 }
 
 }  // namespace

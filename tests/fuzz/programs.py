@@ -660,6 +660,16 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     for exponent in (-2.0, -3.0, -8.0):  # the result is denormal, or its reciprocal overflows
         at = [[10.0 ** (k / -exponent)] for k in (307, 309, 320, 323)]
         yield f"power-{exponent}", lambda c=exponent, at=at: at_the_ends(Step("powc", 0, 0, c), at)
+        ends = [
+            [1e107],
+            [1e160],
+            [1.5e154],
+            [-1e300],
+            [math.inf],
+            [-math.inf],
+            [0.25],
+        ]  # a forward sweep's squarings overflow
+        yield f"power-{exponent}-of-large", lambda c=exponent, at=ends: at_the_ends(Step("powc", 0, 0, c), at)
     large = [[2.0**62, 1e160], [-1e308, 1e300], [math.inf, 1e308]]
     yield "quotient", lambda: at_the_ends(Step("div", 0, 1, 0.0), large)
     for name in ("softplus", "relu", "leaky_relu", "abs"):  # a forward sweep took the side of a choice
