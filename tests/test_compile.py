@@ -225,6 +225,34 @@ def test_free_functions():
     assert kilograd.grad(f).__name__ == "grad(f)"
 
 
+@pytest.mark.parametrize(
+    "argument",
+    [
+        2**53 + 1,
+        np.int64(2**53 + 1),
+        -(2**60) - 1,
+        [1.0, 2**53 + 1],
+        np.array([1, 2**53 + 1]),
+        np.array([2**64 - 1], np.uint64),
+    ],
+)
+def test_an_integer_that_is_no_float_is_refused(argument):
+    with pytest.raises(ValueError, match="takes floats, and .* is none: pass float"):
+        kilograd.compile(lambda x: x if np.isscalar(x) else x[0])(argument)
+
+
+@pytest.mark.parametrize("argument", [2**53, -(2**53), 2**60, np.array([2**62, -(2**53), 7]), np.uint64([2**63])])
+def test_large_integers_that_are_floats(argument):
+    assert np.all(kilograd.compile(lambda x: x * 1.0)(argument) == argument)
+
+
+def test_masked_entries_are_refused():
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(ValueError, match=r"masked.*filled"):
+        kilograd.compile(lambda x: x[0] + x[1])(masked)
+    assert kilograd.compile(lambda x: x[0] + x[1])(np.ma.array([1.0, 2.0])) == 3.0
+
+
 # --- branches
 
 

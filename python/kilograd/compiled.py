@@ -29,7 +29,7 @@ from typing import (
     overload,
 )
 
-from kilograd import _core, agreement, conditions
+from kilograd import _core, agreement, conditions, tables
 from kilograd._core import Value
 from kilograd.program import Program
 
@@ -72,6 +72,26 @@ def _sequence(kind: type, parts: list[Any]) -> Any:
     return parts if issubclass(kind, list) else tuple(parts)
 
 
+def _refuse_inexact(integer: Any) -> None:
+    """Beyond 2**53 an integer may be no float: rounded, it would be another number without a word."""
+    if float(integer) != int(integer):
+        raise ValueError(
+            f"a compiled function takes floats, and {integer!r} is none: pass float(x) if the nearest will do, or name "
+            "the argument in static_argnums"
+        )
+
+
+def _refuse_inexact_entries(array: NDArray[Any]) -> None:
+    if array.dtype == object:
+        large = [entry for entry in array.flat if isinstance(entry, int)]
+    elif array.dtype.itemsize < 8:
+        return
+    else:
+        large = array[(array > 2**53) | (array < (0 if array.dtype.kind == "u" else -(2**53)))].tolist()
+    for entry in large:
+        _refuse_inexact(entry)
+
+
 def _spec_of_argument(argument: Any, numbers: list[Any]) -> Spec:
     """The structure of an argument; its numbers are appended to a list as floats and flat float64 arrays."""
     import numpy as np
@@ -79,6 +99,8 @@ def _spec_of_argument(argument: Any, numbers: list[Any]) -> Spec:
     if isinstance(argument, (bool, np.bool_)):
         return ("static", bool, bool(argument))
     if isinstance(argument, (float, int, np.floating, np.integer)):
+        if not isinstance(argument, float) and isinstance(argument, (int, np.integer)):
+            _refuse_inexact(argument)
         numbers.append(float(argument))
         return _NUMBER
     if isinstance(argument, Value):
@@ -96,6 +118,10 @@ def _spec_of_argument(argument: Any, numbers: list[Any]) -> Spec:
         real = (float, int, np.floating, np.integer)
         if array.dtype.kind not in "fiu" and not all(isinstance(entry, real) for entry in array.flat):
             raise TypeError(f"a compiled function takes arrays of real numbers, not of {array.dtype}")
+        if array.dtype.kind in "iuO":
+            _refuse_inexact_entries(array)
+        if type(argument) is not np.ndarray:
+            tables.refuse_masks(argument, "an argument of a compiled function")
         array = array.astype(np.float64, copy=False)
         numbers.append(array.reshape(-1) if array.ndim else float(array))
         return ("array", array.shape) if array.ndim else _NUMBER

@@ -1,8 +1,14 @@
-"""Names of builtins, modules and attributes that neither print, draw random numbers, open files nor change anything."""
+"""Reading a function before anybody runs it: its code objects, and names that are known to do no harm.
+
+Harmless are builtins, modules and attributes that neither print, draw random numbers, open files nor change anything.
+"""
 
 from __future__ import annotations
 
-__all__ = ["SAFE_BUILTINS", "SAFE_MODULES", "UNSAFE_ATTRIBUTES"]
+from collections.abc import Iterator
+from types import CodeType
+
+__all__ = ["SAFE_BUILTINS", "SAFE_MODULES", "UNSAFE_ATTRIBUTES", "code_objects"]
 
 SAFE_BUILTINS = frozenset(
     [
@@ -78,3 +84,11 @@ UNSAFE_ATTRIBUTES = frozenset(
         "f_back",
     ]
 )
+
+
+def code_objects(code: CodeType) -> Iterator[CodeType]:
+    """`code` and the functions nested in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from code_objects(constant)

@@ -26,10 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.harmless import SAFE_BUILTINS, SAFE_MODULES, UNSAFE_ATTRIBUTES
+from kilograd.harmless import SAFE_BUILTINS, SAFE_MODULES, UNSAFE_ATTRIBUTES, code_objects
 from kilograd.modes import no_grad
 from kilograd.program import Program
-from kilograd.run.source import code_objects
 from kilograd.tables import Rows
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ def array(thing: Any, what: str) -> NDArray[Any] | None:
         return None
     import numpy as np
 
-    _refuse_masks(found, what)
+    refuse_masks(found, what)
     result = np.asarray(found)
     if result.dtype.kind not in "biufO":
         raise _not_real(result.dtype, result.dtype.kind, what)
@@ -90,7 +90,7 @@ def numbers(thing: Any, what: str) -> NDArray[Any]:
 
     found = array(thing, what)
     if found is None:
-        _refuse_masks(thing, what)
+        refuse_masks(thing, what)
         found = np.asarray(thing)
     if found.dtype.kind == "O":
         try:
@@ -247,14 +247,14 @@ def _refuse_missing(found: NDArray[Any], what: str) -> None:
             )
 
 
-def _refuse_masks(thing: Any, what: str) -> None:
+def refuse_masks(thing: Any, what: str) -> None:
     """NumPy would lose the mask of an array, in nested lists as well."""
     import numpy as np
 
     if type(thing) in (list, tuple):
         for part in thing:
             if not isinstance(part, (int, float)):
-                _refuse_masks(part, what)
+                refuse_masks(part, what)
     elif isinstance(thing, np.ma.MaskedArray) and np.ma.is_masked(thing):
         raise ValueError(f"{what}: entries are masked; {_FILL}, as with .filled(value) or .compressed()")
 

@@ -20,7 +20,7 @@ import numpy as np
 import kilograd
 
 REFUSALS = (ValueError, OverflowError, ZeroDivisionError)
-SCALARS = [0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3, -2, 0, 1e160, -1e300, 709.0, math.nan, math.inf, -math.inf, 2**53 + 1]
+SCALARS = [0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3, -2, 0, 1e160, -1e300, 709.0, math.nan, math.inf, -math.inf, 2**53 + 2]
 SCALARS += [np.float64(0.25), np.float32(1.5), np.int64(4), np.float64("nan"), 1e-310, True]
 OF_ARRAYS = ["v[0]", "v[-1]", "v.sum()", "np.max(v)", "v.min()", "np.sort(v)[0]", "v[np.argmax(v)]", "v[v > 0].sum()"]
 OF_ARRAYS += ["np.clip(v, -1, 1).sum()", "(v * v).sum()", "np.prod(v)", "np.cumsum(v)[-1]", "np.median(v)", "v @ v"]

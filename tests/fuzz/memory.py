@@ -424,7 +424,7 @@ def is_shortage(error: BaseException) -> bool:
     return (
         "incompatible function arguments" in text  # a converter had no memory and said no
         or "Unable to convert" in text
-        or "import of module 'builtins' failed" in text  # pickle's
+        or ("import of module" in text and "failed" in text)  # pickle's
         or isinstance(error.__cause__ or error.__context__, MemoryError)
     )
 

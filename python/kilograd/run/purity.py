@@ -23,8 +23,9 @@ from dataclasses import dataclass, field
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from kilograd.harmless import code_objects
 from kilograd.run.clone import functions_of
-from kilograd.run.source import Function, code_objects, node_of
+from kilograd.run.source import Function, node_of
 
 __all__ = [
     "ORDINARY",

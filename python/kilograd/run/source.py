@@ -13,15 +13,16 @@ from __future__ import annotations
 import ast
 import builtins
 import linecache
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
+
+from kilograd.harmless import code_objects
 
 __all__ = [
     "HOOK",
     "Function",
     "announce",
-    "code_objects",
     "compile_marked",
     "install_hook",
     "is_candidate",
@@ -108,14 +109,6 @@ def compile_marked(source: bytes | str, filename: str) -> CodeType:
 
 
 # --- from code back to the tree ------------------------------------------------------------------------------------
-
-
-def code_objects(code: CodeType) -> Iterator[CodeType]:
-    """`code` and the functions nested in it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from code_objects(constant)
 
 
 def _first_line(node: Function) -> int:
