@@ -112,7 +112,7 @@ class Arena {
     Chunk* room_ = nullptr;   // head of the list of pool chunks that have room
     Chunk* spare_ = nullptr;  // blocks for the next chunks, linked through `next`
     std::size_t spare_count_ = 0;
-    std::size_t given_ = 0;   // slots of all chunks of the tape that were ever opened
+    std::size_t given_ = 0;  // slots of all chunks of the tape that were ever opened
     std::size_t tape_chunks_ = 0;
     std::size_t pool_chunks_ = 0;
 };
