@@ -246,6 +246,22 @@ def test_large_integers_that_are_floats(argument):
     assert np.all(kilograd.compile(lambda x: x * 1.0)(argument) == argument)
 
 
+@pytest.mark.parametrize("text", [str, repr, ascii, format, "{}".format, lambda x: f"{x}", lambda x: f"{x!r}"])
+def test_the_text_of_a_value_is_its_numbers(text):
+    f = kilograd.compile(lambda x: -x if text(x)[0] == "-" else 2 * x * len(text(x)))
+    assert [f(-3.0), f(2.0), f(0.125), f(-0.5)] == [3.0, 12.0, 1.25, 0.5]
+    assert [f.grad(-3.0), f.grad(2.0)] == [-1.0, 6.0]
+    np.testing.assert_array_equal(f.batch(np.array([-1.0, 2.0, -3.0])), [1.0, 12.0, 3.0])
+
+
+def test_the_text_and_the_bytes_of_an_array():
+    x = np.array([1.0, -2.0])
+    for function in (lambda x: x[0] * len(str(x)), lambda x: x[0] * x.tobytes()[6], lambda x: x[0] * len(f"{x}")):
+        assert kilograd.compile(function)(x) == function(x)
+        with pytest.raises(TypeError):
+            kilograd.compile(function).grad(x)
+
+
 def test_masked_entries_are_refused():
     masked = np.ma.array([1.0, 2.0], mask=[False, True])
     with pytest.raises(ValueError, match=r"masked.*filled"):

@@ -89,6 +89,11 @@ PyObject* value_repr(PyObject* self) {
     Node* node = node_of(self);
     const Family& family = families[node->family];
     PyObject* data = read_data(self);
+    if (tracing()) {  // it stands for a number, whose text is what the function asked for
+        PyObject* number = data ? PyObject_Repr(data) : nullptr;
+        Py_XDECREF(data);
+        return number;
+    }
     PyObject* grad = family.shows_grad ? number_object(node->grad, node->kinds.grad) : nullptr;
     PyObject* text = nullptr;
     if (data && grad) {

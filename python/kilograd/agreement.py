@@ -24,7 +24,11 @@ __all__ = ["Habits", "agree", "elsewhere", "flat", "habits", "slack"]
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
 _ASKING_ATTRIBUTES = frozenset(
     {"__class__", "dtype", "itemsize", "nbytes", "issubdtype", "result_type", "isrealobj", "iscomplexobj"}
+    | {"tobytes", "tostring", "dumps", "view"}
 )
+# The text of a Value in a trace is its number's; NumPy lays out the text of an array of objects in another way.
+_DOUBTFUL = frozenset({"getattr", "callable", "str", "repr", "ascii", "format"})
+_TEXTS = frozenset({"FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE"})
 # Of these a Value in a trace is what a number is, unless NumPy made a Python number of it; an array is always one.
 _NUMBERS = frozenset({"float", "int", "bool", "complex", "Real", "Number"})
 _CONTAINERS = frozenset({"ndarray", "list", "tuple", "dict", "str", "set"})
@@ -130,13 +134,15 @@ def _read(code: types.CodeType) -> Habits:
         before = instructions[i - 1] if i else instruction
         if name in ("LOAD_GLOBAL", "LOAD_NAME"):
             asks |= argument in _ASKING
-            doubtful |= argument in ("getattr", "callable")
+            doubtful |= argument in _DOUBTFUL
             if argument == "isinstance":
                 classes = _classes(instructions[i + 1 :])
                 asks |= not classes or not classes <= _NUMBERS | _CONTAINERS
                 doubtful |= not classes <= _CONTAINERS
         elif name in ("LOAD_ATTR", "LOAD_METHOD"):
             asks |= argument in _ASKING_ATTRIBUTES
+        elif name in _TEXTS:
+            doubtful = True
         elif name == "IS_OP":
             constant = before.opname == "LOAD_CONST"
             asks |= constant and isinstance(before.argval, bool)

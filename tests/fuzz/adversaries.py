@@ -978,4 +978,16 @@ v.__class__ = X; print(type(v).__name__, v.data)
     )
     + ODD,
     "a number by while": changed((ADD, ADD + "        while self.data == 2 + 2 + 1: return Value(7.0)\n")) + ODD,
+    # --- attributes that go, or come past the class, while rules need them
+    **{
+        f"{how}, then backward": CLASS
+        + "x, w = Value(2.0), Value(3.0); y = x * w; z = y + 1\n"
+        + f"{how}\n"
+        + "try: z.backward()\nexcept AttributeError as error: print('AttributeError')\nprint(w.grad, z.grad)\n"
+        for how in ("del x.data", "delattr(x, 'data')", "vars(x).pop('data')", "x.__dict__.clear()", "del y._prev")
+    },
+    "object.__setattr__": CLASS + "a = Value(2.0); object.__setattr__(a, 'grad', 5.0); print(a.grad, (a * 2).data)\n",
+    "a watcher": CLASS
+    + "class Watched(Value):\n    def __setattr__(self, name, value):\n        object.__setattr__(self, name, value)\n"
+    + "print((Watched(2.0) * 3).data)\n",
 }

@@ -302,6 +302,8 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """Functions of which compile once made another number, or another branch, or no batch."""
     nan = math.nan
     bodies: dict[str, tuple[str, str, list[list[Any]]]] = {
+        "text-of-a-number": ("x", 'return -x if str(x)[0] == "-" else 2 * x', [[-3.0], [3.0], [0.5]]),
+        "length-of-a-text": ("x", 'return x * len(str(x)) + len(f"{x}") - len(repr(x))', [[1.0], [0.125], [-2.5]]),
         "error-handled-with-a-constant": (
             "x",
             "try:\n        return 1.0 / x\n    except ZeroDivisionError:\n        return 99.0",

@@ -60,6 +60,10 @@ FORBIDDEN = (
 )
 
 
+READ_BY_RULES = ("data", "children", "locals")
+"""What the engine's rules read of a node when gradients flow: a program may not delete it meanwhile."""
+
+
 class LeftAlone(Exception):  # noqa: N818 - a verdict, not a fault
     """The class is not served; the message is the reason."""
 
@@ -169,7 +173,8 @@ def reconsider(filename: str, tree: ast.Module) -> None:
     for served, (cls, judgement) in CLASSES.items():
         plan = PLANS[served]
         closed = "__slots__" in vars(cls) and "__dict__" not in vars(cls)
-        reason = survey.objection(set(plan.attributes) - _methods(cls) if closed else ())
+        kept = {name for name, attribute in plan.attributes.items() if closed or attribute.role in READ_BY_RULES}
+        reason = survey.objection(kept - _methods(cls))
         if reason is None:
             facts, _ = _facts(cls, set(plan.attributes) | {"_backward"})
             objections = _objections(cls, facts, judgement.turn)
@@ -629,6 +634,9 @@ def _examine(cls: type, served: type) -> Plan:
     with probes.quiet():
         copy = _copy(cls)
         roles = _roles(copy)
+        read = {name for name, attribute in roles.items() if attribute.role in READ_BY_RULES}
+        if (reason := survey.objection(read - _methods(cls))) is not None:
+            raise LeftAlone(reason)
         for name in _watched(cls, roles):
             role = roles[name].role
             roles[name] = replace(roles[name], role="op" if role == "op" else "extra", watched=True)

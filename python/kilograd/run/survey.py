@@ -70,10 +70,13 @@ DIFFERS = {
             "__basicsize__",
             "__dictoffset__",
             "__weakref__",
+            "object.__setattr__",
         ]
     ),
     "import": frozenset(["cProfile", "profile", "bdb", "trace", "dis"]),
 }
+# How an attribute leaves a __dict__ that the program got hold of.
+DROPS = frozenset(["pop", "popitem", "clear"])
 # Addresses and lifetimes: every node keeps its object.
 ADDRESSES = {
     "name": frozenset(["id", "hash", "eval"]),
@@ -203,6 +206,8 @@ class Survey:
         for name in sorted(attributes):
             if name in self.deleted or "delattr" in self.mentioned["name"]:
                 return f"the program deletes an attribute {name!r}"
+        if attributes and self.looks_into_dicts and not DROPS.isdisjoint(self.mentioned["attribute"]):
+            return "the program may take attributes out of a __dict__"
         for store in self.stores:
             if store.name in ("__class__", "__dict__"):
                 return f"the program sets {store.name}"
@@ -211,6 +216,11 @@ class Survey:
         if "weakref" in self.mentioned["name"] and not self.collects:
             return "the program uses weakref, which shows when objects die"
         return None
+
+    @property
+    def looks_into_dicts(self) -> bool:
+        """Whether the program uses ``vars()`` or ``__dict__``."""
+        return "vars" in self.mentioned["name"] or "__dict__" in self.mentioned["attribute"]
 
     def keeps(self, spared: set[tuple[str, int]], has_text: bool) -> bool:
         """Whether the program may compare addresses, or see when an object dies.
@@ -334,6 +344,9 @@ class _Reader(ast.NodeVisitor):
             self.survey.stores.append(_Store(base or name, node.attr, node.lineno, own, base is not None))
         elif isinstance(node.ctx, ast.Del):
             self.survey.deleted.setdefault(node.attr, node.lineno)
+        through_super = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "super"
+        if node.attr in ("__setattr__", "__delattr__") and not through_super:
+            self.mention("attribute", "object.__setattr__", node)  # which refuses objects of an extension's type
         if node.attr == "collect" and name == "gc":
             self.survey.collects = True
         if node.attr == "modules" and base == "sys":
