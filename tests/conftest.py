@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,10 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("kilograd"), derandomize=False, max_examples=2000)
 settings.load_profile(os.environ.get("KILOGRAD_HYPOTHESIS", "kilograd"))
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background; tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
