@@ -62,13 +62,14 @@ inline Dual pow(Dual a, Dual b) {
                    directional(Row<Op::pow>::db(a.v, b.v, unused, y), b.t)};
 }
 
-KILOGRAD_INLINE double first(Lane a) { return get(a, 0); }
-KILOGRAD_INLINE double first(Dual a) { return get(a.v, 0); }
-
 // a to the whole number that every lane of `exponent` holds.
-template <class T>
-KILOGRAD_INLINE T whole_power(T a, T exponent) {
-    return whole_power_of(a, static_cast<int>(first(exponent)));
+KILOGRAD_INLINE Lane whole_power(Lane a, Lane exponent) {
+    return whole_power_of(a, static_cast<int>(get(exponent, 0)));
+}
+// Not through the products, of which one may overflow where the power is 0.
+KILOGRAD_INLINE Dual whole_power(Dual a, Dual exponent) {
+    const Lane slope = exponent.v * whole_power(a.v, exponent.v - Lane(1.0));
+    return {whole_power(a.v, exponent.v), directional(slope, a.t)};
 }
 
 }  // namespace
