@@ -66,7 +66,6 @@ inline Dual pow(Dual a, Dual b) {
 KILOGRAD_INLINE Lane whole_power(Lane a, Lane exponent) {
     return whole_power_of(a, static_cast<int>(get(exponent, 0)));
 }
-
 // By the rule, and not by the squarings: where these overflow, the tangents of their quotients are NaN.
 KILOGRAD_INLINE Dual whole_power(Dual a, Dual exponent) {
     const Lane n = exponent.v, y = whole_power(a.v, n);

@@ -248,7 +248,7 @@ def judge(
 def slopes(text: str, function: Any, compiled: Any, arguments: list[Any]) -> None:
     """The derivative by the first argument against differences of two widths, where these agree."""
     first = arguments[0]
-    if any(float(x).is_integer() for a in arguments for x in np.ravel(a)):
+    if any((4.0 * float(x)).is_integer() for a in arguments for x in np.ravel(a)):
         return  # a tie, where a derivative is that of one side
     flat = np.array(first, dtype=float).reshape(-1)
     if isinstance(first, bool) or not np.isfinite(flat).all() or abs(flat).max() > 1e3 or abs(flat).min() < 1e-3:

@@ -658,7 +658,7 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     for exponent in (math.inf, -math.inf, math.nan):
         yield f"power-{exponent}", lambda c=exponent: at_the_ends(Step("powc", 0, 0, c), [[1e308], [0.5], [-2.0]])
     for exponent in (-2.0, -3.0, -8.0):  # the result is denormal, or its reciprocal overflows
-        at = [[10.0 ** (k / -exponent)] for k in (307, 309, 320, 323)]
+        at = [[10.0 ** min(k / -exponent, 300.0)] for k in (307, 309, 320, 323, 900)]
         yield f"power-{exponent}", lambda c=exponent, at=at: at_the_ends(Step("powc", 0, 0, c), at)
         ends = [
             [1e107],
