@@ -117,7 +117,7 @@ ROWS = {
     "pow": Row(
         "**",
         lambda a, b, c: power(a, b),
-        lambda a, b, c, y: 0.0 if b == 0.0 else b * power(a, b - 1.0),
+        lambda a, b, c, y: b * power(a, b - 1.0) if b != 0.0 else b / a if abs(a) > 0.0 else 0.0,
         lambda a, b, c, y: 0.0 if a == 0.0 and b >= 0.0 else y * log(a),
         pole=power_error,
     ),
