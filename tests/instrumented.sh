@@ -35,5 +35,5 @@ case $sanitizers in
 esac
 export PYTHONPATH="$build/python${PYTHONPATH:+:$PYTHONPATH}" PYTHONMALLOC=malloc
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:die_after_fork=0
 exec setarch "$(uname -m)" --addr-no-randomize env LD_PRELOAD="$preload" "$@"
