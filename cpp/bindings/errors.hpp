@@ -5,7 +5,7 @@
 #include <Python.h>
 
 #include "../engine/graph.hpp"
-#include "slot.hpp"
+#include "value/slot.hpp"
 
 namespace kilograd {
 

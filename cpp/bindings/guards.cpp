@@ -11,7 +11,7 @@
 
 #include "boxed.hpp"
 #include "numbers.hpp"
-#include "value.hpp"
+#include "value/value.hpp"
 
 namespace py = pybind11;
 

@@ -9,10 +9,10 @@
 #include "modes.hpp"
 #include "network.hpp"
 #include "program.hpp"
-#include "served.hpp"
-#include "snapshot.hpp"
+#include "served/served.hpp"
 #include "update.hpp"
-#include "value.hpp"
+#include "value/snapshot.hpp"
+#include "value/value.hpp"
 
 namespace py = pybind11;
 using namespace kilograd;

@@ -12,13 +12,13 @@
 #include <vector>
 
 #include "../nn/update.hpp"
-#include "../program/isa.hpp"
+#include "../program/kernels/isa.hpp"
 #include "../program/program.hpp"
 #include "../program/watch.hpp"
 #include "boxed.hpp"
-#include "handle.hpp"
 #include "numbers.hpp"
 #include "update.hpp"
+#include "value/handle.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>

@@ -5,9 +5,9 @@
 
 #include "../nn/builder.hpp"
 #include "errors.hpp"
-#include "handle.hpp"
 #include "modes.hpp"
 #include "numbers.hpp"
+#include "value/handle.hpp"
 
 namespace kilograd {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "codes.hpp"
-#include "kernels.hpp"
+#include "kernels/kernels.hpp"
 #include "recording.hpp"
 
 namespace kilograd::program {

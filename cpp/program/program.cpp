@@ -7,7 +7,7 @@
 #include <new>
 #include <utility>
 
-#include "isa.hpp"
+#include "kernels/isa.hpp"
 #include "threads.hpp"
 #include "watch.hpp"
 

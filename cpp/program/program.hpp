@@ -14,10 +14,10 @@
 #include <string>
 
 #include "graph.hpp"
-#include "lane_program.hpp"
-#include "row_program.hpp"
-#include "second_order.hpp"
-#include "sparsity.hpp"
+#include "passes/second_order.hpp"
+#include "passes/sparsity.hpp"
+#include "schedules/lane_program.hpp"
+#include "schedules/row_program.hpp"
 
 namespace kilograd::program {
 

@@ -11,7 +11,7 @@
 
 #include "../../cpp/engine/replay.hpp"
 #include "../../cpp/nn/losses.hpp"
-#include "../../cpp/program/isa.hpp"
+#include "../../cpp/program/kernels/isa.hpp"
 #include "check.hpp"
 #include "nodes.hpp"
 #include "random_graph.hpp"

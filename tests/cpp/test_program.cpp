@@ -12,7 +12,7 @@
 #include <unistd.h>
 #endif
 
-#include "../../cpp/program/isa.hpp"
+#include "../../cpp/program/kernels/isa.hpp"
 #include "../../cpp/program/program.hpp"
 #include "../../cpp/program/threads.hpp"
 #include "../../cpp/program/watch.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <thread>
 
-#include "../../cpp/program/isa.hpp"
+#include "../../cpp/program/kernels/isa.hpp"
 #include "../../cpp/program/program.hpp"
 #include "../../cpp/program/threads.hpp"
 #include "check.hpp"

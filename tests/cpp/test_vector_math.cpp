@@ -7,7 +7,7 @@
 #include <random>
 #include <string>
 
-#include "../../cpp/program/isa.hpp"
+#include "../../cpp/program/kernels/isa.hpp"
 #include "check.hpp"
 
 using namespace kilograd;

@@ -8,11 +8,11 @@
 #include <memory>
 #include <vector>
 
-#include "../handle.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
-#include "../served.hpp"
-#include "../slot.hpp"
+#include "../value/handle.hpp"
+#include "../value/slot.hpp"
+#include "served.hpp"
 
 namespace kilograd {
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "../snapshot.hpp"
+#include "../value/snapshot.hpp"
 #include "class.hpp"
 
 namespace kilograd {

@@ -31,7 +31,7 @@ __all__ = [
     "dress",
 ]
 
-# Bits of an operator's mode, as in cpp/bindings/served.cpp.
+# Bits of an operator's mode, as in cpp/bindings/served/served.cpp.
 NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT = 1, 2, 4, 8, 16
 
 # The orders in which backward() can visit nodes; the first is for operands in a set, whose order is chance.

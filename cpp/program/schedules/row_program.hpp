@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "graph.hpp"
+#include "../graph.hpp"
 
 namespace kilograd::program {
 

@@ -5,7 +5,7 @@
 #include <map>
 #include <unordered_map>
 
-#include "watch.hpp"
+#include "../watch.hpp"
 
 namespace kilograd::program {
 
@@ -37,7 +37,7 @@ constexpr unsigned reads_a = 1, reads_b = 2, reads_y = 4;
 [[maybe_unused]] Trace whole_power(Trace a, Trace b) { return a | b; }
 #define KILOGRAD_UNARY(name) \
     [[maybe_unused]] Trace name(Trace a) { return a; }
-#include "unary_functions.def"
+#include "../../unary_functions.def"
 #undef KILOGRAD_UNARY
 [[maybe_unused]] Trace logistic(Trace a) { return a; }
 
@@ -52,8 +52,8 @@ const std::array<Reads, code_count> derivative_reads = [] {
 #define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc)           \
     t[index_of(Code::name)] = {Rule<Code::name>::da<Trace>(a, b, c, y).reads, \
                                Rule<Code::name>::db<Trace>(a, b, c, y).reads};
-#include "../ops.def"
-#include "reduced_ops.def"
+#include "../../ops.def"
+#include "../reduced_ops.def"
 #undef KILOGRAD_OP
     return t;
 }();

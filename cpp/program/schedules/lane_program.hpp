@@ -11,7 +11,7 @@
 
 #include <vector>
 
-#include "graph.hpp"
+#include "../graph.hpp"
 #include "row_program.hpp"
 
 namespace kilograd::program {

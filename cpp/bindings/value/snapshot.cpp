@@ -8,10 +8,10 @@
 #include <string>
 #include <unordered_map>
 
-#include "boxed.hpp"
-#include "modes.hpp"
-#include "numbers.hpp"
-#include "served.hpp"
+#include "../boxed.hpp"
+#include "../modes.hpp"
+#include "../numbers.hpp"
+#include "../served/served.hpp"
 #include "slot.hpp"
 
 namespace py = pybind11;

@@ -96,7 +96,7 @@ inline Symbol select(SymbolMask m, Symbol x, Symbol y) { return gate(m.mask, x) 
 
 #define KILOGRAD_UNARY(name) \
     inline Symbol name(Symbol a) { return Symbol::make(Code::name, a); }
-#include "unary_functions.def"
+#include "../../unary_functions.def"
 #undef KILOGRAD_UNARY
 inline Symbol logistic(Symbol a) { return sigmoid(a); }
 inline Symbol pow(Symbol a, Symbol b) { return Symbol::make(Code::pow, a, b); }

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "../watch.hpp"
 #include "branches.hpp"
 #include "simplifier.hpp"
-#include "watch.hpp"
 
 namespace kilograd::program {
 
@@ -15,8 +15,8 @@ double evaluate(Code code, double a, double b, double c) {
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
     case Code::name:                                                 \
         return Rule<Code::name>::value<double>(a, b, c);
-#include "../ops.def"
-#include "reduced_ops.def"
+#include "../../ops.def"
+#include "../reduced_ops.def"
 #undef KILOGRAD_OP
         default:
             return c;

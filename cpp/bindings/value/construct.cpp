@@ -1,9 +1,9 @@
 // Value(data, children, op or local gradients, label), under every name that the three public dialects use.
 #include <new>
 
-#include "items.hpp"
-#include "modes.hpp"
-#include "numbers.hpp"
+#include "../items.hpp"
+#include "../modes.hpp"
+#include "../numbers.hpp"
 #include "value.hpp"
 
 namespace kilograd {

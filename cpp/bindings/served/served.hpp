@@ -11,8 +11,8 @@
 
 #include <pybind11/pybind11.h>
 
-#include "handle.hpp"
-#include "numbers.hpp"
+#include "../numbers.hpp"
+#include "../value/handle.hpp"
 
 namespace kilograd {
 

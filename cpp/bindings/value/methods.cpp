@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
-#include "../engine/replay.hpp"
-#include "errors.hpp"
-#include "modes.hpp"
-#include "numbers.hpp"
+#include "../../engine/replay.hpp"
+#include "../errors.hpp"
+#include "../modes.hpp"
+#include "../numbers.hpp"
 #include "snapshot.hpp"
 #include "value.hpp"
 
@@ -193,7 +193,7 @@ std::vector<PyMethodDef> make_methods() {
 #define UNARY_METHOD_Param(name, doc)
 #define UNARY_METHOD_Binary(name, doc)
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) UNARY_METHOD_##arity(name, doc)
-#include "../ops.def"
+#include "../../ops.def"
 #undef KILOGRAD_OP
     // NumPy's functions call the method of their own name on the elements of an object array.
     for (const auto& [name, alias] : numpy_names) {

@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "codes.hpp"
+#include "../codes.hpp"
 
 namespace kilograd::program {
 

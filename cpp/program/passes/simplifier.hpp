@@ -7,7 +7,7 @@
 #include <bit>
 #include <cmath>
 
-#include "graph.hpp"
+#include "../graph.hpp"
 
 namespace kilograd::program {
 

@@ -3,7 +3,7 @@
 // The derivative of each elementary function is that of its own row in ops.def: no second table.
 #pragma once
 
-#include "codes.hpp"
+#include "../codes.hpp"
 #include "vector_math.hpp"
 
 namespace kilograd::program {
@@ -50,7 +50,7 @@ inline Dual through_row(Dual a) {
 
 #define KILOGRAD_UNARY(name) \
     inline Dual name(Dual a) { return through_row<Op::name>(a); }
-#include "unary_functions.def"
+#include "../../unary_functions.def"
 #undef KILOGRAD_UNARY
 
 inline Dual logistic(Dual a) { return through_row<Op::sigmoid>(a); }

@@ -2,9 +2,9 @@
 // `a + (-b)`, `a / b` is `a * b**-1`, and a number operand becomes a leaf.
 #include <cstring>
 
-#include "errors.hpp"
-#include "modes.hpp"
-#include "numbers.hpp"
+#include "../errors.hpp"
+#include "../modes.hpp"
+#include "../numbers.hpp"
 #include "value.hpp"
 
 namespace kilograd {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "graph.hpp"
+#include "../graph.hpp"
 
 namespace kilograd::program {
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <string>
 
-#include "modes.hpp"
-#include "numbers.hpp"
+#include "../modes.hpp"
+#include "../numbers.hpp"
 #include "value.hpp"
 
 namespace kilograd {

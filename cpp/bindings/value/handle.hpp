@@ -20,7 +20,7 @@
 
 #include <vector>
 
-#include "../engine/graph.hpp"
+#include "../../engine/graph.hpp"
 
 namespace kilograd {
 

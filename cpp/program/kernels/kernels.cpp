@@ -308,8 +308,8 @@ template <class T>
 constexpr Forward forward_of(std::size_t code) {
     constexpr Forward table[] = {nullptr, nullptr, nullptr,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) forward<Code::name, T>,
-#include "../ops.def"
-#include "reduced_ops.def"
+#include "../../ops.def"
+#include "../reduced_ops.def"
 #undef KILOGRAD_OP
                                  nullptr};
     return table[code];
@@ -318,8 +318,8 @@ template <class T>
 constexpr Reverse reverse_of(std::size_t code) {
     constexpr Reverse table[] = {nullptr, nullptr, nullptr,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) reverse<Code::name, T>,
-#include "../ops.def"
-#include "reduced_ops.def"
+#include "../../ops.def"
+#include "../reduced_ops.def"
 #undef KILOGRAD_OP
                                  nullptr};
     return table[code];

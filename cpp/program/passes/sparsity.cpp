@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include "watch.hpp"
+#include "../watch.hpp"
 
 namespace kilograd::program {
 

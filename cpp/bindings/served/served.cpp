@@ -1,6 +1,6 @@
 #include "served.hpp"
 
-#include "served/class.hpp"
+#include "class.hpp"
 
 namespace py = pybind11;
 

@@ -1,7 +1,7 @@
 #include "second_order.hpp"
 
+#include "../watch.hpp"
 #include "symbol.hpp"
-#include "watch.hpp"
 
 namespace kilograd::program {
 
@@ -26,8 +26,8 @@ Locals locals_of(Code code, Symbol a, Symbol b, Symbol c, Symbol y) {
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
     case Code::name:                                                 \
         return {Rule<Code::name>::da<Symbol>(a, b, c, y), Rule<Code::name>::db<Symbol>(a, b, c, y)};
-#include "../ops.def"
-#include "reduced_ops.def"
+#include "../../ops.def"
+#include "../reduced_ops.def"
 #undef KILOGRAD_OP
         default:
             return {Symbol(), Symbol()};

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "watch.hpp"
+#include "../watch.hpp"
 
 namespace kilograd::program {
 

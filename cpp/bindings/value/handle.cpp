@@ -8,9 +8,9 @@
 #include <string>
 #include <utility>
 
+#include "../numbers.hpp"
+#include "../served/served.hpp"
 #include "late_taint.hpp"
-#include "numbers.hpp"
-#include "served.hpp"
 #include "value.hpp"
 
 namespace kilograd {
