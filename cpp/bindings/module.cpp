@@ -4,11 +4,11 @@
 
 #include <string>
 
-#include "guards.hpp"
+#include "program/guards.hpp"
 #include "losses.hpp"
 #include "modes.hpp"
 #include "network.hpp"
-#include "program.hpp"
+#include "program/program.hpp"
 #include "served/served.hpp"
 #include "update.hpp"
 #include "value/snapshot.hpp"
