@@ -111,6 +111,11 @@ def test_recording_is_interrupted() -> None:
     assert x.grad == pytest.approx(4.0)
 
 
+def record_for_ever(y: Value, x: Value) -> None:
+    while True:
+        Program(y, inputs=[x])
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no other process to press Ctrl-C")
 def test_recording_a_long_graph_is_interrupted() -> None:
     """While nodes are numbered no Python may run; Ctrl-C ends it all the same."""
@@ -127,8 +132,7 @@ def test_recording_a_long_graph_is_interrupted() -> None:
             os.kill(parent, signal.SIGINT)
             os._exit(0)
         with pytest.raises(KeyboardInterrupt):
-            while True:
-                Program(y, inputs=[x])
+            record_for_ever(y, x)
         os.waitpid(child, 0)
         assert (x.grad, y.grad, kilograd.live_nodes()) == (3.0, 2.0, before)
     x.grad = y.grad = 0.0
