@@ -14,14 +14,15 @@ CPP = ROOT / "cpp"
 PYTHON = ROOT / "python" / "kilograd"
 
 # For each folder of C++ (or `.` for cpp/ itself), the folders that it may include from.
-PROGRAM = {".", "program", "program/kernels", "program/passes", "program/schedules"}
+PROGRAM = {".", "program", "program/execution", "program/kernels", "program/passes", "program/schedules"}
 INCLUDES = {
     ".": {"."},
     "engine": {".", "engine"},
     "nn": {".", "engine", "nn"},
     "program": PROGRAM,
-    "program/passes": PROGRAM - {"program/schedules"},
-    "program/schedules": PROGRAM - {"program/passes"},
+    "program/execution": PROGRAM - {"program/passes"},
+    "program/schedules": PROGRAM - {"program/passes", "program/execution"},
+    "program/passes": {".", "program", "program/passes"},
     "program/kernels": {".", "program", "program/kernels"},
     "bindings": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/served"},
     "bindings/value": {".", "engine", "nn", "bindings", "bindings/value", "bindings/served"},

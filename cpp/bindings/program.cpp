@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../nn/update.hpp"
+#include "../program/format.hpp"
 #include "../program/kernels/isa.hpp"
 #include "../program/program.hpp"
 #include "../program/watch.hpp"

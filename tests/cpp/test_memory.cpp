@@ -11,6 +11,7 @@
 
 #include "../../cpp/engine/replay.hpp"
 #include "../../cpp/nn/losses.hpp"
+#include "../../cpp/program/format.hpp"
 #include "../../cpp/program/kernels/isa.hpp"
 #include "check.hpp"
 #include "nodes.hpp"

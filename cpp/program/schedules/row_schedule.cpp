@@ -1,4 +1,4 @@
-#include "row_program.hpp"
+#include "row_schedule.hpp"
 
 #include <algorithm>
 
@@ -30,15 +30,15 @@ bool is_scalar(Code code) {
 // The product and the addend of a dot that is a * b + d or a * b - d.
 struct FusedForm {
     Fused kind = Fused::No;
-    RowTerm product{};
+    Term product{};
     std::uint32_t addend = none;
 };
 FusedForm fused_form(const Graph& graph, const Node& node) {
     if (node.code != Code::dot || node.b - node.a != 2) return {};
-    const RowTerm &first = graph.terms[node.a], &second = graph.terms[node.a + 1];
+    const Term &first = graph.terms[node.a], &second = graph.terms[node.a + 1];
     if ((first.b == none) != (second.b == none))
         return first.b == none ? FusedForm{Fused::Add, second, first.a} : FusedForm{Fused::Add, first, second.a};
-    const auto negated = [&](const RowTerm& term) {
+    const auto negated = [&](const Term& term) {
         const auto is_minus_one = [&](std::uint32_t n) {
             return n != none && graph.nodes[n].code == Code::constant && graph.nodes[n].c == -1.0;
         };
@@ -93,8 +93,8 @@ class Ready {
 
 }  // namespace
 
-RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& include,
-                       const std::vector<std::uint8_t>& wanted) {
+RowSchedule::RowSchedule(const Graph& graph, const std::vector<std::uint8_t>& include,
+                         const std::vector<std::uint8_t>& wanted) {
     const auto node_count = static_cast<std::uint32_t>(graph.nodes.size());
     position_.assign(node_count, none);
 
@@ -193,16 +193,16 @@ RowProgram::RowProgram(const Graph& graph, const std::vector<std::uint8_t>& incl
     }
 }
 
-void RowProgram::load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters,
-                      double* values) const {
+void RowSchedule::load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters,
+                       double* values) const {
     std::copy(constants_.begin(), constants_.end(), values);
     for (const Leaf& leaf : inputs_) values[leaf.position] = inputs[leaf.number * input_stride];
     for (const Leaf& leaf : parameters_) values[leaf.position] = parameters[leaf.number];
 }
 
-std::size_t RowProgram::bytes() const {
+std::size_t RowSchedule::bytes() const {
     return position_.size() * 4 + (a_.size() + b_.size() + d_.size()) * 4 + c_.size() * 8 +
-           terms_.size() * sizeof(RowTerm) + runs_.size() * sizeof(Run) + constants_.size() * 8;
+           terms_.size() * sizeof(Term) + runs_.size() * sizeof(Run) + constants_.size() * 8;
 }
 
 }  // namespace kilograd::program
