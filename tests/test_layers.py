@@ -28,6 +28,8 @@ INCLUDES = {
     "bindings/value": {".", "engine", "nn", "bindings", "bindings/value", "bindings/served"},
     "bindings/served": {".", "engine", "bindings", "bindings/value", "bindings/served"},
 }
+# The headers of the engine, from below: each includes only such as stand before it.
+ENGINE = ["pages", "poison", "node", "arena", "sweep", "graph", "order", "backward", "replay"]
 # For each module or package, those of kilograd that it may never import, at its top or within a function.
 NEVER = {
     "arrays": {"nn", "training", "compiled", "recorded", "run", "cli"},
@@ -62,6 +64,14 @@ def test_includes_point_down(path: pathlib.Path):
         assert folder(other) in INCLUDES[folder(path)], f"{folder(path)} includes {other.relative_to(CPP)}"
     if not folder(path).startswith("bindings"):
         assert not re.search(r"#include <(Python\.h|pybind11/)", path.read_text())
+
+
+def test_headers_of_the_engine_point_down():
+    paths = [(CPP / "engine" / f"{name}.hpp").resolve() for name in ENGINE]
+    assert sorted(paths) == sorted((CPP / "engine").resolve().glob("*.hpp"))
+    for k, path in enumerate(paths):
+        above = set(included(path)) & set(paths[k:])
+        assert not above, f"{path.name} includes {', '.join(other.name for other in above)}"
 
 
 def test_headers_make_no_circle():

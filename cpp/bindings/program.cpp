@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "../engine/order.hpp"
 #include "../nn/update.hpp"
 #include "../program/format.hpp"
 #include "../program/kernels/isa.hpp"

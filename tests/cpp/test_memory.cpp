@@ -9,6 +9,8 @@
 #include <random>
 #include <vector>
 
+#include "../../cpp/engine/backward.hpp"
+#include "../../cpp/engine/order.hpp"
 #include "../../cpp/engine/replay.hpp"
 #include "../../cpp/nn/losses.hpp"
 #include "../../cpp/program/format.hpp"

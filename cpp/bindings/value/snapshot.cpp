@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "../../engine/order.hpp"
 #include "../boxed.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
