@@ -51,7 +51,7 @@ FusedForm fused_form(const Graph& graph, const Node& node) {
 
 // Adding into a constant's adjoint is wasted, and a chain of such additions waits for the one before: each use
 // takes the next of a few copies.
-constexpr std::uint32_t copies = 8;
+constexpr std::uint32_t most_copies = 8;
 
 // Nodes that are ready, by code and by whether the reverse sweep needs them.
 class Ready {
@@ -93,104 +93,151 @@ class Ready {
 
 }  // namespace
 
-RowSchedule::RowSchedule(const Graph& graph, const std::vector<std::uint8_t>& include,
-                         const std::vector<std::uint8_t>& wanted) {
-    const auto node_count = static_cast<std::uint32_t>(graph.nodes.size());
-    position_.assign(node_count, none);
+class RowSchedule::Builder {
+  public:
+    Builder(RowSchedule& schedule, const Graph& graph, const std::vector<std::uint8_t>& include,
+            const std::vector<std::uint8_t>& wanted)
+        : s_(schedule),
+          graph_(graph),
+          include_(include),
+          wanted_(wanted),
+          count_(static_cast<std::uint32_t>(graph.nodes.size())) {}
 
-    // Consumers of each node, as one array with offsets.
-    Pace pace;
-    std::vector<std::uint32_t> first(node_count + 1, 0), missing(node_count, 0);
-    for (std::uint32_t n = 0; n < node_count; ++n) {
-        if (!include[n]) continue;
-        pace();
-        graph.for_operands(graph.nodes[n], [&](std::uint32_t operand) {
-            ++first[operand + 1];
-            if (!is_leaf(graph.nodes[operand].code)) ++missing[n];
-        });
-    }
-    std::vector<std::uint32_t> next_copy(node_count, 0), uses(first.begin() + 1, first.end());
-    for (std::uint32_t n = 0; n < node_count; ++n) first[n + 1] += first[n];
-    std::vector<std::uint32_t> consumers(first[node_count]), fill(first.begin(), first.end() - 1);
-    for (std::uint32_t n = 0; n < node_count; ++n, pace())
-        if (include[n])
-            graph.for_operands(graph.nodes[n], [&](std::uint32_t operand) { consumers[fill[operand]++] = n; });
-
-    for (std::uint32_t n = 0; n < node_count; ++n) {
-        if (!include[n] || graph.nodes[n].code != Code::constant) continue;
-        position_[n] = static_cast<std::uint32_t>(constants_.size());
-        uses[n] = std::clamp<std::uint32_t>(uses[n], 1, copies);
-        constants_.insert(constants_.end(), uses[n], graph.nodes[n].c);
-    }
-    auto next = static_cast<std::uint32_t>(constants_.size());
-    for (std::uint32_t n = 0; n < node_count; ++n) {
-        const Code code = graph.nodes[n].code;
-        if (!include[n] || !is_leaf(code) || code == Code::constant) continue;
-        position_[n] = next++;
-        (code == Code::input ? inputs_ : parameters_).push_back({position_[n], graph.nodes[n].a});
+    void run() {
+        s_.position_.assign(count_, none);
+        list_consumers();
+        place_leaves();
+        announce_first();
+        while (!ready_.empty()) schedule_runs(ready_.choose());
     }
 
-    std::uint32_t op_total = 0;
-    Ready ready;
-    const auto announce = [&](std::uint32_t n) {
-        ready.push(Ready::key(graph.nodes[n].code, fused_form(graph, graph.nodes[n]).kind, wanted[n]), n);
-    };
-    for (std::uint32_t n = 0; n < node_count; ++n) {
-        if (!include[n] || is_leaf(graph.nodes[n].code)) continue;
-        pace();
-        ++op_total;
-        if (missing[n] == 0) announce(n);
-    }
-    size_ = next + op_total;
-    a_.assign(size_, 0);
-    b_.assign(size_, 0);
-    d_.assign(size_, 0);
-    c_.assign(size_, 0.0);
+  private:
+    bool is_op(std::uint32_t n) const { return include_[n] && !is_leaf(graph_.nodes[n].code); }
 
-    const auto place = [&](std::uint32_t operand) {
-        if (graph.nodes[operand].code != Code::constant) return position_[operand];
-        return position_[operand] + next_copy[operand]++ % uses[operand];
-    };
-    while (!ready.empty()) {
-        const std::size_t key = ready.choose();
-        const Code code = Ready::code_of(key);
-        const Fused fused = Ready::fused_of(key);
-        const bool reverse = Ready::wanted_of(key), scalar = is_scalar(code);
-        std::vector<std::uint32_t>& queue = ready.queue(key);
-        runs_.push_back({code, fused, reverse, next, 0});
-        std::size_t limit = queue.size(), at = 0;
+    void list_consumers() {
+        first_.assign(count_ + 1, 0);
+        missing_.assign(count_, 0);
+        for (std::uint32_t n = 0; n < count_; ++n) {
+            if (!include_[n]) continue;
+            pace_();
+            graph_.for_operands(graph_.nodes[n], [&](std::uint32_t operand) {
+                ++first_[operand + 1];
+                if (!is_leaf(graph_.nodes[operand].code)) ++missing_[n];
+            });
+        }
+        copies_.assign(first_.begin() + 1, first_.end());
+        for (std::uint32_t n = 0; n < count_; ++n) first_[n + 1] += first_[n];
+        consumers_.resize(first_[count_]);
+        std::vector<std::uint32_t> fill(first_.begin(), first_.end() - 1);
+        for (std::uint32_t n = 0; n < count_; ++n, pace_())
+            if (include_[n])
+                graph_.for_operands(graph_.nodes[n], [&](std::uint32_t operand) { consumers_[fill[operand]++] = n; });
+    }
+
+    void place_leaves() {
+        for (std::uint32_t n = 0; n < count_; ++n) {
+            if (!include_[n] || graph_.nodes[n].code != Code::constant) continue;
+            s_.position_[n] = static_cast<std::uint32_t>(s_.constants_.size());
+            copies_[n] = std::clamp<std::uint32_t>(copies_[n], 1, most_copies);
+            s_.constants_.insert(s_.constants_.end(), copies_[n], graph_.nodes[n].c);
+        }
+        next_ = static_cast<std::uint32_t>(s_.constants_.size());
+        next_copy_.assign(count_, 0);
+        for (std::uint32_t n = 0; n < count_; ++n) {
+            const Code code = graph_.nodes[n].code;
+            if (!include_[n] || !is_leaf(code) || code == Code::constant) continue;
+            s_.position_[n] = next_++;
+            (code == Code::input ? s_.inputs_ : s_.parameters_).push_back({s_.position_[n], graph_.nodes[n].a});
+        }
+    }
+
+    void announce(std::uint32_t n) {
+        ready_.push(Ready::key(graph_.nodes[n].code, fused_form(graph_, graph_.nodes[n]).kind, wanted_[n]), n);
+    }
+
+    void announce_first() {
+        std::uint32_t ops = 0;
+        for (std::uint32_t n = 0; n < count_; ++n) {
+            if (!is_op(n)) continue;
+            pace_();
+            ++ops;
+            if (missing_[n] == 0) announce(n);
+        }
+        s_.size_ = next_ + ops;
+        s_.a_.assign(s_.size_, 0);
+        s_.b_.assign(s_.size_, 0);
+        s_.d_.assign(s_.size_, 0);
+        s_.c_.assign(s_.size_, 0.0);
+    }
+
+    // All nodes of a queue, those that become ready meanwhile included where the code is scalar.
+    void schedule_runs(std::size_t key) {
+        const Run empty{Ready::code_of(key), Ready::fused_of(key), Ready::wanted_of(key), next_, 0};
+        const bool scalar = is_scalar(empty.code);
+        std::vector<std::uint32_t>& queue = ready_.queue(key);
+        s_.runs_.push_back(empty);
+        const std::size_t limit = queue.size();
+        std::size_t at = 0;
         for (; at < (scalar ? queue.size() : limit); ++at) {
-            pace();
+            pace_();
             const std::uint32_t n = queue[at];
-            const Node& node = graph.nodes[n];
             // The vector kernels take one constant for all of a run.
-            if (!scalar && runs_.back().count && c_[runs_.back().begin] != node.c)
-                runs_.push_back({code, fused, reverse, next, 0});
-            const std::uint32_t here = next++;
-            position_[n] = here;
-            ++runs_.back().count;
-            c_[here] = node.c;
-            if (fused != Fused::No) {
-                const FusedForm form = fused_form(graph, node);
-                a_[here] = place(form.product.a);
-                b_[here] = place(form.product.b);
-                d_[here] = place(form.addend);
-            } else if (code == Code::dot) {
-                a_[here] = static_cast<std::uint32_t>(terms_.size());
-                for (std::uint32_t t = node.a; t < node.b; ++t)
-                    terms_.push_back(
-                        {place(graph.terms[t].a), graph.terms[t].b == none ? none : place(graph.terms[t].b)});
-                b_[here] = static_cast<std::uint32_t>(terms_.size());
-            } else {
-                a_[here] = place(node.a);
-                if (info(code).arity == Arity::Binary) b_[here] = place(node.b);
+            if (!scalar && s_.runs_.back().count && s_.c_[s_.runs_.back().begin] != graph_.nodes[n].c) {
+                s_.runs_.push_back(empty);
+                s_.runs_.back().begin = next_;
             }
-            for (std::uint32_t k = first[n]; k < first[n + 1]; ++k)
-                if (--missing[consumers[k]] == 0) announce(consumers[k]);
+            ++s_.runs_.back().count;
+            schedule(n, empty.fused);
+            for (std::uint32_t k = first_[n]; k < first_[n + 1]; ++k)
+                if (--missing_[consumers_[k]] == 0) announce(consumers_[k]);
         }
         queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(at));
-        if (queue.empty()) ready.retire(key);
+        if (queue.empty()) ready_.retire(key);
     }
+
+    void schedule(std::uint32_t n, Fused fused) {
+        const Node& node = graph_.nodes[n];
+        const std::uint32_t here = s_.position_[n] = next_++;
+        s_.c_[here] = node.c;
+        if (fused != Fused::No) {
+            const FusedForm form = fused_form(graph_, node);
+            s_.a_[here] = place(form.product.a);
+            s_.b_[here] = place(form.product.b);
+            s_.d_[here] = place(form.addend);
+        } else if (node.code == Code::dot) {
+            s_.a_[here] = static_cast<std::uint32_t>(s_.terms_.size());
+            for (std::uint32_t t = node.a; t < node.b; ++t) {
+                const Term& term = graph_.terms[t];
+                s_.terms_.push_back({place(term.a), term.b == none ? none : place(term.b)});
+            }
+            s_.b_[here] = static_cast<std::uint32_t>(s_.terms_.size());
+        } else {
+            s_.a_[here] = place(node.a);
+            if (info(node.code).arity == Arity::Binary) s_.b_[here] = place(node.b);
+        }
+    }
+
+    // Where an operand is read from.
+    std::uint32_t place(std::uint32_t operand) {
+        if (graph_.nodes[operand].code != Code::constant) return s_.position_[operand];
+        return s_.position_[operand] + next_copy_[operand]++ % copies_[operand];
+    }
+
+    RowSchedule& s_;
+    const Graph& graph_;
+    const std::vector<std::uint8_t>&include_, &wanted_;
+    const std::uint32_t count_;
+    Pace pace_;
+    Ready ready_;
+    std::uint32_t next_ = 0;                         // position
+    std::vector<std::uint32_t> first_, consumers_;   // of node n: first_[n] to first_[n + 1]
+    std::vector<std::uint32_t> missing_;             // operands that have no position yet
+    std::vector<std::uint32_t> copies_, next_copy_;  // of constants
+};
+
+RowSchedule::RowSchedule(const Graph& graph, const std::vector<std::uint8_t>& include,
+                         const std::vector<std::uint8_t>& wanted) {
+    Builder(*this, graph, include, wanted).run();
 }
 
 void RowSchedule::load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters,

@@ -31,6 +31,7 @@ class RowSchedule {
     std::size_t bytes() const;
 
   private:
+    class Builder;
     struct Leaf {
         std::uint32_t position, number;
     };
