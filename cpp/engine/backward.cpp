@@ -28,8 +28,9 @@ Locals locals_of(const Node* node) {
 Kind local_kind(const Node* node, bool second) {
     switch (node->op) {
         case Op::add:
-        case Op::relu:
             return IntKind;
+        case Op::relu:  // `y > 0`, which is numpy.bool of numpy.float64
+            return node->kinds.data == NumpyKind ? NumpyKind : IntKind;
         case Op::mul:
             return static_cast<Kind>((second ? node->a : node->b)->kinds.data);
         case Op::powc:
@@ -235,6 +236,7 @@ bool backward(Node* root, double seed, Kind seed_kind) {
 bool stays_exact(const Node* node) {
     if (!(node->kinds.grad & IntKind)) [[likely]]
         return true;
+    if (node->op == Op::relu && node->kinds.data == NumpyKind) return false;  // a numpy.bool times an int: numpy.int64
     const double g = node->grad;
     double terms = 0.0;  // the sum of their magnitudes: an operand may get several of them
     auto each_term = [&](auto&& fn) {

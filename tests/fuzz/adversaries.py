@@ -244,6 +244,49 @@ z = None
 print("end")
 """,
     # --- instrumentation
+    "relu of numpy's numbers": "import numpy as np\n"
+    + CLASS
+    + """
+    def relu(self):
+        out = Value(0 if self.data < 0 else self.data, (self,), "relu")
+
+        def _backward():
+            self.grad += (out.data > 0) * out.grad
+
+        out._backward = _backward
+        return out
+
+    def backward(self):
+        self.grad = 1
+        seen, order = set(), []
+
+        def visit(v):
+            if v not in seen:
+                seen.add(v)
+                for child in v._prev:
+                    visit(child)
+                order.append(v)
+
+        visit(self)
+        for v in reversed(order):
+            v._backward()
+
+
+for number in (np.float64(1.5), np.float64(-1.5), np.float64(0.0), np.float64(-0.0), 2.0, 3, np.float32(0.5), np.int64(2)):
+    x = Value(number)
+    y = x.relu()
+    y.backward()
+    print(repr(y.data), repr(x.grad), type(x.grad), repr(y.grad))
+    a, b = Value(number), Value(0)
+    z = (a * 2.0 + b).relu() * -1.5 + a.relu()
+    z.backward()
+    z.backward()
+    print(repr(z.data), [(repr(v.grad), type(v.grad)) for v in (a, b)])
+    w = Value(number).relu()
+    w.grad = True
+    w._backward()
+    print([repr(v.grad) for v in w._prev])
+""",
     "subclass with data in its dict": CLASS
     + """
 class W(Value):

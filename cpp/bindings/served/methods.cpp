@@ -66,6 +66,8 @@ Node* native_unary(Method* method, Node* a) {
         bool to_int = method->relu == NegativeToInt || method->relu == PositiveOrInt;
         Kind kind = kept ? static_cast<Kind>(a->kinds.data) : to_int ? IntKind : FloatKind;
         double y = kept ? x : 0.0;
+        if (method->fixed && method->local_kind == BoolKind && a->kinds.data == NumpyKind)
+            return nullptr;  // it would be a numpy.bool
         if (method->fixed)
             return served_fixed(y, kind, a, {y > 0.0 ? 1.0 : 0.0, method->local_kind}, nullptr, {}, method->tag);
         return served_node(Op::relu, y, kind, a, nullptr, 0.0, FloatKind);
