@@ -287,6 +287,40 @@ for number in (np.float64(1.5), np.float64(-1.5), np.float64(0.0), np.float64(-0
     w._backward()
     print([repr(v.grad) for v in w._prev])
 """,
+    "numpy integers": "import numpy as np\n"
+    + CLASS
+    + """
+NUMBERS = [np.int64(3), np.int64(0), np.int64(-2), np.int64(2**52), np.int64(2**60), 2.5, -0.0, 2, True, np.float64(0.5)]
+NUMBERS += [np.float32(0.5), np.int32(3), np.bool_(True)]
+
+
+def show(*nodes):
+    print(*[(type(n.data).__name__, repr(n.data), type(n.grad).__name__, repr(n.grad)) for n in nodes])
+
+
+for a in NUMBERS:
+    for b in NUMBERS:
+        for form in (lambda x, y: x + y, lambda x, y: x * y, lambda x, y: (x * y).relu(), lambda x, y: (x + y) * 0.5):
+            x, y = Value(a), Value(b)
+            for other in (y, b):
+                try:
+                    z = form(x, other)
+                    z.backward()
+                except Exception as error:
+                    print(type(error).__name__, error)
+                else:
+                    show(x, y, z)
+x = Value(np.int64(3))
+y = x * 2.0
+x.data = np.int64(5)
+y.backward()
+show(x, y)
+y.grad = np.int64(7)
+y._backward()
+show(x, y)
+x.data -= np.int64(1)
+show(x, x * x, x.tanh())
+""",
     "subclass with data in its dict": CLASS
     + """
 class W(Value):
