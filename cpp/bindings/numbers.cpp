@@ -24,10 +24,12 @@ bool is_instance(PyObject* object, const char* numpy_type) {
     return type && PyType_Check(type) && PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(type));
 }
 
-PyTypeObject* float64_type() {
-    static PyTypeObject* type = nullptr;
+// numpy.float64 or numpy.int64, once NumPy is there.
+PyTypeObject* numpy_type(Kind kind) {
+    static PyTypeObject* types[2] = {nullptr, nullptr};
+    PyTypeObject*& type = types[kind == NumpyIntKind];
     if (type) return type;
-    PyObject* found = numpy_attribute("float64");
+    PyObject* found = numpy_attribute(kind == NumpyIntKind ? "int64" : "float64");
     if (found && PyType_Check(found)) type = reinterpret_cast<PyTypeObject*>(found);
     return type;
 }
@@ -152,14 +154,16 @@ PyObject* number_object(double value, std::uint8_t kind) {
 }
 
 PyObject* exact_number_object(double value, std::uint8_t kind) {
-    if (kind != NumpyKind) return number_object(value, kind);
-    if (!float64_type()) {  // a pickle was read
+    if (!is_numpy(kind)) return number_object(value, kind);
+    auto* const type = reinterpret_cast<PyObject*>(numpy_type(static_cast<Kind>(kind)));
+    if (!type) {  // a pickle was read
         PyObject* numpy = PyImport_ImportModule("numpy");
         if (!numpy) return nullptr;
         Py_DECREF(numpy);
+        return exact_number_object(value, kind);
     }
-    PyObject* plain = PyFloat_FromDouble(value);
-    PyObject* result = plain ? PyObject_CallOneArg(reinterpret_cast<PyObject*>(float64_type()), plain) : nullptr;
+    PyObject* plain = kind == NumpyIntKind ? PyLong_FromDouble(value) : PyFloat_FromDouble(value);
+    PyObject* result = plain ? PyObject_CallOneArg(type, plain) : nullptr;
     Py_XDECREF(plain);
     return result;
 }
@@ -178,11 +182,18 @@ bool is_exact_number_slow(PyObject* object, Number& out) {
         out = {value, IntKind};
         return std::fabs(value) < exact_integers;
     }
-    if (PyFloat_Check(object) && Py_TYPE(object) == float64_type()) {
+    if (PyFloat_Check(object)) {
         out = {PyFloat_AS_DOUBLE(object), NumpyKind};
-        return true;
+        return Py_TYPE(object) == numpy_type(NumpyKind);
     }
-    return false;
+    if (Py_TYPE(object) != numpy_type(NumpyIntKind)) return false;
+    PyObject* integer = PyNumber_Index(object);
+    Number number{};
+    const bool held = integer && from_int(integer, NumpyIntKind, number) == Conversion::Ok;
+    Py_XDECREF(integer);
+    if (!held) PyErr_Clear();
+    out = number;
+    return held && std::fabs(number.value) < exact_integers;
 }
 
 bool is_array(PyObject* object) { return is_instance(object, "ndarray"); }

@@ -28,8 +28,9 @@ Locals locals_of(const Node* node) {
 Kind local_kind(const Node* node, bool second) {
     switch (node->op) {
         case Op::add:
-        case Op::relu:
             return IntKind;
+        case Op::relu:  // `y > 0`, which is a numpy.bool where y is NumPy's
+            return is_numpy(node->kinds.data) ? NumpyKind : IntKind;
         case Op::mul:
             return static_cast<Kind>((second ? node->a : node->b)->kinds.data);
         case Op::powc:
@@ -131,7 +132,7 @@ template <bool Exact>
 inline bool propagate_pair(Node* sum, Node* product, Node* before, double& g) {
     Node *const left = product->a, *const right = product->b;
     if constexpr (Exact) {
-        auto plain = [](const Node* node) { return !((node->kinds.data | node->kinds.grad) & NumpyKind); };
+        auto plain = [](const Node* node) { return !((node->kinds.data | node->kinds.grad) & (NumpyKind | NumpyIntKind)); };
         if (sum->kinds.grad != FloatKind || !plain(before) || !plain(product) || !plain(left) || !plain(right))
             [[unlikely]]
             return false;
@@ -233,8 +234,10 @@ bool backward(Node* root, double seed, Kind seed_kind) {
 }
 
 bool stays_exact(const Node* node) {
-    if (!(node->kinds.grad & IntKind)) [[likely]]
-        return true;
+    if (!(node->kinds.grad & IntKind) && node->kinds.grad != NumpyIntKind) [[likely]]
+        return true;  // floats, whatever they meet
+    if (node->kinds.grad == NumpyIntKind) return false;
+    if (node->op == Op::relu && is_numpy(node->kinds.data)) return false;  // numpy.bool * int: numpy.int64
     const double g = node->grad;
     double terms = 0.0;  // the sum of their magnitudes: an operand may get several of them
     auto each_term = [&](auto&& fn) {
@@ -251,6 +254,7 @@ bool stays_exact(const Node* node) {
     });
     bool exact = true;
     each_term([&](const Node* operand, double, std::uint8_t kind) {
+        exact &= kind != NumpyIntKind && operand->kinds.grad != NumpyIntKind;
         if (kind & operand->kinds.grad & IntKind) exact &= terms + std::fabs(operand->grad) < exact_integers;
     });
     return exact;

@@ -15,13 +15,18 @@
 
 namespace kilograd {
 
-// How Python sees a number that is stored as a double: its type. Bit 0 says "integral". NumpyKind is numpy.float64,
-// which only served classes keep apart from float.
-enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, NumpyKind = 2, BoolKind = 3 };
+// How Python sees a number that is stored as a double: its type. Bit 0 says that it is one of Python's integers.
+// NumpyKind is numpy.float64 and NumpyIntKind numpy.int64, which only served classes keep apart from float and int.
+enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, NumpyKind = 2, BoolKind = 3, NumpyIntKind = 4 };
+
+inline bool is_numpy(std::uint8_t kind) { return kind == NumpyKind || kind == NumpyIntKind; }
 
 // The kind of a sum or product.
 inline Kind join_kinds(std::uint8_t x, std::uint8_t y) {
-    if (x == NumpyKind || y == NumpyKind) return NumpyKind;
+    if (is_numpy(x) || is_numpy(y)) {
+        const auto integral = [](std::uint8_t kind) { return kind == NumpyIntKind || (kind & IntKind); };
+        return integral(x) && integral(y) ? NumpyIntKind : NumpyKind;
+    }
     return x & y & IntKind ? IntKind : FloatKind;
 }
 
@@ -30,11 +35,34 @@ inline constexpr double exact_integers = 9007199254740992.0;
 
 // The kinds of a node's data, gradient and constant, packed into one byte.
 struct Kinds {
-    std::uint8_t data : 2 = FloatKind;
-    std::uint8_t grad : 2 = FloatKind;
-    std::uint8_t constant : 2 = FloatKind;
-    std::uint8_t replayed : 1 = 0;  // this root's order is kept: see order.hpp
-    std::uint8_t foreign : 1 = 0;   // the host's: boxed, the handle holds an object instead of a double
+    std::uint8_t data : 3 = FloatKind;
+    std::uint8_t grad : 3 = FloatKind;
+    std::uint8_t constant : 2 = FloatKind;  // never one of NumPy's
+};
+
+// How many hold a node, counted in fours: the two bits below are two more flags.
+class References {
+  public:
+    enum Bit : std::uint32_t {
+        Replayed = 1,  // this root's order is kept: see order.hpp
+        Foreign = 2,   // the host's: boxed, the handle holds an object instead of a double
+    };
+
+    constexpr References(std::uint32_t count = 0) : raw_(4 * count) {}
+    constexpr operator std::uint32_t() const { return raw_ / 4; }
+    References& operator++() {
+        raw_ += 4;
+        return *this;
+    }
+    References& operator--() {
+        raw_ -= 4;
+        return *this;
+    }
+    bool has(Bit bit) const { return (raw_ & bit) != 0; }
+    void set(Bit bit, bool on) { raw_ = on ? raw_ | bit : raw_ & ~bit; }
+
+  private:
+    std::uint32_t raw_;
 };
 
 enum Flag : std::uint8_t {
@@ -66,7 +94,7 @@ struct Fan {
 
 // What is known of a node but its numbers and its place in the graph; the last eight bytes of a node.
 struct Tag {
-    std::uint32_t refs;
+    References refs;
     Op op;
     Kinds kinds;
     std::uint8_t flags;
@@ -87,7 +115,7 @@ struct Edges {
 
 struct Node : Edges, Tag {
     bool has(std::uint8_t mask) const { return (flags & mask) != 0; }
-    bool is_foreign() const { return kinds.foreign != 0; }
+    bool is_foreign() const { return refs.has(References::Foreign); }
     bool is_leaf() const { return op == Op::leaf; }
     bool has_fan() const { return op == Op::custom || op == Op::linear; }
 };

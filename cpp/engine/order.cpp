@@ -72,7 +72,7 @@ std::array<Entry, kept> entries;
 std::size_t next_entry = 0;
 
 Entry* find(const Node* root) {
-    if (root->kinds.replayed)
+    if (root->refs.has(References::Replayed))
         for (Entry& entry : entries)
             if (entry.root == root) return &entry;
     return nullptr;
@@ -130,7 +130,7 @@ std::shared_ptr<const TopologicalOrder> keep_order(Node* root) {
         next_entry = (next_entry + 1) % kept;
     }
     *entry = Entry{root, order};
-    root->kinds.replayed = 1;
+    root->refs.set(References::Replayed, true);
     return order;
 }
 

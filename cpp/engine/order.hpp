@@ -4,7 +4,7 @@
 // order of a root that is replayed is found once and kept as runs of neighbouring places on the tape: walking them in
 // either direction needs no marks. A run begins with the multiply-add pairs of a weighted sum, where there is one: a
 // neuron is mostly that, and its running sum and that sum's gradient stay in a register. Kept orders cannot go stale:
-// they belong to roots that are marked with Kinds::replayed, which dies with the node.
+// they belong to roots that are marked with References::Replayed, which dies with the node.
 #pragma once
 
 #include <cstddef>

@@ -244,6 +244,83 @@ z = None
 print("end")
 """,
     # --- instrumentation
+    "relu of numpy's numbers": "import numpy as np\n"
+    + CLASS
+    + """
+    def relu(self):
+        out = Value(0 if self.data < 0 else self.data, (self,), "relu")
+
+        def _backward():
+            self.grad += (out.data > 0) * out.grad
+
+        out._backward = _backward
+        return out
+
+    def backward(self):
+        self.grad = 1
+        seen, order = set(), []
+
+        def visit(v):
+            if v not in seen:
+                seen.add(v)
+                for child in v._prev:
+                    visit(child)
+                order.append(v)
+
+        visit(self)
+        for v in reversed(order):
+            v._backward()
+
+
+for number in (np.float64(1.5), np.float64(-1.5), np.float64(0.0), np.float64(-0.0), 2.0, 3, np.float32(0.5), np.int64(2)):
+    x = Value(number)
+    y = x.relu()
+    y.backward()
+    print(repr(y.data), repr(x.grad), type(x.grad), repr(y.grad))
+    a, b = Value(number), Value(0)
+    z = (a * 2.0 + b).relu() * -1.5 + a.relu()
+    z.backward()
+    z.backward()
+    print(repr(z.data), [(repr(v.grad), type(v.grad)) for v in (a, b)])
+    w = Value(number).relu()
+    w.grad = True
+    w._backward()
+    print([repr(v.grad) for v in w._prev])
+""",
+    "numpy integers": "import numpy as np\n"
+    + CLASS
+    + """
+NUMBERS = [np.int64(3), np.int64(0), np.int64(-2), np.int64(2**52), np.int64(2**60), 2.5, -0.0, 2, True, np.float64(0.5)]
+NUMBERS += [np.float32(0.5), np.int32(3), np.bool_(True)]
+
+
+def show(*nodes):
+    print(*[(type(n.data).__name__, repr(n.data), type(n.grad).__name__, repr(n.grad)) for n in nodes])
+
+
+for a in NUMBERS:
+    for b in NUMBERS:
+        for form in (lambda x, y: x + y, lambda x, y: x * y, lambda x, y: (x * y).relu(), lambda x, y: (x + y) * 0.5):
+            x, y = Value(a), Value(b)
+            for other in (y, b):
+                try:
+                    z = form(x, other)
+                    z.backward()
+                except Exception as error:
+                    print(type(error).__name__, error)
+                else:
+                    show(x, y, z)
+x = Value(np.int64(3))
+y = x * 2.0
+x.data = np.int64(5)
+y.backward()
+show(x, y)
+y.grad = np.int64(7)
+y._backward()
+show(x, y)
+x.data -= np.int64(1)
+show(x, x * x, x.tanh())
+""",
     "subclass with data in its dict": CLASS
     + """
 class W(Value):

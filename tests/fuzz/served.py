@@ -483,6 +483,9 @@ class _Maker:
     def program(self) -> tuple[str, dict[str, str]]:
         cls = self.build_class()
         split = self.maybe(0.25)
+        self.numpy = self.maybe(0.2)
+        if self.numpy:
+            self.before.insert(0, "import numpy as np")
         body: list[str] = []
         body += self.show()
         body += self.graph()
@@ -499,11 +502,14 @@ class _Maker:
         ]
         extra = [one for one in extra if not one.endswith("count")]
         body = [line.replace("print(count)", "import engine; print(engine.count)") for line in body]
-        return "\n".join(["import math", names, *extra, *body]) + "\n", {"engine": "\n".join([*head, *cls]) + "\n"}
+        imports = ["import math", *(["import numpy as np"] if self.numpy else [])]
+        return "\n".join([*imports, names, *extra, *body]) + "\n", {"engine": "\n".join([*head, *cls]) + "\n"}
 
     def show(self) -> list[str]:
         return [
-            "def number(x): return f'{x:.9g}' if type(x) is float else repr(x).partition(' at ')[0]",
+            "def number(x):",
+            "    if isinstance(x, float): return f'{type(x).__name__} {x:.9g}'",
+            "    return type(x).__name__ + ' ' + repr(x).partition(' at ')[0]",
             f"def show(n): return (type(n).__name__, number(n.{self.data}), number(n.{self.grad}), "
             + f"len(n.{self.children})"
             + (", n._op" if self.has_op else "")
@@ -516,11 +522,16 @@ class _Maker:
     def graph(self) -> list[str]:
         source = self.source
         count = source.randint(2, 4)
-        numbers = [source.choice([0.5, -1.25, 2.0, 0.75, 3, -2, 1]) for _ in range(count)]
+        numbers: list[object] = [source.choice([0.5, -1.25, 2.0, 0.75, 3, -2, 1]) for _ in range(count)]
+        others = ["2", "0.5", "-1"]
+        if self.numpy:
+            kinds = ("np.float64({})", "np.float64({})", "np.int64({:.0f})", "np.float32({})", "{}")
+            numbers = [source.choice(kinds).format(x) for x in numbers]
+            others += ["np.float64(0.75)", "np.int64(3)", "np.int64(-1)"]
         lines = [f"leaves = [{', '.join(f'{self.name}({x})' for x in numbers)}]", "def build():"]
         nodes = [f"leaves[{i}]" for i in range(count)]
         for i in range(source.randint(3, 12)):
-            one, two = source.choice(nodes), source.choice([*nodes[-3:], "2", "0.5", "-1"])
+            one, two = source.choice(nodes), source.choice([*nodes[-3:], *others])
             form = source.choice(["{} + {}", "{} * {}", "{} * {} + {}", "{} - {}", *([".m"] if self.unary() else [])])
             if form == ".m":
                 method = source.choice(self.unary())
@@ -528,7 +539,7 @@ class _Maker:
                 text = f"{scaled}.{method}()"
             else:
                 text = form.format(one, two, source.choice(nodes))
-                if two[0].isdigit() and self.maybe(0.3) and form in ("{} + {}", "{} * {}"):
+                if (two[0].isdigit() or two.startswith("np.")) and self.maybe(0.3) and form in ("{} + {}", "{} * {}"):
                     text = form.format(two, one)
             if "pow" in self.methods and self.maybe(0.1):
                 text = f"({text} * 0.5) ** {source.choice([2, 3])}"

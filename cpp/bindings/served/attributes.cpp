@@ -282,7 +282,8 @@ int set_locals(Member* member, Handle* handle, PyObject* value) {
         std::vector<Number> locals(static_cast<std::size_t>(count));
         ok = true;
         for (Py_ssize_t i = 0; i < count; ++i)
-            ok = ok && is_exact_number(PySequence_Fast_GET_ITEM(sequence, i), locals[static_cast<std::size_t>(i)]);
+            ok = ok && is_held(*served_of(node), PySequence_Fast_GET_ITEM(sequence, i),
+                               locals[static_cast<std::size_t>(i)]);
         for (Py_ssize_t i = 0; ok && i < count; ++i) {
             Number number = locals[static_cast<std::size_t>(i)];
             node->fan->begin()[i].local = number.value;
@@ -327,7 +328,7 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
     switch (member->role) {
         case Role::Data:
         case Role::Grad: {
-            if (!is_exact_number(value, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+            if (!is_held(*served_of(node), value, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
             if (node->is_foreign() && !drop_foreign(handle, member->name)) return -1;
             if (member->role == Role::Data) {
                 node->data = number.value;

@@ -66,12 +66,17 @@ PyObject* local_object(Node* node, std::uint32_t index) {
     if (node->op == Op::add) return PyLong_FromLong(1);
     if (node->op == Op::mul) return data_object(index ? node->a : node->b);
     if (node->op == Op::powc) return power_slope(node);
+    if (node->op == Op::relu && is_numpy(node->kinds.data)) {
+        py::object zero = py::reinterpret_steal<py::object>(PyLong_FromLong(0)),
+                   y = py::reinterpret_steal<py::object>(data_object(node));
+        return zero && y ? PyObject_RichCompare(y.ptr(), zero.ptr(), Py_GT) : nullptr;
+    }
     PyObject* name = served_of(node)->data_name;
     PyObject* data = nullptr;
     for (Node* holder : {node, node->a}) {
         PyObject* kept = foreign_value(holder, name);
         Number number{};
-        if (kept && is_exact_number(kept, number))  // the program looked into __dict__, where the number is now
+        if (kept && is_held(*served_of(node), kept, number))  // the program looked into __dict__, where the number is now
             holder->data = number.value, holder->kinds.data = number.kind;
         else if (kept && !data)
             data = kept;

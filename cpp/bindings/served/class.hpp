@@ -45,6 +45,7 @@ struct Served final : Conventions {
     bool bare = false;         // its objects begin without attributes: all that they get is in __dict__
     Kind zero = IntKind;
     Kind one = IntKind;
+    bool numpy_ints = false;    // it does with numpy.int64 what the engine would
     bool closed = false;        // its objects take no attributes but their own (`__slots__`)
     bool closures = false;      // its rules are closures over the node and its operands
     Order order = Order::Tape;  // in which backward() visits nodes
@@ -78,6 +79,11 @@ bool keep_in_dict(Handle* handle, PyObject* name, PyObject* value);
 bool keep_foreign(Handle* handle, PyObject* name, PyObject* value);
 // Forgets a foreign object under `name`; the node is an ordinary one again when it was the last.
 bool drop_foreign(Handle* handle, PyObject* name);
+
+// Whether the engine can hold a number as this class would.
+inline bool is_held(const Served& own, PyObject* object, Number& out) {
+    return is_exact_number(object, out) && (out.kind != NumpyIntKind || own.numpy_ints);
+}
 
 inline bool any_foreign(const Node* node) {
     bool found = node->is_foreign();

@@ -48,7 +48,7 @@ struct Method {
     const Formula* formula;
     Op op;
     bool fixed;         // the local gradient is computed with the value
-    bool numpy;         // tried with NumPy's float64 too
+    bool numpy;         // tried with NumPy's numbers too
     std::uint8_t relu;  // ReluForm
     std::uint8_t local_kind;
     bool backward;
@@ -59,13 +59,15 @@ struct Method {
 
 Node* native_unary(Method* method, Node* a) {
     double x = a->data;
-    if (!std::isfinite(x) || (a->kinds.data == NumpyKind && !method->numpy)) return nullptr;
+    if (!std::isfinite(x) || (is_numpy(a->kinds.data) && !method->numpy)) return nullptr;
     if (method->relu) {
         bool strict = method->relu == PositiveOrInt || method->relu == PositiveOrFloat;
         bool kept = strict ? x > 0.0 : !(x < 0.0);
         bool to_int = method->relu == NegativeToInt || method->relu == PositiveOrInt;
         Kind kind = kept ? static_cast<Kind>(a->kinds.data) : to_int ? IntKind : FloatKind;
         double y = kept ? x : 0.0;
+        if (method->fixed && method->local_kind == BoolKind && is_numpy(a->kinds.data))
+            return nullptr;  // it would be a numpy.bool
         if (method->fixed)
             return served_fixed(y, kind, a, {y > 0.0 ? 1.0 : 0.0, method->local_kind}, nullptr, {}, method->tag);
         return served_node(Op::relu, y, kind, a, nullptr, 0.0, FloatKind);

@@ -12,7 +12,7 @@ PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
     double y = op == Op::add ? a->data + b->data : a->data * b->data;
     Kind kind = join_kinds(a->kinds.data, b->kinds.data);
     if (kind != FloatKind) [[unlikely]] {
-        if (kind == IntKind) {
+        if (kind == IntKind || kind == NumpyIntKind) {
             if (!(std::fabs(y) < exact_integers)) return nullptr;
             y += 0.0;  // an integer zero has no sign
         } else if (!std::isfinite(y)) {
@@ -35,11 +35,12 @@ bool plain_power(double a, double c) {
 }
 
 PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
-    if (c.kind == BoolKind || c.kind == NumpyKind || !plain_power(a->data, c.value)) return nullptr;
+    if (c.kind == BoolKind || is_numpy(c.kind) || a->kinds.data == NumpyIntKind || !plain_power(a->data, c.value))
+        return nullptr;
     double y = Row<Op::powc>::value(a->data, 0.0, c.value);
     if (!std::isfinite(y)) return nullptr;
     Kind kind = FloatKind;
-    if (a->kinds.data == NumpyKind || c.kind == NumpyKind) {
+    if (a->kinds.data == NumpyKind) {
         kind = NumpyKind;
     } else if (a->kinds.data & c.kind & IntKind) {
         if (c.value < 0.0) {
@@ -73,7 +74,7 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
     if (node->is_foreign() || !recording() || !is_exact_value(self)) return nullptr;
     if constexpr (index == Power) {
         Number number{};
-        if (reflected || !(mode & Numbers) || !is_exact_number(other, number)) return nullptr;
+        if (reflected || !(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
         return native_power(node, number, mode);
     } else {
         constexpr Op op = index == Add ? Op::add : Op::mul;
@@ -82,7 +83,7 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
             return native_plain<op>(node, node_of(other), mode);
         }
         Number number{};
-        if (!(mode & Numbers) || !is_exact_number(other, number)) return nullptr;
+        if (!(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
         Node* leaf = served_leaf(number, node->family);
         bool node_first = !reflected || (mode & Swapped);
         PyObject* result = native_plain<op>(node_first ? node : leaf, node_first ? leaf : node, mode);

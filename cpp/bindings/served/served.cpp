@@ -59,11 +59,12 @@ void add_served(py::module_& m) {
     m.def(
         "served_conventions",
         [](py::object cls, bool int_zero, bool int_one, const std::string& order, bool closed, bool closures,
-           py::object data, py::object grad, py::list foreign, py::list names, bool bare) {
+           bool numpy_ints, py::object data, py::object grad, py::list foreign, py::list names, bool bare) {
             Served& own = own_of(cls);
             own.closed = closed;
             own.closures = closures;
             own.bare = bare;
+            own.numpy_ints = numpy_ints;
             own.zero = int_zero ? IntKind : FloatKind;
             own.one = int_one ? IntKind : FloatKind;
             own.order = order == "first operand"  ? Order::FirstOperand
@@ -77,7 +78,7 @@ void add_served(py::module_& m) {
             for (py::handle name : names) own.names.push_back(Py_NewRef(name.ptr()));
         },
         py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
-        py::arg("closures"), py::arg("data"), py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"));
+        py::arg("closures"), py::arg("numpy_ints"), py::arg("data"), py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {

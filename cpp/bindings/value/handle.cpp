@@ -386,8 +386,8 @@ PyObject* replace_node(Handle* handle, Node* node) {
     Node* old = handle->node;
     node->flags |= old->flags & (Stateful | Tainted | Rule);
     old->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
-    node->kinds.foreign = old->kinds.foreign;
-    old->kinds.foreign = 0;
+    node->refs.set(References::Foreign, old->is_foreign());
+    old->refs.set(References::Foreign, false);
     old->handle = nullptr;
     node->handle = handle;
     handle->node = node;

@@ -159,7 +159,7 @@ PyObject* replace_node(Handle* handle, Node* node);  // a handle that alone hold
 extern std::size_t foreign_alive;
 inline void set_foreign(Node* node, bool foreign) {
     if (node->is_foreign() == foreign) return;
-    node->kinds.foreign = foreign;
+    node->refs.set(References::Foreign, foreign);
     foreign ? ++foreign_alive : --foreign_alive;
 }
 

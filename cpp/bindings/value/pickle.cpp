@@ -84,8 +84,9 @@ py::object make_leaf(py::type type, py::object data, py::object grad, py::object
     const auto number = static_cast<std::uint8_t>(family_of(python_type));
     const Family& family = families[number];
     Number value{}, gradient{};
-    const bool exact =
-        family.conventions && is_exact_number(data.ptr(), value) && is_exact_number(grad.ptr(), gradient);
+    // Through its own attribute comes what not every class with conventions lets the engine hold.
+    const bool exact = family.conventions && is_exact_number(data.ptr(), value) && value.kind != NumpyIntKind &&
+                       is_exact_number(grad.ptr(), gradient) && gradient.kind != NumpyIntKind;
     if (!exact && (!require_number(data.ptr(), "the data of a Value", value) ||
                    !require_number(grad.ptr(), "the grad of a Value", gradient)))
         throw py::error_already_set();
@@ -224,7 +225,6 @@ PyObject* value_copy(PyObject* self, PyObject*) {
     }
     copy->grad = node->grad;
     copy->kinds = node->kinds;
-    copy->kinds.replayed = copy->kinds.foreign = 0;
     py::object result = checked(handle_of_type(copy, Py_TYPE(self)));
     Handle* copied = as_handle(result.ptr());
     share_rule(handle->node, copy);

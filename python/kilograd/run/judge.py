@@ -879,6 +879,10 @@ def _try_whole(trial: _Trial) -> None:
     plan = trial.plan
     if trial.accepts(replace(plan, plain_init=True), probes.unary("the constructor", lambda node: node)):
         plan = trial.plan
+    operators = [name for name, mode in plan.modes.items() if mode and not name.startswith("__r")]
+    integers = probes.numpy_integers(operators, plan.methods)
+    if integers and trial.accepts(replace(plan, numpy_ints=True), integers):
+        plan = trial.plan
     difference = trial.first_difference(probes.composite(uses=2)) or trial.first_difference(
         probes.composite(), 0.0 if plan.order != ORDERS[0] else SUMS
     )

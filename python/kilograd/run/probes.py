@@ -22,7 +22,7 @@ from typing import Any
 
 from kilograd.run.served import Plan
 
-__all__ = ["Probe", "binary", "composite", "observe", "quiet", "same", "unary"]
+__all__ = ["Probe", "binary", "composite", "numpy_integers", "observe", "quiet", "same", "unary"]
 
 SEED = 0.6180339887498949
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
@@ -364,6 +364,45 @@ def binary(name: str, light: bool = False) -> list[Probe]:
         text = f"{name}, data changed before backward()"
         probes.append(Probe(text, ORDINARY[3:5], function, disturb))
         probes.append(Probe(text, [ORDINARY[5]], lambda a: function(a, 1.75), disturb))
+    return probes
+
+
+def numpy_integers(operators: Iterable[str], methods: Iterable[str]) -> list[Probe]:
+    """Probes of operators and methods with numpy.int64 among their numbers; none while NumPy is not loaded."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not hasattr(numpy, "int64"):
+        return []
+    integers = [numpy.int64(number) for number in (3, 0, -2, 1, 2**52, -(2**40) - 1)]
+    others = (*integers, *ORDINARY[4:6], 2, True, -0.0, numpy.float64(1.25), numpy.float64(-0.5), 2**52)
+    probes = [Probe("the constructor", [x], lambda node: node) for x in integers]
+    for name in operators:
+        function = SYMBOLS[name]
+        for x, other in itertools.chain(
+            itertools.product(integers, others), itertools.product(others[len(integers) :], integers)
+        ):
+            passes = 1 if "pow" in name else 2
+            if "pow" not in name or abs(int(other)) < 9:
+                probes.append(Probe(f"node {name} {other!r}", [x], lambda a, y=other, f=function: f(a, y)))
+                probes.append(Probe(f"{other!r} {name} node", [x], lambda a, y=other, f=function: f(y, a)))
+            probes.append(Probe(f"node {name} node", [x, other], function, passes=passes))
+            probes.append(
+                Probe(f"node {name} node, scaled", [x, other, 0.75], lambda a, b, c, f=function: f(a, b) * c, passes=1)
+            )
+        for disturb in (_disturb_leaf, _disturb_result):
+            text = f"{name}, data changed before backward()"
+            probes.append(Probe(text, [integers[0], ORDINARY[3]], function, disturb))
+            probes.append(Probe(text, [ORDINARY[3], integers[2]], function, disturb))
+    for name in methods:
+        call = operator.methodcaller(name)
+        for x in integers:
+            probes.append(Probe(name, [x], call))
+            for factor in (0.75, 2, integers[0]):
+                probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b, f=call: f(a) * b, passes=1))
+            probes.append(Probe(f"{name} of a product", [x, 0.5, 1], lambda a, b, c, f=call: f(a * b) + f(a * c)))
+    for seed in range(6):
+        leaves = [integers[0], ORDINARY[seed] + 3.5, integers[2 + seed % 2]]
+        probes.append(Probe("a graph over NumPy's integers", leaves, _Graph(seed, 2), passes=1))
+        probes.append(Probe("a graph of NumPy's integers", integers[:3], _Graph(seed, 2), passes=1))
     return probes
 
 

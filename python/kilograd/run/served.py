@@ -119,6 +119,7 @@ class Plan:
     int_one: bool = True
     order: str = "tape"  # in which backward() visits nodes
     plain_init: bool = False
+    numpy_ints: bool = False  # the engine does with numpy.int64 what the author's methods do
     bare: bool = False  # it is served no longer: what is made from here on is the author's altogether
     written: list[str] = field(default_factory=list)  # the attributes as the constructor sets them
     texts: bool = True  # whether probes may ask for the text of a node
@@ -233,6 +234,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         order=plan.order,
         closed="__slots__" in members and "__dict__" not in members,
         closures=plan.named("rule") is not None,
+        numpy_ints=plan.numpy_ints,
         data=plan.named("data"),
         grad=plan.named("grad"),
         bare=plan.bare,
