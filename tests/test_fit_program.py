@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ DEFAULTS = {"epochs": 8, "batch_size": 8, "seed": 3}
 LOSSES = {
     "mse": (SIGN, 1),
     "huber": (SIGN, 1),
+    "log_cosh": (SIGN, 1),
     "hinge": (SIGN.astype(int), 1),
     "binary_cross_entropy": (CLASS, 1),
     "binary_cross_entropy_from_logits": (CLASS.astype(bool), 1),
@@ -479,6 +481,7 @@ def test_losses_that_stay_on_graphs():
     assert fit(two, X, SIGN, loss=indexed, optimizer=optim.SGD(two, lr=0.1), epochs=6).steps == right
     for own, match in (
         (lambda p, t: kilograd.functional.hinge(p, t), "uses hinge"),
+        (partial(kilograd.functional.binary_cross_entropy_from_logits, reduction="sum"), "uses binary_cross_entropy"),
         (lambda p, t: p * (t if t > 0 else 2), "branches"),
     ):
         with pytest.raises(ValueError, match=match):

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from kilograd import _core, functional, tables
 from kilograd._core import Value
-from kilograd.functional import mean
+from kilograd.functional import LossName, mean
 from kilograd.modes import no_grad
 from kilograd.optim import Adam, Optimizer, _Descent, _is_schedule, _kernel_of
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError, builds_graphs, without_notes
@@ -31,10 +32,7 @@ __all__ = ["History", "Loss", "Model", "fit", "plot_boundary", "predict"]
 Model: TypeAlias = Callable[[Any], Any]
 """Anything that is called with a sample and gives a Value or a list of Values."""
 
-Loss: TypeAlias = (
-    Literal["mse", "huber", "hinge", "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_from_logits"]
-    | Callable[[Any, Any], Any]
-)
+Loss: TypeAlias = LossName | Callable[[Any, Any], Any]
 """The name of a loss, or a function of one sample's prediction and target that gives a Value."""
 
 Engine: TypeAlias = Literal["auto", "program", "graph"]
@@ -43,14 +41,7 @@ Engine: TypeAlias = Literal["auto", "program", "graph"]
 _WORTH_RECORDING = 200
 """Samples that a model is evaluated for in the time that recording it takes."""
 
-_LOSSES: dict[str, Callable[[Any, Any], Any]] = {
-    "mse": functional.mse,
-    "huber": functional.huber,
-    "hinge": functional.hinge,
-    "cross_entropy": functional.cross_entropy,
-    "binary_cross_entropy": functional.binary_cross_entropy,
-    "binary_cross_entropy_from_logits": lambda z, t: functional.binary_cross_entropy(z, t, from_logits=True),
-}
+_LOSSES: dict[str, Callable[[Any, Any], Any]] = {name: getattr(functional, name) for name in get_args(LossName)}
 
 
 @dataclass
@@ -145,9 +136,10 @@ def fit(
     y : array_like or table, shape (n, ...)
         The targets, as the loss takes them.
     loss : str or callable, default "mse"
-        ``"mse"``, ``"huber"``, ``"hinge"`` (targets -1 and 1), ``"cross_entropy"`` (class indices),
-        ``"binary_cross_entropy"``, ``"binary_cross_entropy_from_logits"`` (targets 0 and 1), or a function of the
-        prediction and the target of one sample.
+        The name of a loss in `kilograd.functional`: ``"mse"``, ``"huber"``, ``"log_cosh"``, ``"hinge"`` (targets -1
+        and 1), ``"cross_entropy"`` (class indices), ``"binary_cross_entropy"``,
+        ``"binary_cross_entropy_from_logits"`` (targets 0 and 1); or a function of the prediction and the target of one
+        sample.
     optimizer : Optimizer, optional
         By default `Adam` with rate 0.01 over ``model.parameters()``.
     epochs : int, default 100
@@ -520,30 +512,30 @@ def _targets(
             if indices.dtype.kind not in "biuf" or not np.isin(indices, np.arange(shape[-1])).all():
                 raise UnrecordableError("a target is no index of a class")
             return Rows(np.eye(shape[-1])[indices.astype(int)]), loss
-    else:
-        found = targets.array()
-        for known, allowed in _RANGES:
-            if loss is not known:
-                continue
-            if not (found.dtype.kind in "biuf" and allowed(found).all()):
-                raise UnrecordableError("a target is not one that the loss has")
-            return targets, without_notes(_probable if loss is functional.binary_cross_entropy else loss)
+        return targets, loss
+    for name, predictions, allowed in _core.losses():
+        if _LOSSES[name] is not loss or not (predictions or allowed):
+            continue
+        if allowed and not _are_in(allowed, targets.array()):
+            raise UnrecordableError("a target is not one that the loss has")
+        return targets, without_notes(partial(_of_sigmoids, loss) if predictions else loss)
     return targets, loss
 
 
-_RANGES: list[tuple[Callable[[Any, Any], Any], Callable[[Any], Any]]] = [
-    (functional.hinge, lambda t: abs(t) == 1),
-    (functional.binary_cross_entropy, lambda t: (t >= 0) & (t <= 1)),
-    (_LOSSES["binary_cross_entropy_from_logits"], lambda t: (t >= 0) & (t <= 1)),
-]
+def _are_in(allowed: tuple[float, float, bool], numbers: NDArray[Any]) -> bool:
+    low, high, of_magnitude = allowed
+    if numbers.dtype.kind not in "biuf":
+        return False
+    sizes = abs(numbers) if of_magnitude else numbers
+    return bool(((low <= sizes) & (sizes <= high)).all())
 
 
-def _probable(prediction: Any, target: Any) -> Any:
-    """Cross-entropy of what is from 0 to 1 whatever the sample: no check of a graph's first number sees the others."""
+def _of_sigmoids(loss: Callable[[Any, Any], Any], prediction: Any, target: Any) -> Any:
+    """The loss of what is from 0 to 1 whatever the sample: no check of a graph's first number sees the others."""
     flat, _ = _core.flatten(prediction, "the predictions")
     if builds_graphs() and any(not isinstance(p, Value) or p._op != "sigmoid" for p in flat):
         raise UnrecordableError("only a sigmoid is sure to give probabilities")
-    return functional.binary_cross_entropy(prediction, target)
+    return loss(prediction, target)
 
 
 def _order(count: int, size: int, seed: int | None, epoch: int) -> NDArray[int64]:

@@ -2,8 +2,12 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "../../cpp/nn/elementwise_losses.hpp"
 #include "../../cpp/nn/losses.hpp"
 #include "../../cpp/nn/update.hpp"
 #include "check.hpp"
@@ -57,6 +61,12 @@ void check_gradient(const std::vector<double>& at, const std::function<Term(cons
     }
 }
 
+const nn::ElementwiseLoss& loss_named(std::string_view name) {
+    for (const nn::ElementwiseLoss& loss : nn::elementwise_losses)
+        if (loss.name == name) return loss;
+    throw std::out_of_range(std::string(name));
+}
+
 }  // namespace
 
 TEST(a_neuron_in_one_go_is_the_neuron_term_by_term) {
@@ -101,13 +111,16 @@ TEST(a_refused_neuron_leaves_nothing) {
 TEST(losses_are_differentiated_right) {
     LeakCheck leaks;
     const Builder& g = recording;
-    const Term one(1.0, FloatKind), half(0.5, FloatKind);
-    check_gradient({0.3}, [&](const Terms& x) { return nn::squared_error(g, x[0], one); });
-    check_gradient({0.3}, [&](const Terms& x) { return nn::huber(g, x[0], one, 0.5); });
-    check_gradient({0.8}, [&](const Terms& x) { return nn::huber(g, x[0], one, 0.5); });
-    check_gradient({0.3}, [&](const Terms& x) { return nn::hinge(g, x[0], one, 1.0); });
-    check_gradient({0.3}, [&](const Terms& x) { return nn::binary_cross_entropy(g, x[0], half); });
-    check_gradient({-1.3}, [&](const Terms& x) { return nn::binary_cross_entropy_from_logit(g, x[0], one); });
+    for (const nn::ElementwiseLoss& loss : nn::elementwise_losses)
+        for (double setting : {0.5, 1.5})  // on both sides of where a parabola or a margin ends
+            for (double at : {0.3, 0.8, -1.3, 2.25})
+                for (double target : {1.0, 0.5, -1.0, 0.0}) {
+                    if (!loss.predictions.allows(at) || !loss.targets.allows(target)) continue;
+                    const Term t(target, FloatKind);
+                    check_gradient({at}, [&](const Terms& x) { return loss.build(g, x[0], t, setting); });
+                    const Term p(at, FloatKind);
+                    check_gradient({target}, [&](const Terms& x) { return loss.build(g, p, x[0], setting); });
+                }
     check_gradient({0.1, -0.4, 1.2}, [&](const Terms& x) { return nn::cross_entropy(g, x, 1); });
     check_gradient({0.1, -0.4, 1.2}, [&](const Terms& x) { return nn::logsumexp(g, x); });
     check_gradient({0.1, -0.4, 1.2}, [&](const Terms& x) { return std::move(nn::softmax(g, x)[2]); });
@@ -122,7 +135,10 @@ TEST(losses_hold_for_large_arguments) {
     CHECK(nn::cross_entropy(recording, x, 0).data() == 0.0);
     CHECK(nn::cross_entropy(recording, x, 2).data() == 2000.0);
     Terms logit = leaves({-800.0});
-    CHECK(nn::binary_cross_entropy_from_logit(recording, logit[0], Term(1.0, FloatKind)).data() == 800.0);
+    const Term one(1.0, FloatKind);
+    CHECK(loss_named("binary_cross_entropy_from_logits").build(recording, logit[0], one, 0.0).data() == 800.0);
+    CHECK(loss_named("log_cosh").build(recording, logit[0], one, 0.0).data() == 801.0 - std::log(2.0));
+    CHECK(loss_named("log_cosh").build(recording, one, one, 0.0).data() == 0.0);
 }
 
 TEST(without_recording_results_are_leaves) {

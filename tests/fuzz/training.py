@@ -308,7 +308,7 @@ def tables(rng: random.Random) -> None:
 
     targets, targets_given = table(rng, (count,))
     settings: dict[str, Any] = {
-        "loss": rng.choice(["mse", "huber"]),
+        "loss": rng.choice(["mse", "huber", "log_cosh"]),
         "epochs": rng.choice([1, 2]),
         "batch_size": rng.choice([None, 1, 2, 16]),
         "seed": rng.choice([0, 1]),
