@@ -23,9 +23,10 @@ INCLUDES = {
     "program/passes": PROGRAM - {"program/schedules"},
     "program/schedules": PROGRAM - {"program/passes"},
     "program/kernels": {".", "program", "program/kernels"},
-    "bindings": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/served"},
+    "bindings": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/served", "bindings/program"},
     "bindings/value": {".", "engine", "nn", "bindings", "bindings/value", "bindings/served"},
     "bindings/served": {".", "engine", "bindings", "bindings/value", "bindings/served"},
+    "bindings/program": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/program"},
 }
 # For each module or package, those of kilograd that it may never import, at its top or within a function.
 NEVER = {

@@ -30,7 +30,7 @@ struct Kinds {
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
     std::uint8_t replayed : 1 = 0;  // this root's order is kept, see replay.hpp
-    std::uint8_t foreign : 1 = 0;   // of a served class, holding what the engine cannot: see bindings/served.hpp
+    std::uint8_t foreign : 1 = 0;   // of a served class, holding what the engine cannot: see bindings/served/served.hpp
 };
 
 enum Flag : std::uint8_t {
@@ -40,7 +40,7 @@ enum Flag : std::uint8_t {
     Stateful = 8,      // its handle carries state that must live as long as the node
     Tainted = 16,      // its handle refers to objects of the cyclic collector: see bindings/value/handle.hpp
     OwnsHandle = 32,   // the node holds a reference to its handle, while it has consumers
-    InSnapshot = 128,  // a living snapshot holds it: see bindings/value/snapshot.cpp
+    InSnapshot = 128,  // a living snapshot holds it: see bindings/value/snapshot.hpp
     ExactInts = 64,    // gradients follow Python's integer arithmetic (the micrograd dialect)
 };
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "../value/snapshot.hpp"
+#include "../value/pickle.hpp"
 #include "class.hpp"
 
 namespace kilograd {

@@ -190,8 +190,8 @@ PyObject* unseen_handle_of(Node* node) {
     return new_handle(node);
 }
 
-PyObject* handle_of(Node* node) {
-    PyObject* self = unseen_handle_of(node);
+// A handle that lives as long as its node: steals one, and gives it back or null with an error set.
+static PyObject* with_state(PyObject* self) {
     if (!self) return nullptr;
     try {
         mark_state(as_handle(self), nullptr);
@@ -200,6 +200,21 @@ PyObject* handle_of(Node* node) {
         PyErr_NoMemory();
     }
     return self;
+}
+
+PyObject* handle_of(Node* node) { return with_state(unseen_handle_of(node)); }
+
+PyObject* handle_of_type(Node* node, PyTypeObject* type) {
+    if (type->tp_dealloc == handle_dealloc) return new_handle(node);
+    HalfBuilt guard;
+    PyObject* self = type->tp_alloc(type, 0);
+    if (!self) {
+        release_node(node);
+        return nullptr;
+    }
+    as_handle(self)->node = node;
+    node->handle = self;
+    return with_state(self);
 }
 
 bool keep_objects(PyObject* type, bool keep) {

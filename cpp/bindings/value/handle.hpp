@@ -99,6 +99,9 @@ PyObject* handle_of(Node* node);
 // The same for our own use, where no Python code sees it.
 PyObject* unseen_handle_of(Node* node);
 
+// A handle of a given class for a node that has none yet: takes over the caller's reference to the node, as new_handle.
+PyObject* handle_of_type(Node* node, PyTypeObject* type);
+
 // Whether every object of this family that Python has had lives as long as its node. False with an error set.
 bool keep_objects(PyObject* type, bool keep);
 

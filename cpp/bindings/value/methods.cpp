@@ -9,7 +9,7 @@
 #include "../errors.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
-#include "snapshot.hpp"
+#include "pickle.hpp"
 #include "value.hpp"
 
 namespace kilograd {

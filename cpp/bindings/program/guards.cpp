@@ -9,9 +9,9 @@
 #include <memory>
 #include <unordered_map>
 
-#include "boxed.hpp"
-#include "numbers.hpp"
-#include "value/value.hpp"
+#include "../boxed.hpp"
+#include "../numbers.hpp"
+#include "../value/value.hpp"
 
 namespace py = pybind11;
 

@@ -1,0 +1,205 @@
+#include "call.hpp"
+
+#include <algorithm>
+
+#include "../../program/kernels/isa.hpp"
+
+namespace kilograd {
+
+namespace {
+
+using program::Reduce;
+
+Reduce reduction(py::handle reduce) {
+    if (reduce.is_none()) return Reduce::None;
+    if (py::isinstance<py::str>(reduce)) {
+        const std::string name = py::cast<std::string>(reduce);
+        if (name == "sum") return Reduce::Sum;
+        if (name == "mean") return Reduce::Mean;
+    }
+    throw py::value_error("reduce must be \"mean\", \"sum\" or None, not " + std::string(py::repr(reduce)));
+}
+
+unsigned count_of_threads(py::handle threads) {
+    if (!PyIndex_Check(threads.ptr()))
+        throw py::type_error("threads is a number of threads, 1 or more, not " +
+                             std::string(Py_TYPE(threads.ptr())->tp_name));
+    const py::ssize_t count = PyNumber_AsSsize_t(threads.ptr(), nullptr);
+    if (count == -1 && PyErr_Occurred()) throw py::error_already_set();
+    if (count < 1) throw py::value_error("threads must be at least 1, not " + std::string(py::str(threads)));
+    return static_cast<unsigned>(std::min<py::ssize_t>(count, 1024));
+}
+
+}  // namespace
+
+Wrt with_respect_to(py::handle wrt) {
+    if (py::isinstance<py::str>(wrt)) {
+        const std::string name = py::cast<std::string>(wrt);
+        if (name == "inputs") return {true, false};
+        if (name == "parameters") return {false, true};
+        if (name == "both") return {true, true};
+    }
+    throw py::value_error("wrt must be \"inputs\", \"parameters\" or \"both\", not " + std::string(py::repr(wrt)));
+}
+
+Call::Call(const Recorded& recorded, const py::tuple& parameters, py::handle x, py::handle threads, bool check)
+    : recorded_(recorded), program_(recorded.program) {
+    request.threads = count_of_threads(threads);
+    request.check = check;
+    if (parameters.size() != program_.n_parameters()) throw py::value_error("wrong number of parameters");
+    parameters_.reserve(parameters.size());
+    for (py::handle value : parameters) {
+        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
+        parameters_.push_back(node_of(value.ptr())->data);
+    }
+    request.parameters = parameters_.data();
+    take(x);
+}
+
+Shape Call::by_row(std::initializer_list<Shape> parts) const {
+    Shape shape;
+    if (batched_) shape.push_back(static_cast<py::ssize_t>(rows_));
+    for (const Shape& part : parts) shape.insert(shape.end(), part.begin(), part.end());
+    return shape;
+}
+
+Shape Call::values_shape() const {
+    return request.reduce == Reduce::None ? by_row({recorded_.shape}) : recorded_.shape;
+}
+
+void Call::set_reduce(py::handle reduce) {
+    request.reduce = reduction(reduce);
+    if (request.reduce == Reduce::Mean && rows_ == 0) throw py::value_error("the mean over a batch of no rows");
+}
+
+void Call::set_weights(py::handle weights) {
+    if (weights.is_none()) return;
+    weights_ = contiguous(weights, "weights");
+    const bool each = !has_shape(weights_, recorded_.shape);
+    if (each && !has_shape(weights_, values_shape())) {
+        std::string wanted = text_of(recorded_.shape);
+        if (values_shape() != recorded_.shape) wanted += " or " + text_of(values_shape());
+        refuse_shape("weights", weights_, wanted);
+    }
+    request.weights = static_cast<const double*>(weights_.data());
+    if (each && batched_) request.weight_row_stride = static_cast<std::ptrdiff_t>(recorded_.n_outputs());
+}
+
+void Call::set_columns(Wrt wrt) {
+    request.promoted = wrt.parameters;
+    all_ = program_.n_inputs() + (wrt.parameters ? program_.n_parameters() : 0);
+    first_ = wrt.inputs ? 0 : program_.n_inputs();
+}
+
+void Call::set_tangents(py::handle vectors) {
+    py::array v = doubles(vectors, "v");
+    const bool each = !has_shape(v, columns());
+    if (each && !has_shape(v, by_row({columns()}))) {
+        std::string wanted = text_of(columns());
+        if (batched_) wanted += " or " + text_of(by_row({columns()}));
+        refuse_shape("v", v, wanted);
+    }
+    tangents_.assign(rows_ * all_ + 1, 0.0);  // never empty: a null pointer would mean none
+    const auto* from = static_cast<const double*>(v.data());
+    const bool by_rows = each && batched_;
+    const py::ssize_t row_step = by_rows ? step_of(v, 0) : 0, step = step_of(v, by_rows ? 1 : 0);
+    program::Pace pace;
+    for (std::size_t r = 0; r < rows_; ++r) {
+        pace(all_);
+        for (std::size_t k = first_; k < all_; ++k)
+            tangents_[r * all_ + k] =
+                from[static_cast<py::ssize_t>(r) * row_step + static_cast<py::ssize_t>(k - first_) * step];
+    }
+    request.tangents = tangents_.data();
+}
+
+void Call::repeat(std::size_t count) {
+    request.repeat = std::max<std::size_t>(count, 1);
+    request.rows = rows_ * count;
+}
+
+py::array Call::target(py::handle out, const Shape& shape, const char* what) {
+    if (out.is_none()) return Doubles(shape);
+    if (!Doubles::check_(out)) throw py::type_error(std::string(what) + " must be a float64 array");
+    py::array array = py::reinterpret_borrow<py::array>(out);
+    if (is_masked(array)) throw py::type_error(std::string(what) + " must be an array without a mask");
+    if (!has_shape(array, shape)) refuse_shape(what, array, text_of(shape));
+    if (!is_contiguous(array) || !array.writeable() || !in_whole_doubles(array))
+        throw py::value_error(std::string(what) + " must be C-contiguous and writeable");
+    for (const py::array& other : targets_)
+        if (overlap(array, other))
+            throw py::value_error(std::string(what) +
+                                  " shares memory with an out before it: each result needs "
+                                  "an array of its own");
+    targets_.push_back(array);
+    if (x_ && overlap(array, x_)) {
+        x_ = x_.attr("copy")();
+        locate();
+    }
+    if (weights_ && overlap(array, weights_)) {
+        weights_ = weights_.attr("copy")();
+        request.weights = static_cast<const double*>(weights_.data());
+    }
+    return array;
+}
+
+py::array Call::wide_target(py::handle out, const Shape& before) {
+    narrow_ = target(out, by_row({before, columns()}), "out");
+    if (first_ == 0) return narrow_;
+    return Doubles(by_row({before, {static_cast<py::ssize_t>(all_)}}));
+}
+
+py::object Call::narrow(const py::array& wide) {
+    if (first_ != 0)
+        narrow_[py::ellipsis()] =
+            wide[py::make_tuple(py::ellipsis(), py::slice(static_cast<py::ssize_t>(first_), std::nullopt, 1))];
+    return narrow_;
+}
+
+void Call::run() {
+    guarded([this](const program::Kernels& kernels) { program_.run(request, kernels); });
+}
+
+void Call::run_hessian(double* to) {
+    guarded([this, to](const program::Kernels& kernels) { program_.hessian(request, to, kernels); });
+}
+
+template <class F>
+void Call::guarded(F&& f) {
+    const program::Kernels& kernels = program::chosen_kernels();  // reads the environment: under the GIL
+    try {
+        py::gil_scoped_release released;
+        f(kernels);
+    } catch (const program::DomainError& error) {
+        PyObject* type = error.fault == Fault::Overflow       ? PyExc_OverflowError
+                         : error.fault == Fault::ZeroDivision ? PyExc_ZeroDivisionError
+                                                              : PyExc_ValueError;
+        PyErr_SetString(type, error.what());
+        throw py::error_already_set();
+    }
+}
+
+void Call::take(py::handle x) {
+    const auto n = static_cast<py::ssize_t>(program_.n_inputs());
+    if (x.is_none()) {
+        if (n != 0)
+            throw py::type_error("X is missing: the program has " + std::to_string(n) +
+                                 (n == 1 ? " input" : " inputs"));
+        return;
+    }
+    x_ = doubles(x, "X");
+    batched_ = x_.ndim() == 2;
+    if ((x_.ndim() != 1 && x_.ndim() != 2) || x_.shape(x_.ndim() - 1) != n)
+        refuse_shape("X", x_, "(" + std::to_string(n) + ",) or (batch, " + std::to_string(n) + ")");
+    if (batched_) rows_ = static_cast<std::size_t>(x_.shape(0));
+    locate();
+}
+
+void Call::locate() {
+    request.rows = rows_;
+    request.x = static_cast<const double*>(x_.data());
+    request.column_stride = step_of(x_, x_.ndim() - 1);
+    request.row_stride = batched_ ? step_of(x_, 0) : 0;
+}
+
+}  // namespace kilograd
