@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, SupportsIndex, SupportsInt, TypeAlias, final, overload, type_check_only
 
 import numpy as np
@@ -487,44 +487,30 @@ def cross_entropy(logits: object, target: object, reduction: str) -> Any: ...
 def l2(values: object, alpha: float) -> Value: ...
 
 # Parameter updates and arrays: kilograd.optim, kilograd.arrays. An array is a buffer of float64, one for each Value.
+# (kind, settings, steps, averages): what update_rule() makes the same rule of. An average is None until it has begun.
+_RuleState: TypeAlias = tuple[str, dict[str, float | None], int, dict[str, NDArray[np.float64] | None]]
+
 def zero_grad(parameters: Sequence[object], /) -> None: ...
-def sgd_step(
-    parameters: list[Value],
-    lr: float,
-    weight_decay: float,
-    momentum: float,
-    dampening: float,
-    nesterov: bool,
-    first: bool,
-    velocity: object,
-    /,
-) -> None: ...
-def adam_step(
-    parameters: list[Value],
-    lr: float,
-    weight_decay: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    step: int,
-    decoupled: bool,
-    mean: object,
-    square: object,
-    largest: object,
-    /,
-) -> None: ...
-def rmsprop_step(
-    parameters: list[Value],
-    lr: float,
-    weight_decay: float,
-    alpha: float,
-    eps: float,
-    momentum: float,
-    square: object,
-    mean: object,
-    velocity: object,
-    /,
-) -> None: ...
+
+@type_check_only
+class _UpdateRule:
+    @property
+    def steps(self) -> int: ...
+    @steps.setter
+    def steps(self, value: int) -> None: ...
+    def __getitem__(self, name: str, /) -> float | None: ...
+    def __setitem__(self, name: str, value: float | None, /) -> None: ...
+    def state(self) -> _RuleState: ...
+
+@type_check_only
+class _Bookmark: ...
+
+def update_rule(
+    kind: str, settings: Mapping[str, float | None], steps: int, averages: Mapping[str, object], /
+) -> _UpdateRule: ...
+def update(rule: _UpdateRule, parameters: list[Value], lr: float, /) -> None: ...
+def bookmark(rule: _UpdateRule, parameters: list[Value], /) -> _Bookmark: ...
+def restore(rule: _UpdateRule, parameters: list[Value], bookmark: _Bookmark, /) -> None: ...
 def clip_norm(parameters: list[Value], limit: float, order: float, /) -> float: ...
 def clip_value(parameters: list[Value], limit: float, /) -> None: ...
 def read_data(values: list[Value], out: object, /) -> None: ...
@@ -587,16 +573,13 @@ class _Program:
         threads: int,
         check: bool,
         trained: list[Value],
-        kernel: str | None,
-        settings: tuple[Any, ...],
-        clip_norm: float | None,
-        clip_value: float | None,
-        rates: NDArray[np.float64],
+        rule: _UpdateRule,
+        rates: NDArray[np.float64] | None,
         losses: NDArray[np.float64],
         finite: bool,
         stop: object,
         /,
-    ) -> tuple[int, bool, BaseException | None]: ...
+    ) -> tuple[int, _Bookmark | None, BaseException | None]: ...
     def vjp(
         self,
         parameters: tuple[Value, ...],

@@ -19,7 +19,8 @@ from kilograd import _core, functional, tables
 from kilograd._core import Value
 from kilograd.functional import LossName, mean
 from kilograd.modes import no_grad
-from kilograd.optim import Adam, Optimizer, _Descent, _is_schedule, _kernel_of
+from kilograd.optim import Adam, Optimizer
+from kilograd.optim.schedules import is_known
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError, builds_graphs, without_notes
 from kilograd.tables import Rows
 
@@ -353,7 +354,7 @@ class _Trainer:
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
-        self.undo: Callable[[], None] | None = None  # the step before this one
+        self.before: _core._Bookmark | None = None  # the last step
 
     def mean_loss(self, batch: Iterable[tuple[Any, Any]], stop: bytearray | None = None) -> Value:
         """The mean over samples; _StoppedError where `stop` is set meanwhile."""
@@ -391,7 +392,7 @@ class _Trainer:
         return value.data
 
     def update(self, epoch: int, number: int) -> None:
-        self.undo = self.optimizer._bookmark()
+        self.before = self.optimizer._bookmark()
         self.optimizer.step()
         if not _core.all_finite(self.optimizer.parameters):
             raise self.diverged(epoch, number, "a parameter is no longer finite")
@@ -401,8 +402,8 @@ class _Trainer:
             return self.mean_loss(map(samples.pair, range(len(samples)))).data
 
     def diverged(self, epoch: int, number: int, what: str) -> FloatingPointError:
-        if self.undo is not None:
-            self.undo()
+        if self.before is not None:
+            self.optimizer._restore(self.before)
         return FloatingPointError(
             f"in epoch {epoch}, step {number}, {what}. The parameters are as of the last step with a finite loss. "
             "A lower learning rate, clip_norm= in the optimizer, or inputs scaled to about 1 help"
@@ -437,11 +438,11 @@ class _ProgramTrainer(_Trainer):
         self.recorded: Recorded | None = None
         self.lr = self.optimizer.lr
         try:
-            if _kernel_of(self.optimizer) is None:
+            if self.optimizer._has_own_step():
                 raise UnrecordableError("the optimizer has a step of its own")
             if not builds_graphs():
                 raise UnrecordableError("gradients are switched off: no_grad()")
-            own_rate = [self.lr] if callable(self.lr) and not _is_schedule(self.lr) else []  # runs between the steps
+            own_rate = [self.lr] if callable(self.lr) and not is_known(self.lr) else []  # runs between the steps
             surroundings = Surroundings(self.model, self.loss, *own_rate)
             targets, loss = _targets(self.model, self.loss, self.samples)
             self.recorded = Recorded(surroundings, lambda x, t: loss(self.model(x), t), self.samples.x, targets)
@@ -456,7 +457,7 @@ class _ProgramTrainer(_Trainer):
     def look_again(self) -> None:
         if self.recorded is None:
             return
-        if self.optimizer.lr is not self.lr or _kernel_of(self.optimizer) is None or not self.recorded.holds():
+        if self.optimizer.lr is not self.lr or self.optimizer._has_own_step() or not self.recorded.holds():
             self.record()
 
     def steps(
@@ -471,16 +472,16 @@ class _ProgramTrainer(_Trainer):
         alone = rates is None  # the rate is to be asked for in every step
         rows = self.rows[order[:size] if alone else order] if size < len(samples) else self.rows
         losses = np.empty(1 if alone else count)
-        descent = _Descent(self.optimizer, program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
-        if not descent.done:
+        done, before = self.optimizer._descend(program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
+        if not done:
             if stop[0]:
                 return []
             return super().steps(samples, order, size, epoch, number, stop)
         if alone:
             self.update(epoch, number)
         else:
-            self.undo = lambda: descent.back_to(descent.done - 1)
-        made: list[float] = losses[: descent.done].tolist()
+            self.before = before
+        made: list[float] = losses[:done].tolist()
         return made
 
     def evaluate(self, samples: _Samples) -> float:

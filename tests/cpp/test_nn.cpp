@@ -2,6 +2,8 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -65,6 +67,13 @@ const nn::ElementwiseLoss& loss_named(std::string_view name) {
     for (const nn::ElementwiseLoss& loss : nn::elementwise_losses)
         if (loss.name == name) return loss;
     throw std::out_of_range(std::string(name));
+}
+
+std::unique_ptr<nn::UpdateRule> rule(const char* kind, const std::map<std::string, double>& values) {
+    std::unique_ptr<nn::UpdateRule> made = nn::UpdateRule::make(kind);
+    for (nn::Setting* setting : made->settings)
+        if (const auto found = values.find(setting->name); found != values.end()) setting->value = found->second;
+    return made;
 }
 
 }  // namespace
@@ -159,28 +168,74 @@ TEST(updates) {
         p[1]->grad = -4.0;
     };
     gradients();
-    nn::step(p, nn::Sgd{0.5, 0.0, 0.0, 0.0, false, true}, nullptr);
-    CHECK(p[0]->data == 0.75 && p[1]->data == 0.0);
-    std::vector<double> velocity(2);
-    nn::step(p, nn::Sgd{0.5, 0.0, 0.5, 0.0, false, true}, velocity.data());
-    nn::step(p, nn::Sgd{0.5, 0.0, 0.5, 0.0, false, false}, velocity.data());
-    CHECK(velocity[0] == 0.75 && p[0]->data == 0.75 - 0.25 - 0.375);
-    std::vector<double> mean(2), square(2);
+    const auto sgd = rule("SGD", {});
+    CHECK(sgd->step(p, 0.5));
+    CHECK(p[0]->data == 0.75 && p[1]->data == 0.0 && sgd->steps == 1);
+    const auto momentum = rule("SGD", {{"momentum", 0.5}});
+    CHECK(momentum->step(p, 0.5) && momentum->step(p, 0.5));
+    CHECK(momentum->averages[0]->values[0] == 0.75 && p[0]->data == 0.75 - 0.25 - 0.375);
+    CHECK(momentum->fits(2) && !momentum->fits(3) && sgd->fits(3));
     p[0]->data = 1.0;
-    nn::step(p, nn::Adam{0.25, 0.0, 0.5, 0.5, 0.0, 1.0, false}, mean.data(), square.data(), nullptr);
+    CHECK(rule("Adam", {{"beta1", 0.5}, {"beta2", 0.5}})->step(p, 0.25));
     CHECK(p[0]->data == 0.75);  // the first step is the rate, whatever the gradient
     p[0]->data = 1.0;
-    std::fill(square.begin(), square.end(), 0.0);
-    nn::step(p, nn::RmsProp{0.25, 0.0, 0.75, 0.0, 0.0}, square.data(), nullptr, nullptr);
+    CHECK(rule("RMSprop", {{"alpha", 0.75}})->step(p, 0.25));
     CHECK(p[0]->data == 0.5);  // rate * g / sqrt(0.25 * g * g)
+    p[0]->data = 1.0;
+    const auto adagrad = rule("Adagrad", {{"initial_accumulator_value", 2.0}, {"lr_decay", 0.5}});
+    CHECK(adagrad->step(p, 0.25));
+    CHECK(p[0]->data == 1.0 - 0.25 * (0.5 / 1.5));  // the sum is 2.25
+    const double first = p[0]->data;
+    CHECK(adagrad->step(p, 0.25));
+    CHECK(p[0]->data == first - 0.25 / 1.5 * (0.5 / std::sqrt(2.5)));
     CHECK(nn::gradient_norm(p, 2.0) == std::sqrt(0.25 + 16.0));
     CHECK(nn::gradient_norm(p, std::numeric_limits<double>::infinity()) == 4.0);
-    nn::clip_gradients(p, 1.0);
+    nn::limit_values(p, 1.0);
     CHECK(p[0]->grad == 0.5 && p[1]->grad == -1.0);
-    nn::scale_gradients(p, 2.0);
-    CHECK(p[0]->grad == 1.0 && p[1]->grad == -2.0);
+    nn::limit_norm(p, 2.0 - 1e-6, 1.0);
+    CHECK(p[0]->grad == 0.25 && p[1]->grad == -0.5);
     nn::zero_grad(p);
     CHECK(p[0]->grad == 0.0 && p[1]->grad == 0.0);
+}
+
+TEST(bookmarks) {
+    LeakCheck leaks;
+    Terms terms = leaves({1.0, -2.0});
+    const std::vector<Node*> p{terms[0].node(), terms[1].node()};
+    p[0]->grad = p[1]->grad = 1.0;
+    const auto adam = rule("Adam", {{"beta1", 0.5}, {"beta2", 0.5}});
+    nn::Bookmark start, later;
+    start.take(*adam, p);
+    adam->step(p, 0.25);
+    later.take(*adam, p);
+    adam->step(p, 0.25);
+    const double data = p[0]->data;
+    later.restore(*adam, p);
+    CHECK(adam->steps == 1 && p[0]->data == 0.75);
+    adam->step(p, 0.25);
+    CHECK(p[0]->data == data);
+    start.restore(*adam, p);
+    CHECK(adam->steps == 0 && p[0]->data == 1.0 && !adam->averages[0]->begun());
+}
+
+TEST(a_norm_that_is_not_finite_is_not_scaled) {
+    Terms terms = leaves({1.0, 2.0});
+    const std::vector<Node*> p{terms[0].node(), terms[1].node()};
+    p[0]->grad = std::numeric_limits<double>::infinity();
+    CHECK(!rule("Adam", {{"clip_norm", 1.0}})->step(p, 0.1));
+    CHECK(p[0]->data == 1.0 && p[1]->data == 2.0 && std::isinf(p[0]->grad));
+}
+
+TEST(settings_know_what_they_may_be) {
+    const auto adam = rule("AdamW", {});
+    const auto allows = [&](std::string_view name, double value) {
+        for (const nn::Setting* setting : adam->settings)
+            if (setting->name == name) return setting->allows(value);
+        return false;
+    };
+    CHECK(allows("beta1", 0.0) && !allows("beta1", 1.0) && !allows("beta1", -0.1));
+    CHECK(allows("eps", 3.0) && !allows("eps", -1.0) && !allows("eps", std::nan("")));
+    CHECK(!nn::UpdateRule::make("adam"));
 }
 
 RUN_TESTS()
