@@ -24,7 +24,7 @@ INCLUDES = {
     "program/schedules": PROGRAM - {"program/passes"},
     "program/kernels": {".", "program", "program/kernels"},
     "bindings": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/served", "bindings/program"},
-    "bindings/value": {".", "engine", "nn", "bindings", "bindings/value", "bindings/served"},
+    "bindings/value": {".", "engine", "bindings", "bindings/value"},
     "bindings/served": {".", "engine", "bindings", "bindings/value", "bindings/served"},
     "bindings/program": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/program"},
 }

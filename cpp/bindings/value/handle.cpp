@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "../numbers.hpp"
-#include "../served/served.hpp"
 #include "late_taint.hpp"
 #include "value.hpp"
 
@@ -20,6 +19,7 @@ PyTypeObject* value_type = nullptr;
 PyTypeObject* family_types[256] = {};
 Handle* free_list = nullptr;
 int free_list_size = 0;
+std::size_t foreign_alive = 0;
 
 static bool keeping_objects = false;  // some family keeps the objects of all its nodes
 
@@ -123,7 +123,7 @@ void taint(Handle* handle) {
 void leave_node(Handle* handle) {
     Node* node = handle->node;
     if (node->has(Rule)) --rules_alive;
-    if (node->is_foreign()) drop_foreign_flag(node);
+    set_foreign(node, false);
     node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
     node->handle = nullptr;
     handle->node = reinterpret_cast<Node*>(dead);
@@ -471,13 +471,17 @@ PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool gra
     return type;
 }
 
-int family_of(PyTypeObject* type) {
+// -1 where there is none.
+static int find_family(PyTypeObject* type) {
     for (PyTypeObject* base = type; base; base = base->tp_base) {
         if (base->tp_dealloc != handle_dealloc) continue;
         for (std::size_t i = 0; i < families.size(); ++i)
             if (families[i].type == base) return static_cast<int>(i);
     }
-    return 0;
+    return -1;
 }
+
+int family_of(PyTypeObject* type) { return std::max(find_family(type), 0); }
+bool has_family(PyTypeObject* type) { return find_family(type) >= 0; }
 
 }  // namespace kilograd

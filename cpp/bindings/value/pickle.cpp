@@ -3,7 +3,6 @@
 #include "../boxed.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
-#include "../served/served.hpp"
 #include "slot.hpp"
 #include "snapshot_format.hpp"
 
@@ -73,25 +72,24 @@ py::tuple reduce_leaf(Handle* handle) {
     HandleState* state = handle->state;
     return py::make_tuple(core_function("_leaf"),
                           py::make_tuple(py::type::of(py::handle(as_object(handle))),
-                                         checked(served_number(node->data, node->kinds.data)),
-                                         checked(served_number(node->grad, node->kinds.grad)),
+                                         checked(exact_number_object(node->data, node->kinds.data)),
+                                         checked(exact_number_object(node->grad, node->kinds.grad)),
                                          or_none(state ? state->label : nullptr), or_none(state ? state->op : nullptr)),
                           attributes_of(handle));
 }
 
 py::object make_leaf(py::type type, py::object data, py::object grad, py::object label, py::object op) {
     auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
-    Number number{}, gradient{};
-    bool served = is_served_type(python_type);
-    if (!PyType_IsSubtype(python_type, value_type) && !served)
-        throw py::type_error("_leaf: the class must derive from Value");
-    bool exact = served && is_number_like(data.ptr(), number) && is_number_like(grad.ptr(), gradient);
-    if (!exact && (!require_number(data.ptr(), "the data of a Value", number) ||
+    if (!has_family(python_type)) throw py::type_error("_leaf: the class must derive from Value");
+    const auto number = static_cast<std::uint8_t>(family_of(python_type));
+    const Family& family = families[number];
+    Number value{}, gradient{};
+    const bool exact =
+        family.conventions && is_exact_number(data.ptr(), value) && is_exact_number(grad.ptr(), gradient);
+    if (!exact && (!require_number(data.ptr(), "the data of a Value", value) ||
                    !require_number(grad.ptr(), "the grad of a Value", gradient)))
         throw py::error_already_set();
-    int family = family_of(python_type);
-    Node* node = new_leaf(number.value, number.kind, static_cast<std::uint8_t>(family),
-                          families[static_cast<std::size_t>(family)].dialect());
+    Node* node = new_leaf(value.value, value.kind, number, family.dialect());
     node->grad = gradient.value;
     if (node->has(ExactInts)) node->kinds.grad = gradient.kind;
     py::object self = checked(handle_of_type(node, python_type));
@@ -100,6 +98,11 @@ py::object make_leaf(py::type type, py::object data, py::object grad, py::object
 }
 
 // --- snapshots ---------------------------------------------------------------------------------------------------
+
+void share_rule(Node* original, Node* copy) {
+    Conventions* own = conventions_of(original);
+    if (own && own->copy_shares_rule(original) && !own->share_rule(original, copy)) throw py::error_already_set();
+}
 
 py::list externals_of(const Snapshot& snapshot) {
     py::list values;
@@ -151,9 +154,7 @@ py::object deepcopy(py::object self, py::dict memo) {
         Box<Snapshot>::make(load_snapshot(dump(snapshot), externals, types_of(snapshot), classes_of(snapshot)));
     memo[key] = twin;
     auto& made = Box<Snapshot>::expect(twin.ptr());
-    for (std::size_t i = 0; i < made.interior.size(); ++i)
-        if (copy_shares_rule(snapshot.interior[i]) && !share_rule(snapshot.interior[i], made.interior[i]))
-            throw py::error_already_set();
+    for (std::size_t i = 0; i < made.interior.size(); ++i) share_rule(snapshot.interior[i], made.interior[i]);
     set_states(made, copy(states_of(snapshot), memo));
     return twin;
 }
@@ -226,14 +227,14 @@ PyObject* value_copy(PyObject* self, PyObject*) {
     copy->kinds.replayed = copy->kinds.foreign = 0;
     py::object result = checked(handle_of_type(copy, Py_TYPE(self)));
     Handle* copied = as_handle(result.ptr());
-    if (copy_shares_rule(node) && !share_rule(handle->node, copy)) throw py::error_already_set();
+    share_rule(handle->node, copy);
     if (!bind_operands(copied)) throw py::error_already_set();
     if (HandleState* state = handle->state) set_names(copied, or_none(state->label), or_none(state->op));
     set_attributes(result.ptr(), attributes_of(handle));
     return result.release().ptr();
 }
 
-PyObject* served_setstate(PyObject* self, PyObject* state) {
+PyObject* value_setstate(PyObject* self, PyObject* state) {
     set_attributes(self, state);
     return Py_NewRef(Py_None);
 }

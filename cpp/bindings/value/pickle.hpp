@@ -13,9 +13,9 @@ namespace kilograd {
 
 PyObject* value_reduce(PyObject* self, PyObject*);  // Value.__reduce__
 PyObject* value_copy(PyObject* self, PyObject*);    // Value.__copy__
-// __setstate__ of served classes: through their attributes, and not into the __dict__, as pickle does by itself with
-// what plain Python wrote.
-PyObject* served_setstate(PyObject* self, PyObject* state);
+// A __setstate__ that goes through the attributes of the class, and not into the __dict__, as pickle does by itself
+// with what plain Python wrote.
+PyObject* value_setstate(PyObject* self, PyObject* state);
 
 void add_pickle(PyObject* module);  // Snapshot, _leaf, _pick, _load; throws pybind11::error_already_set
 

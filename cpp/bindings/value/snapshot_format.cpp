@@ -6,7 +6,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "../served/served.hpp"
+#include "../numbers.hpp"
 
 namespace kilograd {
 
@@ -104,9 +104,9 @@ Kinds unpack(std::uint8_t byte) {
 }
 
 // Whether a stored number is of its kind: what is read as an int must be one.
-void check_kind(double value, std::uint8_t kind, bool served) {
+void check_kind(double value, std::uint8_t kind, bool numpy) {
     bool integer = std::fabs(value) <= exact_integers && value == std::trunc(value);
-    if (kind == FloatKind || (kind == NumpyKind && served) || (kind == IntKind && integer) ||
+    if (kind == FloatKind || (kind == NumpyKind && numpy) || (kind == IntKind && integer) ||
         (kind == BoolKind && (value == 0.0 || value == 1.0)))
         return;
     throw py::value_error("Snapshot: a number is not of its kind");
@@ -114,11 +114,12 @@ void check_kind(double value, std::uint8_t kind, bool served) {
 
 constexpr std::uint32_t snapshot_version = 3;
 
-// What the op attribute of served classes shows, numbered within each family from 1 on; 0 is nothing.
+// What the op attribute of classes with conventions of their own shows, numbered within each family from 1 on; 0 is
+// nothing.
 class Patterns {
   public:
     std::uint16_t number(const Node* node) {
-        PyObject* pattern = op_pattern(node);
+        PyObject* pattern = conventions_of(node)->op_pattern(node);
         if (!pattern) return 0;
         std::vector<PyObject*>& known = of(node->family);
         auto at = std::find(known.begin(), known.end(), pattern);
@@ -167,7 +168,7 @@ py::bytes dump(const Snapshot& snapshot) {
     for (const Node* node : snapshot.interior) {
         put_numbers(node);
         out.put(operations.place_of(node->op));
-        if (is_served(node)) out.put(patterns.number(node));
+        if (conventions_of(node)) out.put(patterns.number(node));
         if (node->has_fan()) {
             out.put(node->fan->count);
             for (Fan::Edge& edge : *node->fan) {
@@ -189,14 +190,14 @@ py::list types_of(const Snapshot& snapshot) {
     py::list types;
     Patterns patterns;
     for (const Node* node : snapshot.interior)
-        if (is_served(node)) patterns.number(node);
+        if (conventions_of(node)) patterns.number(node);
     std::vector<bool> seen(families.size());
     for (const std::vector<Node*>* nodes : {&snapshot.leaves, &snapshot.interior}) {
         for (const Node* node : *nodes) {
             if (seen[node->family]) continue;
             seen[node->family] = true;
             py::handle type(reinterpret_cast<PyObject*>(families[node->family].type));
-            if (!is_served(node)) {
+            if (!conventions_of(node)) {
                 types.append(type);
                 continue;
             }
@@ -208,117 +209,159 @@ py::list types_of(const Snapshot& snapshot) {
     return types;
 }
 
+namespace {
+
+// Reads one snapshot, part by part.
+class Loader {
+  public:
+    Loader(std::string_view bytes, const py::list& externals) : in_(bytes) {
+        if (in_.get<std::uint32_t>() != snapshot_version)
+            throw py::value_error("Snapshot: written by another version of kilograd");
+        const std::size_t external_count = in_.get<std::uint32_t>();
+        leaf_count_ = in_.get<std::uint32_t>();
+        interior_count_ = in_.get<std::uint32_t>();
+        if (external_count != externals.size() || leaf_count_ > in_.left() || interior_count_ > in_.left())
+            throw py::value_error("Snapshot: the counts do not fit the data");
+        operations_.read(in_);
+        places_.reserve(external_count + leaf_count_ + interior_count_);
+        snapshot_->leaves.reserve(leaf_count_);
+        snapshot_->interior.reserve(interior_count_);
+        for (py::handle external : externals) {
+            if (!is_value(external.ptr())) throw py::type_error("Snapshot: an external node must be a Value");
+            places_.push_back(node_of(external.ptr()));
+            snapshot_->hold(snapshot_->externals, places_.back());
+        }
+    }
+
+    void read_types(const py::list& types) {
+        for (py::handle entry : types) {
+            py::handle type = entry;
+            std::vector<py::str> patterns;
+            if (py::isinstance<py::tuple>(entry)) {
+                type = py::reinterpret_borrow<py::tuple>(entry)[0];
+                for (py::handle text : py::cast<py::list>(py::reinterpret_borrow<py::tuple>(entry)[1]))
+                    patterns.push_back(py::cast<py::str>(text));
+            }
+            if (!PyType_Check(type.ptr())) throw py::type_error("Snapshot: a family must be a class");
+            const int family = family_of(reinterpret_cast<PyTypeObject*>(type.ptr()));
+            types_.push_back({static_cast<std::uint8_t>(family), std::move(patterns)});
+        }
+    }
+
+    void read_nodes() {
+        for (std::size_t i = 0; i < leaf_count_; ++i) {
+            Node read{};
+            read_numbers(read);
+            Node* node = new_leaf(read.data, static_cast<Kind>(read.kinds.data), read.family, dialect_of(read));
+            finish(node, read, snapshot_->leaves);
+        }
+        for (std::size_t i = 0; i < interior_count_; ++i) {
+            Node read{};
+            const std::vector<py::str>& patterns = read_numbers(read);
+            const Op op = operations_.at(in_.get<std::uint8_t>());
+            const std::size_t pattern = conventions_of(&read) ? in_.get<std::uint16_t>() : 0;
+            if (pattern > patterns.size()) throw py::value_error("Snapshot: unknown text of an op");
+            Node* node = op == Op::custom || op == Op::linear ? read_fan(op, read) : read_operation(op, read);
+            node->flags |= dialect_of(read);
+            finish(node, read, snapshot_->interior);
+            if (pattern) conventions_of(node)->note_op_pattern(node, patterns[pattern - 1].ptr());
+        }
+        for (Node* node : snapshot_->externals) pin_state(node);
+    }
+
+    // Before any state is set: an attribute may lead to a node of a subclass, which must not come as a plain Value.
+    void give_classes(const py::tuple& classes) {
+        for (py::handle item : classes) {
+            auto [place, type] = py::cast<std::tuple<std::size_t, py::type>>(item);
+            auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
+            if (place >= snapshot_->interior.size() || snapshot_->interior[place]->handle || !has_family(python_type))
+                throw py::value_error("Snapshot: the classes do not fit the data");
+            ++snapshot_->interior[place]->refs;
+            checked(handle_of_type(snapshot_->interior[place], python_type));
+        }
+    }
+
+    std::unique_ptr<Snapshot> take() { return std::move(snapshot_); }
+
+  private:
+    struct Type {
+        std::uint8_t family;
+        std::vector<py::str> patterns;
+    };
+
+    // A gradient that is an int belongs to a node that expects some, whatever its class.
+    static std::uint8_t dialect_of(const Node& read) {
+        return read.kinds.grad == FloatKind ? families[read.family].dialect() : std::uint8_t{ExactInts};
+    }
+
+    // What every node has; gives the texts of its family's ops.
+    const std::vector<py::str>& read_numbers(Node& node) {
+        node.kinds = unpack(in_.get<std::uint8_t>());
+        const std::size_t type = in_.get<std::uint8_t>();
+        if (type >= types_.size()) throw py::value_error("Snapshot: unknown family");
+        node.family = types_[type].family;
+        node.data = in_.get<double>();
+        node.grad = in_.get<double>();
+        check_kind(node.data, node.kinds.data, conventions_of(&node));
+        check_kind(node.grad, node.kinds.grad, conventions_of(&node));
+        return types_[type].patterns;
+    }
+
+    Node* read_operand() {
+        const std::size_t place = in_.get<std::uint32_t>();
+        if (place >= places_.size()) throw py::value_error("Snapshot: an operand must come before its node");
+        return places_[place];
+    }
+
+    Node* read_fan(Op op, const Node& read) {
+        const std::uint32_t count = in_.get<std::uint32_t>();
+        if (count > in_.left()) throw py::value_error("Snapshot: the counts do not fit the data");
+        std::vector<Fan::Edge> edges;
+        for (std::uint32_t k = 0; k < count; ++k) {
+            Node* operand = read_operand();
+            const double local = in_.get<double>();
+            edges.push_back({operand, local, in_.get<std::uint8_t>()});
+            check_kind(local, edges.back().kind, conventions_of(&read));
+        }
+        Fan* fan = new_fan(count);
+        std::copy(edges.begin(), edges.end(), fan->begin());
+        return record_fan(op, read.data, FloatKind, fan, read.family, 0);
+    }
+
+    Node* read_operation(Op op, const Node& read) {
+        Node* a = read_operand();
+        Node* b = info(op).arity == Arity::Binary ? read_operand() : nullptr;
+        const double c = info(op).arity == Arity::Param ? in_.get<double>() : 0.0;
+        check_kind(c, read.kinds.constant, conventions_of(&read));
+        Node like{};
+        like.family = read.family;
+        return record(op, read.data, FloatKind, a, b, c, FloatKind, &like);
+    }
+
+    void finish(Node* node, const Node& read, std::vector<Node*>& where) {
+        node->grad = read.grad;
+        node->kinds = read.kinds;
+        where.push_back(node);
+        places_.push_back(node);
+    }
+
+    Reader in_;
+    std::unique_ptr<Snapshot> snapshot_ = std::make_unique<Snapshot>();
+    std::size_t leaf_count_, interior_count_;
+    Operations operations_;
+    std::vector<Type> types_;
+    std::vector<Node*> places_;
+};
+
+}  // namespace
+
 std::unique_ptr<Snapshot> load_snapshot(py::bytes bytes, py::list externals, py::list types, py::list classes) {
     const py::tuple all_classes(classes);  // made before there are nodes: a collection may give them handles
-    Reader in{std::string_view(bytes)};
-    if (in.get<std::uint32_t>() != snapshot_version)
-        throw py::value_error("Snapshot: written by another version of kilograd");
-    auto snapshot = std::make_unique<Snapshot>();
-    std::size_t external_count = in.get<std::uint32_t>();
-    std::size_t leaf_count = in.get<std::uint32_t>();
-    std::size_t interior_count = in.get<std::uint32_t>();
-    if (external_count != externals.size() || leaf_count > in.left() || interior_count > in.left())
-        throw py::value_error("Snapshot: the counts do not fit the data");
-    Operations operations;
-    operations.read(in);
-    std::vector<std::uint8_t> family;
-    std::vector<std::vector<py::str>> patterns;
-    for (py::handle entry : types) {
-        py::handle type = entry;
-        patterns.emplace_back();
-        if (py::isinstance<py::tuple>(entry)) {
-            type = py::reinterpret_borrow<py::tuple>(entry)[0];
-            for (py::handle text : py::cast<py::list>(py::reinterpret_borrow<py::tuple>(entry)[1]))
-                patterns.back().push_back(py::cast<py::str>(text));
-        }
-        if (!PyType_Check(type.ptr())) throw py::type_error("Snapshot: a family must be a class");
-        family.push_back(static_cast<std::uint8_t>(family_of(reinterpret_cast<PyTypeObject*>(type.ptr()))));
-    }
-    std::vector<Node*> places;
-    places.reserve(external_count + leaf_count + interior_count);
-    snapshot->leaves.reserve(leaf_count);
-    snapshot->interior.reserve(interior_count);
-    for (py::handle external : externals) {
-        if (!is_value(external.ptr())) throw py::type_error("Snapshot: an external node must be a Value");
-        places.push_back(node_of(external.ptr()));
-        snapshot->hold(snapshot->externals, places.back());
-    }
-    auto operand = [&] {
-        std::uint32_t place = in.get<std::uint32_t>();
-        if (place >= places.size()) throw py::value_error("Snapshot: an operand must come before its node");
-        return places[place];
-    };
-    std::uint8_t type = 0;
-    auto numbers = [&](Node& node) {
-        node.kinds = unpack(in.get<std::uint8_t>());
-        type = in.get<std::uint8_t>();
-        if (type >= family.size()) throw py::value_error("Snapshot: unknown family");
-        node.family = family[type];
-        node.data = in.get<double>();
-        node.grad = in.get<double>();
-        check_kind(node.data, node.kinds.data, is_served(&node));
-        check_kind(node.grad, node.kinds.grad, is_served(&node));
-    };
-    // A gradient that is an int belongs to a node that expects some, whatever its class.
-    auto dialect_of = [](const Node& read) -> std::uint8_t {
-        return read.kinds.grad == FloatKind ? families[read.family].dialect() : std::uint8_t{ExactInts};
-    };
-    for (std::size_t i = 0; i < leaf_count; ++i) {
-        Node read{};
-        numbers(read);
-        Node* node = new_leaf(read.data, static_cast<Kind>(read.kinds.data), read.family, dialect_of(read));
-        node->grad = read.grad;
-        node->kinds = read.kinds;
-        snapshot->leaves.push_back(node);
-        places.push_back(node);
-    }
-    for (std::size_t i = 0; i < interior_count; ++i) {
-        Node read{};
-        numbers(read);
-        Op op = operations.at(in.get<std::uint8_t>());
-        std::uint16_t pattern = is_served(&read) ? in.get<std::uint16_t>() : std::uint16_t{0};
-        if (pattern > patterns[type].size()) throw py::value_error("Snapshot: unknown text of an op");
-        Node* node;
-        if (op == Op::custom || op == Op::linear) {
-            std::uint32_t count = in.get<std::uint32_t>();
-            if (count > in.left()) throw py::value_error("Snapshot: the counts do not fit the data");
-            std::vector<Fan::Edge> edges;
-            for (std::uint32_t k = 0; k < count; ++k) {
-                Node* to = operand();
-                double local = in.get<double>();
-                edges.push_back({to, local, in.get<std::uint8_t>()});
-                check_kind(local, edges.back().kind, is_served(&read));
-            }
-            Fan* fan = new_fan(count);
-            std::copy(edges.begin(), edges.end(), fan->begin());
-            node = record_fan(op, read.data, FloatKind, fan, read.family, 0);
-        } else {
-            Node* a = operand();
-            Node* b = info(op).arity == Arity::Binary ? operand() : nullptr;
-            double c = info(op).arity == Arity::Param ? in.get<double>() : 0.0;
-            check_kind(c, read.kinds.constant, is_served(&read));
-            Node like{};
-            like.family = read.family;
-            node = record(op, read.data, FloatKind, a, b, c, FloatKind, &like);
-        }
-        node->flags |= dialect_of(read);
-        node->grad = read.grad;
-        node->kinds = read.kinds;
-        snapshot->interior.push_back(node);
-        places.push_back(node);
-        if (pattern) note_op_pattern(node, patterns[type][pattern - 1u].ptr());
-    }
-    for (Node* node : snapshot->externals) pin_state(node);
-    // Before any state is set: an attribute may lead to a node of a subclass, which must not come as a plain Value.
-    for (py::handle item : all_classes) {
-        auto [place, type] = py::cast<std::tuple<std::size_t, py::type>>(item);
-        auto* python_type = reinterpret_cast<PyTypeObject*>(type.ptr());
-        if (place >= snapshot->interior.size() || snapshot->interior[place]->handle ||
-            !(PyType_IsSubtype(python_type, value_type) || is_served_type(python_type)))
-            throw py::value_error("Snapshot: the classes do not fit the data");
-        ++snapshot->interior[place]->refs;
-        checked(handle_of_type(snapshot->interior[place], python_type));
-    }
+    Loader loader(std::string_view(bytes), externals);
+    loader.read_types(types);
+    loader.read_nodes();
+    loader.give_classes(all_classes);
+    std::unique_ptr<Snapshot> snapshot = loader.take();
     snapshot->publish();
     return snapshot;
 }
