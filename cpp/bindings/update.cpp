@@ -243,7 +243,7 @@ PyObject* restore(PyObject*, PyObject* const* args, Py_ssize_t count) {
     nn::UpdateRule* const rule = rule_for(args[0], args[1], nodes);
     if (!rule) return nullptr;
     const nn::Bookmark& state = Box<Bookmark>::expect(args[2]).state;
-    if (state.count() != nodes.size()) throw py::value_error("the bookmark is of another number of parameters");
+    if (!state.fits(*rule, nodes.size())) throw py::value_error("the bookmark is of another optimizer");
     state.restore(*rule, nodes);
     Py_RETURN_NONE;
 }

@@ -12,7 +12,7 @@ namespace kilograd::nn {
 namespace {
 
 class Sgd final : public UpdateRule {
-    Setting momentum{*this, "momentum", Setting::Positive}, dampening{*this, "dampening", Setting::Number},
+    Setting momentum{*this, "momentum", Setting::NotNegative}, dampening{*this, "dampening", Setting::Number},
         nesterov{*this, "nesterov", Setting::Flag};
     Average velocity{*this, "velocity"};
 
@@ -34,7 +34,7 @@ class Sgd final : public UpdateRule {
 template <bool decoupled>  // the decay acts on the parameter and not on the gradient
 class Adam final : public UpdateRule {
     Setting beta1{*this, "beta1", Setting::Fraction}, beta2{*this, "beta2", Setting::Fraction},
-        eps{*this, "eps", Setting::Positive}, amsgrad{*this, "amsgrad", Setting::Flag};
+        eps{*this, "eps", Setting::NotNegative}, amsgrad{*this, "amsgrad", Setting::Flag};
     Average mean{*this, "mean"}, square{*this, "square"}, largest_square{*this, "largest_square"};
 
     void update(Parameters parameters, double rate) override {
@@ -57,8 +57,8 @@ class Adam final : public UpdateRule {
 };
 
 class RmsProp final : public UpdateRule {
-    Setting alpha{*this, "alpha", Setting::Fraction}, eps{*this, "eps", Setting::Positive},
-        momentum{*this, "momentum", Setting::Positive}, centered{*this, "centered", Setting::Flag};
+    Setting alpha{*this, "alpha", Setting::Fraction}, eps{*this, "eps", Setting::NotNegative},
+        momentum{*this, "momentum", Setting::NotNegative}, centered{*this, "centered", Setting::Flag};
     Average square{*this, "square"}, mean{*this, "mean"}, velocity{*this, "velocity"};
 
     void update(Parameters parameters, double rate) override {
@@ -82,9 +82,9 @@ class RmsProp final : public UpdateRule {
 };
 
 class Adagrad final : public UpdateRule {
-    Setting lr_decay{*this, "lr_decay", Setting::Positive},
-        initial_accumulator_value{*this, "initial_accumulator_value", Setting::Positive},
-        eps{*this, "eps", Setting::Positive};
+    Setting lr_decay{*this, "lr_decay", Setting::NotNegative},
+        initial_accumulator_value{*this, "initial_accumulator_value", Setting::NotNegative},
+        eps{*this, "eps", Setting::NotNegative};
     Average square_sum{*this, "square_sum"};
 
     void update(Parameters parameters, double rate) override {

@@ -28,8 +28,8 @@ class UpdateRule;
 
 // What somebody may change between two steps.
 struct Setting {
-    enum Kind : std::uint8_t { Number, Positive, Fraction, Flag, Limit };  // Positive, Limit: 0 or more; Fraction: < 1
-    static constexpr double none = std::numeric_limits<double>::infinity();  // no limit
+    enum Kind : std::uint8_t { Number, NotNegative, Fraction, Flag, Limit };  // Fraction: below 1
+    static constexpr double none = std::numeric_limits<double>::infinity();   // no limit
 
     Setting(UpdateRule& rule, const char* name, Kind kind);
     Setting(const Setting&) = delete;
@@ -74,7 +74,7 @@ class UpdateRule {
     std::uint64_t steps = 0;  // that were made
     std::vector<Setting*> settings;
     std::vector<Average*> averages;
-    Setting weight_decay{*this, "weight_decay", Setting::Positive};
+    Setting weight_decay{*this, "weight_decay", Setting::NotNegative};
     Setting clip_norm{*this, "clip_norm", Setting::Limit}, clip_value{*this, "clip_value", Setting::Limit};
 
   protected:
@@ -94,8 +94,10 @@ class UpdateRule {
 class Bookmark {
   public:
     void take(const UpdateRule& rule, Parameters parameters);
-    void restore(UpdateRule& rule, Parameters parameters) const;  // the same rule and as many parameters
-    std::size_t count() const { return data_.size(); }
+    void restore(UpdateRule& rule, Parameters parameters) const;
+    bool fits(const UpdateRule& rule, std::size_t parameters) const {  // whether it may be one of these
+        return averages_.size() == rule.averages.size() && data_.size() == parameters;
+    }
 
   private:
     std::vector<double> data_;
