@@ -4,7 +4,7 @@ Values and numbers are given in lists, tuples or arrays, nested or not. All resu
 
 A loss compares predictions and targets of one shape, in a form that holds for large arguments. Its `reduction` says
 what becomes of the losses of the n elements: their ``"mean"``, their ``"sum"``, or ``"none"``, a list of them. Formulas
-and defaults are PyTorch's. All arguments are checked before a node is built.
+and defaults are PyTorch's where it has the loss. All arguments are checked before a node is built.
 
 Raises
 ------
