@@ -28,17 +28,19 @@ inline constexpr Range from_0_to_1{"from 0 to 1", 0.0, 1.0}, minus_1_or_1{"-1 or
 inline constexpr Range sigmoids{"from 0 to 1", 0.0, 1.0, false,
                                 ": pass from_logits=True where the model ends without a sigmoid"};
 
+struct LossSetting {             // a positive number
+    const char* name = nullptr;  // null: there is none
+    double standard = 0.0;
+    const char* doc = nullptr;
+};
+
 struct ElementwiseLoss {
     const char* name;
     const char* doc;  // the formula, of the prediction p and the target t
     Term (*build)(const Builder& g, const Term& p, const Term& t, double setting);
     const char* prediction = "prediction";  // what the first argument is called
     Range predictions = {}, targets = {};
-    struct {
-        const char* name = nullptr;  // null: there is none
-        double standard = 0.0;
-        const char* doc = nullptr;
-    } setting = {};  // a positive number
+    LossSetting setting = {};
 };
 
 // log(p), but no less than -100, as PyTorch has it: a saturated probability costs 100 and not infinity.

@@ -138,8 +138,8 @@ class Optimizer:
                 losses[k] = program.backward(X, reduce=reduce)
                 optimizer.step()
 
-        The optimizers of this module with a constant rate, or a schedule of this module, need no Python between two
-        steps; for others it is this loop.
+        The optimizers of `kilograd.optim` with a constant rate, or a `Schedule`, need no Python between two steps; for
+        others it is this loop.
 
         Parameters
         ----------
