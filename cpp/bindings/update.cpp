@@ -325,18 +325,15 @@ PyObject* leaves(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (!data.take(args[0], false)) return nullptr;
     const auto family = static_cast<std::uint8_t>(family_of(type));
     const bool plain = families[family].type == type;  // a subclass runs its own constructor
-    PyObject* list = PyList_New(static_cast<Py_ssize_t>(data.size()));
+    const auto list = py::reinterpret_steal<py::object>(PyList_New(static_cast<Py_ssize_t>(data.size())));
     for (std::size_t i = 0; list && i < data.size(); ++i) {
         const double x = data.begin()[i];
         PyObject* leaf = plain ? new_handle(new_leaf(x, FloatKind, family, families[family].dialect()))
                                : PyObject_CallFunction(args[1], "d", x);
-        if (leaf) {
-            PyList_SET_ITEM(list, static_cast<Py_ssize_t>(i), leaf);
-        } else {
-            Py_CLEAR(list);
-        }
+        if (!leaf) return nullptr;
+        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), leaf);
     }
-    return list;
+    return Py_XNewRef(list.ptr());
 }
 
 PyMethodDef functions[] = {

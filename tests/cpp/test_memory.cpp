@@ -9,9 +9,12 @@
 #include <random>
 #include <vector>
 
+#include "../../cpp/engine/backward.hpp"
+#include "../../cpp/engine/order.hpp"
 #include "../../cpp/engine/replay.hpp"
 #include "../../cpp/nn/elementwise_losses.hpp"
 #include "../../cpp/nn/losses.hpp"
+#include "../../cpp/program/format.hpp"
 #include "../../cpp/program/kernels/isa.hpp"
 #include "check.hpp"
 #include "nodes.hpp"

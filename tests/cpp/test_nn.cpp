@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../../cpp/engine/backward.hpp"
 #include "../../cpp/nn/elementwise_losses.hpp"
 #include "../../cpp/nn/losses.hpp"
 #include "../../cpp/nn/update.hpp"

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "../../engine/backward.hpp"
+#include "../../engine/order.hpp"
 #include "class.hpp"
 
 namespace py = pybind11;
