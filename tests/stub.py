@@ -1,4 +1,4 @@
-"""The docstrings of the stub are the module's own: ``python -m tests.stub`` writes them into it."""
+"""What the module itself knows of its stub, ``python -m tests.stub`` writes into it: docstrings, and the losses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import Any
 import kilograd
 from kilograd import _core
 
+HEADING, END = "# Losses, written by python -m tests.stub.", "# Other losses and reductions."
 PATH = pathlib.Path(__file__).parents[1] / "python" / "kilograd" / "_core.pyi"
 
 
 def documented(source: str) -> str:
     """The stub with the docstring that each public class, method, attribute and function has in the module."""
+    before, _, rest = source.partition(HEADING)
+    source = before + "\n".join(losses()) + rest[rest.index(END) :]
     lines = source.splitlines()
     public = {name for name, member in vars(_core).items() if vars(kilograd).get(name) is member}
     members = list(_members(ast.parse(source).body, _core, public))
@@ -29,6 +32,21 @@ def documented(source: str) -> str:
         text = f'"""{doc}\n"""' if "\n" in doc else f'"""{doc}"""'
         lines[start:start] = [f"{' ' * indent}{line}".rstrip() for line in text.split("\n")]
     return "\n".join(lines) + "\n"
+
+
+def losses() -> Iterator[str]:
+    """The losses that go element by element, as type checkers read them: by default one Value."""
+    yield HEADING
+    for name, *_ in _core.losses():
+        loss = getattr(_core, name)
+        (prediction, target, *settings) = inspect.signature(loss).parameters.values()
+        types = [f"{prediction.name}: Values", f"{target.name}: Values", "*"]
+        types += [f"{each.name}: float = {each.default}" for each in settings[:-1]]
+        start = f"@overload\ndef {name}({', '.join(types)}, reduction: "
+        doc = "\n    ".join(f'"""{inspect.getdoc(loss)}\n"""'.splitlines())
+        yield f'{start}_Reduced = "mean") -> Value:\n    {doc}\n'.replace("\n    \n", "\n\n")
+        yield f"{start}_Reduction) -> Any: ..."
+    yield "\n"
 
 
 def _members(body: list[ast.stmt], owner: Any, names: set[str]) -> Iterator[tuple[ast.stmt, int, str]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import pickle
 import random
 import types
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import kilograd
-from kilograd import Value, nn, no_grad
+from kilograd import Value, functional, nn, no_grad
 from kilograd.micrograd import nn as micrograd_nn
 from kilograd.micrograd.engine import Value as MicrogradValue
 
@@ -402,11 +405,45 @@ def mp_losses():
     )
     yield kilograd.functional.log_softmax([0.0, 750.0])[0], -lse([0.0, 750.0])
     yield kilograd.functional.huber([3.0, 0.5], [0.0, 0.0]), (m("2.5") + m("0.125")) / 2
+    errors = [0.5, -1.25, 30.0, -700.0]
+    yield (
+        kilograd.functional.log_cosh(errors, [0.0] * 4, reduction="sum"),
+        sum(mpmath.log(mpmath.cosh(m(e))) for e in errors),
+    )
 
 
 def test_losses_against_fifty_digits():
     for found, expected in mp_losses():
         assert found.data == pytest.approx(float(expected), rel=1e-13)
+
+
+def test_the_gradient_of_log_cosh_is_tanh():
+    for error in (0.0, 1e-3, -0.75, 2.0, -40.0, 1000.0):
+        p, t = Value(error + 0.25), Value(0.25)
+        kilograd.functional.log_cosh(p, t).backward()
+        assert p.grad == pytest.approx(math.tanh(error), rel=1e-12, abs=1e-15)
+        assert t.grad == -p.grad
+    assert kilograd.functional.log_cosh(1.0, 1.0).data == 0.0
+    assert kilograd.hessian(lambda x: kilograd.functional.log_cosh(x[0], 2.0))([2.0]) == [[1.0]]
+
+
+def test_every_loss_of_the_table_is_a_function_with_its_name():
+    names = [name for name, *_ in kilograd._core.losses()]
+    assert {*names, "cross_entropy"} == set(get_args(functional.LossName))
+    assert set(names) < set(functional.__all__)
+    for name in names:
+        loss = getattr(functional, name)
+        assert pickle.loads(pickle.dumps(loss)) is loss
+        assert all(f"\n{parameter} : " in inspect.getdoc(loss) for parameter in ("target", "reduction"))
+        if name != "binary_cross_entropy":
+            assert loss is getattr(kilograd._core, name)
+    assert str(inspect.signature(functional.huber)) == "(prediction, target, *, delta=1.0, reduction='mean')"
+
+
+def test_from_logits_is_the_other_loss():
+    z, t = [0.5, -3.0], [0.0, 0.25]
+    one = functional.binary_cross_entropy(z, t, from_logits=True)
+    assert_same_graph(one, functional.binary_cross_entropy_from_logits(z, t))
 
 
 def test_reduction_none_keeps_the_shape():

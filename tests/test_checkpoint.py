@@ -103,7 +103,9 @@ def test_another_models_state_changes_nothing(change):
     assert data(model) == before
 
 
-@pytest.mark.parametrize("settings", [("Adam", {}), ("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True})])
+@pytest.mark.parametrize(
+    "settings", [("Adam", {}), ("SGD", {"momentum": 0.9}), ("RMSprop", {"centered": True}), ("Adagrad", {})]
+)
 def test_training_goes_on_to_the_last_bit(tmp_path, settings):
     name, options = settings
     path = tmp_path / "model.npz"

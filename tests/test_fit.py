@@ -63,6 +63,7 @@ def test_a_seed_gives_the_same_training():
     [
         ("mse", Y, 1),
         ("huber", Y, 1),
+        ("log_cosh", Y, 1),
         ("hinge", Y, 1),
         ("cross_entropy", (Y > 0).astype(int), 2),
         ("binary_cross_entropy_from_logits", (Y > 0).astype(float), 1),

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ DEFAULTS = {"epochs": 8, "batch_size": 8, "seed": 3}
 LOSSES = {
     "mse": (SIGN, 1),
     "huber": (SIGN, 1),
+    "log_cosh": (SIGN, 1),
     "hinge": (SIGN.astype(int), 1),
     "binary_cross_entropy": (CLASS, 1),
     "binary_cross_entropy_from_logits": (CLASS.astype(bool), 1),
@@ -39,6 +41,7 @@ OPTIMIZERS = {
     "amsgrad": lambda m: optim.Adam(m, lr=0.02, amsgrad=True, clip_norm=0.5),
     "adamw": lambda m: optim.AdamW(m, lr=optim.LinearDecay(0.02, 30), clip_value=0.1),
     "rmsprop": lambda m: optim.RMSprop(m, lr=0.01, momentum=0.5, centered=True),
+    "adagrad": lambda m: optim.Adagrad(m, lr=0.1, lr_decay=0.01, weight_decay=1e-3),
     "lambda": lambda m: optim.SGD(m, lr=lambda k: 0.05 * 0.9**k),
 }
 
@@ -479,6 +482,7 @@ def test_losses_that_stay_on_graphs():
     assert fit(two, X, SIGN, loss=indexed, optimizer=optim.SGD(two, lr=0.1), epochs=6).steps == right
     for own, match in (
         (lambda p, t: kilograd.functional.hinge(p, t), "uses hinge"),
+        (partial(kilograd.functional.binary_cross_entropy_from_logits, reduction="sum"), "uses binary_cross_entropy"),
         (lambda p, t: p * (t if t > 0 else 2), "branches"),
     ):
         with pytest.raises(ValueError, match=match):
@@ -530,7 +534,7 @@ def test_divergence(lr):
         with pytest.raises(FloatingPointError, match=r"epoch \d+, step \d+") as caught:
             fit(model, X, SIGN, loss=lambda p, t: (p - t) ** 4, optimizer=sgd, engine=engine, **DEFAULTS)
         where = str(caught.value).partition(",")[0], str(caught.value).partition(",")[2].partition(",")[0]
-        found.append((where, data(model), sgd.steps, list(sgd._state["velocity"])))
+        found.append((where, data(model), sgd.steps, sgd.state_dict()["velocity"].tolist()))
     assert found[0][0] == found[1][0]
     assert found[0][1] == pytest.approx(found[1][1], rel=1e-9)
     assert all(map(math.isfinite, found[1][1]))

@@ -66,7 +66,12 @@ class BoxedType {
     }
     template <class Fn>
     BoxedType& def_property_readonly(const char* name, Fn&& fn) {
-        type().attr(name) = pybind11::module_::import("builtins").attr("property")(method(name, std::forward<Fn>(fn)));
+        return def_property(name, std::forward<Fn>(fn));
+    }
+    template <class... Fn>
+    BoxedType& def_property(const char* name, Fn&&... get_and_set) {
+        type().attr(name) =
+            pybind11::module_::import("builtins").attr("property")(method(name, std::forward<Fn>(get_and_set))...);
         return *this;
     }
 

@@ -1,10 +1,13 @@
-// Shapes and argument checks for cpp/nn/losses. Everything is checked before the first node is built.
+// Shapes and argument checks for cpp/nn/losses and elementwise_losses. Everything is checked before the first node is
+// built.
 #include "losses.hpp"
 
 #include <cmath>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "../nn/elementwise_losses.hpp"
 #include "../nn/losses.hpp"
 #include "terms.hpp"
 
@@ -152,45 +155,29 @@ void check_reduction(const std::string& reduction) {
         refuse("reduction is 'mean', 'sum' or 'none', not '" + reduction + "'");
 }
 
-void same_shape(const Tensor& prediction, const Tensor& target) {
-    if (prediction.shape != target.shape)
-        refuse("the predictions have the shape " + text(prediction.shape) + " and the targets " + text(target.shape));
+// The path through a traced function is one on which its Values are in these ranges.
+void note_range(const Term& term, const nn::Range& range) {
+    const auto note_that = [](const Term& size, const char* symbol, double bound) {
+        if (!note(symbol, to_py(size.again()).ptr(), py::float_(bound).ptr(), true)) throw py::error_already_set();
+    };
+    const Term size = range.of_magnitude ? Builder(recording()).apply(Op::abs, term) : term.again();
+    if (range.low == range.high) return note_that(size, "==", range.low);
+    note_that(size, ">=", range.low);
+    note_that(size, "<=", range.high);
 }
 
-// Range checks. The path through a traced function is one on which its Values pass them.
-void note_that(const Term& term, const char* symbol, double bound) {
-    if (!tracing() || term.is_number()) return;
-    if (!note(symbol, to_py(term.again()).ptr(), py::float_(bound).ptr(), true)) throw py::error_already_set();
+// The first of the terms that is out of range.
+const Term* refused(const Tensor& tensor, const nn::Range& range) {
+    if (!range.text) return nullptr;
+    for (const Term& each : tensor.terms) {
+        if (!range.allows(each.data())) return &each;
+        if (tracing() && !each.is_number()) note_range(each, range);
+    }
+    return nullptr;
 }
 
-bool is_probability(const Term& term) {
-    if (!(term.data() >= 0.0 && term.data() <= 1.0)) return false;
-    note_that(term, ">=", 0.0);
-    note_that(term, "<=", 1.0);
-    return true;
-}
-
-bool is_sign(const Term& term) {
-    if (term.data() != 1.0 && term.data() != -1.0) return false;
-    if (tracing()) note_that(Builder(recording()).apply(Op::abs, term), "==", 1.0);
-    return true;
-}
-
-void check_targets(const Tensor& targets, bool (*allowed)(const Term&), const char* range) {
-    for (const Term& each : targets.terms)
-        if (!allowed(each)) refuse("a target is " + std::to_string(each.data()) + ", and has to be " + range);
-}
-
-// A loss that goes element by element.
-template <class Fn>
-py::object elementwise(const Tensor& p, const Tensor& t, const std::string& reduction, Fn&& fn) {
-    check_reduction(reduction);
-    same_shape(p, t);
-    Builder g(recording());
-    Terms losses;
-    losses.reserve(p.terms.size());
-    for (std::size_t i = 0; i < p.terms.size(); ++i) losses.push_back(fn(g, p.terms[i], t.terms[i]));
-    return reduce(g, std::move(losses), p.shape, reduction);
+[[noreturn]] void refuse_number(const char* what, const Term& term, const nn::Range& range) {
+    refuse(std::string(what) + " is " + std::to_string(term.data()) + ", and has to be " + range.text + range.remedy);
 }
 
 // Applies fn(row) to the entries along the last axis.
@@ -205,9 +192,6 @@ Tensor read_rows(const py::object& object, const char* what) {
     if (x.shape.empty()) refuse(std::string(what) + " are one number, where a list is needed");
     return x;
 }
-
-Tensor read_predictions(const py::object& object) { return read_some(object, "the predictions"); }
-Tensor read_targets(const py::object& object) { return read_some(object, "the targets"); }
 
 Shape without_last(Shape shape) {
     shape.pop_back();
@@ -270,23 +254,83 @@ py::object dot(const py::object& w, const py::object& x, const py::object& b) {
     return finish(nn::dot(g, left.terms, right.terms, std::move(start.terms[0])));
 }
 
-py::object binary_cross_entropy(const py::object& predictions, const py::object& targets, bool from_logits,
-                                const std::string& reduction) {
-    Tensor p = read_predictions(predictions), t = read_targets(targets);
+// --- losses that go element by element ---------------------------------------------------------------------------
+
+py::object elementwise(const nn::ElementwiseLoss& loss, py::handle predictions, py::handle targets, double setting,
+                       const std::string& reduction) {
+    if (loss.setting.name && !(setting > 0.0 && std::isfinite(setting)))
+        refuse(std::string(loss.setting.name) + " has to be a positive number");
+    const Tensor p = read_some(predictions, "the predictions"), t = read_some(targets, "the targets");
     check_reduction(reduction);
-    same_shape(p, t);
-    check_targets(t, is_probability, "from 0 to 1");
-    if (from_logits) return elementwise(p, t, reduction, nn::binary_cross_entropy_from_logit);
-    for (const Term& each : p.terms)
-        if (!is_probability(each))
-            refuse("a prediction is " + std::to_string(each.data()) +
-                   ", and a probability is from 0 to 1: pass from_logits=True where the model ends without a sigmoid");
-    return elementwise(p, t, reduction, nn::binary_cross_entropy);
+    if (p.shape != t.shape)
+        refuse("the predictions have the shape " + text(p.shape) + " and the targets " + text(t.shape));
+    if (const Term* target = refused(t, loss.targets)) refuse_number("a target", *target, loss.targets);
+    if (const Term* prediction = refused(p, loss.predictions))
+        refuse_number("a prediction", *prediction, loss.predictions);
+    Builder g(recording());
+    Terms losses;
+    losses.reserve(p.terms.size());
+    for (std::size_t i = 0; i < p.terms.size(); ++i) losses.push_back(loss.build(g, p.terms[i], t.terms[i], setting));
+    return reduce(g, std::move(losses), p.shape, reduction);
 }
 
-double positive(double value, const char* name) {
-    if (!(value > 0.0 && std::isfinite(value))) refuse(std::string(name) + " has to be a positive number");
-    return value;
+template <std::size_t row>
+PyObject* call_elementwise(PyObject*, PyObject* arguments, PyObject* keywords) {
+    constexpr const nn::ElementwiseLoss& loss = nn::elementwise_losses[row];
+    PyObject *prediction, *target;
+    double setting = loss.setting.standard;
+    const char* reduction = "mean";
+    bool parsed;
+    if constexpr (loss.setting.name != nullptr) {
+        static constexpr const char* names[] = {loss.prediction, "target", loss.setting.name, "reduction", nullptr};
+        parsed = PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ds", const_cast<char**>(names), &prediction,
+                                             &target, &setting, &reduction);
+    } else {
+        static constexpr const char* names[] = {loss.prediction, "target", "reduction", nullptr};
+        parsed = PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$s", const_cast<char**>(names), &prediction,
+                                             &target, &reduction);
+    }
+    if (!parsed) return nullptr;
+    return guarded([&] { return elementwise(loss, prediction, target, setting, reduction); });
+}
+
+// Signature and docstring.
+std::string text_of(const nn::ElementwiseLoss& loss) {
+    const auto numbers = [](const nn::Range& range) {
+        return "Values and numbers" + (range.text ? std::string(" ") + range.text : "");
+    };
+    const auto& setting = loss.setting;
+    const std::string standard = setting.name ? std::string(py::repr(py::float_(setting.standard))) : "";
+    std::string text = std::string(loss.name) + "(" + loss.prediction + ", target, *, ";
+    if (setting.name) text += std::string(setting.name) + "=" + standard + ", ";
+    text += std::string("reduction='mean')\n--\n\n") + loss.doc + "\n\nParameters\n----------\n";
+    text += loss.prediction + (" : " + numbers(loss.predictions)) + "\n";
+    text += "target : " + numbers(loss.targets) + ", of the same shape\n";
+    if (setting.name)
+        text += std::string(setting.name) + " : float, default " + standard + "\n    " + setting.doc + "\n";
+    return text + "reduction : {\"mean\", \"sum\", \"none\"}";
+}
+
+template <std::size_t... rows>
+void add_elementwise(py::module_& m, std::index_sequence<rows...>) {
+    static const std::string texts[] = {text_of(nn::elementwise_losses[rows])...};
+    static PyMethodDef functions[] = {
+        method<call_elementwise<rows>>(nn::elementwise_losses[rows].name, METH_VARARGS | METH_KEYWORDS,
+                                       texts[rows].c_str())...,
+        {nullptr, nullptr, 0, nullptr}};
+    if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+}
+
+// (name, range of the predictions, range of the targets); a range is (low, high, whether of the magnitude), or None.
+py::list loss_table() {
+    const auto shown = [](const nn::Range& range) -> py::object {
+        if (!range.text) return py::none();
+        return py::make_tuple(range.low, range.high, range.of_magnitude);
+    };
+    py::list rows;
+    for (const nn::ElementwiseLoss& loss : nn::elementwise_losses)
+        rows.append(py::make_tuple(loss.name, shown(loss.predictions), shown(loss.targets)));
+    return rows;
 }
 
 // Runs a builder for pybind11: faults become Python's errors, and what the terms gave up is freed.
@@ -358,45 +402,9 @@ void add_losses(py::module_& m) {
     m.def(
         "log_softmax", [](const py::object& x) { return built([&] { return rows_to_rows(x, nn::log_softmax); }); },
         "values"_a);
-    m.def(
-        "mse",
-        [](const py::object& p, const py::object& t, const std::string& reduction) {
-            return built(
-                [&] { return elementwise(read_predictions(p), read_targets(t), reduction, nn::squared_error); });
-        },
-        "prediction"_a, "target"_a, "reduction"_a);
-    m.def(
-        "huber",
-        [](const py::object& p, const py::object& t, double delta, const std::string& reduction) {
-            positive(delta, "delta");
-            return built([&] {
-                return elementwise(
-                    read_predictions(p), read_targets(t), reduction,
-                    [delta](const Builder& g, const Term& a, const Term& b) { return nn::huber(g, a, b, delta); });
-            });
-        },
-        "prediction"_a, "target"_a, "delta"_a, "reduction"_a);
-    m.def(
-        "hinge",
-        [](const py::object& p, const py::object& t, double margin, const std::string& reduction) {
-            positive(margin, "margin");
-            return built([&] {
-                Tensor scores = read_predictions(p), targets = read_targets(t);
-                check_reduction(reduction);
-                same_shape(scores, targets);
-                check_targets(targets, is_sign, "-1 or 1");
-                return elementwise(
-                    scores, targets, reduction,
-                    [margin](const Builder& g, const Term& a, const Term& b) { return nn::hinge(g, a, b, margin); });
-            });
-        },
-        "prediction"_a, "target"_a, "margin"_a, "reduction"_a);
-    m.def(
-        "binary_cross_entropy",
-        [](const py::object& p, const py::object& t, bool from_logits, const std::string& reduction) {
-            return built([&] { return binary_cross_entropy(p, t, from_logits, reduction); });
-        },
-        "prediction"_a, "target"_a, "from_logits"_a, "reduction"_a);
+    add_elementwise(m, std::make_index_sequence<std::size(nn::elementwise_losses)>());
+    m.def("losses", loss_table,
+          "The losses that go element by element: (name, range of the predictions, range of the targets) of each.");
     m.def(
         "cross_entropy",
         [](const py::object& x, const py::object& t, const std::string& reduction) {

@@ -5,9 +5,8 @@
 // nothing can be stale.
 #include "network.hpp"
 
+#include "network_classes.hpp"
 #include "terms.hpp"
-
-namespace py = pybind11;
 
 namespace kilograd {
 
@@ -16,126 +15,8 @@ namespace {
 using nn::Builder;
 using nn::Term;
 
-PyObject* intern(const char* name) { return PyUnicode_InternFromString(name); }
-
-struct Names {
-    PyObject *call = intern("__call__"), *weighted_sum = intern("weighted_sum"), *activate = intern("activate"),
-             *parameters = intern("parameters"), *w = intern("w"), *b = intern("b"), *activation = intern("activation"),
-             *nonlin = intern("nonlin"), *neurons = intern("neurons"), *layers = intern("layers"),
-             *linear = intern("linear");
-};
-const Names* all_names = nullptr;  // made with the module
-const Names& names() { return *all_names; }
-
-// What the Python classes declare (see declare_neuron below): their methods as written, which this file implements.
-struct Dialect {
-    PyObject *call, *weighted_sum, *activate, *parameters;
-    bool bias_first, nonlin;
-};
-std::vector<Dialect> dialects;
-PyObject* layer_call = nullptr;
-PyObject* layer_parameters = nullptr;
-
-// The operators and activation methods as the engine made them, to notice when the class has been patched.
-binaryfunc own_add = nullptr, own_multiply = nullptr;
-struct ActivationRow {
-    PyObject* name;
-    PyObject* method;
-    Op op;
-    double constant;
-};
-std::vector<ActivationRow> activations;
-
-const ActivationRow* find_activation(PyObject* name) {
-    for (const ActivationRow& row : activations)  // literals are interned: mostly found here
-        if (row.name == name) return &row;
-    for (const ActivationRow& row : activations)
-        if (PyUnicode_Compare(row.name, name) == 0) return &row;
-    return nullptr;
-}
-
-PyObject* look_up(PyTypeObject* type, PyObject* name) { return _PyType_Lookup(type, name); }
-
 py::object dict_of(PyObject* object) {
     return py::reinterpret_steal<py::object>(PyObject_GenericGetDict(object, nullptr));
-}
-
-PyObject* get(const py::object& dict, PyObject* name) { return PyDict_GetItemWithError(dict.ptr(), name); }
-
-py::object checked(PyObject* object) {
-    if (!object) throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(object);
-}
-
-py::object borrowed(PyObject* object) { return py::reinterpret_borrow<py::object>(object); }
-
-// How a type of neurons behaves; `native` where its call is one of the dialects'.
-struct NeuronFacts {
-    bool native = false, bias_first = false, native_activation = false, nonlin = false;
-};
-
-NeuronFacts neuron_facts(PyTypeObject* type) {
-    NeuronFacts facts;
-    if (type->tp_getattro != PyObject_GenericGetAttr || type->tp_dictoffset == 0) return facts;
-    const Names& name = names();
-    for (PyObject* instance_only : {name.w, name.b, name.nonlin})
-        if (look_up(type, instance_only)) return facts;
-    PyObject* activation = look_up(type, name.activation);
-    if (activation && Py_TYPE(activation)->tp_descr_get) return facts;
-    PyObject *call = look_up(type, name.call), *sum = look_up(type, name.weighted_sum),
-             *activate = look_up(type, name.activate);
-    bool known_call = false, known_sum = false;
-    for (const Dialect& dialect : dialects) {
-        known_call |= call == dialect.call;
-        if (sum == dialect.weighted_sum) {
-            known_sum = true;
-            facts.bias_first = dialect.bias_first;
-        }
-        if (activate == dialect.activate) {
-            facts.native_activation = true;
-            facts.nonlin = dialect.nonlin;
-        }
-    }
-    facts.native = known_call && known_sum;
-    return facts;
-}
-
-// The attributes of a neuron itself. Whatever stands here hides the class's method of that name.
-struct Fields {
-    PyObject *w = nullptr, *b = nullptr, *activation = nullptr, *nonlin = nullptr;
-    PyObject *weighted_sum = nullptr, *activate = nullptr;
-
-    explicit Fields(const py::object& dict) {
-        const Names& name = names();
-        const std::pair<PyObject*, PyObject**> all[] = {{name.w, &w},
-                                                        {name.b, &b},
-                                                        {name.activation, &activation},
-                                                        {name.nonlin, &nonlin},
-                                                        {name.weighted_sum, &weighted_sum},
-                                                        {name.activate, &activate}};
-        // One walk over the few entries finds the keys that are interned, as those of attributes are; where there is
-        // anything else, each is looked up.
-        PyObject *key, *value;
-        bool known = true;
-        Py_ssize_t position = 0;
-        for (Py_ssize_t left = PyDict_GET_SIZE(dict.ptr()); known && left; --left) {
-            if (!PyDict_Next(dict.ptr(), &position, &key, &value)) break;
-            known = false;
-            for (auto& [its_name, field] : all) {
-                if (key != its_name) continue;
-                *field = value;
-                known = true;
-                break;
-            }
-        }
-        if (known) return;
-        for (auto& [its_name, field] : all) *field = get(dict, its_name);
-    }
-};
-
-bool is_native_layer(PyTypeObject* type) {
-    return type->tp_getattro == PyObject_GenericGetAttr && type->tp_dictoffset != 0 &&
-           look_up(type, names().call) == layer_call && !look_up(type, names().neurons);
 }
 
 // What flows between layers: terms, a Python list of the same, or both, each made on demand.
@@ -342,7 +223,7 @@ class Call {
 
     bool operators_intact(PyTypeObject* type) {
         if (type == intact_) return true;
-        if (type->tp_as_number->nb_add != own_add || type->tp_as_number->nb_multiply != own_multiply) return false;
+        if (!has_own_operators(type)) return false;
         intact_ = type;
         return true;
     }
@@ -461,7 +342,7 @@ void collect_parameters(const py::object& found, PyObject* module) {
         PyObject* method = look_up(type, names().parameters);
         py::object dict = checked(PyObject_GenericGetDict(module, nullptr));
         bool hidden = get(dict, names().parameters) != nullptr;
-        if (!hidden && method == layer_parameters && !look_up(type, names().neurons)) {
+        if (!hidden && is_layers_parameters(method) && !look_up(type, names().neurons)) {
             py::object neurons = borrowed(get(dict, names().neurons));
             if (neurons && PyList_CheckExact(neurons.ptr())) {
                 for (Py_ssize_t i = 0; i < PyList_GET_SIZE(neurons.ptr()); ++i)
@@ -469,9 +350,7 @@ void collect_parameters(const py::object& found, PyObject* module) {
                 return;
             }
         }
-        bool neuron = false;
-        for (const Dialect& dialect : dialects) neuron |= method == dialect.parameters;
-        if (!hidden && neuron && !look_up(type, names().w) && !look_up(type, names().b)) {
+        if (!hidden && is_neurons_parameters(method) && !look_up(type, names().w) && !look_up(type, names().b)) {
             py::object w = borrowed(get(dict, names().w)), b = borrowed(get(dict, names().b));
             if (w && b && PyList_CheckExact(w.ptr())) {
                 Py_ssize_t end = PyList_GET_SIZE(found.ptr());
@@ -508,12 +387,6 @@ PyMethodDef functions[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-py::object class_attribute(const py::object& type, PyObject* name) {
-    PyObject* attribute = look_up(reinterpret_cast<PyTypeObject*>(type.ptr()), name);
-    if (!attribute) throw py::attribute_error(std::string(py::str(name)) + " is missing");
-    return borrowed(attribute);
-}
-
 bool bind_operands_of(Node* node, void*& handle) {
     bool bound = true;
     for_each_operand(node, [&](Node* operand) { bound &= pin_operand(operand); });
@@ -525,37 +398,9 @@ bool bind_operands_of(Node* node, void*& handle) {
 }  // namespace
 
 void add_network(py::module_& m) {
-    all_names = new Names;
+    add_network_classes(m);
     nn::bind_operands_of = bind_operands_of;
-    own_add = value_type->tp_as_number->nb_add;
-    own_multiply = value_type->tp_as_number->nb_multiply;
-    auto add_activation = [](const char* name, Op op, double constant) {
-        PyObject* interned = intern(name);
-        activations.push_back({interned, Py_XNewRef(look_up(value_type, interned)), op, constant});
-    };
-    for (std::size_t i = first_row; i < op_count; ++i)
-        if (op_infos[i].arity == Arity::Unary) add_activation(op_infos[i].name, static_cast<Op>(i), 0.0);
-    add_activation("leaky_relu", Op::leaky_relu, 0.01);
     if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
-
-    m.def(
-        "declare_neuron",
-        [](const py::type& type, bool bias_first, bool nonlin) {
-            const Names& name = names();
-            dialects.push_back({class_attribute(type, name.call).release().ptr(),
-                                class_attribute(type, name.weighted_sum).release().ptr(),
-                                class_attribute(type, name.activate).release().ptr(),
-                                class_attribute(type, name.parameters).release().ptr(), bias_first, nonlin});
-        },
-        py::arg("type"), py::kw_only(), py::arg("bias_first") = false, py::arg("nonlin") = false,
-        "Say that this class of neurons, as it stands, is one that call_neuron implements.");
-    m.def(
-        "declare_layer",
-        [](const py::type& type) {
-            layer_call = class_attribute(type, names().call).release().ptr();
-            layer_parameters = class_attribute(type, names().parameters).release().ptr();
-        },
-        py::arg("type"), "Say that this class of layers, as it stands, is the one that call_layer implements.");
 }
 
 }  // namespace kilograd

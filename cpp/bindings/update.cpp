@@ -1,129 +1,112 @@
-// Parameter updates for kilograd.optim: each function takes the list of parameters first. Raw functions, because a
-// training step on a small graph takes two microseconds, and a dispatcher would add half of that.
+// Update rules, gradient clipping, and arrays in and out of lists of Values. Raw functions, because a training step on
+// a small graph takes two microseconds, and a dispatcher would add half of that.
 #include "update.hpp"
+
+#include <pybind11/numpy.h>
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <string_view>
-#include <variant>
 
-#include "../nn/update.hpp"
 #include "items.hpp"
 #include "modes.hpp"
 #include "terms.hpp"
-
-namespace py = pybind11;
 
 namespace kilograd {
 
 namespace {
 
-std::vector<Node*> nodes;  // of the parameters at hand: scratch, used under the GIL and while no Python code runs
-
-bool take_parameters(PyObject* list) {
-    if (refuse_while_tracing("reading or changing many Values at once (kilograd.arrays, kilograd.optim)")) return false;
-    if (!PyList_CheckExact(list)) {
-        PyErr_Format(PyExc_TypeError, "the parameters are a list of Values, not %.200s", Py_TYPE(list)->tp_name);
-        return false;
-    }
-    Py_ssize_t count = PyList_GET_SIZE(list);
-    nodes.resize(static_cast<std::size_t>(count));
-    for (Py_ssize_t i = 0; i < count; ++i) {
-        PyObject* item = PyList_GET_ITEM(list, i);
-        if (!is_value(item)) {
-            PyErr_Format(PyExc_TypeError, "parameter %zd is no Value but %.200s", i, Py_TYPE(item)->tp_name);
+// The nodes of a list of Values, for one call: Python code, which reading a number may run, can give a Value another
+// node. So they are looked up last.
+class Nodes {
+  public:
+    bool take(PyObject* list) {
+        if (refuse_while_tracing("reading or changing many Values at once (kilograd.arrays, kilograd.optim)"))
+            return false;
+        if (!PyList_CheckExact(list)) {
+            PyErr_Format(PyExc_TypeError, "the parameters are a list of Values, not %.200s", Py_TYPE(list)->tp_name);
             return false;
         }
-        nodes[static_cast<std::size_t>(i)] = node_of(item);
+        nodes_.resize(static_cast<std::size_t>(PyList_GET_SIZE(list)));
+        for (std::size_t i = 0; i < nodes_.size(); ++i) {
+            PyObject* item = PyList_GET_ITEM(list, static_cast<Py_ssize_t>(i));
+            if (!is_value(item)) {
+                PyErr_Format(PyExc_TypeError, "parameter %zu is no Value but %.200s", i, Py_TYPE(item)->tp_name);
+                return false;
+            }
+            nodes_[i] = node_of(item);
+        }
+        return true;
     }
-    return true;
-}
+    // What an optimiser changes has to be a leaf: a result would be moved away from what it was computed from, and a
+    // graph built on it would lead past it. Where it refuses the nodes are of no use any more: the message runs Python.
+    bool take_leaves(PyObject* list) {
+        if (!take(list)) return false;
+        const auto found =
+            std::find_if_not(nodes_.begin(), nodes_.end(), [](const Node* node) { return node->is_leaf(); });
+        if (found == nodes_.end()) return true;
+        const Py_ssize_t index = found - nodes_.begin();
+        PyObject* item = Py_NewRef(PyList_GET_ITEM(list, index));
+        PyObject* op = PyObject_GetAttrString(item, "_op");
+        Py_DECREF(item);
+        if (!op) return false;
+        PyErr_Format(PyExc_ValueError,
+                     "parameter %zd is the result of %R and no leaf, so it cannot be trained: change the data of the "
+                     "leaf in place, p.data -= lr * p.grad, and do not replace it by a new Value as p = p - lr * "
+                     "p.grad does",
+                     index, op);
+        Py_DECREF(op);
+        return false;
+    }
+    std::size_t size() const { return nodes_.size(); }
+    auto begin() const { return nodes_.begin(); }
+    auto end() const { return nodes_.end(); }
+    operator nn::Parameters() const { return nodes_; }
 
-// What an optimiser changes has to be a leaf: a result would be moved away from what it was computed from, and a graph
-// built on it would lead past it. `nodes` is not to be used any more where this is false: the message runs Python code.
-bool all_leaves(PyObject* list) {
-    const auto found = std::find_if_not(nodes.begin(), nodes.end(), [](const Node* node) { return node->is_leaf(); });
-    if (found == nodes.end()) return true;
-    const Py_ssize_t index = found - nodes.begin();
-    PyObject* item = Py_NewRef(PyList_GET_ITEM(list, index));
-    PyObject* op = PyObject_GetAttrString(item, "_op");
-    Py_DECREF(item);
-    if (!op) return false;
-    PyErr_Format(PyExc_ValueError,
-                 "parameter %zd is the result of %R and no leaf, so it cannot be trained: change the data of the leaf "
-                 "in place, p.data -= lr * p.grad, and do not replace it by a new Value as p = p - lr * p.grad does",
-                 index, op);
-    Py_DECREF(op);
+  private:
+    std::vector<Node*> nodes_;
+};
+
+// An array of float64 that somebody else owns.
+class Doubles {
+  public:
+    Doubles() = default;
+    Doubles(const Doubles&) = delete;
+    Doubles& operator=(const Doubles&) = delete;
+    ~Doubles() {
+        if (buffer_.obj) PyBuffer_Release(&buffer_);
+    }
+    bool take(PyObject* object, bool writable) {
+        const int flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+        if (PyObject_GetBuffer(object, &buffer_, flags) < 0) return false;
+        if (buffer_.format && std::string_view(buffer_.format) == "d") return true;
+        PyErr_Format(PyExc_TypeError, "an array of float64 is needed, not of the format %.20s",
+                     buffer_.format ? buffer_.format : "of bytes");
+        return false;
+    }
+    bool fits(std::size_t count) const {
+        if (size() == count) return true;
+        PyErr_Format(PyExc_ValueError, "an array of %zu float64 is needed, one for each Value, not of %zu", count,
+                     size());
+        return false;
+    }
+    std::size_t size() const { return static_cast<std::size_t>(buffer_.len) / sizeof(double); }
+    double* begin() const { return static_cast<double*>(buffer_.buf); }
+
+  private:
+    Py_buffer buffer_{};
+};
+
+bool expect_arguments(const char* name, Py_ssize_t count, Py_ssize_t expected) {
+    if (count == expected) return true;
+    PyErr_Format(PyExc_TypeError, "%s() takes %zd arguments, and %zd were given", name, expected, count);
     return false;
 }
 
-// Arguments of a raw function, taken one after the other; nothing is taken any more once one was refused. To read a
-// number may run Python code, which may change the list of parameters and what a Value stands for: nodes come last.
-class Arguments {
-  public:
-    Arguments(PyObject* const* args, Py_ssize_t count, Py_ssize_t expected) : args_(args), ok_(count == expected) {
-        if (!ok_) PyErr_Format(PyExc_TypeError, "%zd arguments expected, %zd given", expected, count);
-    }
-    ~Arguments() {
-        for (int i = 0; i < buffer_count_; ++i) PyBuffer_Release(&buffers_[i]);
-    }
-    Arguments(const Arguments&) = delete;
-    Arguments& operator=(const Arguments&) = delete;
-
-    void parameters() {
-        if (ok_) list_ = *args_++;
-    }
-    double number() {
-        if (!ok_) return 0.0;
-        double value = PyFloat_AsDouble(*args_++);
-        ok_ = value != -1.0 || !PyErr_Occurred();
-        return value;
-    }
-    bool truth() {
-        if (!ok_) return false;
-        int value = PyObject_IsTrue(*args_++);
-        ok_ = value >= 0;
-        return value > 0;
-    }
-    // An array of one double for each parameter; null for None.
-    double* array(bool writable = true) {
-        if (!ok_) return nullptr;
-        PyObject* object = *args_++;
-        if (object == Py_None) return nullptr;
-        Py_buffer* buffer = &buffers_[buffer_count_];
-        int flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
-        ok_ = PyObject_GetBuffer(object, buffer, flags) == 0;
-        if (!ok_) return nullptr;
-        ++buffer_count_;
-        return static_cast<double*>(buffer->buf);
-    }
-
-    // After all has been read: whether nothing was refused and the arrays are for so many parameters.
-    bool fit(std::size_t count) {
-        for (int i = 0; ok_ && i < buffer_count_; ++i) {
-            const Py_buffer& buffer = buffers_[i];
-            ok_ = buffer.format && std::string_view(buffer.format) == "d" &&
-                  static_cast<std::size_t>(buffer.len) == count * sizeof(double);
-            if (!ok_)
-                PyErr_Format(PyExc_ValueError,
-                             "an array of %zu float64 is needed, one for each Value, not of %zd bytes", count,
-                             buffer.len);
-        }
-        return ok_;
-    }
-    // The same, with the parameters in `nodes`; leaves only, where they are to be trained.
-    bool done(bool leaves = false) {
-        return ok_ && take_parameters(list_) && fit(nodes.size()) && (!leaves || all_leaves(list_));
-    }
-
-  private:
-    PyObject* const* args_;
-    PyObject* list_ = nullptr;
-    bool ok_;
-    Py_buffer buffers_[3];
-    int buffer_count_ = 0;
-};
+bool to_double(PyObject* object, double& out) {
+    out = PyFloat_AsDouble(object);
+    return out != -1.0 || !PyErr_Occurred();
+}
 
 // Also for objects that only behave like a Value: a model may be built over another class.
 PyObject* zero_grad(PyObject*, PyObject* parameters) {
@@ -145,239 +128,235 @@ PyObject* zero_grad(PyObject*, PyObject* parameters) {
     return ok ? Py_NewRef(Py_None) : nullptr;
 }
 
-// A rule with its settings and its running averages, as a step function's arguments give them.
-struct Step {
-    std::variant<nn::Sgd, nn::Adam, nn::RmsProp> rule;
-    double* averages[3] = {};
+// --- update rules ------------------------------------------------------------------------------------------------
 
-    void run(nn::Parameters parameters) {
-        if (const auto* sgd = std::get_if<nn::Sgd>(&rule))
-            nn::step(parameters, *sgd, averages[0]);
-        else if (const auto* adam = std::get_if<nn::Adam>(&rule))
-            nn::step(parameters, *adam, averages[0], averages[1], averages[2]);
-        else
-            nn::step(parameters, std::get<nn::RmsProp>(rule), averages[0], averages[1], averages[2]);
+py::object shown(const nn::Setting& setting) {
+    if (setting.kind == nn::Setting::Flag) return py::bool_(setting != 0.0);
+    if (setting.kind == nn::Setting::Limit && setting == nn::Setting::none) return py::none();
+    return py::float_(setting.value);
+}
+
+void set(nn::Setting& setting, py::handle given) {
+    if (setting.kind == nn::Setting::Flag) {
+        const int truth = PyObject_IsTrue(given.ptr());
+        if (truth < 0) throw py::error_already_set();
+        setting.value = truth;
+        return;
     }
-    void set_rate(double rate) {
-        std::visit([rate](auto& each) { each.rate = rate; }, rule);
+    double value = nn::Setting::none;
+    if (!(setting.kind == nn::Setting::Limit && given.is_none())) {
+        if (!to_double(given.ptr(), value)) throw py::error_already_set();
+        if (!setting.allows(value)) {
+            PyErr_Format(PyExc_ValueError, "%s is %s, not %R", setting.name,
+                         setting.kind == nn::Setting::Fraction ? "at least 0 and below 1" : "a number of at least 0",
+                         given.ptr());
+            throw py::error_already_set();
+        }
     }
-    void count() {  // one step has been made
-        if (auto* sgd = std::get_if<nn::Sgd>(&rule)) sgd->first = false;
-        if (auto* adam = std::get_if<nn::Adam>(&rule)) adam->step += 1.0;
+    setting.value = value;
+}
+
+nn::Setting& setting_named(const Updater& updater, const std::string& name) {
+    for (nn::Setting* setting : updater.rule->settings)
+        if (setting->name == name) return *setting;
+    throw py::key_error(std::string(updater.rule->kind) + " has no setting " + name);
+}
+
+// What update_rule() makes the same rule of: (kind, settings, steps, averages), of which some may be None: not begun.
+py::tuple rule_state(const Updater& updater) {
+    py::dict settings, averages;
+    for (const nn::Setting* setting : updater.rule->settings) settings[setting->name] = shown(*setting);
+    for (const nn::Average* average : updater.rule->averages) {
+        py::object values = py::none();
+        if (average->begun())
+            values = py::array_t<double>(static_cast<py::ssize_t>(average->values.size()), average->values.data());
+        averages[average->name] = values;
     }
-};
+    return py::make_tuple(updater.rule->kind, settings, updater.rule->steps, averages);
+}
 
-struct Kernel {
-    const char* name;
-    Py_ssize_t arguments;
-    Step (*read)(Arguments& in);
-};
+PyObject* update_rule(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (!expect_arguments("update_rule", count, 4)) return nullptr;
+    return guarded([&]() -> py::object {
+        const auto kind = py::cast<std::string>(py::handle(args[0]));
+        auto updater = std::make_unique<Updater>(Updater{nn::UpdateRule::make(kind)});
+        if (!updater->rule) throw py::value_error("there is no optimizer of the kind " + kind);
+        for (auto [name, value] : py::cast<py::dict>(py::handle(args[1])))
+            set(setting_named(*updater, py::cast<std::string>(name)), value);
+        updater->rule->steps = py::cast<std::uint64_t>(py::handle(args[2]));
+        const auto averages = py::cast<py::dict>(py::handle(args[3]));
+        for (nn::Average* average : updater->rule->averages) {
+            const py::object values = averages.attr("get")(average->name);
+            Doubles doubles;
+            if (values.is_none()) continue;
+            if (!doubles.take(values.ptr(), false)) throw py::error_already_set();
+            average->values.assign(doubles.begin(), doubles.begin() + doubles.size());
+        }
+        return Box<Updater>::make(std::move(updater));
+    });
+}
 
-constexpr Kernel sgd{"sgd", 8, [](Arguments& in) {
-                         in.parameters();
-                         nn::Sgd rule{};
-                         rule.rate = in.number();
-                         rule.weight_decay = in.number();
-                         rule.momentum = in.number();
-                         rule.dampening = in.number();
-                         rule.nesterov = in.truth();
-                         rule.first = in.truth();
-                         return Step{rule, {in.array()}};
-                     }};
+// The arguments (rule, parameters, ...) of a function: parameters that the rule can train.
+nn::UpdateRule* rule_for(PyObject* object, PyObject* parameters, Nodes& nodes) {
+    nn::UpdateRule* const rule = Box<Updater>::expect(object).rule.get();
+    if (!nodes.take_leaves(parameters)) return nullptr;
+    if (rule->fits(nodes.size())) return rule;
+    PyErr_Format(PyExc_ValueError, "there are %zu parameters now, and another number when the training began",
+                 nodes.size());
+    return nullptr;
+}
 
-constexpr Kernel adam{"adam", 11, [](Arguments& in) {
-                          in.parameters();
-                          nn::Adam rule{};
-                          rule.rate = in.number();
-                          rule.weight_decay = in.number();
-                          rule.beta1 = in.number();
-                          rule.beta2 = in.number();
-                          rule.epsilon = in.number();
-                          rule.step = in.number();
-                          rule.decoupled = in.truth();
-                          return Step{rule, {in.array(), in.array(), in.array()}};
-                      }};
+void refuse_norm(double norm, PyObject* limit) {
+    PyObject* shown = PyFloat_FromDouble(norm);
+    if (shown)
+        PyErr_Format(PyExc_FloatingPointError,
+                     "the gradient has the norm %R and cannot be scaled to %R: lower the learning rate, or find "
+                     "the gradient that is not finite with [p for p in parameters if not math.isfinite(p.grad)]",
+                     shown, limit);
+    Py_XDECREF(shown);
+}
 
-constexpr Kernel rmsprop{"rmsprop", 9, [](Arguments& in) {
-                             in.parameters();
-                             nn::RmsProp rule{};
-                             rule.rate = in.number();
-                             rule.weight_decay = in.number();
-                             rule.smoothing = in.number();
-                             rule.epsilon = in.number();
-                             rule.momentum = in.number();
-                             return Step{rule, {in.array(), in.array(), in.array()}};
-                         }};
+PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    double rate;
+    Nodes nodes;
+    if (!expect_arguments("update", count, 3) || !to_double(args[2], rate)) return nullptr;
+    nn::UpdateRule* const rule = rule_for(args[0], args[1], nodes);
+    if (!rule) return nullptr;
+    if (rule->step(nodes, rate)) Py_RETURN_NONE;
+    refuse_norm(nn::gradient_norm(nodes, 2.0), shown(rule->clip_norm).ptr());
+    return nullptr;
+}
 
-template <const Kernel& kernel>
-PyObject* step_once(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Arguments in(args, count, kernel.arguments);
-    Step step = kernel.read(in);
-    if (!in.done(true)) return nullptr;
-    step.run(nodes);
+PyObject* bookmark(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Nodes nodes;
+    if (!expect_arguments("bookmark", count, 2)) return nullptr;
+    const nn::UpdateRule* const rule = rule_for(args[0], args[1], nodes);
+    if (!rule) return nullptr;
+    auto taken = std::make_unique<Bookmark>();
+    taken->state.take(*rule, nodes);
+    return Box<Bookmark>::make(std::move(taken)).release().ptr();
+}
+
+PyObject* restore(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Nodes nodes;
+    if (!expect_arguments("restore", count, 3)) return nullptr;
+    nn::UpdateRule* const rule = rule_for(args[0], args[1], nodes);
+    if (!rule) return nullptr;
+    const nn::Bookmark& state = Box<Bookmark>::expect(args[2]).state;
+    if (!state.fits(*rule, nodes.size())) throw py::value_error("the bookmark is of another optimizer");
+    state.restore(*rule, nodes);
     Py_RETURN_NONE;
 }
 
-// The factor by which gradients of a norm are scaled; as PyTorch: the addend keeps a zero gradient zero.
-double scale_to(double limit, double norm) { return limit / (norm + 1e-6); }
-
-class Bound final : public BoundUpdate {
-  public:
-    Bound(const Kernel& kernel, PyObject* arguments)
-        : in_(&PyTuple_GET_ITEM(arguments, 0), PyTuple_GET_SIZE(arguments), kernel.arguments),
-          step_(kernel.read(in_)) {}
-
-    bool fit(std::size_t count, PyObject* norm, PyObject* value) {
-        for (auto [given, kept] : {std::pair{norm, &norm_}, std::pair{value, &value_}}) {
-            if (given == Py_None) continue;
-            *kept = PyFloat_AsDouble(given);
-            if (**kept == -1.0 && PyErr_Occurred()) return false;
-        }
-        return in_.fit(count);
-    }
-    bool step(double rate, std::span<Node* const> parameters) override {
-        if (norm_) {
-            const double norm = nn::gradient_norm(parameters, 2.0);
-            if (!std::isfinite(norm)) return false;
-            const double factor = scale_to(*norm_, norm);
-            if (factor < 1.0) nn::scale_gradients(parameters, factor);
-        }
-        if (value_) nn::clip_gradients(parameters, *value_);
-        step_.set_rate(rate);
-        step_.run(parameters);
-        step_.count();
-        return true;
-    }
-
-  private:
-    Arguments in_;  // keeps the arrays
-    Step step_;
-    std::optional<double> norm_, value_;
-};
+// --- gradients ---------------------------------------------------------------------------------------------------
 
 PyObject* clip_norm(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Arguments in(args, count, 3);
-    in.parameters();
-    double limit = in.number(), order = in.number();
-    if (!in.done()) return nullptr;
-    double norm = nn::gradient_norm(nodes, order);
+    double limit, order;
+    Nodes nodes;
+    if (!expect_arguments("clip_norm", count, 3) || !to_double(args[1], limit) || !to_double(args[2], order) ||
+        !nodes.take(args[0]))
+        return nullptr;
+    const double norm = nn::gradient_norm(nodes, order);
     if (!std::isfinite(norm)) {
-        PyObject* shown = PyFloat_FromDouble(norm);
-        if (shown)
-            PyErr_Format(PyExc_FloatingPointError,
-                         "the gradient has the norm %R and cannot be scaled to %R: lower the learning rate, or find "
-                         "the gradient that is not finite with [p for p in parameters if not math.isfinite(p.grad)]",
-                         shown, args[1]);
-        Py_XDECREF(shown);
+        refuse_norm(norm, args[1]);
         return nullptr;
     }
-    double factor = scale_to(limit, norm);
-    if (factor < 1.0) nn::scale_gradients(nodes, factor);
+    nn::limit_norm(nodes, norm, limit);
     return PyFloat_FromDouble(norm);
 }
 
 PyObject* clip_value(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Arguments in(args, count, 2);
-    in.parameters();
-    double limit = in.number();
-    if (!in.done()) return nullptr;
-    nn::clip_gradients(nodes, limit);
+    double limit;
+    Nodes nodes;
+    if (!expect_arguments("clip_value", count, 2) || !to_double(args[1], limit) || !nodes.take(args[0])) return nullptr;
+    nn::limit_values(nodes, limit);
     Py_RETURN_NONE;
 }
 
 // --- arrays ------------------------------------------------------------------------------------------------------
 
-PyObject* read_into(PyObject* const* args, Py_ssize_t count, double Node::*member) {
-    Arguments in(args, count, 2);
-    in.parameters();
-    double* out = in.array();
-    if (!in.done()) return nullptr;
-    if (out)
-        for (std::size_t i = 0; i < nodes.size(); ++i) out[i] = nodes[i]->*member;
+template <auto member>
+PyObject* read(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    Doubles out;
+    Nodes nodes;
+    if (!expect_arguments("read", count, 2) || !out.take(args[1], true) || !nodes.take(args[0]) ||
+        !out.fits(nodes.size()))
+        return nullptr;
+    std::transform(nodes.begin(), nodes.end(), out.begin(), [](const Node* node) { return node->*member; });
     Py_RETURN_NONE;
 }
 
-PyObject* read_data(PyObject*, PyObject* const* args, Py_ssize_t count) { return read_into(args, count, &Node::data); }
-PyObject* read_grad(PyObject*, PyObject* const* args, Py_ssize_t count) { return read_into(args, count, &Node::grad); }
-
 PyObject* write_data(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Arguments in(args, count, 2);
-    in.parameters();
-    const double* data = in.array(false);
-    if (!in.done()) return nullptr;
-    if (data)
-        for (std::size_t i = 0; i < nodes.size(); ++i) {
-            nodes[i]->data = data[i];
-            nodes[i]->kinds.data = FloatKind;
-        }
+    Doubles data;
+    Nodes nodes;
+    if (!expect_arguments("write_data", count, 2) || !data.take(args[1], false) || !nodes.take(args[0]) ||
+        !data.fits(nodes.size()))
+        return nullptr;
+    const double* next = data.begin();
+    for (Node* node : nodes) {
+        node->data = *next++;
+        node->kinds.data = FloatKind;
+    }
     Py_RETURN_NONE;
 }
 
 PyObject* all_finite(PyObject*, PyObject* parameters) {
-    if (!take_parameters(parameters)) return nullptr;
-    for (const Node* node : nodes)
-        if (!std::isfinite(node->data)) Py_RETURN_FALSE;
-    Py_RETURN_TRUE;
+    Nodes nodes;
+    if (!nodes.take(parameters)) return nullptr;
+    return PyBool_FromLong(
+        std::all_of(nodes.begin(), nodes.end(), [](const Node* node) { return std::isfinite(node->data); }));
 }
 
 PyObject* require_leaves(PyObject*, PyObject* parameters) {
-    if (!take_parameters(parameters) || !all_leaves(parameters)) return nullptr;
+    Nodes nodes;
+    if (!nodes.take_leaves(parameters)) return nullptr;
     Py_RETURN_NONE;
 }
 
 // A list of new leaves of a type for an array of doubles.
 PyObject* leaves(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 2 || !PyType_Check(args[1]) ||
-        !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(args[1]), value_type)) {
+    if (!expect_arguments("leaves", count, 2)) return nullptr;
+    auto* type = reinterpret_cast<PyTypeObject*>(args[1]);
+    if (!PyType_Check(args[1]) || !PyType_IsSubtype(type, value_type)) {
         PyErr_SetString(PyExc_TypeError, "leaves() takes an array and a type of Values");
         return nullptr;
     }
-    struct Buffer : Py_buffer {  // a leaf that finds no memory throws
-        ~Buffer() { PyBuffer_Release(this); }
-    } buffer{};
-    if (PyObject_GetBuffer(args[0], &buffer, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0) return nullptr;
-    if (!buffer.format || std::string_view(buffer.format) != "d") {
-        PyErr_SetString(PyExc_TypeError, "leaves() takes an array of float64");
-        return nullptr;
-    }
-    auto length = static_cast<Py_ssize_t>(static_cast<std::size_t>(buffer.len) / sizeof(double));
-    auto* type = reinterpret_cast<PyTypeObject*>(args[1]);
-    auto family = static_cast<std::uint8_t>(family_of(type));
-    bool plain = families[family].type == type;  // a subclass runs its own constructor
-    const auto* data = static_cast<const double*>(buffer.buf);
-    auto list = py::reinterpret_steal<py::object>(PyList_New(length));
-    for (Py_ssize_t i = 0; list && i < length; ++i) {
-        PyObject* leaf = plain ? new_handle(new_leaf(data[i], FloatKind, family, families[family].dialect()))
-                               : PyObject_CallFunction(args[1], "d", data[i]);
+    Doubles data;
+    if (!data.take(args[0], false)) return nullptr;
+    const auto family = static_cast<std::uint8_t>(family_of(type));
+    const bool plain = families[family].type == type;  // a subclass runs its own constructor
+    const auto list = py::reinterpret_steal<py::object>(PyList_New(static_cast<Py_ssize_t>(data.size())));
+    for (std::size_t i = 0; list && i < data.size(); ++i) {
+        const double x = data.begin()[i];
+        PyObject* leaf = plain ? new_handle(new_leaf(x, FloatKind, family, families[family].dialect()))
+                               : PyObject_CallFunction(args[1], "d", x);
         if (!leaf) return nullptr;
-        PyList_SET_ITEM(list.ptr(), i, leaf);
+        PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), leaf);
     }
-    return list.release().ptr();
+    return Py_XNewRef(list.ptr());
 }
 
 PyMethodDef functions[] = {
+    method<update_rule>("update_rule", METH_FASTCALL,
+                        "update_rule(kind, settings, steps, averages, /)\n--\n\n"
+                        "The formula of an optimizer, with its settings and running averages by name."),
+    method<update>("update", METH_FASTCALL,
+                   "update(rule, parameters, lr, /)\n--\n\nClip the gradients and make one step."),
+    method<bookmark>("bookmark", METH_FASTCALL,
+                     "bookmark(rule, parameters, /)\n--\n\nWhat the parameters and the rule are now."),
+    method<restore>("restore", METH_FASTCALL,
+                    "restore(rule, parameters, bookmark, /)\n--\n\nGo back to where a bookmark was taken."),
     method<zero_grad>("zero_grad", METH_O, "zero_grad(parameters, /)\n--\n\nSet every gradient to zero."),
-    method<step_once<sgd>>(
-        "sgd_step", METH_FASTCALL,
-        "sgd_step(parameters, lr, weight_decay, momentum, dampening, nesterov, first, velocity, /)\n--\n\n"
-        "One step of gradient descent; `velocity` is a writable array or None."),
-    method<step_once<adam>>(
-        "adam_step", METH_FASTCALL,
-        "adam_step(parameters, lr, weight_decay, beta1, beta2, eps, step, decoupled, mean, square, largest, /)\n--\n\n"
-        "One step of Adam or AdamW; `step` counts from 1, `largest` may be None."),
-    method<step_once<rmsprop>>(
-        "rmsprop_step", METH_FASTCALL,
-        "rmsprop_step(parameters, lr, weight_decay, alpha, eps, momentum, square, mean, velocity, /)\n--\n\n"
-        "One step of RMSprop; `mean` and `velocity` may be None."),
     method<clip_norm>(
         "clip_norm", METH_FASTCALL,
         "clip_norm(parameters, limit, order, /)\n--\n\nScale the gradients to at most this norm; the norm before."),
     method<clip_value>("clip_value", METH_FASTCALL,
                        "clip_value(parameters, limit, /)\n--\n\nLimit the magnitude of each gradient."),
-    method<read_data>("read_data", METH_FASTCALL,
-                      "read_data(values, out, /)\n--\n\nWrite the data of a list of Values into an array."),
-    method<read_grad>("read_grad", METH_FASTCALL,
-                      "read_grad(values, out, /)\n--\n\nWrite the gradients of a list of Values into an array."),
+    method<read<&Node::data>>("read_data", METH_FASTCALL,
+                              "read_data(values, out, /)\n--\n\nWrite the data of a list of Values into an array."),
+    method<read<&Node::grad>>(
+        "read_grad", METH_FASTCALL,
+        "read_grad(values, out, /)\n--\n\nWrite the gradients of a list of Values into an array."),
     method<write_data>("write_data", METH_FASTCALL,
                        "write_data(values, array, /)\n--\n\nSet the data of a list of Values from an array."),
     method<all_finite>("all_finite", METH_O, "all_finite(values, /)\n--\n\nWhether no data is infinite or NaN."),
@@ -391,20 +370,22 @@ PyMethodDef functions[] = {
 
 }  // namespace
 
-std::unique_ptr<BoundUpdate> BoundUpdate::read(const char* kernel, PyObject* arguments, std::size_t count,
-                                               PyObject* clip_norm, PyObject* clip_value) {
-    for (const Kernel* each : {&sgd, &adam, &rmsprop}) {
-        if (std::string_view(each->name) != kernel) continue;
-        auto bound = std::make_unique<Bound>(*each, arguments);
-        if (!bound->fit(count, clip_norm, clip_value)) return nullptr;
-        return bound;
-    }
-    PyErr_Format(PyExc_ValueError, "there is no step function named %s", kernel);
-    return nullptr;
-}
-
 void add_update(py::module_& m) {
     if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+    BoxedType<Updater>("kilograd._core._UpdateRule", "The formula of an optimizer with its settings and averages.")
+        .def("__getitem__",
+             [](const Updater& self, const std::string& name) { return shown(setting_named(self, name)); })
+        .def("__setitem__", [](const Updater& self, const std::string& name,
+                               py::handle value) { set(setting_named(self, name), value); })
+        .def("__reduce__",
+             [](const Updater& self) {
+                 return py::make_tuple(py::module_::import("kilograd._core").attr("update_rule"), rule_state(self));
+             })
+        .def("state", rule_state)
+        .def_property(
+            "steps", [](const Updater& self) { return self.rule->steps; },
+            [](const Updater& self, std::uint64_t steps) { self.rule->steps = steps; });
+    BoxedType<Bookmark>("kilograd._core._Bookmark", "The parameters and the rule of an optimizer at one moment.");
 }
 
 }  // namespace kilograd

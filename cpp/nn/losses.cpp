@@ -35,11 +35,6 @@ Term sum(const Builder& g, View x) { return total(g, x.subspan(1), x[0].again())
 
 Term log_of_sum(const Builder& g, View below) { return g.apply(Op::log, sum(g, exponentials(g, below))); }
 
-// log(p), but no less than -100, as PyTorch has it: a saturated probability costs 100 and not infinity.
-Term bounded_log(const Builder& g, const Term& p) {
-    return g.apply(Op::log, g.apply(Op::maximum, p, number(std::exp(-100.0))));
-}
-
 }  // namespace
 
 Term total(const Builder& g, View values, Term start) {
@@ -73,39 +68,6 @@ Terms log_softmax(const Builder& g, View x) {
     Term minus = g.negate(log_of_sum(g, terms));
     for (Term& each : terms) each = g.add(each, minus);
     return terms;
-}
-
-Term squared_error(const Builder& g, const Term& prediction, const Term& target) {
-    return g.power(g.subtract(prediction, target), 2.0, IntKind);
-}
-
-// With c = min(|d|, delta), both branches are c * (|d| - c/2).
-Term huber(const Builder& g, const Term& prediction, const Term& target, double delta) {
-    Term distance = g.apply(Op::abs, g.subtract(prediction, target));
-    Term capped = g.apply(Op::minimum, distance, number(delta));
-    return g.mul(capped, g.add(distance, g.mul(capped, number(-0.5))));
-}
-
-Term hinge(const Builder& g, const Term& score, const Term& target, double margin) {
-    return g.apply(Op::relu, g.add(g.mul(score, g.negate(target)), number(margin)));
-}
-
-Term binary_cross_entropy(const Builder& g, const Term& probability, const Term& target) {
-    Term rest = g.subtract(Term(1.0, IntKind), target);
-    Term result(0.0, FloatKind);
-    // A target that is a number and rules a class out leaves nothing to build for it.
-    bool positive = !target.is_number() || target.data() != 0.0;
-    bool negative = !target.is_number() || target.data() != 1.0;
-    if (positive) result = g.mul(bounded_log(g, probability), g.negate(target));
-    if (negative) {
-        Term other = g.mul(bounded_log(g, g.subtract(Term(1.0, IntKind), probability)), g.negate(rest));
-        result = positive ? g.add(result, other) : std::move(other);
-    }
-    return result;
-}
-
-Term binary_cross_entropy_from_logit(const Builder& g, const Term& logit, const Term& target) {
-    return g.add(g.apply(Op::softplus, logit), g.mul(logit, g.negate(target)));
 }
 
 Term cross_entropy(const Builder& g, View logits, std::size_t target) {

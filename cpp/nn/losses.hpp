@@ -1,4 +1,4 @@
-// Reductions and losses as graphs of ordinary nodes, in forms that hold for large arguments.
+// Reductions, and losses of whole lists, as graphs of ordinary nodes, in forms that hold for large arguments.
 //
 // Each takes terms (numbers or nodes) in flat order; shapes are the caller's business. Whatever is subtracted for
 // stability is itself part of the graph, so that a replay at other data stays as stable.
@@ -21,12 +21,7 @@ Term logsumexp(const Builder& g, View x);
 Terms softmax(const Builder& g, View x);
 Terms log_softmax(const Builder& g, View x);
 
-// Losses, one term for each element or, of cross_entropy, for each sample.
-Term squared_error(const Builder& g, const Term& prediction, const Term& target);
-Term huber(const Builder& g, const Term& prediction, const Term& target, double delta);
-Term hinge(const Builder& g, const Term& score, const Term& target, double margin);
-Term binary_cross_entropy(const Builder& g, const Term& probability, const Term& target);
-Term binary_cross_entropy_from_logit(const Builder& g, const Term& logit, const Term& target);
+// One term for each sample; losses of one element are in elementwise_losses.hpp.
 Term cross_entropy(const Builder& g, View logits, std::size_t target);
 Term cross_entropy(const Builder& g, View logits, View target);  // target: a probability for each class
 Term l2(const Builder& g, View values, double alpha);

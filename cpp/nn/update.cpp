@@ -1,77 +1,18 @@
 #include "update.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace kilograd::nn {
 
-namespace {
-
-void move_to(Node* parameter, double value) {
-    parameter->data = value;
-    parameter->kinds.data = FloatKind;
-}
-
-// The gradient with that of the penalty weight_decay/2 * data**2.
-double decayed(const Node* parameter, double weight_decay) {
-    return weight_decay == 0.0 ? parameter->grad : parameter->grad + weight_decay * parameter->data;
-}
-
-void set_gradient(Node* parameter, double value) {
+static void set_gradient(Node* parameter, double value) {
     parameter->grad = value;
     parameter->kinds.grad = FloatKind;
 }
-
-}  // namespace
 
 void zero_grad(Parameters parameters) {
     for (Node* p : parameters) {
         p->grad = 0.0;
         p->kinds.grad = p->has(ExactInts) ? IntKind : FloatKind;
-    }
-}
-
-void step(Parameters parameters, const Sgd& rule, double* velocity) {
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-        Node* p = parameters[i];
-        double direction = decayed(p, rule.weight_decay);
-        if (velocity) {
-            double& v = velocity[i];
-            v = rule.first ? direction : rule.momentum * v + (1.0 - rule.dampening) * direction;
-            direction = rule.nesterov ? direction + rule.momentum * v : v;
-        }
-        move_to(p, p->data - rule.rate * direction);
-    }
-}
-
-void step(Parameters parameters, const Adam& rule, double* mean, double* square, double* largest_square) {
-    const double step_size = rule.rate / (1.0 - std::pow(rule.beta1, rule.step));
-    const double root_correction = std::sqrt(1.0 - std::pow(rule.beta2, rule.step));
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-        Node* p = parameters[i];
-        double g = rule.decoupled ? p->grad : decayed(p, rule.weight_decay);
-        double data = rule.decoupled ? p->data * (1.0 - rule.rate * rule.weight_decay) : p->data;
-        mean[i] += (g - mean[i]) * (1.0 - rule.beta1);
-        square[i] = rule.beta2 * square[i] + (1.0 - rule.beta2) * g * g;
-        double s = square[i];
-        if (largest_square) s = largest_square[i] = std::max(largest_square[i], s);
-        move_to(p, data - step_size * (mean[i] / (std::sqrt(s) / root_correction + rule.epsilon)));
-    }
-}
-
-void step(Parameters parameters, const RmsProp& rule, double* square, double* mean, double* velocity) {
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-        Node* p = parameters[i];
-        double g = decayed(p, rule.weight_decay);
-        square[i] = rule.smoothing * square[i] + (1.0 - rule.smoothing) * g * g;
-        double variance = square[i];
-        if (mean) {
-            mean[i] += (g - mean[i]) * (1.0 - rule.smoothing);
-            variance -= mean[i] * mean[i];
-        }
-        double direction = g / (std::sqrt(variance) + rule.epsilon);
-        if (velocity) direction = velocity[i] = rule.momentum * velocity[i] + direction;
-        move_to(p, p->data - rule.rate * direction);
     }
 }
 
@@ -85,13 +26,62 @@ double gradient_norm(Parameters parameters, double order) {
     return order == 2.0 ? std::sqrt(sum) : std::pow(sum, 1.0 / order);
 }
 
-void scale_gradients(Parameters parameters, double factor) {
+void limit_norm(Parameters parameters, double norm, double limit) {
+    const double factor = limit / (norm + 1e-6);  // as PyTorch: the addend keeps a zero gradient zero
+    if (!(factor < 1.0)) return;
     for (Node* p : parameters) set_gradient(p, p->grad * factor);
 }
 
-void clip_gradients(Parameters parameters, double limit) {
+void limit_values(Parameters parameters, double limit) {
     for (Node* p : parameters)
         if (std::fabs(p->grad) > limit) set_gradient(p, std::copysign(limit, p->grad));
+}
+
+Setting::Setting(UpdateRule& rule, const char* its_name, Kind its_kind)
+    : name(its_name), kind(its_kind), value(its_kind == Limit ? none : 0.0) {
+    rule.settings.push_back(this);
+}
+
+bool Setting::allows(double x) const {
+    if (kind == Number || kind == Flag) return true;
+    return x >= 0.0 && std::isfinite(x) && (kind != Fraction || x < 1.0);
+}
+
+Average::Average(UpdateRule& rule, const char* its_name) : name(its_name) { rule.averages.push_back(this); }
+
+bool UpdateRule::step(Parameters parameters, double rate) {
+    if (clip_norm != Setting::none) {
+        const double norm = gradient_norm(parameters, 2.0);
+        if (!std::isfinite(norm)) return false;
+        limit_norm(parameters, norm, clip_norm);
+    }
+    if (clip_value != Setting::none) limit_values(parameters, clip_value);
+    update(parameters, rate);
+    ++steps;
+    return true;
+}
+
+bool UpdateRule::fits(std::size_t parameters) const {
+    return std::all_of(averages.begin(), averages.end(), [&](const Average* average) {
+        return !average->begun() || average->values.size() == parameters;
+    });
+}
+
+void Bookmark::take(const UpdateRule& rule, Parameters parameters) {
+    data_.resize(parameters.size());
+    for (std::size_t i = 0; i < parameters.size(); ++i) data_[i] = parameters[i]->data;
+    steps_ = rule.steps;
+    averages_.resize(rule.averages.size());
+    for (std::size_t i = 0; i < averages_.size(); ++i) averages_[i] = rule.averages[i]->values;
+}
+
+void Bookmark::restore(UpdateRule& rule, Parameters parameters) const {
+    for (std::size_t i = 0; i < averages_.size(); ++i) rule.averages[i]->values = averages_[i];
+    rule.steps = steps_;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+        parameters[i]->data = data_[i];
+        parameters[i]->kinds.data = FloatKind;
+    }
 }
 
 }  // namespace kilograd::nn

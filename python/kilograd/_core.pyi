@@ -1,9 +1,11 @@
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, SupportsIndex, SupportsInt, TypeAlias, final, overload, type_check_only
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, SupportsIndex, SupportsInt, TypeAlias, final, overload, type_check_only
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self, disjoint_base
+
+from kilograd._types import Values
 
 # What becomes a leaf where a Value is expected.
 _Number: TypeAlias = float | int | bool | np.floating[Any] | np.integer[Any] | np.bool_
@@ -374,7 +376,106 @@ def parameters_of(modules: Iterable[object], /) -> list[Value]: ...
 def declare_neuron(type: type, *, bias_first: bool = False, nonlin: bool = False) -> None: ...
 def declare_layer(type: type) -> None: ...
 
-# Reductions and losses: kilograd.functional, kilograd.functional
+# kilograd.functional
+_Reduced: TypeAlias = Literal["mean", "sum"]
+_Reduction: TypeAlias = Literal["mean", "sum", "none"]
+_Range: TypeAlias = tuple[float, float, bool]  # the lowest number, the highest, whether of the magnitude
+
+def losses() -> list[tuple[str, _Range | None, _Range | None]]: ...
+
+# Losses, written by python -m tests.stub.
+@overload
+def mse(prediction: Values, target: Values, *, reduction: _Reduced = "mean") -> Value:
+    """Squared error, ``(p - t)**2``.
+
+    Parameters
+    ----------
+    prediction : Values and numbers
+    target : Values and numbers, of the same shape
+    reduction : {"mean", "sum", "none"}
+    """
+
+@overload
+def mse(prediction: Values, target: Values, *, reduction: _Reduction) -> Any: ...
+@overload
+def huber(prediction: Values, target: Values, *, delta: float = 1.0, reduction: _Reduced = "mean") -> Value:
+    """Huber loss of the distance d between p and t: ``d**2 / 2`` up to `delta`, ``delta * (d - delta/2)`` beyond.
+
+    Parameters
+    ----------
+    prediction : Values and numbers
+    target : Values and numbers, of the same shape
+    delta : float, default 1.0
+        Where the parabola ends; positive.
+    reduction : {"mean", "sum", "none"}
+    """
+
+@overload
+def huber(prediction: Values, target: Values, *, delta: float = 1.0, reduction: _Reduction) -> Any: ...
+@overload
+def log_cosh(prediction: Values, target: Values, *, reduction: _Reduced = "mean") -> Value:
+    """Logarithm of the hyperbolic cosine of the error, ``log(cosh(p - t))``.
+
+    Nearly ``(p - t)**2 / 2`` for small errors, ``abs(p - t) - log(2)`` for large ones, and smooth in
+    between (Saleh and Saleh, Statistical properties of the log-cosh loss function, 2022).
+
+    Parameters
+    ----------
+    prediction : Values and numbers
+    target : Values and numbers, of the same shape
+    reduction : {"mean", "sum", "none"}
+    """
+
+@overload
+def log_cosh(prediction: Values, target: Values, *, reduction: _Reduction) -> Any: ...
+@overload
+def hinge(score: Values, target: Values, *, margin: float = 1.0, reduction: _Reduced = "mean") -> Value:
+    """Hinge loss of a binary classifier, ``max(0, margin - t * score)``.
+
+    Parameters
+    ----------
+    score : Values and numbers
+    target : Values and numbers -1 or 1, of the same shape
+    margin : float, default 1.0
+        Positive.
+    reduction : {"mean", "sum", "none"}
+    """
+
+@overload
+def hinge(score: Values, target: Values, *, margin: float = 1.0, reduction: _Reduction) -> Any: ...
+@overload
+def binary_cross_entropy(prediction: Values, target: Values, *, reduction: _Reduced = "mean") -> Value:
+    """Cross-entropy of a binary classifier, ``-(t * log(p) + (1 - t) * log(1 - p))``.
+
+    A logarithm below -100 counts as -100, and gradients are exact (PyTorch caps them for p or 1 - p below
+    1e-12).
+
+    Parameters
+    ----------
+    prediction : Values and numbers from 0 to 1
+    target : Values and numbers from 0 to 1, of the same shape
+    reduction : {"mean", "sum", "none"}
+    """
+
+@overload
+def binary_cross_entropy(prediction: Values, target: Values, *, reduction: _Reduction) -> Any: ...
+@overload
+def binary_cross_entropy_from_logits(prediction: Values, target: Values, *, reduction: _Reduced = "mean") -> Value:
+    """Cross-entropy of a binary classifier that ends without a sigmoid, ``softplus(p) - t * p``.
+
+    That of the probability ``sigmoid(p)``, without any loss of accuracy.
+
+    Parameters
+    ----------
+    prediction : Values and numbers
+    target : Values and numbers from 0 to 1, of the same shape
+    reduction : {"mean", "sum", "none"}
+    """
+
+@overload
+def binary_cross_entropy_from_logits(prediction: Values, target: Values, *, reduction: _Reduction) -> Any: ...
+
+# Other losses and reductions.
 def flatten(values: object, what: str) -> tuple[list[Any], tuple[int, ...]]: ...
 def dot(w: object, x: object, b: object) -> Value: ...
 def sum(values: object, start: object) -> Value: ...
@@ -382,52 +483,34 @@ def mean(values: object) -> Value: ...
 def logsumexp(values: object) -> Any: ...
 def softmax(values: object) -> Any: ...
 def log_softmax(values: object) -> Any: ...
-def mse(prediction: object, target: object, reduction: str) -> Any: ...
-def huber(prediction: object, target: object, delta: float, reduction: str) -> Any: ...
-def hinge(prediction: object, target: object, margin: float, reduction: str) -> Any: ...
-def binary_cross_entropy(prediction: object, target: object, from_logits: bool, reduction: str) -> Any: ...
 def cross_entropy(logits: object, target: object, reduction: str) -> Any: ...
 def l2(values: object, alpha: float) -> Value: ...
 
 # Parameter updates and arrays: kilograd.optim, kilograd.arrays. An array is a buffer of float64, one for each Value.
+# (kind, settings, steps, averages): what update_rule() makes the same rule of. An average is None until it has begun.
+_RuleState: TypeAlias = tuple[str, dict[str, float | None], int, dict[str, NDArray[np.float64] | None]]
+
 def zero_grad(parameters: Sequence[object], /) -> None: ...
-def sgd_step(
-    parameters: list[Value],
-    lr: float,
-    weight_decay: float,
-    momentum: float,
-    dampening: float,
-    nesterov: bool,
-    first: bool,
-    velocity: object,
-    /,
-) -> None: ...
-def adam_step(
-    parameters: list[Value],
-    lr: float,
-    weight_decay: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    step: int,
-    decoupled: bool,
-    mean: object,
-    square: object,
-    largest: object,
-    /,
-) -> None: ...
-def rmsprop_step(
-    parameters: list[Value],
-    lr: float,
-    weight_decay: float,
-    alpha: float,
-    eps: float,
-    momentum: float,
-    square: object,
-    mean: object,
-    velocity: object,
-    /,
-) -> None: ...
+
+@type_check_only
+class _UpdateRule:
+    @property
+    def steps(self) -> int: ...
+    @steps.setter
+    def steps(self, value: int) -> None: ...
+    def __getitem__(self, name: str, /) -> float | None: ...
+    def __setitem__(self, name: str, value: float | None, /) -> None: ...
+    def state(self) -> _RuleState: ...
+
+@type_check_only
+class _Bookmark: ...
+
+def update_rule(
+    kind: str, settings: Mapping[str, float | None], steps: int, averages: Mapping[str, object], /
+) -> _UpdateRule: ...
+def update(rule: _UpdateRule, parameters: list[Value], lr: float, /) -> None: ...
+def bookmark(rule: _UpdateRule, parameters: list[Value], /) -> _Bookmark: ...
+def restore(rule: _UpdateRule, parameters: list[Value], bookmark: _Bookmark, /) -> None: ...
 def clip_norm(parameters: list[Value], limit: float, order: float, /) -> float: ...
 def clip_value(parameters: list[Value], limit: float, /) -> None: ...
 def read_data(values: list[Value], out: object, /) -> None: ...
@@ -490,16 +573,13 @@ class _Program:
         threads: int,
         check: bool,
         trained: list[Value],
-        kernel: str | None,
-        settings: tuple[Any, ...],
-        clip_norm: float | None,
-        clip_value: float | None,
-        rates: NDArray[np.float64],
+        rule: _UpdateRule,
+        rates: NDArray[np.float64] | None,
         losses: NDArray[np.float64],
         finite: bool,
         stop: object,
         /,
-    ) -> tuple[int, bool, BaseException | None]: ...
+    ) -> tuple[int, _Bookmark | None, BaseException | None]: ...
     def vjp(
         self,
         parameters: tuple[Value, ...],

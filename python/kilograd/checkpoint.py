@@ -206,8 +206,9 @@ def _read_optimizer(entries: _Entries, optimizer: Optimizer) -> Callable[[], Non
     if not names:
         raise ValueError("it was saved without an optimizer")
     known: dict[str, tuple[tuple[int, ...], str]] = {"kind": ((), "U"), "steps": ((), "iu"), "lr": ((), "biuf")}
-    known |= dict.fromkeys(optimizer.numbers, ((), "biuf"))
-    known |= dict.fromkeys(optimizer.arrays, ((len(optimizer.parameters),), "biuf"))
+    _, settings, _, averages = optimizer._rule.state()
+    known |= dict.fromkeys(settings, ((), "biuf"))
+    known |= dict.fromkeys(averages, ((len(optimizer.parameters),), "biuf"))
     # What is unknown is not read: the optimizer refuses its name.
     state = {
         name: _scalar(entries.read(f"optimizer/{name}", *known[name])) if name in known else None for name in names

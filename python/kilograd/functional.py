@@ -4,7 +4,7 @@ Values and numbers are given in lists, tuples or arrays, nested or not. All resu
 
 A loss compares predictions and targets of one shape, in a form that holds for large arguments. Its `reduction` says
 what becomes of the losses of the n elements: their ``"mean"``, their ``"sum"``, or ``"none"``, a list of them. Formulas
-and defaults are PyTorch's. All arguments are checked before a node is built.
+and defaults are PyTorch's where it has the loss. All arguments are checked before a node is built.
 
 Raises
 ------
@@ -16,22 +16,25 @@ TypeError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from kilograd import _core
-from kilograd._core import Value
+from kilograd._core import Value, binary_cross_entropy_from_logits, hinge, huber, log_cosh, mse
 
 if TYPE_CHECKING:
     from kilograd._types import Row, Rows, Scalar, SupportsArray, Values
 
 __all__ = [
+    "LossName",
     "Reduction",
     "binary_cross_entropy",
+    "binary_cross_entropy_from_logits",
     "cross_entropy",
     "dot",
     "hinge",
     "huber",
     "l2",
+    "log_cosh",
     "log_softmax",
     "logsumexp",
     "mean",
@@ -39,6 +42,17 @@ __all__ = [
     "softmax",
     "sum",
 ]
+
+LossName: TypeAlias = Literal[
+    "mse",
+    "huber",
+    "log_cosh",
+    "hinge",
+    "cross_entropy",
+    "binary_cross_entropy",
+    "binary_cross_entropy_from_logits",
+]
+"""The losses, as `kilograd.fit` knows them: functions of this module."""
 
 Reduction = Literal["mean", "sum", "none"]
 _Reduced = Literal["mean", "sum"]
@@ -142,55 +156,6 @@ def log_softmax(values: Values) -> Any:
 
 
 @overload
-def mse(prediction: Values, target: Values, *, reduction: _Reduced = "mean") -> Value: ...
-@overload
-def mse(prediction: Values, target: Values, *, reduction: Reduction) -> Any: ...
-def mse(prediction: Values, target: Values, *, reduction: Reduction = "mean") -> Any:
-    """Squared error, ``(p - t)**2``.
-
-    Parameters
-    ----------
-    prediction, target : Values and numbers of one shape
-    reduction : {"mean", "sum", "none"}
-    """
-    return _core.mse(prediction, target, reduction)
-
-
-@overload
-def huber(prediction: Values, target: Values, *, delta: float = 1.0, reduction: _Reduced = "mean") -> Value: ...
-@overload
-def huber(prediction: Values, target: Values, *, delta: float = 1.0, reduction: Reduction) -> Any: ...
-def huber(prediction: Values, target: Values, *, delta: float = 1.0, reduction: Reduction = "mean") -> Any:
-    """Huber loss of the distance d between p and t: ``d**2 / 2`` up to `delta`, ``delta * (d - delta/2)`` beyond.
-
-    Parameters
-    ----------
-    prediction, target : Values and numbers of one shape
-    delta : float, default 1.0
-        Where the parabola ends; positive.
-    reduction : {"mean", "sum", "none"}
-    """
-    return _core.huber(prediction, target, delta, reduction)
-
-
-@overload
-def hinge(score: Values, target: Values, *, margin: float = 1.0, reduction: _Reduced = "mean") -> Value: ...
-@overload
-def hinge(score: Values, target: Values, *, margin: float = 1.0, reduction: Reduction) -> Any: ...
-def hinge(score: Values, target: Values, *, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
-    """Hinge loss of a binary classifier, ``max(0, margin - t * score)``.
-
-    Parameters
-    ----------
-    score : Values and numbers
-    target : -1 and 1, of the same shape
-    margin : float, default 1.0
-    reduction : {"mean", "sum", "none"}
-    """
-    return _core.hinge(score, target, margin, reduction)
-
-
-@overload
 def binary_cross_entropy(
     prediction: Values, target: Values, *, from_logits: bool = False, reduction: _Reduced = "mean"
 ) -> Value: ...
@@ -208,12 +173,13 @@ def binary_cross_entropy(
     prediction : Values and numbers
         Probabilities from 0 to 1; a logarithm below -100 counts as -100, and gradients are
         exact (PyTorch caps them for p or 1 - p below 1e-12). With `from_logits` any numbers z, of which
-        ``sigmoid(z)`` is the probability: the loss is then ``softplus(z) - t * z``, without any loss of accuracy.
+        ``sigmoid(z)`` is the probability: this is then `binary_cross_entropy_from_logits`.
     target : numbers or Values from 0 to 1, of the same shape
     from_logits : bool, default False
     reduction : {"mean", "sum", "none"}
     """
-    return _core.binary_cross_entropy(prediction, target, from_logits, reduction)
+    loss = binary_cross_entropy_from_logits if from_logits else _core.binary_cross_entropy
+    return loss(prediction, target, reduction=reduction)
 
 
 @overload

@@ -216,7 +216,8 @@ def _data(results: list[Any]) -> NDArray[float64]:
 # What a function can reach
 
 _ATOMS = frozenset({int, float, bool, complex, str, bytes, type(None), type(...), range, slice})
-_RANGED = frozenset({"hinge", "binary_cross_entropy"})  # refuse some numbers, of which a trace sees the first alone
+# Losses that refuse some numbers, of which a trace sees the first alone.
+_RANGED = frozenset(name for name, *ranges in _core.losses() if any(ranges))
 # Of a Value these see a number, or the object, without a trace that notes it.
 _TEXTS = frozenset({"str", "repr", "format", "id"})
 _REFUSED_ATTRIBUTES = (
@@ -314,6 +315,8 @@ class Surroundings:
                 raise UnrecordableError(f"it uses the module {thing.__name__}")
         elif kind is BuiltinFunctionType:
             owner = thing.__self__
+            if owner is _core:
+                self._refuse_ranged(thing)
             if not (isinstance(owner, ModuleType) and _is_safe_module(owner.__name__)) or (
                 owner is builtins and thing.__name__ not in _ALLOWED_BUILTINS
             ):
@@ -367,8 +370,7 @@ class Surroundings:
     def _function(self, function: FunctionType) -> None:
         own = function.__globals__.get("__name__")
         if isinstance(own, str) and own.startswith("kilograd."):
-            if function.__name__ in _RANGED and all(function is not root for root in self._functions):
-                raise UnrecordableError(f"it uses {function.__name__}")
+            self._refuse_ranged(function)
             return
         code = function.__code__
         self._print.append(id(code))
@@ -404,6 +406,10 @@ class Surroundings:
                     if argument in _REFUSED_ATTRIBUTES:
                         raise UnrecordableError(f"it uses {argument}")
                     self._names.add(argument)
+
+    def _refuse_ranged(self, function: Any) -> None:
+        if function.__name__ in _RANGED and all(function is not root for root in self._functions):
+            raise UnrecordableError(f"it uses {function.__name__}")
 
     def _global(self, name: str, namespace: dict[str, Any]) -> None:
         if name in namespace:

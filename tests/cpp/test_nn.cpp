@@ -2,9 +2,15 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "../../cpp/engine/backward.hpp"
+#include "../../cpp/nn/elementwise_losses.hpp"
 #include "../../cpp/nn/losses.hpp"
 #include "../../cpp/nn/update.hpp"
 #include "check.hpp"
@@ -58,6 +64,19 @@ void check_gradient(const std::vector<double>& at, const std::function<Term(cons
     }
 }
 
+const nn::ElementwiseLoss& loss_named(std::string_view name) {
+    for (const nn::ElementwiseLoss& loss : nn::elementwise_losses)
+        if (loss.name == name) return loss;
+    throw std::out_of_range(std::string(name));
+}
+
+std::unique_ptr<nn::UpdateRule> rule(const char* kind, const std::map<std::string, double>& values) {
+    std::unique_ptr<nn::UpdateRule> made = nn::UpdateRule::make(kind);
+    for (nn::Setting* setting : made->settings)
+        if (const auto found = values.find(setting->name); found != values.end()) setting->value = found->second;
+    return made;
+}
+
 }  // namespace
 
 TEST(a_neuron_in_one_go_is_the_neuron_term_by_term) {
@@ -102,13 +121,16 @@ TEST(a_refused_neuron_leaves_nothing) {
 TEST(losses_are_differentiated_right) {
     LeakCheck leaks;
     const Builder& g = recording;
-    const Term one(1.0, FloatKind), half(0.5, FloatKind);
-    check_gradient({0.3}, [&](const Terms& x) { return nn::squared_error(g, x[0], one); });
-    check_gradient({0.3}, [&](const Terms& x) { return nn::huber(g, x[0], one, 0.5); });
-    check_gradient({0.8}, [&](const Terms& x) { return nn::huber(g, x[0], one, 0.5); });
-    check_gradient({0.3}, [&](const Terms& x) { return nn::hinge(g, x[0], one, 1.0); });
-    check_gradient({0.3}, [&](const Terms& x) { return nn::binary_cross_entropy(g, x[0], half); });
-    check_gradient({-1.3}, [&](const Terms& x) { return nn::binary_cross_entropy_from_logit(g, x[0], one); });
+    for (const nn::ElementwiseLoss& loss : nn::elementwise_losses)
+        for (double setting : {0.5, 1.5})  // on both sides of where a parabola or a margin ends
+            for (double at : {0.3, 0.8, -1.3, 2.25})
+                for (double target : {1.0, 0.5, -1.0, 0.0}) {
+                    if (!loss.predictions.allows(at) || !loss.targets.allows(target)) continue;
+                    const Term t(target, FloatKind);
+                    check_gradient({at}, [&](const Terms& x) { return loss.build(g, x[0], t, setting); });
+                    const Term p(at, FloatKind);
+                    check_gradient({target}, [&](const Terms& x) { return loss.build(g, p, x[0], setting); });
+                }
     check_gradient({0.1, -0.4, 1.2}, [&](const Terms& x) { return nn::cross_entropy(g, x, 1); });
     check_gradient({0.1, -0.4, 1.2}, [&](const Terms& x) { return nn::logsumexp(g, x); });
     check_gradient({0.1, -0.4, 1.2}, [&](const Terms& x) { return std::move(nn::softmax(g, x)[2]); });
@@ -123,7 +145,10 @@ TEST(losses_hold_for_large_arguments) {
     CHECK(nn::cross_entropy(recording, x, 0).data() == 0.0);
     CHECK(nn::cross_entropy(recording, x, 2).data() == 2000.0);
     Terms logit = leaves({-800.0});
-    CHECK(nn::binary_cross_entropy_from_logit(recording, logit[0], Term(1.0, FloatKind)).data() == 800.0);
+    const Term one(1.0, FloatKind);
+    CHECK(loss_named("binary_cross_entropy_from_logits").build(recording, logit[0], one, 0.0).data() == 800.0);
+    CHECK(loss_named("log_cosh").build(recording, logit[0], one, 0.0).data() == 801.0 - std::log(2.0));
+    CHECK(loss_named("log_cosh").build(recording, one, one, 0.0).data() == 0.0);
 }
 
 TEST(without_recording_results_are_leaves) {
@@ -144,28 +169,74 @@ TEST(updates) {
         p[1]->grad = -4.0;
     };
     gradients();
-    nn::step(p, nn::Sgd{0.5, 0.0, 0.0, 0.0, false, true}, nullptr);
-    CHECK(p[0]->data == 0.75 && p[1]->data == 0.0);
-    std::vector<double> velocity(2);
-    nn::step(p, nn::Sgd{0.5, 0.0, 0.5, 0.0, false, true}, velocity.data());
-    nn::step(p, nn::Sgd{0.5, 0.0, 0.5, 0.0, false, false}, velocity.data());
-    CHECK(velocity[0] == 0.75 && p[0]->data == 0.75 - 0.25 - 0.375);
-    std::vector<double> mean(2), square(2);
+    const auto sgd = rule("SGD", {});
+    CHECK(sgd->step(p, 0.5));
+    CHECK(p[0]->data == 0.75 && p[1]->data == 0.0 && sgd->steps == 1);
+    const auto momentum = rule("SGD", {{"momentum", 0.5}});
+    CHECK(momentum->step(p, 0.5) && momentum->step(p, 0.5));
+    CHECK(momentum->averages[0]->values[0] == 0.75 && p[0]->data == 0.75 - 0.25 - 0.375);
+    CHECK(momentum->fits(2) && !momentum->fits(3) && sgd->fits(3));
     p[0]->data = 1.0;
-    nn::step(p, nn::Adam{0.25, 0.0, 0.5, 0.5, 0.0, 1.0, false}, mean.data(), square.data(), nullptr);
+    CHECK(rule("Adam", {{"beta1", 0.5}, {"beta2", 0.5}})->step(p, 0.25));
     CHECK(p[0]->data == 0.75);  // the first step is the rate, whatever the gradient
     p[0]->data = 1.0;
-    std::fill(square.begin(), square.end(), 0.0);
-    nn::step(p, nn::RmsProp{0.25, 0.0, 0.75, 0.0, 0.0}, square.data(), nullptr, nullptr);
+    CHECK(rule("RMSprop", {{"alpha", 0.75}})->step(p, 0.25));
     CHECK(p[0]->data == 0.5);  // rate * g / sqrt(0.25 * g * g)
+    p[0]->data = 1.0;
+    const auto adagrad = rule("Adagrad", {{"initial_accumulator_value", 2.0}, {"lr_decay", 0.5}});
+    CHECK(adagrad->step(p, 0.25));
+    CHECK(p[0]->data == 1.0 - 0.25 * (0.5 / 1.5));  // the sum is 2.25
+    const double first = p[0]->data;
+    CHECK(adagrad->step(p, 0.25));
+    CHECK(p[0]->data == first - 0.25 / 1.5 * (0.5 / std::sqrt(2.5)));
     CHECK(nn::gradient_norm(p, 2.0) == std::sqrt(0.25 + 16.0));
     CHECK(nn::gradient_norm(p, std::numeric_limits<double>::infinity()) == 4.0);
-    nn::clip_gradients(p, 1.0);
+    nn::limit_values(p, 1.0);
     CHECK(p[0]->grad == 0.5 && p[1]->grad == -1.0);
-    nn::scale_gradients(p, 2.0);
-    CHECK(p[0]->grad == 1.0 && p[1]->grad == -2.0);
+    nn::limit_norm(p, 2.0 - 1e-6, 1.0);
+    CHECK(p[0]->grad == 0.25 && p[1]->grad == -0.5);
     nn::zero_grad(p);
     CHECK(p[0]->grad == 0.0 && p[1]->grad == 0.0);
+}
+
+TEST(bookmarks) {
+    LeakCheck leaks;
+    Terms terms = leaves({1.0, -2.0});
+    const std::vector<Node*> p{terms[0].node(), terms[1].node()};
+    p[0]->grad = p[1]->grad = 1.0;
+    const auto adam = rule("Adam", {{"beta1", 0.5}, {"beta2", 0.5}});
+    nn::Bookmark start, later;
+    start.take(*adam, p);
+    adam->step(p, 0.25);
+    later.take(*adam, p);
+    adam->step(p, 0.25);
+    const double data = p[0]->data;
+    later.restore(*adam, p);
+    CHECK(adam->steps == 1 && p[0]->data == 0.75);
+    adam->step(p, 0.25);
+    CHECK(p[0]->data == data);
+    start.restore(*adam, p);
+    CHECK(adam->steps == 0 && p[0]->data == 1.0 && !adam->averages[0]->begun());
+}
+
+TEST(a_norm_that_is_not_finite_is_not_scaled) {
+    Terms terms = leaves({1.0, 2.0});
+    const std::vector<Node*> p{terms[0].node(), terms[1].node()};
+    p[0]->grad = std::numeric_limits<double>::infinity();
+    CHECK(!rule("Adam", {{"clip_norm", 1.0}})->step(p, 0.1));
+    CHECK(p[0]->data == 1.0 && p[1]->data == 2.0 && std::isinf(p[0]->grad));
+}
+
+TEST(settings_know_what_they_may_be) {
+    const auto adam = rule("AdamW", {});
+    const auto allows = [&](std::string_view name, double value) {
+        for (const nn::Setting* setting : adam->settings)
+            if (setting->name == name) return setting->allows(value);
+        return false;
+    };
+    CHECK(allows("beta1", 0.0) && !allows("beta1", 1.0) && !allows("beta1", -0.1));
+    CHECK(allows("eps", 3.0) && !allows("eps", -1.0) && !allows("eps", std::nan("")));
+    CHECK(!nn::UpdateRule::make("adam"));
 }
 
 RUN_TESTS()

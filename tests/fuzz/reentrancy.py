@@ -324,6 +324,7 @@ def fitting(world: World) -> Callable[[], Any]:
     n = random.randrange(1, 5)
     values = [world.value() if random.random() < 0.9 else hostile(world) for _ in range(n)]
     world.lists.append(values)
+    rule = _core.update_rule("Adam", {"beta1": 0.5, "eps": 1e-8, "clip_norm": 10.0}, 0, {})
     program = world.cores[3]
     core = program._core
     parameters = tuple(program.parameters)
@@ -347,9 +348,10 @@ def fitting(world: World) -> Callable[[], Any]:
             lambda: arrays.gradients(values),
             lambda: arrays.assign(values, items(n)),
             lambda: random.choice(world.modules)(items(2)),
-            lambda: _core.sgd_step(values, *(number() for _ in range(4)), False, False, array(n)),
-            lambda: _core.adam_step(values, *(number() for _ in range(6)), False, array(n), array(n), array(n)),
-            lambda: _core.rmsprop_step(values, *(number() for _ in range(5)), array(n), array(n), array(n)),
+            lambda: _core.update(rule, values, number()),
+            lambda: _core.restore(rule, values, _core.bookmark(rule, values)),
+            lambda: rule.__setitem__(random.choice(["eps", "clip_norm", "amsgrad"]), number()),
+            lambda: _core.update_rule("Adam", {"eps": number(), "amsgrad": number()}, 0, {"mean": array(n)}),
             lambda: _core.clip_norm(values, number(), number()),
             lambda: _core.clip_value(values, number()),
             lambda: _core.read_data(values, array(n)),

@@ -308,7 +308,7 @@ def tables(rng: random.Random) -> None:
 
     targets, targets_given = table(rng, (count,))
     settings: dict[str, Any] = {
-        "loss": rng.choice(["mse", "huber"]),
+        "loss": rng.choice(["mse", "huber", "log_cosh"]),
         "epochs": rng.choice([1, 2]),
         "batch_size": rng.choice([None, 1, 2, 16]),
         "seed": rng.choice([0, 1]),
@@ -453,6 +453,10 @@ def formula(kind: str, s: dict[str, Any], n: int) -> Callable[[list[float], list
                     size = largest[i] = max(largest[i], size)
                 root = math.sqrt(1.0 - b2**t)
                 out.append(p - lr / (1.0 - b1**t) * (mean[i] / (math.sqrt(size) / root + s["eps"])))
+            elif kind == "Adagrad":
+                d = g if decay == 0.0 else g + decay * p
+                square[i] = (s["initial_accumulator_value"] if t == 1 else square[i]) + d * d
+                out.append(p - lr / (1.0 + (t - 1) * s["lr_decay"]) * (d / (math.sqrt(square[i]) + s["eps"])))
             else:
                 d = g if decay == 0.0 else g + decay * p
                 square[i] = s["alpha"] * square[i] + (1.0 - s["alpha"]) * d * d
@@ -483,12 +487,14 @@ def clipped(grads: list[float], norm: float | None, value: float | None) -> list
 
 
 def settings_of(rng: random.Random) -> tuple[str, dict[str, Any]]:
-    kind = rng.choice(["SGD", "Adam", "AdamW", "RMSprop"])
+    kind = rng.choice(["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
     momentum = rng.choice([0.0, 0.9])
     s: dict[str, Any] = {"weight_decay": rng.choice([0.0, 0.01])}
     if kind == "SGD":
         nesterov = bool(momentum) and rng.random() < 0.4
         s |= {"momentum": momentum, "nesterov": nesterov, "dampening": 0.0 if nesterov else rng.choice([0.0, 0.3])}
+    elif kind == "Adagrad":
+        s |= {"lr_decay": rng.choice([0.0, 0.1]), "initial_accumulator_value": rng.choice([0.0, 2.0]), "eps": 1e-10}
     elif kind == "RMSprop":
         s |= {"momentum": momentum, "alpha": rng.choice([0.99, 0.5]), "centered": rng.random() < 0.5, "eps": 1e-8}
     else:
@@ -605,7 +611,7 @@ def hostile_settings(rng: random.Random) -> None:
         renew,
     ]
     hostile = Setting(rng.choice(acts))
-    name = rng.choice(["lr", *(each for each in optimizer.numbers if getattr(optimizer, each) is not None)])
+    name = rng.choice(["lr", *(each for each, value in optimizer._rule.state()[1].items() if value is not None)])
     setattr(optimizer, name, hostile)
     if name == "lr" and rng.random() < 0.5:
         optimizer.lr = lambda step: hostile
@@ -738,7 +744,7 @@ def a_new_leaf_while_minimize_runs() -> None:
     w, strangers, inside = Value(1.0), [], []
 
     def renew(number: int, frame: Any) -> None:
-        inside.append(frame.f_code.co_name == "_run")
+        inside.append(frame.f_code.co_name == "_descend")
         w.__init__(0.25)  # type: ignore[misc]
         strangers.append(Value(100.0))
 

@@ -3,103 +3,161 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <string>
+#include <optional>
+#include <utility>
 #include <vector>
 
-#include "../../nn/update.hpp"
 #include "../../program/kernels/isa.hpp"
-#include "../update.hpp"
 #include "../value/handle.hpp"
 #include "call.hpp"
 
 namespace kilograd {
 
+namespace {
+
+class Descent {
+  public:
+    Descent(const Recorded& self, Call& call, const py::tuple& parameters, const py::list& trained,
+            nn::UpdateRule& rule, bool finite)
+        : program_(self.program),
+          request_(call.request),
+          parameters_(parameters),
+          trained_(trained),
+          rule_(rule),
+          finite_(finite),
+          nodes_(parameters.size()),
+          trained_nodes_(trained_.size()),
+          data_(nodes_.size() + 1),
+          gradient_(nodes_.size() + 1),
+          grads_(nodes_.size()) {
+        for (py::handle value : trained_)
+            if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
+        request_.parameters = data_.data();
+        request_.dp = gradient_.data();
+    }
+
+    // Computes loss and gradient; false where the numbers are not regular. May run Python code.
+    bool compute() {
+        look_up();
+        for (std::size_t k = 0; k < nodes_.size(); ++k) data_[k] = nodes_[k]->data;
+        work_ += request_.rows * program_.graph().nodes.size();
+        try {
+            if (work_ > patience) {
+                work_ = 0;
+                const py::gil_scoped_release released;
+                program_.run(request_, kernels_);
+            } else {
+                program_.run(request_, kernels_);
+            }
+        } catch (const program::DomainError&) {
+            return false;
+        }
+        look_up();
+        return !finite_ || std::isfinite(*request_.values);
+    }
+
+    // zero_grad(), and the gradient that was computed.
+    void set_gradients() {
+        for (std::size_t k = 0; k < nodes_.size(); ++k) grads_[k] = nodes_[k]->grad;
+        nn::zero_grad(trained_nodes_);
+        for (std::size_t k = 0; k < nodes_.size(); ++k) set_gradient(nodes_[k], nodes_[k]->grad + gradient_[k]);
+    }
+
+    // The whole step; false where it is refused, and undone.
+    bool update(double rate) {
+        const auto is_leaf = [](const Node* node) { return node->is_leaf(); };
+        if (!std::all_of(trained_nodes_.begin(), trained_nodes_.end(), is_leaf)) return false;
+        if (!rule_.fits(trained_nodes_.size())) return false;
+        before_.take(rule_, trained_nodes_);
+        set_gradients();
+        bool good = rule_.step(trained_nodes_, rate);
+        const auto is_finite = [](const Node* node) { return std::isfinite(node->data); };
+        if (good && finite_ && !std::all_of(trained_nodes_.begin(), trained_nodes_.end(), is_finite)) {
+            before_.restore(rule_, trained_nodes_);
+            good = false;
+        }
+        if (good) {
+            std::swap(before_, before_last_);
+        } else {
+            for (std::size_t k = 0; k < nodes_.size(); ++k) set_gradient(nodes_[k], grads_[k]);
+        }
+        return good;
+    }
+
+    nn::Bookmark before_last_step() { return std::move(before_last_); }
+
+  private:
+    static constexpr std::size_t patience = 1 << 16;  // row times op: some tens of microseconds
+
+    static void set_gradient(Node* node, double value) {
+        node->grad = value;
+        node->kinds.grad = FloatKind;
+    }
+
+    // Wherever Python code may have run, which can give a Value another node and free this one.
+    void look_up() {
+        for (std::size_t k = 0; k < trained_nodes_.size(); ++k) trained_nodes_[k] = node_at(trained_, k);
+        for (std::size_t k = 0; k < nodes_.size(); ++k) nodes_[k] = node_at(parameters_, k);
+    }
+
+    const program::Program& program_;
+    program::Request& request_;
+    const program::Kernels& kernels_ = program::chosen_kernels();
+    const py::tuple parameters_, trained_;  // Python that runs meanwhile may change the list
+    nn::UpdateRule& rule_;
+    const bool finite_;
+    std::vector<Node*> nodes_, trained_nodes_;
+    std::vector<double> data_, gradient_, grads_;
+    std::size_t work_ = 0;
+    nn::Bookmark before_, before_last_;
+};
+
+}  // namespace
+
 py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle reduce, py::ssize_t batch,
-                  py::handle threads, bool check, const py::list& trained, py::handle kernel, const py::tuple& settings,
-                  py::handle clip_norm, py::handle clip_value, const py::array_t<double, py::array::c_style>& rates,
+                  py::handle threads, bool check, const py::list& trained, const Updater& updater, py::handle rates,
                   py::array_t<double, py::array::c_style> losses, bool finite, py::handle stop_flag) {
-    constexpr std::size_t patience = 1 << 16;  // row times op: some tens of microseconds
     if (self.n_outputs() != 1) throw py::value_error("a program of one output is needed");
-    if (losses.size() != rates.size() || batch < 1) throw py::value_error("wrong number of losses or rows");
+    std::optional<py::array_t<double, py::array::c_style>> rate;
+    if (!rates.is_none()) rate.emplace(py::reinterpret_borrow<py::object>(rates));
+    if ((rate && losses.size() != rate->size()) || batch < 1) throw py::value_error("wrong number of losses or rows");
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
     const StopFlag stop(stop_flag);
     const Signals signals(&stop);
-    const py::tuple kept(trained);  // Python that runs meanwhile may change the list
-    for (py::handle value : kept)
-        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
-    std::unique_ptr<BoundUpdate> update;
-    if (!kernel.is_none()) {
-        update = BoundUpdate::read(py::cast<std::string>(kernel).c_str(), settings.ptr(), kept.size(), clip_norm.ptr(),
-                                   clip_value.ptr());
-        if (!update) throw py::error_already_set();
-    }
-    // To be looked up anew wherever Python code may have run, which can give a Value another node and free this one.
-    std::vector<Node*> zeroed(kept.size()), nodes(parameters.size());
-    const auto look_up = [&] {
-        for (std::size_t k = 0; k < zeroed.size(); ++k) zeroed[k] = node_at(kept, k);
-        for (std::size_t k = 0; k < nodes.size(); ++k) nodes[k] = node_at(parameters, k);
-    };
-    const auto is_leaf = [](const Node* node) { return node->is_leaf(); };
-    std::vector<double> data(nodes.size() + 1), gradient(nodes.size() + 1);
-
-    program::Request& request = call.request;
-    const program::Kernels& kernels = program::chosen_kernels();
-    const double* first = request.x;
-    const std::size_t rows = call.rows(), ops = self.program.graph().nodes.size();
-    request.parameters = data.data();
-    request.dp = gradient.data();
-    std::size_t from = 0, work = 0;
+    Descent descent(self, call, parameters, trained, *updater.rule, finite);
+    const double* first = call.request.x;
+    const std::size_t rows = call.rows();
+    std::size_t from = 0;
     py::ssize_t done = 0;
-    bool begun = false;
     py::object error = py::none();
-    for (; done < rates.size(); ++done) {
-        if (PyErr_CheckSignals() < 0) {
-            error = py::error_already_set().value();
-            break;
-        }
-        if (stop.raised() && done) break;
-        look_up();
-        request.rows = std::min(static_cast<std::size_t>(batch), rows - from);
-        request.x = first + static_cast<std::ptrdiff_t>(from) * request.row_stride;
-        request.values = losses.mutable_data() + done;
-        for (std::size_t k = 0; k < nodes.size(); ++k) data[k] = nodes[k]->data;
-        work += request.rows * ops;
-        try {
-            if (work > patience) {
-                work = 0;
-                const py::gil_scoped_release released;
-                self.program.run(request, kernels);
-            } else {
-                self.program.run(request, kernels);
+    try {
+        for (; done < losses.size(); ++done) {
+            if (PyErr_CheckSignals() < 0) throw py::error_already_set();
+            if (stop.raised() && done) break;
+            call.request.rows = std::min(static_cast<std::size_t>(batch), rows - from);
+            call.request.x = first + static_cast<std::ptrdiff_t>(from) * call.request.row_stride;
+            call.request.values = losses.mutable_data() + done;
+            if (!descent.compute()) break;
+            if (!rate) {
+                descent.set_gradients();
+            } else if (!descent.update(rate->data()[done])) {
+                break;
             }
-        } catch (const program::DomainError&) {
-            break;
-        } catch (const Signals::Stopped&) {
-            break;
-        } catch (const py::error_already_set& raised) {
-            error = raised.value();
-            break;
+            from += call.request.rows;
+            if (from == rows) from = 0;
         }
-        if (finite && !std::isfinite(*request.values)) break;
-        look_up();
-        if (update && !std::all_of(zeroed.begin(), zeroed.end(), is_leaf)) break;
-        begun = true;
-        nn::zero_grad(zeroed);
-        for (std::size_t k = 0; k < nodes.size(); ++k) {
-            nodes[k]->grad += gradient[k];
-            nodes[k]->kinds.grad = FloatKind;
-        }
-        if (update) {
-            if (!update->step(rates.data()[done], zeroed)) break;
-            const auto is_finite = [](const Node* node) { return std::isfinite(node->data); };
-            if (finite && !std::all_of(zeroed.begin(), zeroed.end(), is_finite)) break;
-        }
-        begun = false;
-        from += request.rows;
-        if (from == rows) from = 0;
+    } catch (const Signals::Stopped&) {
+    } catch (const py::error_already_set& raised) {
+        error = raised.value();
     }
-    return py::make_tuple(done, begun, error);
+    py::object bookmark = py::none();
+    if (done && rate) {
+        auto made = std::make_unique<Bookmark>();
+        made->state = descent.before_last_step();
+        bookmark = Box<Bookmark>::make(std::move(made));
+    }
+    return py::make_tuple(done, bookmark, error);
 }
 
 }  // namespace kilograd

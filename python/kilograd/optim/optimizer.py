@@ -1,0 +1,349 @@
+"""What all optimisers share: parameters, settings, state, and steps along a program."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+
+from kilograd import _core, tables
+from kilograd._core import Value
+from kilograd.optim.clipping import not_negative
+from kilograd.optim.schedules import Rate, is_known
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import ArrayLike, NDArray
+    from typing_extensions import Self
+
+    from kilograd.program import Program, Reduce
+
+__all__ = ["Optimizer", "Setting"]
+
+T = TypeVar("T")  # of a setting
+
+
+class Setting(Generic[T]):
+    """A setting of an optimizer's rule, as an attribute of the optimizer."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, optimizer: None, kind: type) -> Self: ...
+    @overload
+    def __get__(self, optimizer: Optimizer, kind: type) -> T: ...
+    def __get__(self, optimizer: Optimizer | None, kind: type) -> Any:
+        return self if optimizer is None else optimizer._rule[self._name]
+
+    def __set__(self, optimizer: Optimizer, value: T) -> None:
+        optimizer._rule[self._name] = value  # type: ignore[assignment]
+
+
+class Optimizer:
+    """What all optimisers share. A subclass of your own has its own `step`.
+
+    Parameters
+    ----------
+    parameters : iterable of Value, or an object with a method `parameters`
+        What to train: leaves, whose data a step changes in place. The Values are held: one that is later replaced in
+        the model is no longer trained.
+    lr : float or callable
+        The learning rate, or a function from the number of steps taken so far to it.
+    weight_decay : float, default 0.0
+    clip_norm, clip_value : float, optional
+        Gradients are clipped before each step, as by `clip_grad_norm` and `clip_grad_value`.
+
+    Attributes
+    ----------
+    parameters : list of Value
+    steps : int
+        The number of steps taken.
+    lr, weight_decay, clip_norm, clip_value
+        As given; may be changed between two steps.
+
+    Raises
+    ------
+    ValueError
+        If there are no parameters, one comes twice or is the result of an operation, or a number is out of range.
+    TypeError
+        If a parameter is no Value, or the parameters have no order, as in a set.
+    """
+
+    _rule_kind: ClassVar[str] = "Optimizer"
+    weight_decay = Setting[float]()
+    clip_norm = Setting[float | None]()
+    clip_value = Setting[float | None]()
+
+    def __init__(self, parameters: Any, lr: Rate, **settings: float | None) -> None:
+        found = parameters.parameters() if hasattr(parameters, "parameters") else parameters
+        tables.refuse_unordered(found, "the parameters")
+        self.parameters: list[Value] = list(found)
+        for p in self.parameters:
+            if not isinstance(p, Value):
+                raise TypeError(f"an optimizer trains Values, not {type(p).__name__}: {p!r}")
+        if not self.parameters:
+            raise ValueError("an optimizer needs at least one parameter")
+        if len(set(map(id, self.parameters))) != len(self.parameters):
+            raise ValueError("a parameter comes twice, and would be changed twice a step: pass each once")
+        _core.require_leaves(self.parameters)
+        if not callable(lr):
+            not_negative("lr", lr)
+        self.lr = lr
+        self._rule = _core.update_rule(self._rule_kind, settings, 0, {})
+
+    @property
+    def steps(self) -> int:
+        """The number of steps taken."""
+        return self._rule.steps
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._rule.steps = steps
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to zero."""
+        _core.zero_grad(self.parameters)
+
+    def step(self) -> None:
+        """Change every parameter once, by the gradients as they are.
+
+        Raises
+        ------
+        FloatingPointError
+            If `clip_norm` is set and the norm of the gradient is not finite; nothing is changed.
+        ValueError
+            If a parameter is a leaf no more; no parameter is changed.
+        """
+        lr = self.lr
+        _core.update(self._rule, self.parameters, lr(self.steps) if callable(lr) else lr)
+
+    def minimize(
+        self,
+        program: Program,
+        X: ArrayLike | None = None,  # noqa: N803
+        *,
+        steps: int,
+        reduce: Reduce = "mean",
+        threads: int = 1,
+        check: bool = True,
+    ) -> NDArray[float64]:
+        """Take steps that make the output of a program smaller, in a loop that stays in C++.
+
+        The same, to the last bit, as::
+
+            for k in range(steps):
+                optimizer.zero_grad()
+                losses[k] = program.backward(X, reduce=reduce)
+                optimizer.step()
+
+        The optimizers of `kilograd.optim` with a constant rate, or a `Schedule`, need no Python between two steps; for
+        others it is this loop.
+
+        Parameters
+        ----------
+        program : Program
+            Of one output. What it shares with `parameters` is trained.
+        X : array_like, (n,) or (batch, n), optional
+            The inputs, all of which are used in every step.
+        steps : int
+        reduce : {"mean", "sum"}, default "mean"
+            What is minimised over the rows.
+        threads, check
+            See `Program`.
+
+        Returns
+        -------
+        ndarray of float, shape (steps,)
+            The loss before each step.
+
+        Raises
+        ------
+        ValueError
+            If the program has several outputs, `steps` is negative, or `reduce` is none of the two.
+        FloatingPointError, ArithmeticError, ValueError
+            Where a step of that loop would raise it; the steps before have been made.
+        """
+        import numpy as np
+
+        if not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"steps is a whole number of at least 0, not {steps!r}")
+        if reduce not in ("mean", "sum"):
+            raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
+        if math.prod(program._core.shape) != 1:
+            raise ValueError(f"minimize needs a program of one output, and this has the shape {program._core.shape}")
+        inputs = X if X is None or type(X) is np.ndarray else tables.numbers(X, "X")
+        losses = np.zeros(steps)
+        done = 0
+        while done < steps:
+            rates = self._rates(steps - done)
+            if rates is not None:
+                made, _ = self._descend(program, inputs, losses[done:], rates, reduce, threads=threads, check=check)
+                done += made
+                if done == steps:
+                    break
+            self.zero_grad()
+            values = program.backward(inputs, reduce=reduce, threads=threads, check=check)
+            losses[done] = np.asarray(values).reshape(())
+            self.step()
+            done += 1
+        return losses
+
+    def _has_own_step(self) -> bool:
+        """Whether somebody changed what a step is; else all of it is the rule's."""
+        kind = type(self)
+        ours = kind.__module__ == _HOME and (kind.step, kind.zero_grad) == _STEP
+        return not ours or not vars(self).keys().isdisjoint(("step", "zero_grad"))
+
+    def _rates(self, steps: int) -> NDArray[float64] | None:
+        """The rates of the next steps, or None where each step has to be made by `step`."""
+        import numpy as np
+
+        lr = self.lr
+        if self._has_own_step() or not is_known(lr):
+            return None
+        rates = np.empty(steps)
+        if callable(lr):
+            rates[:] = [lr(self.steps + k) for k in range(steps)]
+        else:
+            rates.fill(lr)
+        return rates
+
+    def _descend(
+        self,
+        program: Program,
+        rows: NDArray[float64] | None,
+        losses: NDArray[float64],
+        rates: NDArray[float64] | None,
+        reduce: Reduce,
+        *,
+        batch: int | None = None,
+        threads: int = 1,
+        check: bool = True,
+        finite: bool = False,
+        stop: object = None,
+    ) -> tuple[int, _core._Bookmark | None]:
+        """Make steps along a program in C++.
+
+        Parameters
+        ----------
+        program : Program
+        rows : ndarray or None
+        losses : ndarray, shape (steps,)
+            Where the losses go.
+        rates : ndarray, shape (steps,), or None
+            From `_rates`. Without them a step ends before the update, which is then the caller's.
+        reduce : {"mean", "sum"}
+        batch : int, optional
+            Rows of a step; step k takes the next ones. By default all of them.
+        threads, check
+            See `Program`.
+        finite : bool, default False
+            Whether to end before a step whose loss, or what it makes of the parameters, is not finite.
+        stop : buffer, optional
+            To end after the step that is under way, or before one that takes long, where its first byte is set by
+            then.
+
+        Returns
+        -------
+        steps : int
+            How many were made: fewer than asked for where the next one raises an error, or a loop was to stop. All
+            is as it was after them.
+        bookmark
+            Of before the last of them; None if there is no such update.
+        """
+        count = 1 if rows is None or rows.ndim < 2 else len(rows)
+        done, bookmark, error = program._core.descend(
+            program._parameters,
+            rows,
+            reduce,
+            max(1, count if batch is None else batch),
+            threads,
+            check,
+            self.parameters,
+            self._rule,
+            rates,
+            losses,
+            finite,
+            stop,
+        )
+        if error is not None:
+            raise error
+        return done, bookmark
+
+    def _bookmark(self) -> _core._Bookmark:
+        """The parameters and the rule as they are now."""
+        return _core.bookmark(self._rule, self.parameters)
+
+    def _restore(self, bookmark: _core._Bookmark) -> None:
+        _core.restore(self._rule, self.parameters, bookmark)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on, besides the parameters and a learning rate that is a function.
+
+        Returns
+        -------
+        dict
+            ``"kind"``, ``"steps"``, the settings, and a float array with an entry for each parameter for each of the
+            running averages.
+        """
+        _, settings, steps, averages = self._rule.state()
+        state: dict[str, Any] = {"kind": type(self).__name__, "steps": steps}
+        if not callable(self.lr):
+            state["lr"] = float(self.lr)
+        return state | {name: value for name, value in {**settings, **averages}.items() if value is not None}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken.
+
+        Raises
+        ------
+        ValueError
+            If the state is of another kind of optimizer or another number of parameters. Nothing is changed.
+        """
+        self._read_state(state)()
+
+    def _read_state(self, state: Mapping[str, Any]) -> Callable[[], None]:
+        """Check a state; what is returned makes it this optimizer's."""
+        kind = type(self).__name__
+        if state.get("kind") != kind:
+            raise ValueError(f"this is the state of {state.get('kind', 'no optimizer')}, and the optimizer is {kind}")
+        rule, settings, _, averages = self._rule.state()
+        unknown = set(state) - {"kind", "steps", "lr", *settings, *averages}
+        if unknown or "steps" not in state:
+            raise ValueError(f"a state of {kind} has no {sorted(unknown)}" if unknown else "the state has no 'steps'")
+        import numpy as np
+
+        arrays: dict[str, array[float]] = {}
+        for name in averages:
+            if name in state:
+                values = np.asarray(state[name])
+                if values.shape != (len(self.parameters),) or values.dtype.kind not in "biuf":
+                    raise ValueError(
+                        f"{name!r} is {values.dtype} of shape {values.shape}, and there are {len(self.parameters)} "
+                        "parameters with a float each"
+                    )
+                arrays[name] = array("d", values.astype(float).tobytes())
+        steps = int(state["steps"])
+        if steps < 0:
+            raise ValueError(f"'steps' is at least 0, not {steps}")
+        settings |= {"clip_norm": None, "clip_value": None} | {name: state[name] for name in settings if name in state}
+        loaded = _core.update_rule(rule, settings, steps, arrays)
+        lr = float(state["lr"]) if "lr" in state else None
+
+        def accept() -> None:
+            self._rule = loaded
+            if lr is not None and not callable(self.lr):
+                self.lr = lr
+
+        return accept
+
+    def __repr__(self) -> str:
+        _, settings, _, _ = self._rule.state()
+        shown = ", ".join(f"{name}={value!r}" for name, value in {"lr": self.lr, **settings}.items())
+        return f"{type(self).__name__}({len(self.parameters)} parameters, {shown})"
+
+
+_HOME = "kilograd.optim.rules"
+_STEP = (Optimizer.step, Optimizer.zero_grad)

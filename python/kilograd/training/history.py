@@ -1,0 +1,117 @@
+"""What happened in training: the record, its picture, and the bar while it happens."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+__all__ = ["History", "axes_or_new", "progress_bar"]
+
+
+@dataclass
+class History:
+    """What happened in training.
+
+    Attributes
+    ----------
+    losses : list of float
+        Mean loss of the samples of each epoch, as they were met.
+    validation : list of float
+        Mean loss of the validation samples after each epoch; empty without them.
+    times : list of float
+        Seconds that each epoch took, validation included.
+    steps : list of float
+        Loss of each step.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+    interrupted: bool = False
+
+    def __repr__(self) -> str:
+        """The last losses; there may be thousands."""
+        parts = [f"{len(self.losses)} epochs"]
+        parts += [f"loss {self.losses[-1]:.4g}"] if self.losses else []
+        parts += [f"validation {self.validation[-1]:.4g}"] if self.validation else []
+        parts += [f"{sum(self.times):.3g} s"] if self.times else []
+        parts += ["interrupted"] if self.interrupted else []
+        return f"History({', '.join(parts)})"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the losses over the epochs.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Where to draw; new ones by default.
+
+        Returns
+        -------
+        matplotlib axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = axes_or_new(ax)
+        epochs = range(1, len(self.losses) + 1)
+        ax.plot(epochs, self.losses, label="training")
+        if self.validation:
+            ax.plot(epochs[: len(self.validation)], self.validation, label="validation")
+            ax.legend()
+        ax.set_xlabel("epoch")
+        ax.set_ylabel("loss")
+        return ax
+
+
+@contextmanager
+def progress_bar(wanted: bool | None, epochs: int) -> Iterator[Callable[[History], None]]:
+    """A function to call after each epoch, which moves the bar."""
+    if wanted is False or (wanted is None and not _watched()):
+        yield lambda history: None
+        return
+    try:
+        if find_spec("ipywidgets") is None:  # which the bar of a notebook is made of
+            from tqdm import tqdm
+        else:
+            from tqdm.auto import tqdm
+    except ImportError:
+        if wanted:
+            raise ImportError("the progress bar is tqdm's: pip install 'kilograd[progress]'") from None
+        yield lambda history: None
+        return
+    with tqdm(total=epochs, unit="epoch") as bar:
+
+        def tick(history: History) -> None:
+            shown = {"loss": f"{history.losses[-1]:.4g}"}
+            if history.validation:
+                shown["validation"] = f"{history.validation[-1]:.4g}"
+            bar.set_postfix(shown, refresh=False)
+            bar.update()
+
+        yield tick
+
+
+def _watched() -> bool:
+    """Whether a terminal or a notebook looks on."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def axes_or_new(ax: Any) -> Any:
+    """The axes, or new ones where none are given."""
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise ImportError("pictures are matplotlib's: pip install 'kilograd[plot]'") from None
+    return pyplot.subplots()[1]

@@ -1,0 +1,227 @@
+"""Training without a loop of one's own: `fit` and `predict`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from kilograd.modes import no_grad
+from kilograd.optim import Adam, Optimizer
+from kilograd.recorded import Recorded, Surroundings, UnrecordableError
+from kilograd.training.history import History, progress_bar
+from kilograd.training.samples import check_count, hold_out, order_of, read_rows, read_samples
+from kilograd.training.steps import Loss, Model, ProgramTrainer, Trainer, check_leaves, loss_named
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
+__all__ = ["fit", "predict"]
+
+Engine: TypeAlias = Literal["auto", "program", "graph"]
+"""How the steps of a training are computed."""
+
+_WORTH_RECORDING = 200
+"""Samples that a model is evaluated for in the time that recording it takes."""
+
+
+def fit(
+    model: Model,
+    X: Any,  # noqa: N803
+    y: Any,
+    *,
+    loss: Loss = "mse",
+    optimizer: Optimizer | None = None,
+    epochs: int = 100,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    validation: tuple[Any, Any] | float | None = None,
+    callbacks: Iterable[Callable[[History], Any]] = (),
+    progress: bool | None = None,
+    first_epoch: int = 0,
+    engine: Engine = "auto",
+) -> History:
+    """Train a model.
+
+    Each step computes the mean loss of a batch and its gradient and lets the optimizer step. Ctrl-C ends the training
+    before or after the step that is under way, whichever is sooner; a second one interrupts at once.
+
+    Parameters
+    ----------
+    model : callable
+        From a sample, a row of `X`, to a Value or a list of Values: an `MLP`, or a function of your own.
+    X : array_like or table, shape (n, ...)
+        The samples: an array, a list of rows, or a data frame, series or column of any library, of which the rows are
+        taken by their position. The model is called with each row as a list of numbers, or a number.
+    y : array_like or table, shape (n, ...)
+        The targets, as the loss takes them.
+    loss : str or callable, default "mse"
+        The name of a loss in `kilograd.functional`: ``"mse"``, ``"huber"``, ``"log_cosh"``, ``"hinge"`` (targets -1
+        and 1), ``"cross_entropy"`` (class indices), ``"binary_cross_entropy"``,
+        ``"binary_cross_entropy_from_logits"`` (targets 0 and 1); or a function of the prediction and the target of one
+        sample.
+    optimizer : Optimizer, optional
+        By default `Adam` with rate 0.01 over ``model.parameters()``.
+    epochs : int, default 100
+        How often each sample is used.
+    batch_size : int, optional
+        Samples per step; all of them by default.
+    seed : int, optional
+        Of the order of the samples, which is drawn anew in each epoch where there are several batches: the same seed
+        gives the same training. By default the order comes from Python's `random`.
+    validation : (X, y) or float, optional
+        Samples to compute a loss on after each epoch; or which share of the given ones to set aside for it, drawn
+        with `seed`.
+    callbacks : iterable of callable
+        Each is called with the `History` after each epoch; one that returns True ends the training.
+    progress : bool, optional
+        Whether to show a progress bar (tqdm); by default where a terminal or a notebook looks on.
+    first_epoch : int, default 0
+        The number of the epoch to begin with. A training that was saved after k epochs goes on as it would have with
+        ``first_epoch=k`` and the same `seed`.
+    engine : {"auto", "program", "graph"}, default "auto"
+        ``"graph"`` builds the graph of every batch anew. ``"program"`` records the loss of one sample as a `Program`
+        and runs that: the same training to rounding, many times faster. ``"auto"`` does so where it is certainly the
+        same; see below.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    TypeError
+        If `X` or `y` is no table of numbers: a dict, text, complex numbers, dates.
+    ValueError
+        If there are no samples, lengths differ, rows differ in width or not from what the model takes, an input is
+        missing or not finite, a setting is out of range, or a parameter of the model or the optimizer is no leaf; with
+        ``engine="program"`` also if the loss cannot be recorded. Nothing is changed.
+    FloatingPointError
+        If the loss becomes NaN or infinite, or the parameters do. They, and the optimizer, are then as they were in
+        the last step that had a finite loss.
+
+    Notes
+    -----
+    A model and a loss are recorded if they only compute: `kilograd.nn` networks, and functions and classes of your own
+    over them. Whatever else they do has them run for every batch, as ever: branches on values and reads of ``.data``;
+    rules in Python; random numbers; what they count, remember or print; integers used as indices, class indices of
+    ``"cross_entropy"`` aside; objects, modules and builtins that may have a state of their own. So does an optimizer
+    with a step of its own. Recording runs the model on a few samples before the first step. After callbacks it is
+    recorded anew if they changed what it reads; the data of Values is read in every step anyway.
+
+    A program's losses and gradients agree with a graph's to rounding, about 1e-15 of the largest term. Trainings stay
+    as close as long as they do not magnify such differences themselves, as thousands of noisy steps can.
+    """
+    samples = read_samples(X, y)
+    function = loss_named(loss)
+    check_count("epochs", epochs, 0)
+    check_count("first_epoch", first_epoch, 0)
+    if batch_size is not None:
+        check_count("batch_size", batch_size, 1)
+    samples, held_out = hold_out(samples, validation, seed)
+    if engine not in ("auto", "program", "graph"):
+        raise ValueError(f'engine is "auto", "program" or "graph", not {engine!r}')
+    size = min(batch_size or len(samples), len(samples))
+    callbacks = list(callbacks)
+    if optimizer is None:
+        optimizer = Adam(model, lr=0.01)
+    check_leaves(model, optimizer)
+    if engine == "graph" or not epochs:
+        trainer = Trainer(model, function, optimizer)
+    else:  # however short it is: a training in two parts is to be the same to the last bit
+        trainer = ProgramTrainer(model, function, optimizer, samples, held_out)
+        if engine == "program" and trainer.reason:
+            raise ValueError(f"the loss of a sample cannot be recorded as a program: {trainer.reason}")
+
+    history = History()
+    with progress_bar(progress, epochs) as tick, interrupts() as interrupted:
+        for epoch in range(first_epoch, first_epoch + epochs):
+            began = time.perf_counter()
+            order = order_of(len(samples), size, seed, epoch)
+            total = 0.0
+            while len(order):
+                steps = trainer.steps(samples, order, size, epoch, len(history.steps), interrupted)
+                total += sum(loss * min(size, len(order) - k * size) for k, loss in enumerate(steps))
+                history.steps += steps
+                order = order[len(steps) * size :]
+                if interrupted[0]:
+                    history.interrupted = True
+                    return history
+            history.losses.append(total / len(samples))
+            if held_out is not None:
+                history.validation.append(trainer.evaluate(held_out))
+            history.times.append(time.perf_counter() - began)
+            tick(history)
+            if any([callback(history) is True for callback in callbacks]):  # noqa: C419 (all are to be called)
+                break
+            if callbacks:
+                check_leaves(model, optimizer)
+                trainer.look_again()
+    return history
+
+
+def predict(model: Model, X: Any) -> NDArray[float64]:  # noqa: N803
+    """The model's outputs for many samples; no graph is built.
+
+    Parameters
+    ----------
+    model : callable
+        From a sample to a Value, a number, or a list of these.
+    X : array_like or table, shape (n, ...)
+        As `fit` takes it.
+
+    Returns
+    -------
+    ndarray of float, shape (n,) or (n, outputs)
+
+    Raises
+    ------
+    TypeError
+        If `X` is no table of numbers: a dict, text, complex numbers, dates.
+    ValueError
+        If rows differ in width or not from what the model takes, or an input is missing or not finite.
+    """
+    import numpy as np
+
+    from kilograd.arrays import data
+
+    rows = read_rows("X", X)
+    if not len(rows):
+        return np.empty(0)
+    if len(rows) >= _WORTH_RECORDING:
+        try:
+            recorded = Recorded(Surroundings(model), model, rows)
+            return recorded.program(recorded.rows(rows))
+        except (UnrecordableError, ValueError, ArithmeticError):
+            pass  # the model itself shall say what is wrong
+    with no_grad():
+        return data([model(row) for row in rows])
+
+
+@contextmanager
+def interrupts() -> Iterator[bytearray]:
+    """A byte that is set once Ctrl-C was pressed: the first time it is only noted, the second time it interrupts.
+
+    Signals reach the main thread alone, and a handler that somebody else installed stays.
+    """
+    pressed = bytearray(1)
+
+    def note(number: int, frame: Any) -> None:
+        if pressed[0]:
+            signal.default_int_handler(number, frame)
+        pressed[0] = 1
+
+    mine = threading.current_thread() is threading.main_thread() and (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if mine:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

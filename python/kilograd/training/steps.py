@@ -1,0 +1,251 @@
+"""Steps of a training, on graphs or along a program, and the way back to the last good one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+
+from kilograd import _core, functional
+from kilograd._core import Value
+from kilograd.functional import LossName, mean
+from kilograd.modes import no_grad
+from kilograd.optim import Optimizer
+from kilograd.optim.schedules import is_known
+from kilograd.recorded import Recorded, Surroundings, UnrecordableError, builds_graphs, without_notes
+from kilograd.tables import Rows
+from kilograd.training.samples import Samples
+
+if TYPE_CHECKING:
+    from numpy import int64
+    from numpy.typing import NDArray
+
+__all__ = ["Loss", "Model", "ProgramTrainer", "Trainer", "check_leaves", "loss_named"]
+
+
+Model: TypeAlias = Callable[[Any], Any]
+"""Anything that is called with a sample and gives a Value or a list of Values."""
+
+Loss: TypeAlias = LossName | Callable[[Any, Any], Any]
+"""The name of a loss, or a function of one sample's prediction and target that gives a Value."""
+
+_LOSSES: dict[str, Callable[[Any, Any], Any]] = {name: getattr(functional, name) for name in get_args(LossName)}
+
+
+class _StoppedError(Exception):
+    """The step under way is not wanted any more."""
+
+
+class Trainer:
+    """A model with what it takes to train it, and the way back to the last good step."""
+
+    def __init__(self, model: Model, loss: Callable[[Any, Any], Any], optimizer: Optimizer) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.before: _core._Bookmark | None = None  # the last step
+
+    def mean_loss(self, batch: Iterable[tuple[Any, Any]], stop: bytearray | None = None) -> Value:
+        """The mean over samples; _StoppedError where `stop` is set meanwhile."""
+        before = stop[:] if stop else None
+        losses = []
+        for x, target in batch:
+            losses.append(self.loss(self.model(x), target))
+            if stop != before:
+                raise _StoppedError
+        return mean(losses)
+
+    def steps(
+        self, samples: Samples, order: NDArray[int64], size: int, epoch: int, number: int, stop: bytearray
+    ) -> list[float]:
+        """Make the first step of `size` samples of the order, or more of them; the losses, each before its step.
+
+        `stop` is set where no more than the step under way is wanted, and not that one if it is long.
+        """
+        try:
+            return [self.step(map(samples.pair, order[:size].tolist()), epoch, number, stop)]
+        except _StoppedError:
+            return []
+
+    def step(self, batch: Iterable[tuple[Any, Any]], epoch: int, number: int, stop: bytearray) -> float:
+        """Make one step on a graph."""
+        try:
+            value = self.mean_loss(batch, stop)
+        except OverflowError as error:
+            raise self.diverged(epoch, number, f"an operation overflowed: {error}") from error
+        if not math.isfinite(value.data):
+            raise self.diverged(epoch, number, f"the loss is {value.data}")
+        self.optimizer.zero_grad()
+        value.backward()
+        self.update(epoch, number)
+        return value.data
+
+    def update(self, epoch: int, number: int) -> None:
+        """Let the optimizer step, on gradients that are there."""
+        self.before = self.optimizer._bookmark()
+        self.optimizer.step()
+        if not _core.all_finite(self.optimizer.parameters):
+            raise self.diverged(epoch, number, "a parameter is no longer finite")
+
+    def evaluate(self, samples: Samples) -> float:
+        """The mean loss of samples."""
+        with no_grad():
+            return self.mean_loss(map(samples.pair, range(len(samples)))).data
+
+    def diverged(self, epoch: int, number: int, what: str) -> FloatingPointError:
+        """The error for a step that left the finite numbers; goes back to before the last good one."""
+        if self.before is not None:
+            self.optimizer._restore(self.before)
+        return FloatingPointError(
+            f"in epoch {epoch}, step {number}, {what}. The parameters are as of the last step with a finite loss. "
+            "A lower learning rate, clip_norm= in the optimizer, or inputs scaled to about 1 help"
+        )
+
+    def look_again(self) -> None:
+        """Somebody may have changed the model."""
+
+
+class ProgramTrainer(Trainer):
+    """The same with the loss of a sample as a program, while and where that is the same.
+
+    A step of which the program makes something irregular (an error, a loss or a parameter that is not finite) is made
+    on a graph, which tells what is wrong.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        loss: Callable[[Any, Any], Any],
+        optimizer: Optimizer,
+        samples: Samples,
+        held_out: Samples | None,
+    ) -> None:
+        super().__init__(model, loss, optimizer)
+        self.samples = samples
+        self.held_out = held_out
+        self.reason = ""
+        self.record()
+
+    def record(self) -> None:
+        """Record the loss, or note the reason why not."""
+        self.recorded: Recorded | None = None
+        self.lr = self.optimizer.lr
+        try:
+            if self.optimizer._has_own_step():
+                raise UnrecordableError("the optimizer has a step of its own")
+            if not builds_graphs():
+                raise UnrecordableError("gradients are switched off: no_grad()")
+            own_rate = [self.lr] if callable(self.lr) and not is_known(self.lr) else []  # runs between the steps
+            surroundings = Surroundings(self.model, self.loss, *own_rate)
+            targets, loss = _targets(self.model, self.loss, self.samples)
+            self.recorded = Recorded(surroundings, lambda x, t: loss(self.model(x), t), self.samples.x, targets)
+            self.rows = self.recorded.rows(self.samples.x, targets)
+            if self.held_out is not None:
+                targets, _ = _targets(self.model, self.loss, self.held_out)
+                self.held_out_rows = self.recorded.rows(self.held_out.x, targets)
+        except UnrecordableError as reason:
+            self.recorded = None
+            self.reason = str(reason)
+
+    def look_again(self) -> None:
+        """Record it anew if what it depends on has changed."""
+        if self.recorded is None:
+            return
+        if self.optimizer.lr is not self.lr or self.optimizer._has_own_step() or not self.recorded.holds():
+            self.record()
+
+    def steps(
+        self, samples: Samples, order: NDArray[int64], size: int, epoch: int, number: int, stop: bytearray
+    ) -> list[float]:
+        """Make all steps of the order, where they can be made without Python in between."""
+        import numpy as np
+
+        if self.recorded is None:
+            return super().steps(samples, order, size, epoch, number, stop)
+        program, count = self.recorded.program, -(-len(order) // size)
+        rates = self.optimizer._rates(count)
+        alone = rates is None  # the rate is to be asked for in every step
+        rows = self.rows[order[:size] if alone else order] if size < len(samples) else self.rows
+        losses = np.empty(1 if alone else count)
+        done, before = self.optimizer._descend(program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
+        if not done:
+            if stop[0]:
+                return []
+            return super().steps(samples, order, size, epoch, number, stop)
+        if alone:
+            self.update(epoch, number)
+        else:
+            self.before = before
+        made: list[float] = losses[:done].tolist()
+        return made
+
+    def evaluate(self, samples: Samples) -> float:
+        """The mean loss of samples, those that were held out."""
+        if self.recorded is not None:
+            try:
+                loss = float(self.recorded.program(self.held_out_rows, reduce="mean"))
+            except (ValueError, ArithmeticError):
+                loss = math.nan
+            if math.isfinite(loss):
+                return loss
+        return super().evaluate(samples)
+
+
+def _targets(model: Model, loss: Callable[[Any, Any], Any], samples: Samples) -> tuple[Rows, Callable[[Any, Any], Any]]:
+    """Targets and loss such that all of a target is numbers to compute with."""
+    import numpy as np
+
+    targets = samples.y
+    if loss is functional.cross_entropy:
+        with no_grad():
+            try:
+                _, shape = _core.flatten(model(samples.x[0]), "the logits")
+            except Exception as error:
+                raise UnrecordableError(f"it raises {type(error).__name__}: {error}") from error
+        if np.shape(targets[0]) == shape[:-1] and shape:
+            indices = targets.array()
+            if indices.dtype.kind not in "biuf" or not np.isin(indices, np.arange(shape[-1])).all():
+                raise UnrecordableError("a target is no index of a class")
+            return Rows(np.eye(shape[-1])[indices.astype(int)]), loss
+        return targets, loss
+    for name, predictions, allowed in _core.losses():
+        if _LOSSES[name] is not loss or not (predictions or allowed):
+            continue
+        if allowed and not _are_in(allowed, targets.array()):
+            raise UnrecordableError("a target is not one that the loss has")
+        return targets, without_notes(partial(_of_sigmoids, loss) if predictions else loss)
+    return targets, loss
+
+
+def _are_in(allowed: tuple[float, float, bool], numbers: NDArray[Any]) -> bool:
+    low, high, of_magnitude = allowed
+    if numbers.dtype.kind not in "biuf":
+        return False
+    sizes = abs(numbers) if of_magnitude else numbers
+    return bool(((low <= sizes) & (sizes <= high)).all())
+
+
+def _of_sigmoids(loss: Callable[[Any, Any], Any], prediction: Any, target: Any) -> Any:
+    """The loss of what is from 0 to 1 whatever the sample: no check of a graph's first number sees the others."""
+    flat, _ = _core.flatten(prediction, "the predictions")
+    if builds_graphs() and any(not isinstance(p, Value) or p._op != "sigmoid" for p in flat):
+        raise UnrecordableError("only a sigmoid is sure to give probabilities")
+    return loss(prediction, target)
+
+
+def check_leaves(model: Model, optimizer: Optimizer) -> None:
+    """Refuse a model of which a parameter was replaced by a result: no graph would lead to it any more."""
+    _core.require_leaves(optimizer.parameters)
+    parameters = getattr(model, "parameters", None)
+    if callable(parameters):
+        _core.require_leaves([p for p in parameters() if isinstance(p, Value)])
+
+
+def loss_named(loss: Loss) -> Callable[[Any, Any], Any]:
+    """The function that a loss means."""
+    if callable(loss):
+        return loss
+    if loss not in _LOSSES:
+        raise ValueError(f"loss is a function or one of {', '.join(_LOSSES)}, not {loss!r}")
+    return _LOSSES[loss]
