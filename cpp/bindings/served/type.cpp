@@ -118,7 +118,7 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
     return self;
 }
 
-void make_served_type() {
+bool make_served_type() {
     std::vector<PyType_Slot> slots = handle_slots();
     slots.insert(slots.end(), {slot<served_new>(Py_tp_new),
                                slot<served_init>(Py_tp_init),
@@ -129,6 +129,7 @@ void make_served_type() {
     add_operator_slots(slots);
     served_type = make_type("kilograd._core.Served", sizeof(Handle),
                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots);
+    return served_type != nullptr;
 }
 
 }  // namespace kilograd

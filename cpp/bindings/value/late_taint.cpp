@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "slot.hpp"
+#include "../python.hpp"
 
 namespace kilograd {
 
