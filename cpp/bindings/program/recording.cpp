@@ -1,11 +1,11 @@
 #include "recording.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <string>
 #include <vector>
 
 #include "../../program/recording.hpp"
+#include "../numbering.hpp"
 #include "../numbers.hpp"
 #include "../value/handle.hpp"
 #include "signals.hpp"
@@ -15,36 +15,6 @@ namespace kilograd {
 namespace {
 
 using program::Recording;
-
-// While it lives, the gradients of the nodes hold their numbers in the recording: a hash table takes three times as
-// long as all the rest. Nothing may run Python meanwhile.
-class Numbering {
-  public:
-    explicit Numbering(const Ancestry& graph) {
-        nodes_.reserve(graph.interior.size() + graph.leaves.size());
-        nodes_.insert(nodes_.end(), graph.leaves.begin(), graph.leaves.end());
-        nodes_.insert(nodes_.end(), graph.interior.rbegin(), graph.interior.rend());
-        grads_.reserve(nodes_.size());
-        for (Node* node : nodes_) {
-            const std::uint64_t number = grads_.size();
-            grads_.push_back(node->grad);
-            node->grad = std::bit_cast<double>(number);
-        }
-    }
-    Numbering(const Numbering&) = delete;
-    Numbering& operator=(const Numbering&) = delete;
-    ~Numbering() {
-        for (std::size_t k = 0; k < nodes_.size(); ++k) nodes_[k]->grad = grads_[k];
-    }
-    std::uint32_t operator[](const Node* node) const {
-        return static_cast<std::uint32_t>(std::bit_cast<std::uint64_t>(node->grad));
-    }
-    const std::vector<Node*>& nodes() const { return nodes_; }
-
-  private:
-    std::vector<Node*> nodes_;  // leaves, then the others in tape order
-    std::vector<double> grads_;
-};
 
 [[noreturn]] void refuse_rule(Node* node) {
     py::object value = py::reinterpret_steal<py::object>(handle_of(node));
