@@ -38,7 +38,7 @@ enum Flag : std::uint8_t {
     Seen = 2,          // scratch of a traversal that collects leaves
     Rule = 4,          // Python supplies the backward rule
     Stateful = 8,      // its handle carries state that must live as long as the node
-    Tainted = 16,      // its handle refers to objects of the cyclic collector: see bindings/value/handle.hpp
+    Tracked = 16,      // its handle and its operands' are known to the cyclic collector: see bindings/value/handle.hpp
     OwnsHandle = 32,   // the node holds a reference to its handle, while it has consumers
     InSnapshot = 128,  // a living snapshot holds it: see bindings/value/snapshot.hpp
     ExactInts = 64,    // gradients follow Python's integer arithmetic (the micrograd dialect)

@@ -47,21 +47,71 @@ std::vector<Node*> leaves_of(const py::list& values, const char* role) {
     return nodes;
 }
 
-}  // namespace
-
-py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object parameters) {
-    const py::tuple outputs(given);  // which Python that runs meanwhile cannot change
-    std::vector<double> numbers;  // outputs that are plain numbers; to read one may run Python code, so it comes first
+// Those of the outputs that are plain numbers. To read one may run Python code, so it comes first.
+std::vector<double> constants_of(const py::tuple& outputs) {
+    std::vector<double> constants;
     for (py::handle output : outputs) {
         Number number;
         if (is_value(output.ptr())) continue;
         if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
-        numbers.push_back(number.value);
+        constants.push_back(number.value);
     }
+    return constants;
+}
+
+void check_size(const py::tuple& outputs, const Shape& shape) {
     double size = 1.0;
     for (py::ssize_t extent : shape) size *= extent < 0 ? -1.0 : static_cast<double>(extent);
     if (size != static_cast<double>(outputs.size()))
         throw py::value_error("Program: " + std::to_string(outputs.size()) + " outputs do not have that shape");
+}
+
+// The operations of a graph, inputs and parameters. Where parameters are to be found they are added, in the order of
+// their first use: by an operation, or as one of the `roots`.
+Recording flatten(const Numbering& number, std::size_t leaf_count, const std::vector<Node*>& roots,
+                  const std::vector<Node*>& inputs, std::vector<Node*>& parameters, bool find_parameters) {
+    Recording recording;
+    enum : std::uint8_t { Constant, Other, Taken };
+    std::vector<std::uint8_t> role(leaf_count, Constant);
+    if (find_parameters)
+        for (std::size_t k = 0; k < leaf_count; ++k)
+            if (number.nodes()[k]->handle) role[k] = Other;
+    for (Node* node : inputs) {
+        role[number[node]] = Taken;
+        recording.inputs.push_back(number[node]);
+    }
+    for (Node* node : parameters) recording.parameters.push_back(number[node]);
+    const auto meet = [&](Node* node) {
+        if (!node || !node->is_leaf() || role[number[node]] != Other) return;
+        role[number[node]] = Taken;
+        recording.parameters.push_back(number[node]);
+        parameters.push_back(node);
+    };
+    const std::size_t size = number.nodes().size();
+    recording.op.reserve(size);
+    recording.a.reserve(size);
+    recording.b.reserve(size);
+    recording.c.reserve(size);
+    for (const Node* node : number.nodes()) {
+        if (node->is_leaf()) {
+            recording.add(Op::leaf, 0, 0, node->data);
+            continue;
+        }
+        meet(node->a);
+        meet(node->b);
+        recording.add(node->op, number[node->a], node->b ? number[node->b] : 0,
+                      info(node->op).arity == Arity::Param ? node->constant : 0.0);
+    }
+    for (Node* node : roots) meet(node);
+    return recording;
+}
+
+}  // namespace
+
+py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object parameters) {
+    const py::tuple outputs(given);  // which Python that runs meanwhile cannot change
+    const std::vector<double> constants = constants_of(outputs);
+    check_size(outputs, shape);
     py::list values;  // made before any node is looked up: a collection may run Python code
     std::vector<Node*> roots;
     for (py::handle output : outputs)
@@ -74,11 +124,10 @@ py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object 
             if (std::find(input_nodes.begin(), input_nodes.end(), node) != input_nodes.end())
                 throw py::value_error("Program: a Value cannot be an input and a parameter");
     }
-    std::size_t reached = roots.size();
-    roots.insert(roots.end(), input_nodes.begin(), input_nodes.end());
-    roots.insert(roots.end(), parameter_nodes.begin(), parameter_nodes.end());
-    const Ancestry graph = ancestors(roots.data(), roots.size());
-    roots.resize(reached);
+    std::vector<Node*> reached = roots;
+    reached.insert(reached.end(), input_nodes.begin(), input_nodes.end());
+    reached.insert(reached.end(), parameter_nodes.begin(), parameter_nodes.end());
+    const Ancestry graph = ancestors(reached.data(), reached.size());
     for (Node* node : graph.interior)
         if (node->has_fan() || node->has(Rule)) refuse_rule(node);
     for (Node* node : graph.leaves)
@@ -87,41 +136,9 @@ py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object 
     Recording recording;
     {
         const Numbering number(graph);
-        enum : std::uint8_t { Constant, Other, Taken };
-        std::vector<std::uint8_t> role(graph.leaves.size(), Constant);
-        if (parameters.is_none())
-            for (std::size_t k = 0; k < graph.leaves.size(); ++k)
-                if (graph.leaves[k]->handle) role[k] = Other;
-        for (Node* node : input_nodes) {
-            role[number[node]] = Taken;
-            recording.inputs.push_back(number[node]);
-        }
-        for (Node* node : parameter_nodes) recording.parameters.push_back(number[node]);
-        // Parameters nobody has put in order come in the order of their first use.
-        const auto meet = [&](Node* node) {
-            if (!node || !node->is_leaf() || role[number[node]] != Other) return;
-            role[number[node]] = Taken;
-            recording.parameters.push_back(number[node]);
-            parameter_nodes.push_back(node);
-        };
-        const std::size_t size = number.nodes().size();
-        recording.op.reserve(size);
-        recording.a.reserve(size);
-        recording.b.reserve(size);
-        recording.c.reserve(size);
-        for (const Node* node : number.nodes()) {
-            if (node->is_leaf()) {
-                recording.add(Op::leaf, 0, 0, node->data);
-                continue;
-            }
-            meet(node->a);
-            meet(node->b);
-            recording.add(node->op, number[node->a], node->b ? number[node->b] : 0,
-                          info(node->op).arity == Arity::Param ? node->constant : 0.0);
-        }
-        for (Node* node : roots) meet(node);
+        recording = flatten(number, graph.leaves.size(), roots, input_nodes, parameter_nodes, parameters.is_none());
         auto root = roots.begin();
-        auto constant = numbers.begin();
+        auto constant = constants.begin();
         for (py::handle output : outputs)
             recording.outputs.push_back(is_value(output.ptr()) ? number[*root++]
                                                                : recording.add(Op::leaf, 0, 0, *constant++));

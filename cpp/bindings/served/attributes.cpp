@@ -1,3 +1,5 @@
+// Attributes of served classes: descriptors that show, under the author's names, what the engine holds. What is set and
+// the engine cannot hold goes to the object's __dict__, and makes the node foreign.
 #include <cstring>
 
 #include "class.hpp"

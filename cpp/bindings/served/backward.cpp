@@ -1,3 +1,6 @@
+// backward() of served classes, in the author's order: order decides the last bit of a sum of gradients. The engine
+// does it as long as it holds all the numbers exactly; a step that it cannot do runs in Python's arithmetic, so that
+// types and exceptions are the author's.
 #include <algorithm>
 
 #include "class.hpp"

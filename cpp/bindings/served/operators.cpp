@@ -1,3 +1,5 @@
+// The operators +, * and ** of served classes. A slot tries the native way first; what that leaves goes to the author's
+// method, by Python's own rule for operands of two classes.
 #include <cmath>
 
 #include "class.hpp"

@@ -1,3 +1,5 @@
+// The base of all served classes: how their objects are made, initialised and given attributes. Class(number) makes a
+// leaf without a call into Python where the author's constructor would only store the number.
 #include <algorithm>
 
 #include "../value/pickle.hpp"
