@@ -246,6 +246,13 @@ def test_large_integers_that_are_floats(argument):
     assert np.all(kilograd.compile(lambda x: x * 1.0)(argument) == argument)
 
 
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**60) - 1, 10**400])
+def test_a_comparison_with_an_integer_that_is_no_float_is_refused(number: int):
+    with pytest.raises(ValueError, match=f"no float equals {number}"[:150]):
+        kilograd.compile(lambda x: x if x < number else -x)(2.0**53)
+    assert kilograd.compile(lambda x: x if x < 2**60 else -x)(2.0**60) == -(2.0**60)
+
+
 @pytest.mark.parametrize("text", [str, repr, ascii, format, "{}".format, lambda x: f"{x}", lambda x: f"{x!r}"])
 def test_the_text_of_a_value_is_its_numbers(text):
     f = kilograd.compile(lambda x: -x if text(x)[0] == "-" else 2 * x * len(text(x)))

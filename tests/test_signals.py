@@ -6,6 +6,7 @@ depends on how busy the machine is.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -108,6 +109,58 @@ def test_recording_is_interrupted() -> None:
     assert (x.grad, y.grad, kilograd.live_nodes()) == (3.0, 0.0, before)
     y.backward()
     assert x.grad == pytest.approx(4.0)
+
+
+def record_for_ever(y: Value, x: Value) -> None:
+    while True:
+        Program(y, inputs=[x])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no other process to press Ctrl-C")
+def test_recording_a_long_graph_is_interrupted() -> None:
+    """While nodes are numbered no Python may run; Ctrl-C ends it all the same."""
+    x = Value(0.5, label="x")
+    y = x
+    for _ in range(500_000):
+        y = (y + x) * 0.5
+    x.grad, y.grad = 3.0, 2.0
+    before = kilograd.live_nodes()
+    for wait in (0.01, 0.03, 0.1):
+        parent, child = os.getpid(), os.fork()
+        if child == 0:
+            time.sleep(wait)
+            os.kill(parent, signal.SIGINT)
+            os._exit(0)
+        with pytest.raises(KeyboardInterrupt):
+            record_for_ever(y, x)
+        os.waitpid(child, 0)
+        assert (x.grad, y.grad, kilograd.live_nodes()) == (3.0, 2.0, before)
+    x.grad = y.grad = 0.0
+    y.backward()
+    assert x.grad == pytest.approx(1.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no other process to press Ctrl-C")
+def test_a_handler_that_raises_nothing_lets_a_recording_go_on() -> None:
+    x = Value(0.5)
+    y = x
+    for _ in range(200_000):
+        y = (y + x) * 0.5
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        parent, child = os.getpid(), os.fork()
+        if child == 0:
+            time.sleep(0.03)
+            os.kill(parent, signal.SIGINT)
+            os._exit(0)
+        while not pressed:
+            program = Program(y, inputs=[x])
+        os.waitpid(child, 0)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert program([0.5]).tolist() == y.data
+    assert pressed == [signal.SIGINT]
 
 
 def test_a_compiled_batch_is_interrupted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import operator
 import random
 from typing import Any
 
@@ -694,6 +695,15 @@ def test_what_tensors_have_says_what_a_value_has(name):
 
     setattr(Tensor, name, lambda self: self.data)
     assert getattr(Tensor(2.0), name)() == 2.0
+
+
+@pytest.mark.parametrize("number", [2.0**53, -(2.0**53), 1e300, math.inf, -math.inf, math.nan, 2**53 - 1, True])
+@pytest.mark.parametrize("other", [2**53 + 1, -(2**53) - 1, 2**53, 2**60, 10**300, 10**400, -(10**400)])
+def test_ordering_with_integers_that_no_float_holds_is_that_of_the_number(number: float, other: int):
+    value = Value(number)
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge):
+        assert compare(value, other) is compare(number, other)
+        assert compare(other, value) is compare(other, number)
 
 
 def test_ordering_is_by_data():

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "../engine/graph.hpp"
+#include "../engine/order.hpp"
 
 namespace kilograd {
 

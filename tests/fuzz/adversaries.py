@@ -244,6 +244,29 @@ z = None
 print("end")
 """,
     # --- instrumentation
+    "subclass with data in its dict": CLASS
+    + """
+class W(Value):
+    @property
+    def data(self): return self.__dict__["data"]
+    @data.setter
+    def data(self, x): self.__dict__["data"] = x
+a, b = W(2.0), Value(3.0)
+c = a * b + a
+c.backward()
+a.data += 1
+print(a.grad, b.grad, c.data, a.data, sorted(vars(a)), sorted(vars(c)))
+""",
+    "attributes by a name put together": CLASS
+    + """
+a, b = Value(2.0), Value(3.0)
+c = a * b
+d = getattr(a, "__di" + "ct__")
+d["data"] = 5.0
+setattr(b, "da" + "ta", 7.0)
+c.backward()
+print(a.grad, b.grad, a.data, (a * b).data, list(d), getattr(c, "_pr" + "ev") == {a, b})
+""",
     "trace all methods": CLASS
     + """
 from types import FunctionType

@@ -9,6 +9,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "../../engine/order.hpp"
 #include "../boxed.hpp"
 #include "../numbering.hpp"
 #include "../numbers.hpp"

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "../../engine/order.hpp"
 #include "../../program/recording.hpp"
 #include "../numbering.hpp"
 #include "../numbers.hpp"
@@ -15,6 +16,18 @@ namespace kilograd {
 namespace {
 
 using program::Recording;
+
+// Thrown where Ctrl-C came while no Python may run: whoever makes that possible again lets Python know by repeat().
+struct CtrlC {
+    // Once for so many nodes, which take some milliseconds.
+    static void look_for(std::size_t k) {
+        if (k % (1 << 16) == 0 && PyOS_InterruptOccurred()) throw CtrlC();
+    }
+    static void repeat() {
+        PyErr_SetInterrupt();
+        if (PyErr_CheckSignals() < 0) throw py::error_already_set();
+    }
+};
 
 [[noreturn]] void refuse_rule(Node* node) {
     py::object value = py::reinterpret_steal<py::object>(handle_of(node));
@@ -47,52 +60,40 @@ std::vector<Node*> leaves_of(const py::list& values, const char* role) {
     return nodes;
 }
 
-// Those of the outputs that are plain numbers. To read one may run Python code, so it comes first.
-std::vector<double> constants_of(const py::tuple& outputs) {
-    std::vector<double> constants;
-    for (py::handle output : outputs) {
-        Number number;
-        if (is_value(output.ptr())) continue;
-        if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
-        constants.push_back(number.value);
-    }
-    return constants;
-}
+// What is recorded: `parameters` are the leaves that the caller names, or all that an object in Python holds, in the
+// order of their first use.
+struct Request {
+    std::vector<Node*> outputs, inputs, parameters;
+    bool parameters_are_named = false;
+};
 
-void check_size(const py::tuple& outputs, const Shape& shape) {
-    double size = 1.0;
-    for (py::ssize_t extent : shape) size *= extent < 0 ? -1.0 : static_cast<double>(extent);
-    if (size != static_cast<double>(outputs.size()))
-        throw py::value_error("Program: " + std::to_string(outputs.size()) + " outputs do not have that shape");
-}
-
-// The operations of a graph, inputs and parameters. Where parameters are to be found they are added, in the order of
-// their first use: by an operation, or as one of the `roots`.
-Recording flatten(const Numbering& number, std::size_t leaf_count, const std::vector<Node*>& roots,
-                  const std::vector<Node*>& inputs, std::vector<Node*>& parameters, bool find_parameters) {
-    Recording recording;
+// The graph as a recording, without its outputs; `number` has their numbers. No Python may run.
+Recording read(const Ancestry& graph, const Numbering& number, Request& request) {
     enum : std::uint8_t { Constant, Other, Taken };
-    std::vector<std::uint8_t> role(leaf_count, Constant);
-    if (find_parameters)
-        for (std::size_t k = 0; k < leaf_count; ++k)
-            if (number.nodes()[k]->handle) role[k] = Other;
-    for (Node* node : inputs) {
+    Recording recording;
+    std::vector<std::uint8_t> role(graph.leaves.size(), Constant);
+    if (!request.parameters_are_named)
+        for (std::size_t k = 0; k < graph.leaves.size(); ++k)
+            if (graph.leaves[k]->handle) role[k] = Other;
+    for (Node* node : request.inputs) {
         role[number[node]] = Taken;
         recording.inputs.push_back(number[node]);
     }
-    for (Node* node : parameters) recording.parameters.push_back(number[node]);
+    for (Node* node : request.parameters) recording.parameters.push_back(number[node]);
     const auto meet = [&](Node* node) {
         if (!node || !node->is_leaf() || role[number[node]] != Other) return;
         role[number[node]] = Taken;
         recording.parameters.push_back(number[node]);
-        parameters.push_back(node);
+        request.parameters.push_back(node);
     };
     const std::size_t size = number.nodes().size();
     recording.op.reserve(size);
     recording.a.reserve(size);
     recording.b.reserve(size);
     recording.c.reserve(size);
-    for (const Node* node : number.nodes()) {
+    for (std::size_t k = 0; k < size; ++k) {
+        CtrlC::look_for(k);
+        const Node* node = number.nodes()[k];
         if (node->is_leaf()) {
             recording.add(Op::leaf, 0, 0, node->data);
             continue;
@@ -102,50 +103,70 @@ Recording flatten(const Numbering& number, std::size_t leaf_count, const std::ve
         recording.add(node->op, number[node->a], node->b ? number[node->b] : 0,
                       info(node->op).arity == Arity::Param ? node->constant : 0.0);
     }
-    for (Node* node : roots) meet(node);
+    for (Node* node : request.outputs) meet(node);
     return recording;
+}
+
+// As above, outputs included; those that are plain numbers have theirs in `constants`.
+Recording read(const py::tuple& outputs, const std::vector<double>& constants, Request& request) {
+    std::vector<Node*> roots = request.outputs;
+    roots.insert(roots.end(), request.inputs.begin(), request.inputs.end());
+    roots.insert(roots.end(), request.parameters.begin(), request.parameters.end());
+    const Ancestry graph = ancestors(roots.data(), roots.size());
+    for (Node* node : graph.interior)
+        if (node->has_fan() || node->has(Rule)) refuse_rule(node);
+    for (Node* node : graph.leaves)
+        if (node->has(Rule)) refuse_rule(node);
+    const Numbering number(graph);
+    Recording recording = read(graph, number, request);
+    auto root = request.outputs.begin();
+    auto constant = constants.begin();
+    for (py::handle output : outputs)
+        recording.outputs.push_back(is_value(output.ptr()) ? number[*root++]
+                                                           : recording.add(Op::leaf, 0, 0, *constant++));
+    return recording;
+}
+
+Request request_of(const py::tuple& outputs, const py::list& inputs, const py::object& parameters) {
+    Request request;
+    for (py::handle output : outputs)
+        if (is_value(output.ptr())) request.outputs.push_back(node_of(output.ptr()));
+    request.inputs = leaves_of(inputs, "inputs");
+    request.parameters_are_named = !parameters.is_none();
+    if (request.parameters_are_named) request.parameters = leaves_of(py::cast<py::list>(parameters), "parameters");
+    for (Node* node : request.parameters)
+        if (std::find(request.inputs.begin(), request.inputs.end(), node) != request.inputs.end())
+            throw py::value_error("Program: a Value cannot be an input and a parameter");
+    return request;
 }
 
 }  // namespace
 
 py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object parameters) {
     const py::tuple outputs(given);  // which Python that runs meanwhile cannot change
-    const std::vector<double> constants = constants_of(outputs);
-    check_size(outputs, shape);
+    std::vector<double> constants;   // to read one may run Python code, so it comes first
+    for (py::handle output : outputs) {
+        Number number;
+        if (is_value(output.ptr())) continue;
+        if (!require_number(output.ptr(), "Program: an output", number)) throw py::error_already_set();
+        constants.push_back(number.value);
+    }
+    double size = 1.0;
+    for (py::ssize_t extent : shape) size *= extent < 0 ? -1.0 : static_cast<double>(extent);
+    if (size != static_cast<double>(outputs.size()))
+        throw py::value_error("Program: " + std::to_string(outputs.size()) + " outputs do not have that shape");
     py::list values;  // made before any node is looked up: a collection may run Python code
-    std::vector<Node*> roots;
-    for (py::handle output : outputs)
-        if (is_value(output.ptr())) roots.push_back(node_of(output.ptr()));
-    const std::vector<Node*> input_nodes = leaves_of(inputs, "inputs");
-    std::vector<Node*> parameter_nodes;
-    if (!parameters.is_none()) {
-        parameter_nodes = leaves_of(py::cast<py::list>(parameters), "parameters");
-        for (Node* node : parameter_nodes)
-            if (std::find(input_nodes.begin(), input_nodes.end(), node) != input_nodes.end())
-                throw py::value_error("Program: a Value cannot be an input and a parameter");
+    while (true) {
+        try {
+            Request request = request_of(outputs, inputs, parameters);
+            const Recording recording = read(outputs, constants, request);
+            for (Node* node : request.parameters) values.append(py::reinterpret_steal<py::object>(handle_of(node)));
+            const Signals signals;  // whose handlers may do away with nodes: none is looked at any more
+            return py::make_tuple(boxed(recording, std::move(shape)), values);
+        } catch (const CtrlC&) {
+            CtrlC::repeat();  // and once more where the handler raises nothing
+        }
     }
-    std::vector<Node*> reached = roots;
-    reached.insert(reached.end(), input_nodes.begin(), input_nodes.end());
-    reached.insert(reached.end(), parameter_nodes.begin(), parameter_nodes.end());
-    const Ancestry graph = ancestors(reached.data(), reached.size());
-    for (Node* node : graph.interior)
-        if (node->has_fan() || node->has(Rule)) refuse_rule(node);
-    for (Node* node : graph.leaves)
-        if (node->has(Rule)) refuse_rule(node);
-
-    Recording recording;
-    {
-        const Numbering number(graph);
-        recording = flatten(number, graph.leaves.size(), roots, input_nodes, parameter_nodes, parameters.is_none());
-        auto root = roots.begin();
-        auto constant = constants.begin();
-        for (py::handle output : outputs)
-            recording.outputs.push_back(is_value(output.ptr()) ? number[*root++]
-                                                               : recording.add(Op::leaf, 0, 0, *constant++));
-    }
-    for (Node* node : parameter_nodes) values.append(py::reinterpret_steal<py::object>(handle_of(node)));
-    const Signals signals;  // whose handlers may do away with nodes: none is looked at any more
-    return py::make_tuple(boxed(recording, std::move(shape)), values);
 }
 
 }  // namespace kilograd

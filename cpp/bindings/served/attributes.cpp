@@ -421,13 +421,26 @@ bool hold_in(Handle* handle, Owned dict) {
 
 bool make_bare(Handle* handle) { return hold_in(handle, Owned(PyDict_New())); }
 
+// What the engine holds under a name, whatever a subclass has put over it: a property may read the very __dict__ that
+// is being filled.
+static PyObject* held_value(Handle* handle, PyObject* name) {
+    PyObject* mro = Py_TYPE(handle)->tp_mro;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); ++i) {
+        auto* type = reinterpret_cast<PyTypeObject*>(PyTuple_GET_ITEM(mro, i));
+        PyObject* own = type->tp_dict ? PyDict_GetItemWithError(type->tp_dict, name) : nullptr;
+        if (own && Py_IS_TYPE(own, member_type)) return member_get(own, as_object(handle), nullptr);
+        if (!own && PyErr_Occurred()) return nullptr;
+    }
+    return PyObject_GetAttr(as_object(handle), name);
+}
+
 // From here on the author's code does everything that this node has part in.
 bool expose(Handle* handle) {
     if (is_exposed(handle)) return true;
     Owned dict(PyDict_New());
     if (!dict) return false;
     for (PyObject* name : served_of(handle->node)->names) {
-        const Owned value(PyObject_GetAttr(as_object(handle), name));
+        const Owned value(held_value(handle, name));
         if (!value || PyDict_SetItem(dict.get(), name, value.get()) < 0) return false;
     }
     if (handle->dict && PyDict_Merge(dict.get(), handle->dict, 0) < 0) return false;

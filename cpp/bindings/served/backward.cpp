@@ -3,6 +3,8 @@
 // types and exceptions are the author's.
 #include <algorithm>
 
+#include "../../engine/backward.hpp"
+#include "../../engine/order.hpp"
 #include "class.hpp"
 
 namespace kilograd {

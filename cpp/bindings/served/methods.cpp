@@ -1,5 +1,6 @@
 // Methods of served classes: callables that compute natively what was found to agree with the author's method, and hand
 // everything else to it. To whoever looks at one (inspect, functools, a comparison) it is the author's function.
+#include "../../engine/backward.hpp"
 #include "class.hpp"
 
 #include <structmember.h>

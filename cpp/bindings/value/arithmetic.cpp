@@ -222,6 +222,29 @@ bool compare_doubles(double x, double y, int comparison) {
     }
 }
 
+// Whether object is an integer that is rounded when it becomes a double, or that is too large for one.
+bool is_rounded(PyObject* object, const Number& number) {
+    if (!PyLong_Check(object) || number.kind != FloatKind) return false;
+    PyObject* value = PyFloat_FromDouble(number.value);
+    int equal = value ? PyObject_RichCompareBool(value, object, Py_EQ) : 0;
+    Py_XDECREF(value);
+    if (equal < 0) PyErr_Clear();
+    return equal != 1;
+}
+
+// With an integer that no double holds, as Python's numbers compare: exactly.
+PyObject* compare_with_large_integer(PyObject* self, PyObject* other, int comparison) {
+    if (tracing()) {
+        PyErr_Format(PyExc_ValueError, "a recorded function compares floats, and no float equals %.200R", other);
+        return nullptr;
+    }
+    Node* node = node_of(self);
+    PyObject* number = number_object(node->data, node->kinds.data);
+    PyObject* result = number ? PyObject_RichCompare(number, other, comparison) : nullptr;
+    Py_XDECREF(number);
+    return result;
+}
+
 // Orders by data; equality is identity, as in the pure-Python class, except while tracing.
 PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
     if ((comparison == Py_EQ || comparison == Py_NE) && !tracing()) Py_RETURN_NOTIMPLEMENTED;
@@ -233,9 +256,13 @@ PyObject* value_compare(PyObject* self, PyObject* other, int comparison) {
         Number number{};
         switch (to_number(other, number)) {
             case Conversion::Ok:
+                if (is_rounded(other, number)) [[unlikely]]
+                    return compare_with_large_integer(self, other, comparison);
                 break;
             case Conversion::Error:
-                return nullptr;
+                if (!PyLong_Check(other) || !PyErr_ExceptionMatches(PyExc_OverflowError)) return nullptr;
+                PyErr_Clear();
+                return compare_with_large_integer(self, other, comparison);
             case Conversion::NotANumber: {
                 static const char* const ufuncs[] = {"less",      "less_equal", "equal",
                                                      "not_equal", "greater",    "greater_equal"};

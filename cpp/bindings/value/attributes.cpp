@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "../../engine/backward.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
 #include "value.hpp"
@@ -177,7 +178,7 @@ class OwnNumbers {
         if (name != data_ && name != grad_) return nullptr;
         if (type->tp_version_tag == 0 || type->tp_version_tag != version_) {
             PyObject *data = _PyType_Lookup(type, data_), *grad = _PyType_Lookup(type, grad_);
-            if (!is_own(data, set_data) || !is_own(grad, set_grad)) return nullptr;
+            if (!is_own(data, &Slot<set_data>::call) || !is_own(grad, &Slot<set_grad>::call)) return nullptr;
             version_ = type->tp_version_tag;
         }
         return name == data_ ? set_data : set_grad;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../engine/backward.hpp"
 #include "../../engine/replay.hpp"
 #include "../errors.hpp"
 #include "../modes.hpp"

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "../../engine/order.hpp"
+
 namespace kilograd {
 
 // The living snapshots that hold nodes of a chunk.
