@@ -1,14 +1,14 @@
 #include "errors.hpp"
 
-#include <pybind11/pybind11.h>
-
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
 
 #include "../nn/builder.hpp"
+#include "../program/program.hpp"
 #include "modes.hpp"
+#include "pybind.hpp"
 
 namespace kilograd {
 
@@ -18,6 +18,12 @@ static std::string text_of(double value) {
     std::string result = text;
     PyMem_Free(text);
     return result;
+}
+
+static PyObject* exception_for(Fault fault) {
+    return fault == Fault::Overflow       ? PyExc_OverflowError
+           : fault == Fault::ZeroDivision ? PyExc_ZeroDivisionError
+                                          : PyExc_ValueError;
 }
 
 void raise_fault(Fault fault, Op op, double a, double b, double c) {
@@ -33,7 +39,6 @@ void raise_fault(Fault fault, Op op, double a, double b, double c) {
         if (row.arity == Arity::Param) call += ", " + text_of(c);
         call += ")";
     }
-    PyObject* type = PyExc_ValueError;
     std::string message;
     switch (fault) {
         case Fault::None:
@@ -43,16 +48,14 @@ void raise_fault(Fault fault, Op op, double a, double b, double c) {
                       "; keep it inside, for example with maximum() or minimum()";
             break;
         case Fault::Overflow:
-            type = PyExc_OverflowError;
             message = call + " is too large for a float: scale the operand down, or bound it with minimum()";
             break;
         case Fault::ZeroDivision:
-            type = PyExc_ZeroDivisionError;
             message = call + " divides by zero: keep the divisor away from 0, for example by adding a small constant";
             break;
     }
     if (tracing() && !note("raises", Py_None, Py_None, true)) return;  // a function may handle the error
-    PyErr_SetString(type, message.c_str());
+    PyErr_SetString(exception_for(fault), message.c_str());
 }
 
 void set_error_from_exception() noexcept {
@@ -61,9 +64,11 @@ void set_error_from_exception() noexcept {
     } catch (const nn::Refused& refused) {
         raise_fault(refused.fault, refused.op, refused.a, refused.b, refused.c);
     } catch (const nn::HostFailed&) {
-    } catch (pybind11::error_already_set& error) {
+    } catch (const program::DomainError& error) {
+        PyErr_SetString(exception_for(error.fault), error.what());
+    } catch (py::error_already_set& error) {
         error.restore();
-    } catch (const pybind11::builtin_exception& error) {
+    } catch (const py::builtin_exception& error) {
         error.set_error();
     } catch (const std::bad_alloc&) {
         PyErr_NoMemory();

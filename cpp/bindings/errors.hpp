@@ -5,7 +5,7 @@
 #include <Python.h>
 
 #include "../engine/graph.hpp"
-#include "value/slot.hpp"
+#include "python.hpp"
 
 namespace kilograd {
 

@@ -73,7 +73,7 @@ enum Flag : std::uint8_t {
     ExactInts = 64,   // gradients follow Python's integer arithmetic (the micrograd dialect)
     // the host's
     Stateful = 8,      // its handle carries state that must live as long as the node
-    Tainted = 16,      // its handle refers to objects of the cyclic collector: see bindings/value/handle.hpp
+    Tracked = 16,      // its handle and its operands' are known to the cyclic collector: see bindings/value/handle.hpp
     InSnapshot = 128,  // a living snapshot holds it: see bindings/value/snapshot.hpp
 };
 

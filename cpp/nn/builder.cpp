@@ -10,7 +10,7 @@ Term Builder::leaf(const Term& number, const Node* like) const {
 
 Term Builder::finish(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant) const {
     if (!recording_) return Term::own(new_leaf(y, kind, a->family, a->flags & ExactInts));
-    if (!((a->flags | (b ? b->flags : 0)) & (Stateful | Tainted))) [[likely]]
+    if (!((a->flags | (b ? b->flags : 0)) & (Stateful | Tracked))) [[likely]]
         return Term::own(record(op, y, kind, a, b, c, constant, a));
     Held node(record(op, y, kind, a, b, c, constant, a));
     void* handle = nullptr;

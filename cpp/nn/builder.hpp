@@ -96,7 +96,7 @@ class Builder {
     };
     Term plain_neuron(std::span<Node* const> w, const std::vector<Term>& x, Node* bias, bool bias_first,
                       Activation activation) const;
-    static bool is_plain(const Node* node) { return !node->has(Stateful | Tainted); }
+    static bool is_plain(const Node* node) { return !node->has(Stateful | Tracked); }
     bool is_recording() const { return recording_; }
 
   private:

@@ -157,26 +157,15 @@ py::object Call::narrow(const py::array& wide) {
 }
 
 void Call::run() {
-    guarded([this](const program::Kernels& kernels) { program_.run(request, kernels); });
+    const program::Kernels& kernels = program::chosen_kernels();  // reads the environment: under the GIL
+    const py::gil_scoped_release released;
+    program_.run(request, kernels);
 }
 
 void Call::run_hessian(double* to) {
-    guarded([this, to](const program::Kernels& kernels) { program_.hessian(request, to, kernels); });
-}
-
-template <class F>
-void Call::guarded(F&& f) {
-    const program::Kernels& kernels = program::chosen_kernels();  // reads the environment: under the GIL
-    try {
-        py::gil_scoped_release released;
-        f(kernels);
-    } catch (const program::DomainError& error) {
-        PyObject* type = error.fault == Fault::Overflow       ? PyExc_OverflowError
-                         : error.fault == Fault::ZeroDivision ? PyExc_ZeroDivisionError
-                                                              : PyExc_ValueError;
-        PyErr_SetString(type, error.what());
-        throw py::error_already_set();
-    }
+    const program::Kernels& kernels = program::chosen_kernels();
+    const py::gil_scoped_release released;
+    program_.hessian(request, to, kernels);
 }
 
 void Call::take(py::handle x) {

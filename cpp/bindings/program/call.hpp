@@ -62,8 +62,6 @@ class Call {
     void run_hessian(double* to);
 
   private:
-    template <class F>
-    void guarded(F&& f);
     void take(py::handle x);
     void locate();
 

@@ -11,6 +11,7 @@
 
 #include "../../engine/order.hpp"
 #include "../boxed.hpp"
+#include "../numbering.hpp"
 #include "../numbers.hpp"
 #include "../value/value.hpp"
 
@@ -56,23 +57,55 @@ using Note = std::tuple<std::string, py::object, py::object, bool>;
 class Guards {
   public:
     using boxed = void;
-    Guards(const std::vector<Note>& notes, const std::vector<py::object>& inputs) : n_inputs_(inputs.size()) {
+    Guards(const std::vector<Note>& notes, const std::vector<py::object>& inputs) {
+        const std::vector<double> constants = constants_of(notes);  // may run Python: before any node is looked up
+        std::vector<Node*> roots;
         for (const py::object& input : inputs) {
-            if (!is_value(input.ptr())) throw py::type_error("the inputs of guards must be Values");
-            number_of_.emplace(node_of(input.ptr()), push(0.0));
+            if (!is_value(input.ptr()) || !node_of(input.ptr())->is_leaf())
+                throw py::type_error("the inputs of guards must be Values that are leaves");
+            roots.push_back(node_of(input.ptr()));
         }
-        add_nodes(notes);
         for (const auto& [symbol, left, right, result] : notes)
-            checks_.push_back({relation_of(symbol), place(left), place(right), result});
-        number_of_.clear();
+            for (const py::object& operand : {left, right})
+                if (is_value(operand.ptr())) roots.push_back(node_of(operand.ptr()));
+        const Ancestry graph = ancestors(roots.data(), roots.size());
+        for (Node* node : graph.interior)
+            if (node->has_fan()) refuse_rule(node);
+
+        const Numbering number(graph);
+        std::vector<bool> is_input(graph.leaves.size());
+        for (std::size_t k = 0; k < inputs.size(); ++k) {
+            inputs_.push_back(number[roots[k]]);
+            is_input[inputs_.back()] = true;
+        }
+        for (std::uint32_t k = 0; k < graph.leaves.size(); ++k)
+            if (graph.leaves[k]->handle && !is_input[k])  // Python can change it: read at each call
+                parameters_.emplace_back(k, py::reinterpret_steal<py::object>(handle_of(graph.leaves[k])));
+        for (const Node* node : number.nodes()) {
+            initial_.push_back(node->data);
+            if (!node->is_leaf())
+                steps_.push_back(
+                    {node->op, number[node->a], node->b ? number[node->b] : 0, node->b ? 0.0 : node->constant});
+        }
+        first_step_ = static_cast<std::uint32_t>(graph.leaves.size());
+        auto constant = constants.begin();
+        const auto place = [&](const py::object& operand) {
+            if (is_value(operand.ptr())) return number[node_of(operand.ptr())];
+            initial_.push_back(*constant++);
+            return static_cast<std::uint32_t>(initial_.size() - 1);
+        };
+        for (const auto& [symbol, left, right, result] : notes) {
+            const std::uint32_t first = place(left), second = place(right);
+            checks_.push_back({relation_of(symbol), first, second, result});
+        }
     }
 
     std::size_t size() const { return checks_.size(); }
 
     // 1 where a row satisfies every guard, 0 where it does not, -1 where an operation is refused before that is known.
     py::array_t<std::int8_t> holds(const py::array_t<double, py::array::c_style | py::array::forcecast>& rows) const {
-        if (rows.ndim() != 2 || static_cast<std::size_t>(rows.shape(1)) != n_inputs_)
-            throw py::value_error("guards need rows of shape (batch, " + std::to_string(n_inputs_) + ")");
+        if (rows.ndim() != 2 || static_cast<std::size_t>(rows.shape(1)) != inputs_.size())
+            throw py::value_error("guards need rows of shape (batch, " + std::to_string(inputs_.size()) + ")");
         py::array_t<std::int8_t> result(rows.shape(0));
         std::vector<double> values = initial_;
         for (const auto& [number, parameter] : parameters_) values[number] = node_of(parameter.ptr())->data;
@@ -80,8 +113,8 @@ class Guards {
         std::int8_t* out = result.mutable_data();
         const auto count = static_cast<std::size_t>(rows.shape(0));
         py::gil_scoped_release release;
-        for (std::size_t row = 0; row < count; ++row, x += n_inputs_) {
-            std::copy(x, x + n_inputs_, values.begin());
+        for (std::size_t row = 0; row < count; ++row) {
+            for (std::uint32_t input : inputs_) values[input] = *x++;
             out[row] = holds_for(values);
         }
         return result;
@@ -90,7 +123,7 @@ class Guards {
   private:
     struct Step {
         Op op;
-        std::uint32_t result, a, b;
+        std::uint32_t a, b;
         double c;
     };
     struct Check {
@@ -99,52 +132,31 @@ class Guards {
         bool result;
     };
 
-    std::uint32_t push(double value) {
-        initial_.push_back(value);
-        return static_cast<std::uint32_t>(initial_.size() - 1);
-    }
-
-    void add_nodes(const std::vector<Note>& notes) {
-        std::vector<Node*> roots;
-        for (const auto& [symbol, left, right, result] : notes)
-            for (const py::object& operand : {left, right})
-                if (is_value(operand.ptr())) roots.push_back(node_of(operand.ptr()));
-        if (roots.empty()) return;
-        Ancestry found = ancestors(roots.data(), roots.size());
-        for (Node* leaf : found.leaves) {
-            if (!number_of_.emplace(leaf, static_cast<std::uint32_t>(initial_.size())).second) continue;
-            std::uint32_t number = push(leaf->data);
-            if (leaf->handle)  // Python can change it: read at each call
-                parameters_.emplace_back(number, py::reinterpret_steal<py::object>(handle_of(leaf)));
-        }
-        first_step_ = static_cast<std::uint32_t>(initial_.size());
-        std::for_each(found.interior.rbegin(), found.interior.rend(), [&](Node* node) {
-            if (node->has_fan()) {
-                py::object label = py::reinterpret_steal<py::object>(op_label(node));
-                throw py::type_error("the operation '" + std::string(py::str(label)) +
-                                     "' is a rule in Python and cannot be recorded: build it from kilograd's "
-                                     "operations, or call the function without kilograd.compile");
+    static std::vector<double> constants_of(const std::vector<Note>& notes) {
+        std::vector<double> constants;
+        for (const auto& [symbol, left, right, result] : notes) {
+            for (const py::object& operand : {left, right}) {
+                Number number{};
+                if (is_value(operand.ptr())) continue;
+                if (!require_number(operand.ptr(), "an operand of a guard", number)) throw py::error_already_set();
+                constants.push_back(number.value);
             }
-            std::uint32_t b = node->b ? number_of_.at(node->b) : 0;
-            std::uint32_t number = push(node->data);
-            steps_.push_back({node->op, number, number_of_.at(node->a), b, node->b ? 0.0 : node->constant});
-            number_of_.emplace(node, number);
-        });
-        last_step_ = static_cast<std::uint32_t>(initial_.size());
+        }
+        return constants;
     }
 
-    std::uint32_t place(const py::object& operand) {
-        if (is_value(operand.ptr())) return number_of_.at(node_of(operand.ptr()));
-        Number number{};
-        if (!require_number(operand.ptr(), "an operand of a guard", number)) throw py::error_already_set();
-        return push(number.value);
+    [[noreturn]] static void refuse_rule(Node* node) {
+        py::object label = py::reinterpret_steal<py::object>(op_label(node));
+        throw py::type_error("the operation '" + std::string(py::str(label)) +
+                             "' is a rule in Python and cannot be recorded: build it from kilograd's "
+                             "operations, or call the function without kilograd.compile");
     }
 
     std::int8_t holds_for(std::vector<double>& values) const {
         std::uint32_t next = first_step_;
         for (const Check& check : checks_) {
             for (std::uint32_t operand : {check.left, check.right}) {
-                if (operand >= last_step_) continue;  // a number
+                if (operand >= first_step_ + steps_.size()) continue;  // a number
                 for (; next <= operand; ++next) {
                     const Step& step = steps_[next - first_step_];
                     Fault fault;
@@ -159,13 +171,12 @@ class Guards {
         return 1;
     }
 
-    std::size_t n_inputs_;
-    std::vector<double> initial_;  // by number: inputs, other leaves, steps, numbers
+    std::vector<std::uint32_t> inputs_;
+    std::vector<double> initial_;  // by place: leaves, steps, numbers
     std::vector<std::pair<std::uint32_t, py::object>> parameters_;
     std::vector<Step> steps_;
-    std::uint32_t first_step_ = 0, last_step_ = 0;
+    std::uint32_t first_step_;
     std::vector<Check> checks_;
-    std::unordered_map<const Node*, std::uint32_t> number_of_;  // while building
 };
 
 }  // namespace

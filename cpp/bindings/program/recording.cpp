@@ -1,12 +1,12 @@
 #include "recording.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <string>
 #include <vector>
 
 #include "../../engine/order.hpp"
 #include "../../program/recording.hpp"
+#include "../numbering.hpp"
 #include "../numbers.hpp"
 #include "../value/handle.hpp"
 #include "signals.hpp"
@@ -27,36 +27,6 @@ struct CtrlC {
         PyErr_SetInterrupt();
         if (PyErr_CheckSignals() < 0) throw py::error_already_set();
     }
-};
-
-// While it lives, the gradients of the nodes hold their numbers in the recording: a hash table takes three times as
-// long as all the rest. Nothing may run Python meanwhile.
-class Numbering {
-  public:
-    explicit Numbering(const Ancestry& graph) {
-        nodes_.reserve(graph.interior.size() + graph.leaves.size());
-        nodes_.insert(nodes_.end(), graph.leaves.begin(), graph.leaves.end());
-        nodes_.insert(nodes_.end(), graph.interior.rbegin(), graph.interior.rend());
-        grads_.reserve(nodes_.size());
-        for (Node* node : nodes_) {
-            const std::uint64_t number = grads_.size();
-            grads_.push_back(node->grad);
-            node->grad = std::bit_cast<double>(number);
-        }
-    }
-    Numbering(const Numbering&) = delete;
-    Numbering& operator=(const Numbering&) = delete;
-    ~Numbering() {
-        for (std::size_t k = 0; k < grads_.size(); ++k) nodes_[k]->grad = grads_[k];
-    }
-    std::uint32_t operator[](const Node* node) const {
-        return static_cast<std::uint32_t>(std::bit_cast<std::uint64_t>(node->grad));
-    }
-    const std::vector<Node*>& nodes() const { return nodes_; }
-
-  private:
-    std::vector<Node*> nodes_;  // leaves, then the others in tape order
-    std::vector<double> grads_;
 };
 
 [[noreturn]] void refuse_rule(Node* node) {

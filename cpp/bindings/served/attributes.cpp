@@ -1,8 +1,8 @@
+// Attributes of served classes: descriptors that show, under the author's names, what the engine holds. What is set and
+// the engine cannot hold goes to the object's __dict__, and makes the node foreign.
 #include <cstring>
 
 #include "class.hpp"
-
-namespace py = pybind11;
 
 namespace kilograd {
 
@@ -408,22 +408,22 @@ bool set_method_rule(Handle* handle) {
 
 namespace {
 
-bool hold_in(Handle* handle, py::object dict) {
+bool hold_in(Handle* handle, Owned dict) {
     HandleState* state = dict ? state_of(handle) : nullptr;
     if (!state) return false;
-    Py_XSETREF(handle->dict, Py_NewRef(dict.ptr()));
+    Py_XSETREF(handle->dict, dict.release());
     state->exposed = true;
     set_foreign(handle->node, true);
-    mark_state(handle, dict.ptr());
+    mark_state(handle, handle->dict);
     return true;
 }
 
 }  // namespace
 
-bool make_bare(Handle* handle) { return hold_in(handle, py::reinterpret_steal<py::object>(PyDict_New())); }
+bool make_bare(Handle* handle) { return hold_in(handle, Owned(PyDict_New())); }
 
-// What the engine holds under a name, whatever a subclass has put over it: a property may read the very __dict__ that is
-// being filled.
+// What the engine holds under a name, whatever a subclass has put over it: a property may read the very __dict__ that
+// is being filled.
 static PyObject* held_value(Handle* handle, PyObject* name) {
     PyObject* mro = Py_TYPE(handle)->tp_mro;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); ++i) {
@@ -438,13 +438,13 @@ static PyObject* held_value(Handle* handle, PyObject* name) {
 // From here on the author's code does everything that this node has part in.
 bool expose(Handle* handle) {
     if (is_exposed(handle)) return true;
-    py::object dict = py::reinterpret_steal<py::object>(PyDict_New());
+    Owned dict(PyDict_New());
     if (!dict) return false;
     for (PyObject* name : served_of(handle->node)->names) {
-        py::object value = py::reinterpret_steal<py::object>(held_value(handle, name));
-        if (!value || PyDict_SetItem(dict.ptr(), name, value.ptr()) < 0) return false;
+        const Owned value(held_value(handle, name));
+        if (!value || PyDict_SetItem(dict.get(), name, value.get()) < 0) return false;
     }
-    if (handle->dict && PyDict_Merge(dict.ptr(), handle->dict, 0) < 0) return false;
+    if (handle->dict && PyDict_Merge(dict.get(), handle->dict, 0) < 0) return false;
     return hold_in(handle, std::move(dict));
 }
 
@@ -461,27 +461,28 @@ bool Served::share_rule(Node* original, Node* copy) {
         copy->a = copy->b = nullptr;
     }
     copy->op = Op::custom;
-    py::object self = py::reinterpret_steal<py::object>(handle_of(original));
-    py::object twin = py::reinterpret_steal<py::object>(handle_of(copy));
-    py::object rule = py::reinterpret_steal<py::object>(self ? PyCFunction_New(&own_rule_def, self.ptr()) : nullptr);
-    py::object text = py::reinterpret_steal<py::object>(rule ? op_text(original, Py_None) : nullptr);
-    if (!text || !twin || (!text.is_none() && set_state(as_handle(twin.ptr()), &HandleState::op, text.ptr()) < 0) ||
-        !state_of(as_handle(twin.ptr())))
-        return false;
-    set_rule(as_handle(twin.ptr()), rule.ptr());
+    const Owned self(handle_of(original)), twin(handle_of(copy));
+    const Owned rule(self ? PyCFunction_New(&own_rule_def, self.get()) : nullptr);
+    const Owned text(rule ? op_text(original, Py_None) : nullptr);
+    if (!text || !twin) return false;
+    Handle* copied = as_handle(twin.get());
+    if (text.get() != Py_None && set_state(copied, &HandleState::op, text.get()) < 0) return false;
+    if (!state_of(copied)) return false;
+    set_rule(copied, rule.get());
     return true;
 }
 
-void make_member_type() {
+bool make_member_type() {
     member_type =
         make_type("kilograd._core.Member", sizeof(Member), Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                   {{Py_tp_dealloc, reinterpret_cast<void*>(member_dealloc)},
                    slot<member_get>(Py_tp_descr_get),
                    slot<member_set>(Py_tp_descr_set)});
+    return member_type != nullptr;
 }
 
-py::object new_member(py::str name, const std::string& role, const std::string& container, py::object empty,
-                      py::object on_class, py::object live, bool watched) {
+PyObject* new_member(PyObject* name, const std::string& role, const std::string& container, PyObject* empty,
+                     PyObject* on_class, PyObject* live, bool watched) {
     static const std::pair<const char*, Role> roles[] = {
         {"data", Role::Data}, {"grad", Role::Grad}, {"children", Role::Children}, {"locals", Role::Locals},
         {"op", Role::Op},     {"rule", Role::Rule}, {"label", Role::Label},       {"extra", Role::Extra}};
@@ -490,25 +491,28 @@ py::object new_member(py::str name, const std::string& role, const std::string& 
                                                                    {"tuple", Container::Tuple},
                                                                    {"list", Container::List}};
     auto* member = reinterpret_cast<Member*>(member_type->tp_alloc(member_type, 0));
-    if (!member) throw py::error_already_set();
-    py::object result = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(member));
-    member->name = name.inc_ref().ptr();
+    if (!member) return nullptr;
+    Owned result(reinterpret_cast<PyObject*>(member));
+    member->name = Py_NewRef(name);
     PyUnicode_InternInPlace(&member->name);
     member->watched = watched;
-    if (!live.is_none()) member->live = live.inc_ref().ptr();
+    keep(member->live, live);
     bool known = false;
     for (auto& [text, value] : roles)
         if (role == text) member->role = value, known = true;
     for (auto& [text, value] : containers)
         if (container == text) member->container = value;
-    if (!known) throw py::value_error("no such role: " + role);
+    if (!known) {
+        PyErr_Format(PyExc_ValueError, "no such role: %s", role.c_str());
+        return nullptr;
+    }
     // An empty container is made anew for every reader: it may be a mutable one.
-    bool fresh = empty.is_none() &&
+    bool fresh = empty == Py_None &&
                  (member->role == Role::Children || member->role == Role::Locals || member->role == Role::Rule) &&
                  container != "none";
-    if (!fresh) member->empty = empty.inc_ref().ptr();
-    if (!on_class.is(py::ellipsis())) member->on_class = on_class.inc_ref().ptr();
-    return result;
+    if (!fresh) member->empty = Py_NewRef(empty);
+    if (on_class != Py_Ellipsis) member->on_class = Py_NewRef(on_class);
+    return result.release();
 }
 
 }  // namespace kilograd

@@ -1,10 +1,11 @@
+// backward() of served classes, in the author's order: order decides the last bit of a sum of gradients. The engine
+// does it as long as it holds all the numbers exactly; a step that it cannot do runs in Python's arithmetic, so that
+// types and exceptions are the author's.
 #include <algorithm>
 
 #include "../../engine/backward.hpp"
 #include "../../engine/order.hpp"
 #include "class.hpp"
-
-namespace py = pybind11;
 
 namespace kilograd {
 
@@ -17,12 +18,10 @@ PyObject* data_object(Node* node) {
 
 // c * x ** (c - 1), as authors have it, in the arithmetic of x.
 PyObject* power_slope(Node* node) {
-    auto own = [](PyObject* object) { return py::reinterpret_steal<py::object>(object); };
-    py::object x = own(data_object(node->a));
-    py::object c = own(exact_number_object(node->constant, node->kinds.constant)), one = own(PyLong_FromLong(1));
-    py::object less = c && one ? own(PyNumber_Subtract(c.ptr(), one.ptr())) : py::object();
-    py::object power = x && less ? own(PyNumber_Power(x.ptr(), less.ptr(), Py_None)) : py::object();
-    return power ? PyNumber_Multiply(c.ptr(), power.ptr()) : nullptr;
+    const Owned x(data_object(node->a)), c(exact_number_object(node->constant, node->kinds.constant));
+    const Owned one(PyLong_FromLong(1)), less(c && one ? PyNumber_Subtract(c.get(), one.get()) : nullptr);
+    const Owned power(x && less ? PyNumber_Power(x.get(), less.get(), Py_None) : nullptr);
+    return power ? PyNumber_Multiply(c.get(), power.get()) : nullptr;
 }
 
 // The gradient of a node flows one step, in Python's arithmetic.

@@ -72,9 +72,7 @@ bool drop_foreign(Handle* handle, PyObject* name) {
 PyTypeObject* make_type(const char* name, std::size_t size, unsigned long flags, std::vector<PyType_Slot> slots) {
     slots.push_back({0, nullptr});
     PyType_Spec spec = {name, static_cast<int>(size), 0, static_cast<unsigned>(flags), slots.data()};
-    PyObject* type = PyType_FromSpec(&spec);
-    if (!type) throw pybind11::error_already_set();
-    return reinterpret_cast<PyTypeObject*>(type);
+    return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
 }
 
 }  // namespace kilograd

@@ -1,18 +1,16 @@
 // What a served class is to the engine, and the parts of its type, each in a file of its own.
 #pragma once
 
-#include <pybind11/pybind11.h>
-
 #include <array>
 #include <cmath>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "../modes.hpp"
 #include "../numbers.hpp"
+#include "../python.hpp"
 #include "../value/handle.hpp"
-#include "../value/slot.hpp"
-#include "served.hpp"
 
 namespace kilograd {
 
@@ -69,6 +67,9 @@ extern std::uint64_t built_natively;
 
 inline Served* served_of(const Node* node) { return served[node->family].get(); }
 inline Served* served_of(PyTypeObject* type) { return served[static_cast<std::size_t>(family_of(type))].get(); }
+
+// Of None it keeps nothing.
+inline void keep(PyObject*& slot, PyObject* value) { Py_XSETREF(slot, value == Py_None ? nullptr : Py_NewRef(value)); }
 
 inline bool is_served(PyTypeObject* type) { return PyType_IsSubtype(type, served_type); }
 
@@ -131,10 +132,11 @@ constexpr std::uint32_t tag_add = 1, tag_multiply = 2, tag_power = 3, first_meth
 
 // --- the parts of the type ---------------------------------------------------------------------------------------
 
+// Null with an error set.
 PyTypeObject* make_type(const char* name, std::size_t size, unsigned long flags, std::vector<PyType_Slot> slots);
 
 // type.cpp: making objects and setting attributes
-void make_served_type();
+bool make_served_type();  // false with an error set
 PyObject* served_vectorcall(PyObject* type, PyObject* const* args, std::size_t nargsf, PyObject* keywords);
 
 // operators.cpp
@@ -146,10 +148,9 @@ using NativeOperation = PyObject* (*)(PyObject* self, PyObject* other, bool refl
 extern const NativeOperation native_operations[operator_count];
 
 // methods.cpp: methods of one operand, `backward` and the operators' methods
-PyTypeObject* make_method_type();  // which lives as long as the process
-pybind11::object new_method(pybind11::object cls, pybind11::str name, const std::string& recipe,
-                            pybind11::object function, bool fixed, bool numpy, const std::string& local_kind,
-                            pybind11::object label);
+PyTypeObject* make_method_type();  // which lives as long as the process; null with an error set
+PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyObject* function, bool fixed, bool numpy,
+                     const std::string& local_kind, PyObject* label);
 
 // backward.cpp
 PyObject* native_backward(PyObject* self);                // null without an error where the author's has to do it
@@ -157,16 +158,12 @@ PyObject* run_served_rule(Node* node);                    // of one node, in Pyt
 PyObject* local_object(Node* node, std::uint32_t index);  // d node / d operand, as the author would see it
 
 // attributes.cpp: the author's names for what the engine holds
-void make_member_type();
-pybind11::object new_member(pybind11::str name, const std::string& role, const std::string& container,
-                            pybind11::object empty, pybind11::object on_class, pybind11::object live, bool watched);
+bool make_member_type();  // false with an error set
+PyObject* new_member(PyObject* name, const std::string& role, const std::string& container, PyObject* empty,
+                     PyObject* on_class, PyObject* live, bool watched);
 bool set_method_rule(Handle* handle);
 bool make_bare(Handle* handle);  // a new object of a class that is served no longer
 bool expose(Handle* handle);     // the program looks into the object's __dict__, or deletes an attribute
 inline bool is_exposed(const Handle* handle) { return handle->state && handle->state->exposed; }
-
-// served.cpp
-Served& own_of(pybind11::handle type);
-void keep(PyObject*& slot, pybind11::handle value);
 
 }  // namespace kilograd

@@ -1,9 +1,9 @@
+// Methods of served classes: callables that compute natively what was found to agree with the author's method, and hand
+// everything else to it. To whoever looks at one (inspect, functools, a comparison) it is the author's function.
 #include "../../engine/backward.hpp"
 #include "class.hpp"
 
 #include <structmember.h>
-
-namespace py = pybind11;
 
 namespace kilograd {
 
@@ -178,15 +178,14 @@ PyTypeObject* make_method_type() {
     return method_type;
 }
 
-py::object new_method(py::object cls, py::str name, const std::string& recipe, py::object function, bool fixed,
-                      bool numpy, const std::string& local_kind, py::object label) {
-    Served& own = own_of(cls);
+PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyObject* function, bool fixed, bool numpy,
+                     const std::string& local_kind, PyObject* label) {
     auto* method = reinterpret_cast<Method*>(method_type->tp_alloc(method_type, 0));
-    if (!method) throw py::error_already_set();
-    py::object result = py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(method));
+    if (!method) return nullptr;
+    Owned result(reinterpret_cast<PyObject*>(method));
     method->vectorcall = Slot<method_call>::call;
-    method->function = function.inc_ref().ptr();
-    method->name = name.inc_ref().ptr();
+    method->function = Py_NewRef(function);
+    method->name = Py_NewRef(name);
     method->fixed = fixed;
     method->numpy = numpy;
     method->local_kind = local_kind == "int" ? IntKind : local_kind == "bool" ? BoolKind : FloatKind;
@@ -197,14 +196,14 @@ py::object new_method(py::object cls, py::str name, const std::string& recipe, p
                                                              {"relu: x if x > 0 else 0.0", PositiveOrFloat}};
     if (recipe == "backward") {
         method->backward = true;
-        return result;
+        return result.release();
     }
     constexpr const char* operators[operator_count] = {"add", "mul", "pow"};
     for (std::size_t i = 0; i < operator_count; ++i) {
         if (recipe != operators[i]) continue;
         method->operation = native_operations[i];
         method->reflected = fixed;
-        return result;
+        return result.release();
     }
     bool found = false;
     for (auto& [text, form] : relus)
@@ -214,17 +213,20 @@ py::object new_method(py::object cls, py::str name, const std::string& recipe, p
     for (std::size_t i = first_row; !found && i < op_count; ++i)
         if (recipe == op_infos[i].name && op_infos[i].arity == Arity::Unary)
             method->op = static_cast<Op>(i), found = true;
-    if (!found) throw py::value_error("no such recipe: " + recipe);
-    if (!label.is_none()) {
+    if (!found) {
+        PyErr_Format(PyExc_ValueError, "no such recipe: %s", recipe.c_str());
+        return nullptr;
+    }
+    if (label != Py_None) {
         if (fixed || method->formula) {
             if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
-            own.tags.push_back(label.inc_ref().ptr());
+            own.tags.push_back(Py_NewRef(label));
             method->tag = static_cast<std::uint32_t>(own.tags.size() - 1);
         } else {
             keep(own.labels[static_cast<std::size_t>(method->op)], label);
         }
     }
-    return result;
+    return result.release();
 }
 
 }  // namespace kilograd

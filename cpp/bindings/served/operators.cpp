@@ -1,3 +1,5 @@
+// The operators +, * and ** of served classes. A slot tries the native way first; what that leaves goes to the author's
+// method, by Python's own rule for operands of two classes.
 #include <cmath>
 
 #include "class.hpp"
@@ -115,22 +117,21 @@ PyObject* general_operation(OperatorIndex index, PyObject* left, PyObject* right
                                ? PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(object)), name)
                                : nullptr;
         if (!method) PyErr_Clear();
-        return pybind11::reinterpret_steal<pybind11::object>(method);
+        return Owned(method);
     };
-    auto call = [](const pybind11::object& method, PyObject* self, PyObject* other) {
+    auto call = [](const Owned& method, PyObject* self, PyObject* other) {
         if (!method) Py_RETURN_NOTIMPLEMENTED;
         PyObject* arguments[] = {self, other};
-        return PyObject_Vectorcall(method.ptr(), arguments, 2, nullptr);
+        return PyObject_Vectorcall(method.get(), arguments, 2, nullptr);
     };
-    pybind11::object forward = look_up(left, forward_names[index]);
-    pybind11::object reflected =
-        Py_TYPE(left) == Py_TYPE(right) ? pybind11::object() : look_up(right, reflected_names[index]);
+    Owned forward = look_up(left, forward_names[index]);
+    Owned reflected = Py_TYPE(left) == Py_TYPE(right) ? Owned() : look_up(right, reflected_names[index]);
     if (forward && reflected && PyType_IsSubtype(Py_TYPE(right), Py_TYPE(left)) &&
-        !reflected.is(look_up(left, reflected_names[index]))) {
+        reflected.get() != look_up(left, reflected_names[index]).get()) {
         PyObject* result = call(reflected, right, left);
         if (result != Py_NotImplemented) return result;
         Py_DECREF(result);
-        reflected = pybind11::object();
+        reflected = Owned();
     }
     PyObject* result = call(forward, left, right);
     if (result != Py_NotImplemented) return result;

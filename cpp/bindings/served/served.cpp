@@ -1,8 +1,7 @@
 #include "served.hpp"
 
+#include "../pybind.hpp"
 #include "class.hpp"
-
-namespace py = pybind11;
 
 namespace kilograd {
 
@@ -11,20 +10,20 @@ namespace {
 py::object new_served(py::str name, py::str module, py::type metaclass) {
     if (!PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(metaclass.ptr()), &PyType_Type))
         throw py::type_error("new_served: the metaclass must derive from type");
-    PyObject* type = make_family(name.ptr(), module.ptr(), true, true, served_type);
-    if (!type) throw py::error_already_set();
-    auto family = static_cast<std::size_t>(family_of(reinterpret_cast<PyTypeObject*>(type)));
+    py::object result = checked(make_family(name.ptr(), module.ptr(), true, true, served_type));
+    auto* type = reinterpret_cast<PyTypeObject*>(result.ptr());
+    const auto family = static_cast<std::size_t>(family_of(type));
     served[family] = std::make_unique<Served>();
-    served[family]->type = reinterpret_cast<PyTypeObject*>(type);
+    served[family]->type = type;
     families[family].conventions = served[family].get();
-    reinterpret_cast<PyTypeObject*>(type)->tp_vectorcall = Slot<served_vectorcall>::call;
+    type->tp_vectorcall = Slot<served_vectorcall>::call;
     auto* meta = reinterpret_cast<PyTypeObject*>(metaclass.ptr());
     // A metaclass made by Python does not inherit the vectorcall of `type` before 3.12, and has no __call__ of its own.
     meta->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
     meta->tp_vectorcall_offset = offsetof(PyTypeObject, tp_vectorcall);
     Py_INCREF(meta);
     Py_SET_TYPE(type, meta);
-    return py::reinterpret_steal<py::object>(type);
+    return result;
 }
 
 OperatorIndex operator_index(const std::string& name) {
@@ -34,26 +33,19 @@ OperatorIndex operator_index(const std::string& name) {
     throw py::value_error("no such operator: " + name);
 }
 
-}  // namespace
-
 Served& own_of(py::handle type) {
-    if (!PyType_Check(type.ptr())) throw py::type_error("a served class is expected");
-    Served* own = served_of(reinterpret_cast<PyTypeObject*>(type.ptr()));
+    Served* own = PyType_Check(type.ptr()) ? served_of(reinterpret_cast<PyTypeObject*>(type.ptr())) : nullptr;
     if (!own) throw py::type_error("a served class is expected");
     return *own;
 }
 
-void keep(PyObject*& slot, py::handle value) {
-    PyObject* old = slot;
-    slot = value.is_none() ? nullptr : Py_NewRef(value.ptr());
-    Py_XDECREF(old);
-}
+}  // namespace
 
 // The table of contents, for python/kilograd/run.
 void add_served(py::module_& m) {
-    make_served_type();
-    make_member_type();
-    m.attr("ServedMethod") = py::handle(reinterpret_cast<PyObject*>(make_method_type()));
+    PyTypeObject* method_type = make_method_type();
+    if (!method_type || !make_served_type() || !make_member_type()) throw py::error_already_set();
+    m.attr("ServedMethod") = py::handle(reinterpret_cast<PyObject*>(method_type));
     m.attr("Served") = py::handle(reinterpret_cast<PyObject*>(served_type));
     m.def("new_served", new_served, py::arg("name"), py::arg("module"), py::arg("metaclass"));
     m.def(
@@ -70,8 +62,8 @@ void add_served(py::module_& m) {
             own.order = order == "first operand"  ? Order::FirstOperand
                         : order == "last operand" ? Order::LastOperand
                                                   : Order::Tape;
-            keep(own.data_name, data);
-            keep(own.grad_name, grad);
+            keep(own.data_name, data.ptr());
+            keep(own.grad_name, grad.ptr());
             own.foreign_names.clear();  // interned and immortal, as names of attributes are
             for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
             own.names.clear();
@@ -83,7 +75,7 @@ void add_served(py::module_& m) {
         "served_init",
         [](py::object cls, py::object function, bool plain) {
             Served& own = own_of(cls);
-            keep(own.init, function);
+            keep(own.init, function.ptr());
             own.plain_init = plain;
         },
         py::arg("cls"), py::arg("function"), py::arg("plain"));
@@ -102,32 +94,44 @@ void add_served(py::module_& m) {
         if (type == served_type || !is_served(type)) throw py::type_error("a subclass of a served class is expected");
         give_operators(type);
     });
-    m.def("served_rule", [](py::object cls, py::object function) { keep(own_of(cls).rule, function); });
+    m.def("served_rule", [](py::object cls, py::object function) { keep(own_of(cls).rule, function.ptr()); });
     m.def(
         "served_operator",
         [](py::object cls, const std::string& name, bool reflected, py::object function, int mode, py::object label) {
             Served& own = own_of(cls);
             OperatorIndex index = operator_index(name);
             Operator& operation = own.operators[index];
-            keep(reflected ? operation.reflected : operation.function, function);
+            keep(reflected ? operation.reflected : operation.function, function.ptr());
             (reflected ? operation.reflected_mode : operation.mode) = static_cast<std::uint8_t>(mode);
             if (label.is_none()) return;
             constexpr Op rows[] = {Op::add, Op::mul, Op::powc};
-            keep(own.labels[static_cast<std::size_t>(rows[index])], label);
+            keep(own.labels[static_cast<std::size_t>(rows[index])], label.ptr());
             if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
-            keep(own.tags[index + 1u], label);
+            keep(own.tags[index + 1u], label.ptr());
         },
         py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"));
-    m.def("new_member", new_member, py::arg("name"), py::arg("role"), py::arg("container") = "tuple",
-          py::arg("empty") = py::none(), py::arg("on_class") = py::ellipsis(), py::arg("live") = py::none(),
-          py::arg("watched") = false);
+    m.def(
+        "new_member",
+        [](py::str name, const std::string& role, const std::string& container, py::object empty, py::object on_class,
+           py::object live, bool watched) {
+            return checked(new_member(name.ptr(), role, container, empty.ptr(), on_class.ptr(), live.ptr(), watched));
+        },
+        py::arg("name"), py::arg("role"), py::arg("container") = "tuple", py::arg("empty") = py::none(),
+        py::arg("on_class") = py::ellipsis(), py::arg("live") = py::none(), py::arg("watched") = false);
     // Keeps an object of the program's as what an attribute of a node shows, whatever the engine holds.
     m.def("served_keep", [](py::object node, py::str name, py::object value) {
         if (!is_served(Py_TYPE(node.ptr()))) throw py::type_error("an object of a served class is expected");
         if (!keep_foreign(as_handle(node.ptr()), name.ptr(), value.ptr())) throw py::error_already_set();
     });
-    m.def("new_method", new_method, py::arg("cls"), py::arg("name"), py::arg("recipe"), py::arg("function"),
-          py::arg("fixed"), py::arg("numpy"), py::arg("local_kind"), py::arg("label"));
+    m.def(
+        "new_method",
+        [](py::object cls, py::str name, const std::string& recipe, py::object function, bool fixed, bool numpy,
+           const std::string& local_kind, py::object label) {
+            return checked(
+                new_method(own_of(cls), name.ptr(), recipe, function.ptr(), fixed, numpy, local_kind, label.ptr()));
+        },
+        py::arg("cls"), py::arg("name"), py::arg("recipe"), py::arg("function"), py::arg("fixed"), py::arg("numpy"),
+        py::arg("local_kind"), py::arg("label"));
     m.def("served_nodes_built", [] { return built_natively; });
 }
 

@@ -9,10 +9,10 @@
 // __dict__, and backward() through such a node is the author's.
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include "../pybind.hpp"
 
 namespace kilograd {
 
-void add_served(pybind11::module_& module);
+void add_served(py::module_& module);
 
 }  // namespace kilograd

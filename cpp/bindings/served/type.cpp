@@ -1,3 +1,5 @@
+// The base of all served classes: how their objects are made, initialised and given attributes. Class(number) makes a
+// leaf without a call into Python where the author's constructor would only store the number.
 #include <algorithm>
 
 #include "../value/pickle.hpp"
@@ -118,7 +120,7 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
     return self;
 }
 
-void make_served_type() {
+bool make_served_type() {
     std::vector<PyType_Slot> slots = handle_slots();
     slots.insert(slots.end(), {slot<served_new>(Py_tp_new),
                                slot<served_init>(Py_tp_init),
@@ -129,6 +131,7 @@ void make_served_type() {
     add_operator_slots(slots);
     served_type = make_type("kilograd._core.Served", sizeof(Handle),
                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots);
+    return served_type != nullptr;
 }
 
 }  // namespace kilograd

@@ -111,7 +111,7 @@ PyObject* commutative(PyObject* left, PyObject* right, const char* ufunc) {
     if (is_exact_value(left) && is_exact_value(right) && no_grad_blocks == 0) [[likely]] {
         Node* a = node_of(left);
         Node* b = node_of(right);
-        if (!(a->kinds.data & b->kinds.data & IntKind) && !((a->flags | b->flags) & (Stateful | Tainted))) [[likely]]
+        if (!(a->kinds.data & b->kinds.data & IntKind) && !((a->flags | b->flags) & (Stateful | Tracked))) [[likely]]
             return new_handle(record(op, Row<op>::value(a->data, b->data, 0.0), FloatKind, a, b, 0.0, FloatKind, a));
     }
     return commutative_slow<op>(left, right, ufunc);

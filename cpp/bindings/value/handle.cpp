@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "../numbers.hpp"
-#include "late_taint.hpp"
+#include "late_tracking.hpp"
 #include "value.hpp"
 
 namespace kilograd {
@@ -110,13 +110,13 @@ void pin(Node* node) {
     }
     node->flags |= OwnsHandle;
     Py_INCREF(self);
-    if (node->has(Tainted)) note_late_taint();
+    if (node->has(Tracked)) note_late_tracking();
 }
 
-void taint(Handle* handle) {
-    handle->node->flags |= Tainted | Stateful;
+void track(Handle* handle) {
+    handle->node->flags |= Tracked | Stateful;
     if (!PyObject_GC_IsTracked(as_object(handle))) PyObject_GC_Track(as_object(handle));
-    if (handle->node->has(OwnsHandle)) note_late_taint();
+    if (handle->node->has(OwnsHandle)) note_late_tracking();
 }
 
 // Nothing refers to the handle any more: it leaves its node, whose reference is the caller's.
@@ -124,7 +124,7 @@ void leave_node(Handle* handle) {
     Node* node = handle->node;
     if (node->has(Rule)) --rules_alive;
     set_foreign(node, false);
-    node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
+    node->flags &= static_cast<std::uint8_t>(~(Stateful | Tracked | Rule));
     node->handle = nullptr;
     handle->node = reinterpret_cast<Node*>(dead);
     dead = handle;
@@ -237,7 +237,7 @@ static bool node_takes_over(PyObject* self, Node* node) {
         return false;
     _Py_NewReference(self);
     node->flags |= OwnsHandle;
-    if (node->has(Tainted)) note_late_taint();
+    if (node->has(Tracked)) note_late_tracking();
     return true;
 }
 
@@ -260,7 +260,7 @@ void forget_names(Handle* handle) {
     Node* node = handle->node;
     if (node_takes_over(self, node)) return;
     PyObject_GC_UnTrack(self);
-    if (node->has(Stateful | Tainted) || handle->weakrefs) {
+    if (node->has(Stateful | Tracked) || handle->weakrefs) {
         leave_node(handle);
     } else {
         PyTypeObject* type = Py_TYPE(self);
@@ -275,7 +275,7 @@ void handle_dealloc(PyObject* self) {
     Handle* handle = as_handle(self);
     Node* node = handle->node;
     // A handle of a subclass is Stateful.
-    if (node->has(Stateful | Tainted) || handle->weakrefs || keeping_objects || free_list_size == free_list_limit)
+    if (node->has(Stateful | Tracked) || handle->weakrefs || keeping_objects || free_list_size == free_list_limit)
         [[unlikely]]
         return dealloc_slow(self);
     node->handle = nullptr;
@@ -322,10 +322,10 @@ HandleState* state_of(Handle* handle) {
 
 void mark_state(Handle* handle, PyObject* new_content) {
     Node* node = handle->node;
-    // A node that was tainted before it had consumers is held by their handles, in the sight of the collector.
-    bool held_by_consumers = node->has(Tainted) && !node->has(OwnsHandle);
+    // A node that was tracked before it had consumers is held by their handles, in the sight of the collector.
+    bool held_by_consumers = node->has(Tracked) && !node->has(OwnsHandle);
     if (node->refs > 1 && !held_by_consumers) pin(node);
-    if (new_content && PyType_IS_GC(Py_TYPE(new_content))) taint(handle);
+    if (new_content && PyType_IS_GC(Py_TYPE(new_content))) track(handle);
     node->flags |= Stateful;
 }
 
@@ -352,23 +352,23 @@ PyObject* wrap_slow(Node* node) {
 
 bool bind_operands(Handle* handle) {
     HalfBuilt guard;
-    Py_ssize_t tainted = 0;
+    Py_ssize_t tracked = 0;
     try {
-        for_each_operand(handle->node, [&](Node* operand) { tainted += !pin_operand(operand); });
+        for_each_operand(handle->node, [&](Node* operand) { tracked += !pin_operand(operand); });
     } catch (const std::bad_alloc&) {
         PyErr_NoMemory();
         return false;
     }
-    if (tainted == 0) return true;
+    if (tracked == 0) return true;
     HandleState* state = state_of(handle);
-    PyObject* operands = state ? PyTuple_New(tainted) : nullptr;
+    PyObject* operands = state ? PyTuple_New(tracked) : nullptr;
     if (!operands) return false;
     for_each_operand(handle->node, [&](Node* operand) {
-        if (operand->has(Tainted))
-            PyTuple_SET_ITEM(operands, --tainted, Py_NewRef(static_cast<PyObject*>(operand->handle)));
+        if (operand->has(Tracked))
+            PyTuple_SET_ITEM(operands, --tracked, Py_NewRef(static_cast<PyObject*>(operand->handle)));
     });
     Py_XSETREF(state->operands, operands);
-    taint(handle);
+    track(handle);
     return true;
 }
 
@@ -377,15 +377,15 @@ void pin_state(Node* node) {
 }
 
 bool pin_operand(Node* operand) {
-    if (operand->has(Tainted)) return false;
+    if (operand->has(Tracked)) return false;
     pin_state(operand);
     return true;
 }
 
 PyObject* replace_node(Handle* handle, Node* node) {
     Node* old = handle->node;
-    node->flags |= old->flags & (Stateful | Tainted | Rule);
-    old->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
+    node->flags |= old->flags & (Stateful | Tracked | Rule);
+    old->flags &= static_cast<std::uint8_t>(~(Stateful | Tracked | Rule));
     node->refs.set(References::Foreign, old->is_foreign());
     old->refs.set(References::Foreign, false);
     old->handle = nullptr;

@@ -5,10 +5,10 @@
 // subclass), and a handle that Python got from the graph and whose address it may remember, must live as long as the
 // node, in one of two ways:
 //   Stateful  nothing the collector cares about: while the node has consumers it owns its handle (a pin).
-//   Tainted   the state may refer back to the graph. The collector cannot see C++ edges, so every handle made by an
-//             operation on a tainted one holds its operands' handles by Python references and is tainted too: the
+//   Tracked   the state may refer back to the graph. The collector cannot see C++ edges, so every handle made by an
+//             operation on a tracked one holds its operands' handles by Python references and is tracked too: the
 //             whole region is visible in one pass, and graphs without such state pay nothing.
-// Taint that comes late, when consumers exist already, is pinned at first, out of the collector's sight. Before the
+// What is tracked late, when consumers exist already, is pinned at first, out of the collector's sight. Before the
 // next collection of an older generation one pass over the tape makes the handles and references that were not made
 // in time, and takes the pin off.
 // A handle that an operation returned and that carries nothing dies with Python's last reference, unless something
@@ -28,7 +28,7 @@ struct HandleState {
     PyObject* label = nullptr;
     PyObject* op = nullptr;        // what the constructor or the user named the op
     PyObject* rule = nullptr;      // a custom `_backward`
-    PyObject* operands = nullptr;  // tuple of the operands' handles, where they are tainted
+    PyObject* operands = nullptr;  // tuple of the operands' handles, where they are tracked
     bool exposed = false;          // __dict__ has all attributes, and only it has them: see served/
 };
 
@@ -118,23 +118,23 @@ PyObject* handle_of_type(Node* node, PyTypeObject* type);
 // Whether every object of this family that Python has had lives as long as its node. False with an error set.
 bool keep_objects(PyObject* type, bool keep);
 
-// The handle for a freshly recorded node: new_handle, and the bonds to operands that carry state.
+// The handle for a freshly recorded node: new_handle, bound to operands that carry state.
 PyObject* wrap_slow(Node* node);
-inline bool carries_state(const Node* operand) { return operand && operand->has(Stateful | Tainted); }
+inline bool carries_state(const Node* operand) { return operand && operand->has(Stateful | Tracked); }
 inline PyObject* wrap(Node* node) {
     if (carries_state(node->a) || carries_state(node->b) || node->has_fan()) [[unlikely]]
         return wrap_slow(node);
     return new_handle(node);
 }
 
-// Bonds a handle to those of its node's operands that are tainted (see above). False with an error set.
+// Makes a handle hold those of its node's operands that are tracked (see above). False with an error set.
 bool bind_operands(Handle* handle);
 
 // Keeps the state of a node's handle, if it has any, for as long as the node has consumers.
 void pin_state(Node* node);
 
 // While one lives, a node may have no handle yet that is about to get one, and a collection (before Python 3.12 any
-// allocation may start one) leaves late taint for the next.
+// allocation may start one) leaves what is tracked late for the next.
 class HalfBuilt {
   public:
     HalfBuilt() { ++depth; }
@@ -145,7 +145,7 @@ class HalfBuilt {
 };
 
 // For builders that make consumers without handles: pins the state of every operand. False where an operand is
-// tainted, and the graph has to be built through handles instead.
+// tracked, and the graph has to be built through handles instead.
 bool pin_operand(Node* operand);
 
 // Pinning throws std::bad_alloc: so do these where they say nothing else, before they change anything.

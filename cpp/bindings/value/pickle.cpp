@@ -3,7 +3,7 @@
 #include "../boxed.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
-#include "slot.hpp"
+#include "../python.hpp"
 #include "snapshot_format.hpp"
 
 namespace kilograd {

@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "../numbering.hpp"
 #include "../numbers.hpp"
 
 namespace kilograd {
@@ -140,16 +141,13 @@ class Patterns {
 }  // namespace
 
 py::bytes dump(const Snapshot& snapshot) {
-    std::unordered_map<const Node*, std::uint32_t> place;  // of externals and leaves
-    for (const std::vector<Node*>* nodes : {&snapshot.externals, &snapshot.leaves})
-        for (const Node* node : *nodes) place.emplace(node, static_cast<std::uint32_t>(place.size()));
+    std::vector<Node*> nodes = snapshot.externals;
+    for (const std::vector<Node*>* others : {&snapshot.leaves, &snapshot.interior})
+        nodes.insert(nodes.end(), others->begin(), others->end());
+    const Numbering place(std::move(nodes));
     std::unordered_map<int, std::uint8_t> type_place;
     for (const std::vector<Node*>* nodes : {&snapshot.leaves, &snapshot.interior})
         for (const Node* node : *nodes) type_place.emplace(node->family, static_cast<std::uint8_t>(type_place.size()));
-    auto place_of = [&](const Node* node) {
-        auto external = place.find(node);
-        return external != place.end() ? external->second : static_cast<std::uint32_t>(snapshot.place_of(node));
-    };
     Writer out;
     out.reserve(64 + 19 * snapshot.leaves.size() + 35 * snapshot.interior.size());
     out.put(snapshot_version);
@@ -166,7 +164,7 @@ py::bytes dump(const Snapshot& snapshot) {
         out.put(pack(kinds));
         out.put(type_place.at(node->family));
         out.put(node->data);
-        out.put(node->grad);
+        out.put(place.grad(node));
     };
     Patterns patterns;
     for (const Node* node : snapshot.leaves) put_numbers(node);
@@ -177,15 +175,15 @@ py::bytes dump(const Snapshot& snapshot) {
         if (node->has_fan()) {
             out.put(node->fan->count);
             for (Fan::Edge& edge : *node->fan) {
-                out.put(place_of(edge.operand));
+                out.put(place[edge.operand]);
                 out.put(edge.local);
                 out.put(edge.kind);
             }
             continue;
         }
-        out.put(place_of(node->a));
+        out.put(place[node->a]);
         Arity arity = info(node->op).arity;
-        if (arity == Arity::Binary) out.put(place_of(node->b));
+        if (arity == Arity::Binary) out.put(place[node->b]);
         if (arity == Arity::Param) out.put(node->constant);
     }
     return out.take();

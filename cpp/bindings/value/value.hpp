@@ -1,8 +1,8 @@
 // The parts of the Python type `Value`, each in a file of its own, which adds its slots to the type.
 #pragma once
 
+#include "../python.hpp"
 #include "handle.hpp"
-#include "slot.hpp"
 
 namespace kilograd {
 

@@ -1,15 +1,37 @@
-// C++ functions as CPython calls them: no exception crosses into C.
+// CPython from C++: references that let go by themselves, and functions out of which no exception crosses into C.
 //
 // Whatever CPython gets to call but deallocators and the collector's functions, which cannot fail, it gets from here:
-// slot<>(), method<>(), attribute<>() or Slot<>::call.
+// slot<>(), method<>(), attribute<>() or Slot<>::call. The types Value and Served are written against this and CPython
+// alone; pybind.hpp is for functions of the module.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include <type_traits>
+#include <utility>
 
 namespace kilograd {
+
+// A reference to an object, or none.
+class Owned {
+  public:
+    Owned() = default;
+    explicit Owned(PyObject* object) : object_(object) {}  // takes over the caller's
+    Owned(Owned&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    Owned& operator=(Owned&& other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
+    ~Owned() { Py_XDECREF(object_); }
+
+    PyObject* get() const { return object_; }
+    PyObject* release() { return std::exchange(object_, nullptr); }
+    explicit operator bool() const { return object_ != nullptr; }
+
+  private:
+    PyObject* object_ = nullptr;
+};
 
 // Sets Python's error for the C++ exception that is being handled.
 void set_error_from_exception() noexcept;

@@ -1,63 +1,63 @@
-#include "late_taint.hpp"
+#include "late_tracking.hpp"
 
 #include <cstring>
 #include <new>
 #include <unordered_map>
 #include <vector>
 
-#include "slot.hpp"
+#include "../python.hpp"
 
 namespace kilograd {
 
 namespace {
 
-bool late_taint = false;  // some node is both Tainted and pinned
+bool late_tracking = false;  // some node is both Tracked and pinned
 
-bool pinned_taint(const Node* node) { return node->has(Tainted) && node->has(OwnsHandle); }
+bool pinned_tracked(const Node* node) { return node->has(Tracked) && node->has(OwnsHandle); }
 
-// Brings late taint into the collector's sight: bonds all that was built on it, which taints that in turn. Where every
-// other reference to a pinned node is an edge from a bonded consumer, its pin is no longer needed.
-void expose_late_taint() {
+// Brings what is tracked late into the collector's sight: binds all that was built on it, which is tracked in turn.
+// Where every other reference to a pinned node is an edge from a bound consumer, its pin is no longer needed.
+void expose_late_tracking() {
     struct Handles : std::vector<PyObject*> {
         ~Handles() {
             for (PyObject* handle : *this) Py_XDECREF(handle);
         }
-    } made;  // held until they are bonded
+    } made;  // held until they are bound
     std::unordered_map<Node*, std::uint32_t> edges;
     bool complete = true;
     arena.for_each_node([&](Node* node) {
-        bool over_taint = false;
-        for_each_operand(node, [&](Node* operand) { over_taint = over_taint || pinned_taint(operand); });
-        if (!over_taint || !complete) return;
+        bool over_tracked = false;
+        for_each_operand(node, [&](Node* operand) { over_tracked = over_tracked || pinned_tracked(operand); });
+        if (!over_tracked || !complete) return;
         made.push_back(nullptr);
         PyObject* self = made.back() = unseen_handle_of(node);
         complete = self && bind_operands(as_handle(self));
         if (!complete) return;
-        for_each_operand(node, [&](Node* operand) { edges[operand] += pinned_taint(operand); });
+        for_each_operand(node, [&](Node* operand) { edges[operand] += pinned_tracked(operand); });
         if (node->refs > 1) pin_state(node);
     });
-    late_taint = false;
+    late_tracking = false;
     for (auto [node, count] : edges) {
-        if (!pinned_taint(node)) continue;
+        if (!pinned_tracked(node)) continue;
         if (complete && node->refs == count + 1) {
             node->flags &= static_cast<std::uint8_t>(~OwnsHandle);
             hooks.release_handle(node->handle);  // its consumers' handles hold it
         } else {
-            late_taint = true;
+            late_tracking = true;
         }
     }
 }
 
-// In gc.callbacks from the first late taint on. The youngest generation is left out: it is collected every few hundred
+// In gc.callbacks from the first such node on. The youngest generation is left out: it is collected every few hundred
 // allocations, and a pass costs a nanosecond or two for each node alive.
 PyObject* before_collection(PyObject*, PyObject* args) {
     const char* phase;
     PyObject* info;
     if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
     PyObject* generation = PyDict_GetItemString(info, "generation");
-    if (late_taint && HalfBuilt::depth == 0 && std::strcmp(phase, "start") == 0 && generation &&
+    if (late_tracking && HalfBuilt::depth == 0 && std::strcmp(phase, "start") == 0 && generation &&
         PyLong_AsLong(generation) > 0)
-        expose_late_taint();
+        expose_late_tracking();
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NONE;
 }
@@ -66,8 +66,8 @@ PyMethodDef before_collection_method = method<before_collection>("kilograd_befor
 
 }  // namespace
 
-void note_late_taint() {
-    late_taint = true;
+void note_late_tracking() {
+    late_tracking = true;
     static bool watching = false;
     if (watching) return;
     watching = true;
