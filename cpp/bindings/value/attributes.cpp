@@ -169,30 +169,6 @@ int set_dict(PyObject* self, PyObject* value, void*) {
     return 0;
 }
 
-// Training loops write `data` and `grad` of every parameter: where the type has these attributes as they stand here,
-// they are set without a look-up. A type's version tag is its own alone and changes with anything that a look-up would
-// find.
-class OwnNumbers {
-  public:
-    setter setter_of(PyTypeObject* type, PyObject* name) {
-        if (name != data_ && name != grad_) return nullptr;
-        if (type->tp_version_tag == 0 || type->tp_version_tag != version_) {
-            PyObject *data = _PyType_Lookup(type, data_), *grad = _PyType_Lookup(type, grad_);
-            if (!is_own(data, set_data) || !is_own(grad, set_grad)) return nullptr;
-            version_ = type->tp_version_tag;
-        }
-        return name == data_ ? set_data : set_grad;
-    }
-
-  private:
-    static bool is_own(PyObject* descriptor, setter set) {
-        return descriptor && Py_IS_TYPE(descriptor, &PyGetSetDescr_Type) &&
-               reinterpret_cast<PyGetSetDescrObject*>(descriptor)->d_getset->set == set;
-    }
-    PyObject *data_ = PyUnicode_InternFromString("data"), *grad_ = PyUnicode_InternFromString("grad");
-    unsigned version_ = 0;
-};
-
 // The node of an object whose class was changed goes by the conventions of the new one from now on.
 void adopt_class(Handle* handle) {
     Node* node = handle->node;
@@ -204,8 +180,6 @@ void adopt_class(Handle* handle) {
 }
 
 int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
-    static OwnNumbers own;
-    if (setter set = own.setter_of(Py_TYPE(self), name)) return set(self, value, nullptr);
     PyTypeObject* const before = Py_TYPE(self);
     if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
     Handle* handle = as_handle(self);
