@@ -80,27 +80,31 @@ inline double logistic(double x) {
 }
 }  // namespace scalar
 
+// The formulas of a row as templates over the number type.
+#define KILOGRAD_FORMULAS(value_, da_, db_)                                                               \
+    template <class T>                                                                                    \
+    static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {                    \
+        using namespace scalar;                                                                           \
+        return value_;                                                                                    \
+    }                                                                                                     \
+    template <class T>                                                                                    \
+    static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
+        using namespace scalar;                                                                           \
+        return da_;                                                                                       \
+    }                                                                                                     \
+    template <class T>                                                                                    \
+    static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
+        using namespace scalar;                                                                           \
+        return db_;                                                                                       \
+    }
+
 template <Op>
 struct Row;
 
-#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                                          \
-    template <>                                                                                               \
-    struct Row<Op::name> {                                                                                    \
-        template <class T>                                                                                    \
-        static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {                    \
-            using namespace scalar;                                                                           \
-            return value_;                                                                                    \
-        }                                                                                                     \
-        template <class T>                                                                                    \
-        static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
-            using namespace scalar;                                                                           \
-            return da_;                                                                                       \
-        }                                                                                                     \
-        template <class T>                                                                                    \
-        static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
-            using namespace scalar;                                                                           \
-            return db_;                                                                                       \
-        }                                                                                                     \
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
+    template <>                                                      \
+    struct Row<Op::name> {                                           \
+        KILOGRAD_FORMULAS(value_, da_, db_)                          \
     };
 #include "ops.def"
 #undef KILOGRAD_OP

@@ -98,7 +98,7 @@ struct Tag {
     Op op;
     Kinds kinds;
     std::uint8_t flags;
-    std::uint8_t family;  // which Python type its handle has
+    std::uint8_t family;  // the host's: which Python type its handle has
 };
 
 struct Edges {

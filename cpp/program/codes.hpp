@@ -91,24 +91,10 @@ constexpr T whole_power_of(T a, int exponent) {
 }
 }  // namespace
 
-#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                                          \
-    template <>                                                                                               \
-    struct Rule<Code::name> {                                                                                 \
-        template <class T>                                                                                    \
-        static T value([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c) {                    \
-            using namespace scalar;                                                                           \
-            return value_;                                                                                    \
-        }                                                                                                     \
-        template <class T>                                                                                    \
-        static T da([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
-            using namespace scalar;                                                                           \
-            return da_;                                                                                       \
-        }                                                                                                     \
-        template <class T>                                                                                    \
-        static T db([[maybe_unused]] T a, [[maybe_unused]] T b, [[maybe_unused]] T c, [[maybe_unused]] T y) { \
-            using namespace scalar;                                                                           \
-            return db_;                                                                                       \
-        }                                                                                                     \
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
+    template <>                                                      \
+    struct Rule<Code::name> {                                        \
+        KILOGRAD_FORMULAS(value_, da_, db_)                          \
     };
 #include "reduced_ops.def"
 #undef KILOGRAD_OP

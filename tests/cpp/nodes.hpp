@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "../../cpp/engine/graph.hpp"
 #include "check.hpp"
@@ -25,6 +26,20 @@ inline void push(Node*& x, Op op, Node* other = nullptr, double c = 0.0) {
     Node* y = make(op, x, other, c);
     release(x);
     x = y;
+}
+
+// A `linear` or `custom` node over any operands.
+inline Node* fan(Op op, double y, const std::vector<Node*>& operands, const std::vector<double>& locals = {}) {
+    Fan* edges = new_fan(static_cast<std::uint32_t>(operands.size()));
+    for (std::size_t i = 0; i < operands.size(); ++i)
+        edges->begin()[i] = {operands[i], locals.empty() ? 0.0 : locals[i], FloatKind};
+    return record_fan(op, y, FloatKind, edges, 0, 0);
+}
+
+inline Node* chain(std::size_t length) {
+    Node* x = leaf(1.0);
+    for (std::size_t i = 0; i < length; ++i) push(x, Op::sin);
+    return x;
 }
 
 // The reserve is 4 MiB; the open chunk and a chunk of the pool may each keep a region of 2 MiB beside it.

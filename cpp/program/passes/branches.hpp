@@ -1,8 +1,9 @@
-// Branches: what is computed for one side of a choice alone gets its operands through `enter`.
+// Branches: a stop-gradient, `enter`, around what is computed for one side of a choice alone.
 //
 // In eager code the side that is not chosen is in no graph, and its derivatives do not exist. In a program both sides
 // are computed, and an adjoint of 0 times an infinite derivative on the side not chosen (sqrt at 0) would be NaN.
-// `enter` drops it where the mask is 0, at the border of the branch: whatever has no other use than the gate.
+// `enter` drops it where the mask is 0, at the border of the branch: whatever has no other use than the gate (the
+// multiplication by the mask).
 #pragma once
 
 #include <vector>

@@ -11,35 +11,35 @@ namespace kilograd::program {
 
 namespace {
 
-// Stands in for a number to find which of a, b and y a derivative reads.
-struct Trace {
+// Dependence analysis by overloading: stands in for a number to find which of a, b and y a derivative reads.
+struct Dependence {
     unsigned reads = 0;
-    Trace() = default;
-    explicit Trace(double) {}
-    explicit Trace(unsigned mask) : reads(mask) {}
+    Dependence() = default;
+    explicit Dependence(double) {}
+    explicit Dependence(unsigned mask) : reads(mask) {}
 };
 constexpr unsigned reads_a = 1, reads_b = 2, reads_y = 4;
-[[maybe_unused]] Trace operator|(Trace a, Trace b) { return Trace(a.reads | b.reads); }
-[[maybe_unused]] Trace operator&(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator+(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator-(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator*(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator/(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator-(Trace a) { return a; }
-[[maybe_unused]] Trace operator<(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator<=(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator>(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator>=(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator==(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace operator!=(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace select(Trace m, Trace x, Trace y) { return m | x | y; }
-[[maybe_unused]] Trace pow(Trace a, Trace b) { return a | b; }
-[[maybe_unused]] Trace whole_power(Trace a, Trace b) { return a | b; }
+[[maybe_unused]] Dependence operator|(Dependence a, Dependence b) { return Dependence(a.reads | b.reads); }
+[[maybe_unused]] Dependence operator&(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator+(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator-(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator*(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator/(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator-(Dependence a) { return a; }
+[[maybe_unused]] Dependence operator<(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator<=(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator>(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator>=(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator==(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence operator!=(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence select(Dependence m, Dependence x, Dependence y) { return m | x | y; }
+[[maybe_unused]] Dependence pow(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Dependence whole_power(Dependence a, Dependence b) { return a | b; }
 #define KILOGRAD_UNARY(name) \
-    [[maybe_unused]] Trace name(Trace a) { return a; }
+    [[maybe_unused]] Dependence name(Dependence a) { return a; }
 #include "../../unary_functions.def"
 #undef KILOGRAD_UNARY
-[[maybe_unused]] Trace logistic(Trace a) { return a; }
+[[maybe_unused]] Dependence logistic(Dependence a) { return a; }
 
 struct Reads {
     unsigned da = 0, db = 0;
@@ -48,10 +48,10 @@ struct Reads {
 // Made while the library is loaded: a process may be forked in the middle of a function's first call.
 const std::array<Reads, code_count> derivative_reads = [] {
     std::array<Reads, code_count> t{};
-    const Trace a(reads_a), b(reads_b), c, y(reads_y);
-#define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc)           \
-    t[index_of(Code::name)] = {Rule<Code::name>::da<Trace>(a, b, c, y).reads, \
-                               Rule<Code::name>::db<Trace>(a, b, c, y).reads};
+    const Dependence a(reads_a), b(reads_b), c, y(reads_y);
+#define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc)                \
+    t[index_of(Code::name)] = {Rule<Code::name>::da<Dependence>(a, b, c, y).reads, \
+                               Rule<Code::name>::db<Dependence>(a, b, c, y).reads};
 #include "../../ops.def"
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP

@@ -1,0 +1,216 @@
+// What a row schedule computes: one row at a time.
+//
+// Cheap ops run as scalar loops, one dispatch a run; the others are gathered into vectors, `chunk` at a time, and so
+// cost what they cost in a batch. The scalar loops are written by hand: instantiating a Rule for double here would
+// leave the linker a choice between the copies of several instruction sets. Internal linkage, as in lane.hpp.
+#pragma once
+
+#include "block_kernels.hpp"
+
+namespace kilograd::program {
+namespace {
+
+inline constexpr std::uint32_t chunk = 64;
+
+// The operands of nodes begin ... begin + count, and copies of the last up to a whole vector; returns that length.
+std::uint32_t gather(const std::uint32_t* from, const double* values, std::uint32_t count, double* to) {
+    for (std::uint32_t k = 0; k < count; ++k) to[k] = values[from[k]];
+    std::uint32_t padded = count;
+    for (; padded % width != 0; ++padded) to[padded] = to[count - 1];
+    return padded;
+}
+
+bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
+    alignas(64) double a[chunk], b[chunk];
+    const bool binary = info(run.code).arity == Arity::Binary;
+    const Forward kernel = forward_of<Lane>(index_of(run.code));
+    bool suspects = false;
+    for (std::uint32_t done = 0; done < run.count; done += chunk) {
+        const std::uint32_t begin = run.begin + done, count = run.count - done < chunk ? run.count - done : chunk;
+        const std::uint32_t padded = gather(s.a + begin, v, count, a);
+        if (binary) gather(s.b + begin, v, count, b);
+        suspects |= kernel({v + begin, a, b, s.c[begin], width, width, static_cast<Size>(padded)});
+    }
+    return suspects;
+}
+
+void row_reverse_gathered(const RowCode& s, const Run& run, const double* v, double* adjoints) {
+    alignas(64) double a[chunk], b[chunk], y[chunk], dy[chunk], da[chunk], db[chunk];
+    const bool binary = info(run.code).arity == Arity::Binary;
+    const Reverse kernel = reverse_of<Lane>(index_of(run.code));
+    for (std::uint32_t done = 0; done < run.count; done += chunk) {
+        const std::uint32_t begin = run.begin + done, count = run.count - done < chunk ? run.count - done : chunk;
+        const std::uint32_t padded = gather(s.a + begin, v, count, a);
+        if (binary) gather(s.b + begin, v, count, b);
+        for (std::uint32_t k = 0; k < padded; ++k) {
+            const std::uint32_t from = begin + (k < count ? k : count - 1);
+            y[k] = v[from];
+            dy[k] = adjoints[from];
+        }
+        ReverseArguments arguments{
+            {y, a, b, s.c[begin], width, width, static_cast<Size>(padded)}, dy, da, binary ? db : nullptr, true, true};
+        kernel(arguments);
+        for (std::uint32_t k = 0; k < count; ++k) adjoints[s.a[begin + k]] += da[k];
+        if (binary)
+            for (std::uint32_t k = 0; k < count; ++k) adjoints[s.b[begin + k]] += db[k];
+    }
+}
+
+bool finite(double x) { return __builtin_fabs(x) < infinity; }
+
+bool row_forward(const RowCode& s, double* v) {
+    bool suspects = false;
+    for (const Run *run = s.runs, *last = s.runs + s.run_count; run != last; ++run) {
+        const std::uint32_t begin = run->begin, end = begin + run->count;
+        const std::uint32_t *a = s.a, *b = s.b;
+        switch (run->code) {
+            case Code::add:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] + v[b[i]];
+                break;
+            case Code::sub:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] - v[b[i]];
+                break;
+            case Code::mul:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] * v[b[i]];
+                break;
+            case Code::scale:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] * s.c[i];
+                break;
+            case Code::offset:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] + s.c[i];
+                break;
+            case Code::relu:
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = v[a[i]] < 0.0 ? 0.0 : v[a[i]];
+                break;
+            case Code::square:
+                for (std::uint32_t i = begin; i < end; ++i) {
+                    const double x = v[a[i]];
+                    v[i] = x * x;
+                    suspects |= !finite(v[i]) && finite(x);
+                }
+                break;
+            case Code::div:
+                for (std::uint32_t i = begin; i < end; ++i) {
+                    const double x = v[b[i]];
+                    v[i] = v[a[i]] / x;
+                    suspects |= __builtin_fabs(x) <= 0x1p-1024;
+                }
+                break;
+            case Code::reciprocal:
+                for (std::uint32_t i = begin; i < end; ++i) {
+                    const double x = v[a[i]];
+                    v[i] = 1.0 / x;
+                    suspects |= __builtin_fabs(x) <= 0x1p-1024;
+                }
+                break;
+            case Code::dot:
+                if (run->fused == Fused::Add) {
+                    for (std::uint32_t i = begin; i < end; ++i) v[i] = mul_add(v[a[i]], v[b[i]], v[s.d[i]]);
+                    break;
+                }
+                if (run->fused == Fused::Subtract) {
+                    for (std::uint32_t i = begin; i < end; ++i) v[i] = mul_add(v[a[i]], v[b[i]], -v[s.d[i]]);
+                    break;
+                }
+                for (std::uint32_t i = begin; i < end; ++i) {
+                    // Two sums, since one is bound by the latency of its additions.
+                    double even = 0.0, odd = 0.0;
+                    const Term *term = s.terms + a[i], *end_term = s.terms + b[i];
+                    for (; end_term - term >= 2; term += 2) {
+                        even = term[0].b == none ? even + v[term[0].a] : mul_add(v[term[0].a], v[term[0].b], even);
+                        odd = term[1].b == none ? odd + v[term[1].a] : mul_add(v[term[1].a], v[term[1].b], odd);
+                    }
+                    if (term != end_term)
+                        even = term->b == none ? even + v[term->a] : mul_add(v[term->a], v[term->b], even);
+                    v[i] = even + odd;
+                }
+                break;
+            default:
+                suspects |= row_forward_gathered(s, *run, v);
+        }
+    }
+    return suspects;
+}
+
+void row_reverse(const RowCode& s, const double* v, double* d) {
+    for (const Run *run = s.runs + s.run_count, *first = s.runs; run != first;) {
+        --run;
+        if (!run->reverse) continue;
+        const std::uint32_t begin = run->begin, end = begin + run->count;
+        const std::uint32_t *a = s.a, *b = s.b;
+        switch (run->code) {
+            case Code::add:
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double dy = d[i];
+                    d[a[i]] += dy;
+                    d[b[i]] += dy;
+                }
+                break;
+            case Code::sub:
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double dy = d[i];
+                    d[a[i]] += dy;
+                    d[b[i]] -= dy;
+                }
+                break;
+            case Code::mul:
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double dy = d[i], va = v[a[i]], vb = v[b[i]];
+                    d[a[i]] = mul_add(dy, vb, d[a[i]]);
+                    d[b[i]] = mul_add(dy, va, d[b[i]]);
+                }
+                break;
+            case Code::scale:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] = mul_add(d[i], s.c[i], d[a[i]]);
+                break;
+            case Code::offset:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] += d[i];
+                break;
+            case Code::relu:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] += (v[i] > 0.0 ? 1.0 : 0.0) * d[i];
+                break;
+            case Code::square:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] = mul_add(d[i], v[a[i]] + v[a[i]], d[a[i]]);
+                break;
+            case Code::div:
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double part = d[i] / v[b[i]], y = v[i];
+                    d[a[i]] += part;
+                    d[b[i]] = mul_add(-part, y, d[b[i]]);
+                }
+                break;
+            case Code::reciprocal:
+                for (std::uint32_t i = end; i-- > begin;) d[a[i]] = mul_add(-(v[i] * v[i]), d[i], d[a[i]]);
+                break;
+            case Code::dot:
+                if (run->fused != Fused::No) {
+                    const double sign = run->fused == Fused::Add ? 1.0 : -1.0;
+                    for (std::uint32_t i = end; i-- > begin;) {
+                        const double dy = d[i], va = v[a[i]], vb = v[b[i]];
+                        d[a[i]] = mul_add(dy, vb, d[a[i]]);
+                        d[b[i]] = mul_add(dy, va, d[b[i]]);
+                        d[s.d[i]] = mul_add(sign, dy, d[s.d[i]]);
+                    }
+                    break;
+                }
+                for (std::uint32_t i = end; i-- > begin;) {
+                    const double dy = d[i];
+                    for (const Term *term = s.terms + a[i], *last = s.terms + b[i]; term != last; ++term) {
+                        if (term->b == none) {
+                            d[term->a] += dy;
+                            continue;
+                        }
+                        const double va = v[term->a], vb = v[term->b];
+                        d[term->a] = mul_add(dy, vb, d[term->a]);
+                        d[term->b] = mul_add(dy, va, d[term->b]);
+                    }
+                }
+                break;
+            default:
+                row_reverse_gathered(s, *run, v, d);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace kilograd::program
