@@ -180,6 +180,14 @@ def test_argnums():
             g.grad(x, y, z, argnums=wrong)
 
 
+def test_a_compiled_function_compiled_with_other_options():
+    f = kilograd.compile(lambda x, y: x * y**2)
+    g = kilograd.compile(f, argnums=1)
+    assert (f.grad(3.0, 2.0), g.grad(3.0, 2.0)) == (4.0, 12.0)
+    assert "1 path" in repr(f)
+    assert "1 path" in repr(g)
+
+
 @pytest.mark.parametrize("outputs", [1, 3, 40])
 def test_jacobian_by_one_of_two_arguments(outputs):
     """By columns or by rows, whichever are fewer, and never by the data."""

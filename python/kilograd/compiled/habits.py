@@ -13,13 +13,9 @@ import dis
 import functools
 import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from numpy import float64
-    from numpy.typing import NDArray
-
-__all__ = ["Habits", "agree", "elsewhere", "flat", "habits", "slack"]
+__all__ = ["Habits", "habits"]
 
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
 _ASKING_ATTRIBUTES = frozenset(
@@ -181,53 +177,3 @@ def _classes(rest: list[dis.Instruction]) -> set[str]:
                 return {i.argval for i in found[-last.argval :]} if last.argval else set()
             return {last.argval} if last.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR") else set()
     return set()
-
-
-def flat(result: Any, numbers: list[NDArray[Any]]) -> Any:
-    """The structure of a result, with arrays in place of its numbers, which are appended to a list as vectors."""
-    import numpy as np
-
-    if isinstance(result, dict):
-        return dict, [(key, flat(part, numbers)) for key, part in result.items()]
-    if not isinstance(result, np.ndarray):
-        return type(result), [flat(part, numbers) for part in result]
-    if result.dtype.kind not in "biuf":
-        return result.shape, result.tolist()
-    numbers.append(result.astype(np.float64).reshape(-1))
-    return result.shape
-
-
-def agree(x: NDArray[float64], y: NDArray[float64], slack: Any = 0.0) -> bool:
-    """Whether numbers are equal but for roundings, and for so much more."""
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        bound = 1e-9 * np.maximum(abs(x), abs(y)) + slack
-        close = np.isfinite(x) & np.isfinite(y) & (abs(x - y) <= bound)
-        return bool(np.all((x == y) | ((x != x) & (y != y)) | close))
-
-
-def elsewhere(at: NDArray[float64]) -> NDArray[float64]:
-    """Numbers nearby at which what is hidden by chance, as a factor is at 0, is not."""
-    import numpy as np
-
-    steps = np.resize([0.013, -0.0091, 0.0173, 0.0067, -0.0119], at.shape)
-    moved: NDArray[float64] = at + steps * np.where(abs(at) < 1.0, 1.0, at)
-    return moved
-
-
-def slack(at: NDArray[float64], y: NDArray[float64], run: Callable[[NDArray[float64]], NDArray[float64]]) -> Any:
-    """How far the results y = run(at) move with a few roundings of the numbers `at`; no more than a millionth.
-
-    Numbers that sum in another order give another rest where all cancels.
-    """
-    import numpy as np
-
-    reach = np.zeros(y.shape)
-    with np.errstate(all="ignore"):
-        for k in range(4):  # each number by roundings of its own
-            ulps = np.resize(np.roll([8.0, -12.0, 20.0, -5.0, 11.0], k), at.shape)
-            moved = run(at + ulps * np.finfo(np.float64).eps * (at if at.any() else 1.0))
-            if moved.shape == y.shape:
-                reach = np.fmax(reach, 1e3 * abs(moved - y))
-        return np.minimum(reach, 1e-6 * np.fmax(1.0, abs(y)))
