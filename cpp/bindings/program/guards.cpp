@@ -91,6 +91,7 @@ class Guards {
         Op op;
         std::uint32_t result, a, b;
         double c;
+        bool divides;
     };
     struct Check {
         Relation relation;
@@ -126,7 +127,9 @@ class Guards {
             }
             std::uint32_t b = node->b ? number_of_.at(node->b) : 0;
             std::uint32_t number = push(node->data);
-            steps_.push_back({node->op, number, number_of_.at(node->a), b, node->b ? 0.0 : node->constant});
+            if (is_quotient(node)) b = number_of_.at(node->b->a);
+            steps_.push_back(
+                {node->op, number, number_of_.at(node->a), b, node->b ? 0.0 : node->constant, is_quotient(node)});
             number_of_.emplace(node, number);
         });
         last_step_ = static_cast<std::uint32_t>(initial_.size());
@@ -146,6 +149,10 @@ class Guards {
                 if (operand >= last_step_) continue;  // a number
                 for (; next <= operand; ++next) {
                     const Step& step = steps_[next - first_step_];
+                    if (step.divides) {  // the reciprocal was a step of its own, and refused what cannot be divided by
+                        values[next] = values[step.a] / values[step.b];
+                        continue;
+                    }
                     Fault fault;
                     values[next] = evaluate(step.op, values[step.a], values[step.b], step.c, fault);
                     if (fault != Fault::None) return -1;

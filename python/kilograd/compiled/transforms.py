@@ -64,9 +64,9 @@ def compile(fn: Function | None = None, *, argnums: Argnums = 0, static_argnums:
     -----
     **Branches.** Comparisons, also ``==`` and ``if x:``, are guards: a call whose numbers decide one differently
     records its own path. Guards are evaluated op by op as eager code would, so that the branch is always the one that
-    Python takes, NaN included. Reading ``x.data`` ties a path to that very number. `kilograd.maximum`,
-    `kilograd.minimum`, ``abs`` and ``relu`` choose without a guard, and so does `kilograd.where`. Where a function
-    handles an error of an operation (``try: log(x)``), it runs eagerly.
+    Python takes, NaN included; what decides by ``x / y`` sees the quotient that floats give. Reading ``x.data`` ties a
+    path to that very number. `kilograd.maximum`, `kilograd.minimum`, ``abs`` and ``relu`` choose without a guard, and
+    so does `kilograd.where`. Where a function handles an error of an operation (``try: log(x)``), it runs eagerly.
 
     **What is read when.** The function is recorded for each structure and shape of its arguments. Values from outside
     (the parameters of a model) are read anew at each call, down to the leaves. All else that is not an argument is
