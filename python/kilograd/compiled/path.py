@@ -59,6 +59,8 @@ class Path:
         self.refusal: str | None = None
         # A bool among numbers stays one in an array of objects, and is 1.0 in one of numbers; NumPy's roots are real.
         mixed = holds(call.arguments, bool) or holds((self.structure,), complex)
+        # A number that NumPy chose by comparing, such as a sign, is Python's in a trace, and its roots may be complex.
+        mixed = mixed or bool(habits.roots and guards)
         answers = habits.asks or habits.doubtful
         if (answers or raised or unordered or mixed) and (plain := disagreement(traced, function, call, answers)):
             self.refusal, self.structure = plain

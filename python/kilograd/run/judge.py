@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType, MemberDescriptorType
 from typing import Any
 
-from kilograd import _core
+from kilograd import _core, reading
 from kilograd.run import probes, purity
 from kilograd.run.clone import functions_of, map_functions, rebinder, retarget_cells
 from kilograd.run.purity import ORDINARY, Facts
@@ -136,7 +136,7 @@ def _homes(cls: type) -> set[tuple[str, int]]:
             code = function.__code__
             if name in code.co_freevars and function.__closure__:
                 found.add((name, id(function.__closure__[code.co_freevars.index(name)])))
-            elif name in purity.names(code):
+            elif name in reading.names(code):
                 found.add((name, id(function.__globals__)))
     return found
 
@@ -246,7 +246,7 @@ PLANS: dict[type, Plan] = {}
 
 def _mentioned(cls: type, name: str) -> bool:
     return any(
-        name in purity.names(function.__code__) for value in vars(cls).values() for function in functions_of(value)
+        name in reading.names(function.__code__) for value in vars(cls).values() for function in functions_of(value)
     )
 
 
@@ -260,7 +260,7 @@ def _looks_like_autograd(cls: type) -> bool:
     mentioned = set(members)
     for value in members.values():
         for function in functions_of(value):
-            mentioned |= purity.names(function.__code__)
+            mentioned |= reading.names(function.__code__)
     return any("grad" in name.lower() or "backward" in name.lower() for name in mentioned)
 
 
@@ -274,7 +274,7 @@ def _check_shape(cls: type) -> None:
             raise LeftAlone(f"it defines {name}")
     for name in vars(cls):
         for function in _functions(cls, name):
-            if {"__dict__", "vars"} & purity.names(function.__code__):
+            if {"__dict__", "vars"} & reading.names(function.__code__):
                 raise LeftAlone(f"{name} looks into __dict__, which has only what the engine does not hold")
 
 
@@ -381,7 +381,7 @@ def _helpers(cls: type, mentioned: Iterable[str]) -> set[str]:
     waiting = list(mentioned)
     while waiting:
         for function in _functions(cls, waiting.pop()):
-            new = purity.names(function.__code__) - found
+            new = reading.names(function.__code__) - found
             found |= new
             waiting += new
     return found
@@ -410,8 +410,8 @@ def _late_hazards(cls: type, roles: dict[str, Attribute]) -> dict[str, str]:
         for function in _functions(cls, name):
             if name == "backward":
                 continue  # it is the author's wherever a node has such an attribute
-            read = purity.names(function.__code__)
-            late = read if name == "_backward" else purity.nested_names(function.__code__)
+            read = reading.names(function.__code__)
+            late = read if name == "_backward" else reading.nested_names(function.__code__)
             late = late | _helpers(cls, read)
             switches = late & {
                 other
@@ -539,7 +539,7 @@ def _check_constants(cls: type, roles: dict[str, Attribute]) -> None:
         function = vars(cls).get(name)
         if not isinstance(function, FunctionType):
             continue
-        found = purity.constants(function.__code__) | {
+        found = reading.constants(function.__code__) | {
             float(value) for value in function.__defaults__ or () if type(value) in (int, float)
         }
         odd = found - ORDINARY - defaults
@@ -583,7 +583,7 @@ class _Trial:
 
     def of_method(self, name: str) -> list[probes.Probe]:
         if name not in self.trials:
-            constants = purity.constants(vars(self.author)[name].__code__)
+            constants = reading.constants(vars(self.author)[name].__code__)
             light = not any(True for _ in _recipes(name))
             self.trials[name] = probes.unary(name, lambda node: getattr(node, name)(), constants, light)
         return self.trials[name]
@@ -620,7 +620,7 @@ def _examine(cls: type, served: type) -> Plan:
     if not isinstance(constructor, FunctionType):
         raise LeftAlone("its constructor is no function")
     slots = {name for name, value in vars(cls).items() if isinstance(value, MemberDescriptorType)}
-    attributes = purity.own_attributes(constructor) | slots | {"_backward"}
+    attributes = reading.own_attributes(constructor) | slots | {"_backward"}
     closed = "__slots__" in vars(cls) and "__dict__" not in vars(cls)
     reason = survey.objection(attributes - _methods(cls) if closed else ())
     if reason is not None:
@@ -776,7 +776,7 @@ def _try_operators(trial: _Trial) -> None:
             continue
         if name in trial.hazards or name in trial.objections:
             continue
-        if purity.constants(members[name].__code__) - ORDINARY:
+        if reading.constants(members[name].__code__) - ORDINARY:
             continue
         label = _operator_label(trial, name)
         trials = trial.of_operator(name)
@@ -852,7 +852,7 @@ def _try_methods(trial: _Trial) -> None:
     for name in _one_operand(trial):
         if name.startswith("__") or name in trial.objections or not _takes_only_itself(vars(trial.author)[name]):
             continue
-        if purity.constants(vars(trial.author)[name].__code__) - ORDINARY:
+        if reading.constants(vars(trial.author)[name].__code__) - ORDINARY:
             continue
         label = None
         if op is not None:

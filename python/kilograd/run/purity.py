@@ -15,15 +15,14 @@ from __future__ import annotations
 import ast
 import builtins
 import dataclasses
-import dis
 import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from kilograd.harmless import code_objects
+from kilograd.reading import names
 from kilograd.run.clone import functions_of
 from kilograd.run.source import Function, node_of
 
@@ -31,11 +30,7 @@ __all__ = [
     "ORDINARY",
     "Facts",
     "Unclean",
-    "constants",
     "examine",
-    "names",
-    "nested_names",
-    "own_attributes",
     "unclean",
 ]
 
@@ -316,51 +311,6 @@ class Facts:
             self.trusts or other.trusts,
             self.looks_into or other.looks_into,
         )
-
-
-# --- what the code mentions ----------------------------------------------------------------------------------------
-
-
-def names(code: CodeType) -> set[str]:
-    """Every global, attribute and variable name that `code` and its nested functions mention."""
-    found: set[str] = set()
-    for part in code_objects(code):
-        found.update(part.co_names, part.co_varnames, part.co_freevars)
-    return found
-
-
-def nested_names(code: CodeType) -> set[str]:
-    """Those that its nested functions mention."""
-    return set().union(*(names(part) for part in code.co_consts if isinstance(part, CodeType)))
-
-
-def constants(code: CodeType) -> set[float]:
-    """The numbers written in `code`: where a method may branch."""
-    found: set[float] = set()
-    for part in code_objects(code):
-        for constant in part.co_consts:
-            if isinstance(constant, int | float) and not isinstance(constant, bool):
-                found.add(float(constant))
-            if isinstance(constant, tuple | frozenset):
-                found.update(float(item) for item in constant if type(item) in (int, float))
-    return found
-
-
-def own_attributes(constructor: FunctionType) -> set[str]:
-    """The attributes that a constructor sets on ``self``, and on nothing else."""
-    code = constructor.__code__
-    if code.co_argcount == 0:
-        return set()
-    this, found, loaded = code.co_varnames[0], set(), None
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "STORE_ATTR" and loaded == this:
-            found.add(str(instruction.argval))
-        if instruction.opname.startswith("LOAD_FAST"):
-            value = instruction.argval
-            loaded = value[-1] if isinstance(value, tuple) else value
-        elif instruction.opname != "CACHE":
-            loaded = None
-    return found
 
 
 # --- the examination -----------------------------------------------------------------------------------------------
