@@ -13,24 +13,26 @@ __all__ = [
     "ON_TEXT",
     "SAFE_MODULES",
     "UNSAFE_ATTRIBUTES",
+    "words",
 ]
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
 # Builtins, by what they are called with.
-ON_NUMBERS = _words("abs bool complex divmod float int max min pow round sum")
-ON_CONTAINERS = _words("""
+ON_NUMBERS = words("abs bool complex divmod float int max min pow round sum")
+ON_CONTAINERS = words("""
     all any dict enumerate filter frozenset iter len list map next range reversed set sorted tuple zip
 """)
-ON_TEXT = _words("ascii chr format ord repr str")
-ON_OBJECTS = _words("callable getattr hasattr hash id isinstance issubclass super type")
+ON_TEXT = words("ascii chr format ord repr str")
+ON_OBJECTS = words("callable getattr hasattr hash id isinstance issubclass super type")
 BUILTINS = ON_NUMBERS | ON_CONTAINERS | ON_TEXT | ON_OBJECTS
 
-SAFE_MODULES = _words("math cmath numpy typing operator numbers functools itertools __future__")
-UNSAFE_ATTRIBUTES = _words("""
+SAFE_MODULES = words("math cmath numpy typing operator numbers functools itertools __future__")
+UNSAFE_ATTRIBUTES = words("""
     random save savez savetxt load loadtxt fromfile tofile memmap seterr set_printoptions genfromtxt
     __dict__ __globals__ __subclasses__ f_back
 """)
