@@ -86,7 +86,7 @@ def rows_of(low: float, high: float, shape: tuple[int, ...]) -> Any:
 
 
 def mixture(m: Any, x: Any) -> Any:
-    """Every kind of operator: powers, quotients, choices, and sums that the optimiser regroups."""
+    """Every kind of operator: powers, quotients, choices, and sums that the passes regroup."""
     a, b, c, d = x
     return m.array(
         [

@@ -37,7 +37,7 @@ SETS = _core._instruction_sets()
 BATCHES = [0, 1, 7, 64, 1000]
 
 ROWS = {name: arity for name, _, arity, _, _ in _core.ops()}
-NAMES = [*ROWS, "sub", "div", "add", "mul", "add", "mul"]  # sums of products are what the optimiser is about
+NAMES = [*ROWS, "sub", "div", "add", "mul", "add", "mul"]  # sums of products are what the passes are about
 LITERALS = [-1.0, 2.0, 0.5, 0.0, 1.0, -0.3]
 EXPONENTS = [2.0, -1.0, 0.5, 3.0, -2.0, 0.0, 1.0, 1.7]
 REFUSALS = (ValueError, OverflowError, ZeroDivisionError)

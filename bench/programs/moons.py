@@ -149,27 +149,37 @@ class MLP(Module):
         return [p for layer in self.layers for p in layer.parameters()]
 
 
-random.seed(1337)
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-points, labels = [], []
-for i in range(100):
-    angle = math.pi * random.random()
-    upper = i % 2 == 0
-    x, y = (math.cos(angle), math.sin(angle)) if upper else (1 - math.cos(angle), 0.5 - math.sin(angle))
-    points.append([x + random.gauss(0, 0.1), y + random.gauss(0, 0.1)])
-    labels.append(1 if upper else -1)
+def make_points(count):
+    """Points of two moons with some noise, and 1 or -1 for each."""
+    points, labels = [], []
+    for i in range(count):
+        angle = math.pi * random.random()
+        upper = i % 2 == 0
+        x, y = (math.cos(angle), math.sin(angle)) if upper else (1 - math.cos(angle), 0.5 - math.sin(angle))
+        points.append([x + random.gauss(0, 0.1), y + random.gauss(0, 0.1)])
+        labels.append(1 if upper else -1)
+    return points, labels
 
-model = MLP(2, [16, 16, 1])
-for step in range(steps):
-    inputs = [list(map(Value, point)) for point in points]
-    scores = list(map(model, inputs))
-    losses = [(1 + -label * score).relu() for label, score in zip(labels, scores)]
-    data_loss = sum(losses) * (1.0 / len(losses))
-    total_loss = data_loss + 1e-4 * sum((p * p for p in model.parameters()))
-    accuracy = sum((label > 0) == (score.data > 0) for label, score in zip(labels, scores)) / len(labels)
-    model.zero_grad()
-    total_loss.backward()
-    rate = 1.0 - 0.9 * step / 100
-    for p in model.parameters():
-        p.data -= rate * p.grad
-    print(f"step {step} loss {total_loss.data:.9g}, accuracy {accuracy * 100}%")
+
+def main():
+    random.seed(1337)
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    points, labels = make_points(100)
+    model = MLP(2, [16, 16, 1])
+    for step in range(steps):
+        inputs = [list(map(Value, point)) for point in points]
+        scores = list(map(model, inputs))
+        losses = [(1 + -label * score).relu() for label, score in zip(labels, scores)]
+        data_loss = sum(losses) * (1.0 / len(losses))
+        total_loss = data_loss + 1e-4 * sum((p * p for p in model.parameters()))
+        accuracy = sum((label > 0) == (score.data > 0) for label, score in zip(labels, scores)) / len(labels)
+        model.zero_grad()
+        total_loss.backward()
+        rate = 1.0 - 0.9 * step / 100
+        for p in model.parameters():
+            p.data -= rate * p.grad
+        print(f"step {step} loss {total_loss.data:.9g}, accuracy {accuracy * 100}%")
+
+
+if __name__ == "__main__":
+    main()

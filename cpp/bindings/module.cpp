@@ -1,28 +1,22 @@
 // The table of contents of kilograd._core.
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <string>
 
-#include "program/guards.hpp"
 #include "losses.hpp"
 #include "modes.hpp"
 #include "network.hpp"
+#include "program/guards.hpp"
 #include "program/program.hpp"
+#include "pybind.hpp"
 #include "served/served.hpp"
 #include "update.hpp"
-#include "value/snapshot.hpp"
+#include "value/pickle.hpp"
 #include "value/value.hpp"
 
-namespace py = pybind11;
 using namespace kilograd;
 
 namespace {
-
-py::object checked(PyObject* object) {
-    if (!object) throw py::error_already_set();
-    return py::reinterpret_steal<py::object>(object);
-}
 
 py::list op_table() {
     static constexpr const char* arities[] = {"None", "Unary", "Param", "Binary"};
@@ -63,7 +57,7 @@ PYBIND11_MODULE(_core, m) {
         }
     });
     if (!make_value_type(m.ptr())) throw py::error_already_set();
-    add_snapshot(m.ptr());
+    add_pickle(m.ptr());
     add_network(m);
     add_losses(m);
     add_update(m);

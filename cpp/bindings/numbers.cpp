@@ -24,6 +24,14 @@ bool is_instance(PyObject* object, const char* numpy_type) {
     return type && PyType_Check(type) && PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(type));
 }
 
+PyTypeObject* float64_type() {
+    static PyTypeObject* type = nullptr;
+    if (type) return type;
+    PyObject* found = numpy_attribute("float64");
+    if (found && PyType_Check(found)) type = reinterpret_cast<PyTypeObject*>(found);
+    return type;
+}
+
 // The scalar types met so far: NumPy's are static, so a pointer identifies one for good.
 struct ScalarType {
     PyTypeObject* type;
@@ -141,6 +149,40 @@ PyObject* number_object(double value, std::uint8_t kind) {
         default:
             return PyFloat_FromDouble(value);
     }
+}
+
+PyObject* exact_number_object(double value, std::uint8_t kind) {
+    if (kind != NumpyKind) return number_object(value, kind);
+    if (!float64_type()) {  // a pickle was read
+        PyObject* numpy = PyImport_ImportModule("numpy");
+        if (!numpy) return nullptr;
+        Py_DECREF(numpy);
+    }
+    PyObject* plain = PyFloat_FromDouble(value);
+    PyObject* result = plain ? PyObject_CallOneArg(reinterpret_cast<PyObject*>(float64_type()), plain) : nullptr;
+    Py_XDECREF(plain);
+    return result;
+}
+
+bool is_exact_number_slow(PyObject* object, Number& out) {
+    if (PyBool_Check(object)) {
+        out = {object == Py_True ? 1.0 : 0.0, BoolKind};
+        return true;
+    }
+    if (PyLong_CheckExact(object)) {
+        double value = PyLong_AsDouble(object);
+        if (value == -1.0 && PyErr_Occurred()) {
+            PyErr_Clear();
+            return false;
+        }
+        out = {value, IntKind};
+        return std::fabs(value) < exact_integers;
+    }
+    if (PyFloat_Check(object) && Py_TYPE(object) == float64_type()) {
+        out = {PyFloat_AS_DOUBLE(object), NumpyKind};
+        return true;
+    }
+    return false;
 }
 
 bool is_array(PyObject* object) { return is_instance(object, "ndarray"); }

@@ -37,6 +37,18 @@ inline bool require_number(PyObject* object, const char* what, Number& out) {
 
 PyObject* number_object(double value, std::uint8_t kind);
 
+// Numbers that a node holds exactly, type included: bool, int, float, and numpy.float64, which is NumpyKind here and
+// nowhere else.
+PyObject* exact_number_object(double value, std::uint8_t kind);
+bool is_exact_number_slow(PyObject* object, Number& out);  // never raises
+inline bool is_exact_number(PyObject* object, Number& out) {
+    if (PyFloat_CheckExact(object)) [[likely]] {
+        out = {PyFloat_AS_DOUBLE(object), FloatKind};
+        return true;
+    }
+    return is_exact_number_slow(object, out);
+}
+
 // Whether object is an instance of numpy.ndarray; NumPy is not imported for it.
 bool is_array(PyObject* object);
 

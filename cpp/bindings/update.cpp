@@ -332,30 +332,27 @@ PyObject* leaves(PyObject*, PyObject* const* args, Py_ssize_t count) {
         PyErr_SetString(PyExc_TypeError, "leaves() takes an array and a type of Values");
         return nullptr;
     }
-    Py_buffer buffer;
+    struct Buffer : Py_buffer {  // a leaf that finds no memory throws
+        ~Buffer() { PyBuffer_Release(this); }
+    } buffer{};
     if (PyObject_GetBuffer(args[0], &buffer, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) < 0) return nullptr;
-    PyObject* list = nullptr;
     if (!buffer.format || std::string_view(buffer.format) != "d") {
         PyErr_SetString(PyExc_TypeError, "leaves() takes an array of float64");
-    } else {
-        auto length = static_cast<Py_ssize_t>(static_cast<std::size_t>(buffer.len) / sizeof(double));
-        auto* type = reinterpret_cast<PyTypeObject*>(args[1]);
-        auto family = static_cast<std::uint8_t>(family_of(type));
-        bool plain = families[family].type == type;  // a subclass runs its own constructor
-        const auto* data = static_cast<const double*>(buffer.buf);
-        list = PyList_New(length);
-        for (Py_ssize_t i = 0; list && i < length; ++i) {
-            PyObject* leaf = plain ? new_handle(new_leaf(data[i], FloatKind, family, families[family].dialect()))
-                                   : PyObject_CallFunction(args[1], "d", data[i]);
-            if (leaf) {
-                PyList_SET_ITEM(list, i, leaf);
-            } else {
-                Py_CLEAR(list);
-            }
-        }
+        return nullptr;
     }
-    PyBuffer_Release(&buffer);
-    return list;
+    auto length = static_cast<Py_ssize_t>(static_cast<std::size_t>(buffer.len) / sizeof(double));
+    auto* type = reinterpret_cast<PyTypeObject*>(args[1]);
+    auto family = static_cast<std::uint8_t>(family_of(type));
+    bool plain = families[family].type == type;  // a subclass runs its own constructor
+    const auto* data = static_cast<const double*>(buffer.buf);
+    auto list = py::reinterpret_steal<py::object>(PyList_New(length));
+    for (Py_ssize_t i = 0; list && i < length; ++i) {
+        PyObject* leaf = plain ? new_handle(new_leaf(data[i], FloatKind, family, families[family].dialect()))
+                               : PyObject_CallFunction(args[1], "d", data[i]);
+        if (!leaf) return nullptr;
+        PyList_SET_ITEM(list.ptr(), i, leaf);
+    }
+    return list.release().ptr();
 }
 
 PyMethodDef functions[] = {

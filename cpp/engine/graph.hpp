@@ -1,13 +1,12 @@
-// Building, differentiating and freeing a graph. No Python in here.
+// Building and freeing a graph. No Python in here.
 //
 // Idiom: evaluate() gives a value or a fault and builds nothing; record() builds a node from a value and cannot be
-// refused. backward() is one sweep down the tape from the root: visit a node if it is marked, apply its rule, mark
-// its operands. Everything is iterative. Callers hold the GIL; Python enters only through `hooks`.
+// refused. A node dies with the last reference to it, and what it held alone with it, without recursion. Callers hold
+// the GIL; Python enters only through `hooks`.
 #pragma once
 
 #include <cmath>
 #include <utility>
-#include <vector>
 
 #include "arena.hpp"
 
@@ -44,15 +43,6 @@ inline double evaluate(Op op, double a, double b, double c, Fault& fault) {
     fault = std::isfinite(y) ? Fault::None : fault_of(op, a, b, c, y);
     return y;
 }
-
-// d y / d a and d y / d b at the current data; db is 0 for ops of one operand.
-struct Locals {
-    double da, db;
-};
-Locals locals_of(const Node* node);
-
-// Whether the first or second of them is an int where Python's arithmetic on the operands would give one.
-Kind local_kind(const Node* node, bool second);
 
 // --- nodes -------------------------------------------------------------------------------------------------------
 
@@ -159,35 +149,5 @@ class Held {
   private:
     Node* node_;
 };
-
-// --- traversals --------------------------------------------------------------------------------------------------
-
-// Everything that a root reaches: interior nodes from the root down the tape, then leaves in order of discovery.
-struct Ancestry {
-    std::vector<Node*> interior;
-    std::vector<Node*> leaves;
-    std::vector<Node*> outside;  // interior nodes at which the caller stopped the search
-};
-// `stop(node)` is asked of each interior node below the roots; where it says true the search does not enter.
-using Stop = bool (*)(Node* node);
-Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop = nullptr);
-inline Ancestry ancestors(Node* root) { return ancestors(&root, 1); }
-
-// Sets root.grad to `seed` and adds into the gradient of every ancestor. False when a Python rule raised.
-bool backward(Node* root, double seed, Kind seed_kind);
-
-// For classes whose integers have no limit. Whether the op's own rule leaves only such integers in the gradients of the
-// operands as a double holds.
-bool stays_exact(const Node* node);
-
-// As backward(), without Python rules, up to the first node whose rule would not stay exact: the rules of that node and
-// of what is left below it, newest first, are for the caller to run.
-std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind);
-
-// Runs the op's own rule on this node alone, whatever rule Python supplies: its gradient flows one step.
-void apply_own_rule(Node* node);
-
-// Sets the gradient of everything that root reaches to zero.
-void zero_grad(Node* root);
 
 }  // namespace kilograd

@@ -3,6 +3,10 @@
 // 56 bytes, so that a million of them are 56 MB and a sweep streams seven nodes per eight cache lines. A node is
 // counted by its consumers and by its handle (the Python object, opaque here). A leaf lives in the leaf pool; every
 // other node lives in the tape, at a higher place than its operands.
+//
+// Some bits of a node are the host's: the bindings write and read them, the engine at most copies them from operands to
+// results. They stand here because a node has the room and a graph of a million nodes has no handles to ask: a table
+// beside it would be looked up at every creation and every death. They are told apart below.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +15,8 @@
 
 namespace kilograd {
 
-// How Python sees a number that is stored as a double. Bit 0 says "integral". NumpyKind is numpy.float64, which only
-// served classes keep apart from float.
+// How Python sees a number that is stored as a double: its type. Bit 0 says "integral". NumpyKind is numpy.float64,
+// which only served classes keep apart from float.
 enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, NumpyKind = 2, BoolKind = 3 };
 
 // The kind of a sum or product.
@@ -29,19 +33,20 @@ struct Kinds {
     std::uint8_t data : 2 = FloatKind;
     std::uint8_t grad : 2 = FloatKind;
     std::uint8_t constant : 2 = FloatKind;
-    std::uint8_t replayed : 1 = 0;  // this root's order is kept, see replay.hpp
-    std::uint8_t foreign : 1 = 0;   // of a served class, holding what the engine cannot: see bindings/served.hpp
+    std::uint8_t replayed : 1 = 0;  // this root's order is kept: see order.hpp
+    std::uint8_t foreign : 1 = 0;   // the host's: boxed, the handle holds an object instead of a double
 };
 
 enum Flag : std::uint8_t {
-    Marked = 1,        // the running sweep will visit it; always set on a leaf, which no sweep visits
-    Seen = 2,          // scratch of a traversal that collects leaves
-    Rule = 4,          // Python supplies the backward rule
+    Marked = 1,       // the running sweep will visit it; always set on a leaf, which no sweep visits
+    Seen = 2,         // scratch of a traversal that collects leaves
+    Rule = 4,         // the host supplies the backward rule
+    OwnsHandle = 32,  // pinned: the node holds a reference to its handle, while it has consumers
+    ExactInts = 64,   // gradients follow Python's integer arithmetic (the micrograd dialect)
+    // the host's
     Stateful = 8,      // its handle carries state that must live as long as the node
     Tainted = 16,      // its handle refers to objects of the cyclic collector: see bindings/value/handle.hpp
-    OwnsHandle = 32,   // the node holds a reference to its handle, while it has consumers
-    InSnapshot = 128,  // a living snapshot holds it: see bindings/value/snapshot.cpp
-    ExactInts = 64,    // gradients follow Python's integer arithmetic (the micrograd dialect)
+    InSnapshot = 128,  // a living snapshot holds it: see bindings/value/snapshot.hpp
 };
 
 struct Node;
@@ -54,7 +59,7 @@ struct Fan {
         std::uint8_t kind;  // Kind of `local`
     };
     std::uint32_t count;
-    std::uint32_t tag = 0;  // which operation of a served class made the node
+    std::uint32_t tag = 0;  // the host's: which operation of a served class made the node
     Edge* begin() { return reinterpret_cast<Edge*>(this + 1); }
     Edge* end() { return begin() + count; }
 };

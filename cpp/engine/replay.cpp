@@ -1,8 +1,12 @@
 #include "replay.hpp"
 
-#include <algorithm>
-#include <array>
 #include <bit>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "order.hpp"
 
 namespace kilograd {
 
@@ -10,71 +14,6 @@ namespace {
 
 constexpr bool can_be_int(Op op) {
     return op == Op::add || op == Op::mul || op == Op::pow || op == Op::powc || op == Op::relu;
-}
-
-// A few, so that a training and a validation loss can take turns.
-constexpr std::size_t kept = 4;
-struct Entry {
-    Node* root = nullptr;
-    std::shared_ptr<const Course> course;
-};
-std::array<Entry, kept> entries;
-std::size_t next_entry = 0;
-
-Entry* find(const Node* root) {
-    if (root->kinds.replayed)
-        for (Entry& entry : entries)
-            if (entry.root == root) return &entry;
-    return nullptr;
-}
-
-// Adds a node, which stands above all that were added before.
-void append(std::vector<Course::Run>& runs, Node* node) {
-    constexpr std::uint32_t most = 1u << 30;
-    Course::Run* last = runs.empty() ? nullptr : &runs.back();
-    if (!last || last->end() != node || last->singles == most) {
-        runs.push_back({node, 0, 1});
-        return;
-    }
-    Node* const product = node - 1;
-    Node* const before = node->op == Op::add ? other_term(node, product) : nullptr;
-    const bool is_pair = last->singles > 0 && product->op == Op::mul && before && before != product &&
-                         (node->a == product || node->b == product);
-    if (!is_pair) {
-        ++last->singles;
-        return;
-    }
-    auto inside = [&](const Node* operand) { return operand >= last->begin && operand < product; };
-    if (last->singles == 1 && last->pairs > 0 && last->pairs < most && before == product - 1 && !inside(product->a) &&
-        !inside(product->b)) {
-        ++last->pairs;
-        last->singles = 0;
-        return;
-    }
-    if (--last->singles == 0 && last->pairs == 0) runs.pop_back();
-    runs.push_back({product, 1, 0});
-}
-
-std::shared_ptr<const Course> course_for(Node* root) {
-    if (Entry* known = find(root)) return known->course;
-    auto course = std::make_shared<Course>();
-    std::vector<Node*> interior = ancestors(root).interior;
-    for (auto node = interior.rbegin(); node != interior.rend(); ++node) {
-        append(course->runs, *node);
-        ++course->count;
-        course->custom |= (*node)->op == Op::custom;
-        course->fallible |= !is_total(info((*node)->op));
-        if ((*node)->op == Op::linear && !course->fixed) course->fixed = *node;
-    }
-    // An entry whose root died keeps its address, which another node may have now: a root has one entry.
-    auto entry = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.root == root; });
-    if (entry == entries.end()) {
-        entry = entries.begin() + static_cast<std::ptrdiff_t>(next_entry);
-        next_entry = (next_entry + 1) % kept;
-    }
-    *entry = Entry{root, course};
-    root->kinds.replayed = 1;
-    return course;
 }
 
 // What a node held before. The kinds are widened: a byte that is written and then copied as part of eight bytes
@@ -87,8 +26,8 @@ struct State {
 State state_of(const Node* node) { return {node->data, node->grad, std::bit_cast<std::uint8_t>(node->kinds)}; }
 
 // Gives the first `count` nodes their states back.
-void restore(const Course& course, const State* state, std::size_t count) {
-    for (const Course::Run& run : course.runs)
+void restore(const TopologicalOrder& order, const State* state, std::size_t count) {
+    for (const TopologicalOrder::Run& run : order.runs)
         for (Node* node = run.begin; node != run.end(); ++node, ++state) {
             if (count-- == 0) return;
             node->data = state->data;
@@ -141,15 +80,15 @@ inline bool recompute(Node* node, Replay& refused) {
 bool needs_python(const Node* node) { return node->op == Op::custom || node->has(Rule); }
 
 // Python rules may do anything, from building graphs to raising: everything is saved first.
-Replay forward_with_rules(const Course& course) {
+Replay forward_with_rules(const TopologicalOrder& order) {
     Replay result;
     std::vector<State> before;
-    for (const Course::Run& run : course.runs)
+    for (const TopologicalOrder::Run& run : order.runs)
         for (Node* node = run.begin; node != run.end(); ++node) {
             if (needs_python(node) && !hooks.has_forward(node)) return {.outcome = Outcome::NoRule, .node = node};
             before.push_back(state_of(node));
         }
-    for (const Course::Run& run : course.runs)
+    for (const TopologicalOrder::Run& run : order.runs)
         for (Node* node = run.begin; node != run.end(); ++node) {
             if (!needs_python(node)) {
                 if (recompute(node, result)) continue;
@@ -159,14 +98,14 @@ Replay forward_with_rules(const Course& course) {
             } else {
                 result = {.outcome = Outcome::HostFailed, .node = node};
             }
-            restore(course, before.data(), before.size());
+            restore(order, before.data(), before.size());
             return result;
         }
     return result;
 }
 
 // Sums and products cannot be refused.
-void recompute_pairs(const Course::Run& run) {
+void recompute_pairs(const TopologicalOrder::Run& run) {
     double sum = other_term(run.begin + 1, run.begin)->data;
     for (Node *product = run.begin, *const end = run.after_pairs(); product != end; product += 2) {
         const Node *left = product->a, *right = product->b;
@@ -185,12 +124,12 @@ void recompute_pairs(const Course::Run& run) {
 }
 
 template <bool Save>
-Replay forward_native(const Course& course) {
+Replay forward_native(const TopologicalOrder& order) {
     static std::vector<State> before;  // nothing else runs meanwhile
-    if (Save && before.size() < course.count) before.resize(course.count);
+    if (Save && before.size() < order.count) before.resize(order.count);
     State* state = before.data();
     Replay result;
-    for (const Course::Run& run : course.runs) {
+    for (const TopologicalOrder::Run& run : order.runs) {
         if (run.pairs) {
             if constexpr (Save)
                 for (Node *node = run.begin, *const end = run.after_pairs(); node != end; ++node)
@@ -200,7 +139,7 @@ Replay forward_native(const Course& course) {
         for (Node *node = run.after_pairs(), *const end = run.end(); node != end; ++node) {
             if constexpr (Save) *state++ = state_of(node);
             if (!recompute(node, result)) [[unlikely]] {
-                restore(course, before.data(), static_cast<std::size_t>(state - before.data()));
+                restore(order, before.data(), static_cast<std::size_t>(state - before.data()));
                 return result;
             }
         }
@@ -210,17 +149,12 @@ Replay forward_native(const Course& course) {
 
 }  // namespace
 
-const Course* course_of(const Node* root) {
-    Entry* entry = find(root);
-    return entry ? entry->course.get() : nullptr;
-}
-
 Replay forward(Node* root) {
     if (root->is_leaf()) return {};
-    std::shared_ptr<const Course> course = course_for(root);
-    if (course->fixed) return {.outcome = Outcome::Fixed, .node = course->fixed};
-    if (course->custom || rules_alive > 0) return forward_with_rules(*course);
-    return course->fallible ? forward_native<true>(*course) : forward_native<false>(*course);
+    std::shared_ptr<const TopologicalOrder> order = keep_order(root);
+    if (order->fixed) return {.outcome = Outcome::Fixed, .node = order->fixed};
+    if (order->custom || rules_alive > 0) return forward_with_rules(*order);
+    return order->fallible ? forward_native<true>(*order) : forward_native<false>(*order);
 }
 
 }  // namespace kilograd

@@ -46,6 +46,13 @@ constexpr bool is_total(Code code) { return is_total(info(code)); }
 // A leaf has no derivatives. Bounded ones make no NaN of an adjoint or a tangent of 0.
 constexpr bool has_bounded_derivatives(Code code) { return is_leaf(code) || info(code).edge == Edge::Bounded; }
 
+inline constexpr std::uint32_t none = 0xffffffffu;  // where a number of a node, a slot or a position could stand
+
+// A term of a dot: the product of a and b, or a alone where b is none.
+struct Term {
+    std::uint32_t a, b;
+};
+
 template <Code>
 struct Rule;
 

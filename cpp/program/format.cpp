@@ -1,24 +1,11 @@
-// The file format of a program, version 1. All numbers are little-endian and without padding:
-//
-//   8 bytes   the letters "kgprog" and two bytes of version, 1 0
-//   7 x u32   counts: inputs, parameters, nodes, terms, outputs, recorded ops, dimensions of the outputs
-//   per node  u8 length and name of its operation (codes.hpp, ops.def, reduced_ops.def), u32 a, u32 b, f64 c
-//   per term  u32 a, u32 b           (b = 0xffffffff: a alone)
-//   per output u32 node
-//   per recorded op  u8 length, name, u32 how many of it the recorded graph had
-//   per dimension    u32 extent       (their product is the number of outputs)
-//   per parameter    f64 data
-//   u64       FNV-1a hash of everything before
-//
-// Operations are written by name, so that a file outlives a new row in the op table. Reading checks every length
-// before it reads and every index through validate(): whatever the bytes, the outcome is a graph or an exception.
+#include "format.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
 #include <string_view>
 #include <unordered_map>
-
-#include "program.hpp"
 
 namespace kilograd::program {
 
@@ -81,10 +68,6 @@ class Reader {
     std::size_t left_;
 };
 
-}  // namespace
-
-namespace {
-
 // The entry of a table by the name that comes next.
 template <class Table>
 auto named(const Table& table, Reader& in) {
@@ -111,7 +94,7 @@ std::string serialise(const Saved& saved) {
         write(out, node.b);
         write(out, std::bit_cast<std::uint64_t>(node.c));
     }
-    for (const RowTerm& term : graph.terms) {
+    for (const Term& term : graph.terms) {
         write(out, term.a);
         write(out, term.b);
     }
@@ -155,7 +138,7 @@ Saved deserialise(const char* bytes, std::size_t size) {
         node.c = std::bit_cast<double>(in.number<std::uint64_t>());
     }
     graph.terms.resize(terms);
-    for (RowTerm& term : graph.terms) {
+    for (Term& term : graph.terms) {
         term.a = in.number<std::uint32_t>();
         term.b = in.number<std::uint32_t>();
     }

@@ -1,17 +1,11 @@
-// Graph: a program in its optimised form, from which all schedules are made and which is what a file holds.
-//
-// Nodes are in topological order (operands have smaller numbers). The optimiser is one pass that simplifies and
-// merges (constants folded, equal expressions shared) and one that turns what is left into sums of products.
+// Graph: a recorded program in the form that the passes leave it in, from which all schedules are made and which is
+// what a file holds. Nodes are in topological order: operands have smaller numbers.
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
 #include "codes.hpp"
-#include "kernels/kernels.hpp"
-#include "recording.hpp"
 
 namespace kilograd::program {
 
@@ -24,7 +18,7 @@ struct Node {
 
 struct Graph {
     std::vector<Node> nodes;
-    std::vector<RowTerm> terms;  // of the dots; b == none: the term is a alone
+    std::vector<Term> terms;  // of the dots; b == none: the term is a alone
     std::vector<std::uint32_t> outputs;
     std::uint32_t n_inputs = 0, n_parameters = 0;
     std::vector<std::uint32_t> recorded;  // nodes of the recording by Op
@@ -44,27 +38,16 @@ struct Graph {
     }
 };
 
-// An op without a rule that could be recorded; `node` is its number in the recording.
-struct NotRecordable : std::invalid_argument {
-    std::uint32_t node;
-    NotRecordable(std::uint32_t node_, const std::string& what) : std::invalid_argument(what), node(node_) {}
-};
-
-Graph optimise(const Recording& recording);
-
-// Checks every index, code and order of a graph from outside; throws std::invalid_argument.
-void validate(const Graph& graph);
-
 // An op's value by plain double arithmetic.
 double evaluate(Code code, double a, double b, double c);
 
 // What eager code says of this result.
 Fault fault_of(Code code, double a, double b, double c, double y);
 
-// The shortest decimal form that reads back as the same number.
-std::string text_of(double number);
+// For each node whether it depends on an input (if `inputs`) or a parameter (if `parameters`).
+std::vector<std::uint8_t> depends_on(const Graph& graph, bool inputs, bool parameters);
 
-// The op as the eager graph labels it, with the exponent of a power: "**-1", "log".
-std::string label_of(const Node& node);
+// Checks every index, code and order of a graph from outside; throws std::invalid_argument.
+void validate(const Graph& graph);
 
 }  // namespace kilograd::program

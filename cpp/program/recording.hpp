@@ -1,4 +1,4 @@
-// Recording: a graph of eager nodes as plain arrays, in tape order. What the optimiser reads.
+// Recording: a graph of eager nodes as plain arrays, in tape order. What the passes read.
 //
 // Whoever owns a graph (the bindings, a test) fills it; nothing here knows the engine. Node i is described by the
 // i-th entry of each array and its operands have smaller numbers. A leaf that is neither an input nor a parameter

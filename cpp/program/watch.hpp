@@ -2,7 +2,7 @@
 //
 // While a Watch lives, what its thread computes calls look_up() now and then, between any two pieces of work of some
 // milliseconds at most. About every `interval` that asks the Watch, in the thread that made it; what ask() throws ends
-// the computation there, and CalledOff ends it in the threads that help (threads.hpp), which never ask.
+// the computation there, and CalledOff ends it in the threads that help (execution/threads.hpp), which never ask.
 //
 // ask() may run anything, another program in the same thread or a fork included: nobody looks up while holding a lock,
 // or memory that a call within the call would use too.

@@ -19,6 +19,7 @@
 #include <iterator>
 #include <random>
 
+#include "../../cpp/program/format.hpp"
 #include "../../cpp/program/kernels/isa.hpp"
 #include "../../cpp/program/program.hpp"
 #include "random_graph.hpp"

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "../../cpp/engine/backward.hpp"
 #include "../../cpp/engine/graph.hpp"
+#include "../../cpp/engine/order.hpp"
 #include "check.hpp"
 #include "nodes.hpp"
 

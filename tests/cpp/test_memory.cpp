@@ -9,8 +9,11 @@
 #include <random>
 #include <vector>
 
+#include "../../cpp/engine/backward.hpp"
+#include "../../cpp/engine/order.hpp"
 #include "../../cpp/engine/replay.hpp"
 #include "../../cpp/nn/losses.hpp"
+#include "../../cpp/program/format.hpp"
 #include "../../cpp/program/kernels/isa.hpp"
 #include "check.hpp"
 #include "nodes.hpp"

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "../../cpp/engine/backward.hpp"
 #include "../../cpp/nn/losses.hpp"
 #include "../../cpp/nn/update.hpp"
 #include "check.hpp"

@@ -12,9 +12,11 @@
 #include <unistd.h>
 #endif
 
+#include "../../cpp/program/execution/threads.hpp"
+#include "../../cpp/program/format.hpp"
 #include "../../cpp/program/kernels/isa.hpp"
+#include "../../cpp/program/passes/second_order.hpp"
 #include "../../cpp/program/program.hpp"
-#include "../../cpp/program/threads.hpp"
 #include "../../cpp/program/watch.hpp"
 #include "check.hpp"
 #include "random_graph.hpp"

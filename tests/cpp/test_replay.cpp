@@ -1,4 +1,6 @@
 // Replay without Python: a graph recomputed in place is the graph built anew, or nothing has changed.
+#include "../../cpp/engine/backward.hpp"
+#include "../../cpp/engine/order.hpp"
 #include "../../cpp/engine/replay.hpp"
 
 #include <algorithm>
@@ -80,7 +82,7 @@ TEST(a_replayed_graph_is_the_graph_built_anew) {
             }
             std::vector<Node*> reached = ancestors(graph.root()).interior;
             CHECK(forward(graph.root()).outcome == Outcome::Done);
-            CHECK(course_of(graph.root()) && course_of(graph.root())->count == reached.size());
+            CHECK(kept_order(graph.root()) && kept_order(graph.root())->count == reached.size());
             for (int twice = 0; twice < 2; ++twice) {
                 backward(graph.root(), 1.0, FloatKind);  // along the kept order
                 backward(fresh.root(), 1.0, FloatKind);  // by marking
@@ -105,8 +107,8 @@ TEST(a_long_weighted_sum_crosses_chunks) {
         release(product);
     }
     CHECK(forward(sum).outcome == Outcome::Done);
-    const Course* course = course_of(sum);
-    CHECK(course->count == 2 * count && course->runs.size() <= 2 * (2 * count / Chunk::slots + 2));
+    const TopologicalOrder* order = kept_order(sum);
+    CHECK(order->count == 2 * count && order->runs.size() <= 2 * (2 * count / Chunk::slots + 2));
     x->data = 2.0;
     forward(sum);
     CHECK(sum->data == 1.0 + count);
@@ -142,7 +144,7 @@ TEST(roots_that_die_leave_no_stale_order) {
     Node* x = leaf(0.5);
     for (int i = 0; i < 50; ++i) {
         Node* root = make(i % 2 ? Op::sin : Op::cos, x);
-        CHECK(course_of(root) == nullptr);
+        CHECK(kept_order(root) == nullptr);
         x->data += 0.125;
         forward(root);
         CHECK(root->data == (i % 2 ? std::sin(x->data) : std::cos(x->data)));

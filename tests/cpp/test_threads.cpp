@@ -5,9 +5,10 @@
 #include <string>
 #include <thread>
 
+#include "../../cpp/program/execution/threads.hpp"
+#include "../../cpp/program/format.hpp"
 #include "../../cpp/program/kernels/isa.hpp"
 #include "../../cpp/program/program.hpp"
-#include "../../cpp/program/threads.hpp"
 #include "check.hpp"
 #include "random_graph.hpp"
 

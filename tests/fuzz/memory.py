@@ -2,8 +2,9 @@
 
 A seed chooses an operation and which requests for memory fail in it: those of Python's allocators
 (``_testcapi.set_nomemory``, where CPython has it) or those of C++ (``operator new`` and ``mmap``, through a library
-that is compiled here and loaded before all others; without a compiler, or elsewhere than on Linux, Python's alone). All
-of it happens in a process of its own, since such a library can only be loaded when a process starts.
+that is compiled here and loaded before all others; without a compiler, or elsewhere than on Linux, Python's alone).
+Operations that need many megabytes run under a limit of the whole process (``RLIMIT_AS``) instead. All of it happens in
+a process of its own, since such a library can only be loaded when a process starts.
 """
 
 from __future__ import annotations
@@ -111,9 +112,26 @@ class Native:
         self.shim.shim_asked()
 
 
+class Limit:
+    """What the operating system grants the process beyond what it has: `n` megabytes."""
+
+    def __init__(self) -> None:
+        self.resource = importlib.import_module("resource")
+        self.before = self.resource.getrlimit(self.resource.RLIMIT_AS)
+        if not pathlib.Path("/proc/self/statm").exists():
+            raise ImportError("nobody says how much this process has")
+
+    def arm(self, n: int, count: int) -> None:
+        has = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * self.resource.getpagesize()
+        self.resource.setrlimit(self.resource.RLIMIT_AS, (has + (n << 20), self.before[1]))
+
+    def disarm(self) -> None:
+        self.resource.setrlimit(self.resource.RLIMIT_AS, self.before)
+
+
 def injectors() -> list[Any]:
     made: list[Any] = []
-    for kind in (Python, Native):
+    for kind in (Python, Native, Limit):
         with contextlib.suppress(ImportError, AttributeError):
             made.append(kind())
     return made
@@ -356,6 +374,60 @@ def operations() -> dict[str, Callable[[Random], Operation]]:
         return y.backward, differentiate(y, [x])
 
     @operation
+    def large_building(random: Random) -> Operation:
+        values, seed = leaves(), random.random()
+        return lambda: graph(Random(seed), values, 200_000).data, lambda: [v.data for v in values]
+
+    @operation
+    def large_backward(random: Random) -> Operation:
+        values = leaves()
+        root = graph(random, values, 100_000)
+        root = root + with_rule(root)
+        return root.backward, differentiate(root, values)
+
+    @operation
+    def large_program(random: Random) -> Operation:
+        x, w = Value(0.5), Value(2.0)
+        y = graph(random, [x, w, Value(0.25)], random.choice([5, 60]))
+        program = kilograd.Program(y * x, [x])
+        rows = np.linspace(-1.0, 1.0, 400_000)[:, None]
+        few, threads = rows[::100_000], random.choice([1, 2])
+        calls = [
+            lambda: program(rows, threads=threads)[::100_000].tolist(),
+            lambda: program.hessian(rows, threads=threads)[::100_000].tolist(),
+            lambda: program.value_and_grad(rows, threads=threads)[1][::100_000].tolist(),
+            lambda: program.jvp(rows, [1.0], threads=threads)[::100_000].tolist(),
+        ]
+        return random.choice(calls[:3] if y is x else calls), lambda: program(few).tolist()
+
+    @operation
+    def large_recording(random: Random) -> Operation:
+        x = Value(0.5)
+        y = graph(random, [x, Value(0.25)], 200_000)
+        choice = random.randrange(3)
+
+        def do() -> Any:
+            if choice == 0:
+                return kilograd.Program(y, [x]).nbytes > 0
+            if choice == 1:
+                return len(pickle.dumps(y)) > 0
+            return copy.copy(y).data
+
+        return do, differentiate(y, [x])
+
+    @operation
+    def large_arrays(random: Random) -> Operation:
+        numbers = np.linspace(-1.0, 1.0, 300_000)
+
+        def do() -> Any:
+            values = kilograd.arrays.values(numbers)
+            total = kilograd.functional.sum(values)
+            total.backward()
+            return total.data, kilograd.arrays.gradients(values).tolist()[::50_000]
+
+        return do, lambda: numbers[::50_000].tolist()
+
+    @operation
     def recorded_core(random: Random) -> Operation:
         x = Value(1.0)
         roots = [graph(random, [x, Value(0.5)], 30) for _ in range(3)]
@@ -367,7 +439,15 @@ def operations() -> dict[str, Callable[[Random], Operation]]:
 def attempt(names: dict[str, Callable[[Random], Operation]], kinds: list[Any], seed: int) -> None:
     """One operation, with a dozen of its requests failing, one after the other."""
     random = Random(seed)
-    fail_some(names, random.choice(sorted(names)), random.choice(kinds), random, random.randrange(4), 12)
+    name = random.choice(sorted(names))
+    kinds = fitting(name, kinds)
+    if kinds:
+        fail_some(names, name, random.choice(kinds), random, random.randrange(4), 12)
+
+
+def fitting(name: str, kinds: list[Any]) -> list[Any]:
+    """A large operation makes too many requests for one to be chosen, and a small one too small ones for a limit."""
+    return [kind for kind in kinds if isinstance(kind, Limit) == name.startswith("large")]
 
 
 def fail_some(
@@ -376,6 +456,10 @@ def fail_some(
     """The operation of this name, with requests from the n-th on failing."""
     from kilograd import Value, live_nodes
 
+    large = isinstance(injector, Limit)
+    if large:
+        tries = min(tries, 5)
+
     do, check = names[name](random)
     want, state = do(), check()
     do(), check()
@@ -383,7 +467,7 @@ def fail_some(
     witness = x * x + x.sin()
     gc.collect()
     before = live_nodes()
-    step = 1 if tries > 12 else random.choice([1, 2, 7, 31])
+    step = 12 if large else 1 if tries > 12 else random.choice([1, 2, 7, 31])
     for _ in range(tries):
         got, error = None, None
         count = random.choice([1, 1, 1, 3])
@@ -443,7 +527,7 @@ def child() -> None:
                 if line.strip().isdigit():
                     attempt(names, kinds, int(line))
                 else:
-                    for kind, seed in product(kinds, range(2)):
+                    for kind, seed in product(fitting(line.strip(), kinds), range(2)):
                         fail_some(names, line.strip(), kind, Random(seed), 0, 40)
             except Exception:
                 answer = traceback.format_exc()
@@ -496,5 +580,14 @@ def first_requests(name: str) -> None:
 
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """The operations that ended the process, or left marks and nodes behind."""
-    for name in ("forward", "backward", "copying", "building_on_state", "late_state", "networks", "programs"):
+    for name in (
+        "forward",
+        "backward",
+        "copying",
+        "building_on_state",
+        "late_state",
+        "networks",
+        "programs",
+        "large_arrays",
+    ):
         yield name.replace("_", "-"), functools.partial(first_requests, name)

@@ -9,6 +9,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "../../engine/order.hpp"
 #include "../boxed.hpp"
 #include "../numbers.hpp"
 #include "../value/value.hpp"

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../../program/format.hpp"
 #include "../../program/kernels/isa.hpp"
 #include "../value/handle.hpp"
 #include "call.hpp"

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "../../engine/order.hpp"
 #include "../../program/recording.hpp"
 #include "../numbers.hpp"
 #include "../value/handle.hpp"

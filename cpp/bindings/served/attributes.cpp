@@ -77,10 +77,10 @@ PyObject* op_text(Node* node, PyObject* empty) {
     Handle* handle = static_cast<Handle*>(node->handle);
     if (handle->state && handle->state->op) return Py_NewRef(handle->state->op);
     if (node->is_leaf() || node->op == Op::custom) return Py_NewRef(empty);
-    PyObject* text = op_pattern(node);
+    PyObject* text = served_of(node)->op_pattern(node);
     if (!text) return Py_NewRef(empty);
     if (node->op != Op::powc) return Py_NewRef(text);
-    PyObject* exponent = served_number(node->constant, node->kinds.constant);
+    PyObject* exponent = exact_number_object(node->constant, node->kinds.constant);
     PyObject* result = exponent ? PyObject_CallMethod(text, "format", "O", exponent) : nullptr;
     Py_XDECREF(exponent);
     return result;
@@ -132,9 +132,9 @@ PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject* type) {
     }
     switch (member->role) {
         case Role::Data:
-            return served_number(node->data, node->kinds.data);
+            return exact_number_object(node->data, node->kinds.data);
         case Role::Grad:
-            return served_number(node->grad, node->kinds.grad);
+            return exact_number_object(node->grad, node->kinds.grad);
         case Role::Children:
             if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
             return shown(member, object, operand_tuple(node));
@@ -282,7 +282,7 @@ int set_locals(Member* member, Handle* handle, PyObject* value) {
         std::vector<Number> locals(static_cast<std::size_t>(count));
         ok = true;
         for (Py_ssize_t i = 0; i < count; ++i)
-            ok = ok && is_number_like(PySequence_Fast_GET_ITEM(sequence, i), locals[static_cast<std::size_t>(i)]);
+            ok = ok && is_exact_number(PySequence_Fast_GET_ITEM(sequence, i), locals[static_cast<std::size_t>(i)]);
         for (Py_ssize_t i = 0; ok && i < count; ++i) {
             Number number = locals[static_cast<std::size_t>(i)];
             node->fan->begin()[i].local = number.value;
@@ -327,7 +327,7 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
     switch (member->role) {
         case Role::Data:
         case Role::Grad: {
-            if (!is_number_like(value, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+            if (!is_exact_number(value, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
             if (node->is_foreign() && !drop_foreign(handle, member->name)) return -1;
             if (member->role == Role::Data) {
                 node->data = number.value;
@@ -412,10 +412,7 @@ bool hold_in(Handle* handle, py::object dict) {
     if (!state) return false;
     Py_XSETREF(handle->dict, Py_NewRef(dict.ptr()));
     state->exposed = true;
-    if (!handle->node->is_foreign()) {
-        handle->node->kinds.foreign = 1;
-        ++foreign_alive;
-    }
+    set_foreign(handle->node, true);
     mark_state(handle, dict.ptr());
     return true;
 }
@@ -450,12 +447,11 @@ bool expose(Handle* handle) {
     return hold_in(handle, std::move(dict));
 }
 
-bool copy_shares_rule(const Node* node) {
-    const Served* own = served_of(node);
-    return own && own->closures && !node->is_leaf() && node->op != Op::custom && !node->has(Rule);
+bool Served::copy_shares_rule(const Node* node) const {
+    return closures && !node->is_leaf() && node->op != Op::custom && !node->has(Rule);
 }
 
-bool share_rule(Node* original, Node* copy) {
+bool Served::share_rule(Node* original, Node* copy) {
     if (copy->op != Op::linear) {  // it becomes a node of no native operation
         std::vector<Node*> operands;
         for_each_operand(copy, [&](Node* operand) { operands.push_back(operand); });

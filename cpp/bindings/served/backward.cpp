@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include "../../engine/backward.hpp"
+#include "../../engine/order.hpp"
 #include "class.hpp"
 
 namespace py = pybind11;
@@ -10,14 +12,14 @@ namespace {
 
 PyObject* data_object(Node* node) {
     PyObject* object = foreign_value(node, served_of(node)->data_name);
-    return object ? Py_NewRef(object) : PyErr_Occurred() ? nullptr : served_number(node->data, node->kinds.data);
+    return object ? Py_NewRef(object) : PyErr_Occurred() ? nullptr : exact_number_object(node->data, node->kinds.data);
 }
 
 // c * x ** (c - 1), as authors have it, in the arithmetic of x.
 PyObject* power_slope(Node* node) {
     auto own = [](PyObject* object) { return py::reinterpret_steal<py::object>(object); };
     py::object x = own(data_object(node->a));
-    py::object c = own(served_number(node->constant, node->kinds.constant)), one = own(PyLong_FromLong(1));
+    py::object c = own(exact_number_object(node->constant, node->kinds.constant)), one = own(PyLong_FromLong(1));
     py::object less = c && one ? own(PyNumber_Subtract(c.ptr(), one.ptr())) : py::object();
     py::object power = x && less ? own(PyNumber_Power(x.ptr(), less.ptr(), Py_None)) : py::object();
     return power ? PyNumber_Multiply(c.ptr(), power.ptr()) : nullptr;
@@ -59,7 +61,7 @@ bool run_own_rule(Node* node) {
 PyObject* local_object(Node* node, std::uint32_t index) {
     if (node->op == Op::linear) {
         Fan::Edge& edge = node->fan->begin()[index];
-        return served_number(edge.local, edge.kind);
+        return exact_number_object(edge.local, edge.kind);
     }
     if (node->op == Op::add) return PyLong_FromLong(1);
     if (node->op == Op::mul) return data_object(index ? node->a : node->b);
@@ -69,7 +71,7 @@ PyObject* local_object(Node* node, std::uint32_t index) {
     for (Node* holder : {node, node->a}) {
         PyObject* kept = foreign_value(holder, name);
         Number number{};
-        if (kept && is_number_like(kept, number))  // the program looked into __dict__, where the number is now
+        if (kept && is_exact_number(kept, number))  // the program looked into __dict__, where the number is now
             holder->data = number.value, holder->kinds.data = number.kind;
         else if (kept && !data)
             data = kept;
@@ -81,7 +83,7 @@ PyObject* local_object(Node* node, std::uint32_t index) {
                      info(node->op).name, Py_TYPE(data)->tp_name);
         return nullptr;
     }
-    return served_number(locals_of(node).da, local_kind(node, false));
+    return exact_number_object(locals_of(node).da, local_kind(node, false));
 }
 
 PyObject* run_served_rule(Node* node) {

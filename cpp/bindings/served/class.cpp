@@ -6,79 +6,28 @@ namespace kilograd {
 
 std::array<std::unique_ptr<Served>, 256> served;
 PyTypeObject* served_type = nullptr;
-std::size_t foreign_alive = 0;
 std::uint64_t built_natively = 0;
-
-// --- numbers -----------------------------------------------------------------------------------------------------
-
-static PyTypeObject* float64_type() {
-    static PyTypeObject* type = nullptr;
-    if (type) return type;
-    PyObject* numpy = PyDict_GetItemString(PyImport_GetModuleDict(), "numpy");
-    PyObject* found = numpy ? PyObject_GetAttrString(numpy, "float64") : nullptr;
-    if (!found) PyErr_Clear();
-    if (found && PyType_Check(found)) type = reinterpret_cast<PyTypeObject*>(found);
-    return type;
-}
-
-PyObject* served_number(double value, std::uint8_t kind) {
-    if (kind != NumpyKind) return number_object(value, kind);
-    if (!float64_type()) {  // a pickle was read
-        PyObject* numpy = PyImport_ImportModule("numpy");
-        if (!numpy) return nullptr;
-        Py_DECREF(numpy);
-    }
-    PyObject* plain = PyFloat_FromDouble(value);
-    PyObject* result = plain ? PyObject_CallOneArg(reinterpret_cast<PyObject*>(float64_type()), plain) : nullptr;
-    Py_XDECREF(plain);
-    return result;
-}
-
-bool is_number_like_slow(PyObject* object, Number& out) {
-    if (PyBool_Check(object)) {
-        out = {object == Py_True ? 1.0 : 0.0, BoolKind};
-        return true;
-    }
-    if (PyLong_CheckExact(object)) {
-        double value = PyLong_AsDouble(object);
-        if (value == -1.0 && PyErr_Occurred()) {
-            PyErr_Clear();
-            return false;
-        }
-        out = {value, IntKind};
-        return std::fabs(value) < exact_integers;
-    }
-    if (PyFloat_Check(object) && Py_TYPE(object) == float64_type()) {
-        out = {PyFloat_AS_DOUBLE(object), NumpyKind};
-        return true;
-    }
-    return false;
-}
 
 // --- what the op attribute shows ---------------------------------------------------------------------------------
 
-bool is_served(const Node* node) { return served_of(node) != nullptr; }
-
-PyObject* op_pattern(const Node* node) {
-    const Served& own = *served_of(node);
-    if (node->op != Op::linear) return own.labels[static_cast<std::size_t>(node->op)];
-    return node->fan->tag < own.tags.size() ? own.tags[node->fan->tag] : nullptr;
+PyObject* Served::op_pattern(const Node* node) const {
+    if (node->op != Op::linear) return labels[static_cast<std::size_t>(node->op)];
+    return node->fan->tag < tags.size() ? tags[node->fan->tag] : nullptr;
 }
 
-void note_op_pattern(Node* node, PyObject* pattern) {
-    Served& own = *served_of(node);
+void Served::note_op_pattern(Node* node, PyObject* pattern) {
     if (node->op != Op::linear) {
-        PyObject*& label = own.labels[static_cast<std::size_t>(node->op)];
+        PyObject*& label = labels[static_cast<std::size_t>(node->op)];
         if (!label) label = Py_NewRef(pattern);
         return;
     }
-    for (node->fan->tag = 0; node->fan->tag < own.tags.size(); ++node->fan->tag) {
-        PyObject* known = own.tags[node->fan->tag];
+    for (node->fan->tag = 0; node->fan->tag < tags.size(); ++node->fan->tag) {
+        PyObject* known = tags[node->fan->tag];
         if (known && PyUnicode_Compare(known, pattern) == 0) return;
     }
-    own.tags.resize(std::max<std::size_t>(own.tags.size(), first_method_tag), nullptr);
-    node->fan->tag = static_cast<std::uint32_t>(own.tags.size());
-    own.tags.push_back(Py_NewRef(pattern));
+    tags.resize(std::max<std::size_t>(tags.size(), first_method_tag), nullptr);
+    node->fan->tag = static_cast<std::uint32_t>(tags.size());
+    tags.push_back(Py_NewRef(pattern));
 }
 
 // --- foreign state -----------------------------------------------------------------------------------------------
@@ -98,10 +47,7 @@ bool keep_in_dict(Handle* handle, PyObject* name, PyObject* value) {
 
 bool keep_foreign(Handle* handle, PyObject* name, PyObject* value) {
     if (!keep_in_dict(handle, name, value)) return false;
-    if (!handle->node->is_foreign()) {
-        handle->node->kinds.foreign = 1;
-        ++foreign_alive;
-    }
+    set_foreign(handle->node, true);
     return true;
 }
 
@@ -117,8 +63,7 @@ bool drop_foreign(Handle* handle, PyObject* name) {
         if (there < 0) return false;
         if (there) return true;
     }
-    node->kinds.foreign = 0;
-    --foreign_alive;
+    set_foreign(node, false);
     return true;
 }
 

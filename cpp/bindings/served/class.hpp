@@ -37,7 +37,7 @@ enum OperatorIndex { Add, Multiply, Power, operator_count };
 // to first: authors sum gradients in that order when their nodes keep the operands in a tuple.
 enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
 
-struct Served {
+struct Served final : Conventions {
     PyTypeObject* type = nullptr;
     PyObject* init = nullptr;
     PyObject* rule = nullptr;  // the author's `_backward`, where it is a method and no attribute
@@ -55,15 +55,21 @@ struct Served {
     PyObject* grad_name = nullptr;
     std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot
     std::vector<PyObject*> names;          // all attributes, as the author's constructor sets them
+
+    PyObject* op_pattern(const Node* node) const override;  // with "{}" for an exponent
+    void note_op_pattern(Node* node, PyObject* pattern) override;
+    bool copy_shares_rule(const Node* node) const override;
+    bool share_rule(Node* original, Node* copy) override;
 };
 
 extern std::array<std::unique_ptr<Served>, 256> served;  // by family
 extern PyTypeObject* served_type;                        // the base of all served classes
-extern std::size_t foreign_alive;
 extern std::uint64_t built_natively;
 
 inline Served* served_of(const Node* node) { return served[node->family].get(); }
 inline Served* served_of(PyTypeObject* type) { return served[static_cast<std::size_t>(family_of(type))].get(); }
+
+inline bool is_served(PyTypeObject* type) { return PyType_IsSubtype(type, served_type); }
 
 // --- foreign state -----------------------------------------------------------------------------------------------
 
@@ -141,6 +147,7 @@ pybind11::object new_method(pybind11::object cls, pybind11::str name, const std:
 
 // backward.cpp
 PyObject* native_backward(PyObject* self);                // null without an error where the author's has to do it
+PyObject* run_served_rule(Node* node);                    // of one node, in Python arithmetic where it is foreign
 PyObject* local_object(Node* node, std::uint32_t index);  // d node / d operand, as the author would see it
 
 // attributes.cpp: the author's names for what the engine holds

@@ -1,3 +1,4 @@
+#include "../../engine/backward.hpp"
 #include "class.hpp"
 
 #include <structmember.h>

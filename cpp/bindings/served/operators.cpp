@@ -73,7 +73,7 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
     if (node->is_foreign() || !recording() || !is_exact_value(self)) return nullptr;
     if constexpr (index == Power) {
         Number number{};
-        if (reflected || !(mode & Numbers) || !is_number_like(other, number)) return nullptr;
+        if (reflected || !(mode & Numbers) || !is_exact_number(other, number)) return nullptr;
         return native_power(node, number, mode);
     } else {
         constexpr Op op = index == Add ? Op::add : Op::mul;
@@ -82,7 +82,7 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
             return native_plain<op>(node, node_of(other), mode);
         }
         Number number{};
-        if (!(mode & Numbers) || !is_number_like(other, number)) return nullptr;
+        if (!(mode & Numbers) || !is_exact_number(other, number)) return nullptr;
         Node* leaf = served_leaf(number, node->family);
         bool node_first = !reflected || (mode & Swapped);
         PyObject* result = native_plain<op>(node_first ? node : leaf, node_first ? leaf : node, mode);

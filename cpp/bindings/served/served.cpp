@@ -16,6 +16,7 @@ py::object new_served(py::str name, py::str module, py::type metaclass) {
     auto family = static_cast<std::size_t>(family_of(reinterpret_cast<PyTypeObject*>(type)));
     served[family] = std::make_unique<Served>();
     served[family]->type = reinterpret_cast<PyTypeObject*>(type);
+    families[family].conventions = served[family].get();
     reinterpret_cast<PyTypeObject*>(type)->tp_vectorcall = Slot<served_vectorcall>::call;
     auto* meta = reinterpret_cast<PyTypeObject*>(metaclass.ptr());
     // A metaclass made by Python does not inherit the vectorcall of `type` before 3.12, and has no __call__ of its own.
@@ -46,13 +47,6 @@ void keep(PyObject*& slot, py::handle value) {
     PyObject* old = slot;
     slot = value.is_none() ? nullptr : Py_NewRef(value.ptr());
     Py_XDECREF(old);
-}
-
-bool is_served_type(PyTypeObject* type) { return PyType_IsSubtype(type, served_type); }
-
-void drop_foreign_flag(Node* node) {
-    node->kinds.foreign = 0;
-    --foreign_alive;
 }
 
 // The table of contents, for python/kilograd/run.
@@ -104,8 +98,7 @@ void add_served(py::module_& m) {
     // Gives a subclass of a served class the operators of the engine: they follow what it overrides.
     m.def("served_subclass", [](py::type cls) {
         auto* type = reinterpret_cast<PyTypeObject*>(cls.ptr());
-        if (type == served_type || !is_served_type(type))
-            throw py::type_error("a subclass of a served class is expected");
+        if (type == served_type || !is_served(type)) throw py::type_error("a subclass of a served class is expected");
         give_operators(type);
     });
     m.def("served_rule", [](py::object cls, py::object function) { keep(own_of(cls).rule, function); });
@@ -129,7 +122,7 @@ void add_served(py::module_& m) {
           py::arg("watched") = false);
     // Keeps an object of the program's as what an attribute of a node shows, whatever the engine holds.
     m.def("served_keep", [](py::object node, py::str name, py::object value) {
-        if (!is_served_type(Py_TYPE(node.ptr()))) throw py::type_error("an object of a served class is expected");
+        if (!is_served(Py_TYPE(node.ptr()))) throw py::type_error("an object of a served class is expected");
         if (!keep_foreign(as_handle(node.ptr()), name.ptr(), value.ptr())) throw py::error_already_set();
     });
     m.def("new_method", new_method, py::arg("cls"), py::arg("name"), py::arg("recipe"), py::arg("function"),

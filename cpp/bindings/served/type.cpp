@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "../value/snapshot.hpp"
+#include "../value/pickle.hpp"
 #include "class.hpp"
 
 namespace kilograd {
@@ -85,7 +85,7 @@ PyGetSetDef served_getset[] = {
 PyMethodDef served_methods[] = {
     method<value_reduce>("__reduce__", METH_NOARGS, nullptr),
     method<value_copy>("__copy__", METH_NOARGS, nullptr),
-    method<served_setstate>("__setstate__", METH_O, nullptr),
+    method<value_setstate>("__setstate__", METH_O, nullptr),
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -99,7 +99,7 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
     const Served& own = *served[family];
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     Number number{};
-    if (own.plain_init && count == 1 && !keywords && is_number_like(args[0], number)) {
+    if (own.plain_init && count == 1 && !keywords && is_exact_number(args[0], number)) {
         ++built_natively;
         return new_handle(served_leaf(number, family));
     }

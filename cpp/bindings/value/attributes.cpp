@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "../../engine/backward.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
 #include "value.hpp"

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "../numbers.hpp"
-#include "../served/served.hpp"
 #include "late_taint.hpp"
 #include "value.hpp"
 
@@ -20,6 +19,7 @@ PyTypeObject* value_type = nullptr;
 PyTypeObject* family_types[256] = {};
 Handle* free_list = nullptr;
 int free_list_size = 0;
+std::size_t foreign_alive = 0;
 
 static bool keeping_objects = false;  // some family keeps the objects of all its nodes
 
@@ -123,7 +123,7 @@ void taint(Handle* handle) {
 void leave_node(Handle* handle) {
     Node* node = handle->node;
     if (node->has(Rule)) --rules_alive;
-    if (node->is_foreign()) drop_foreign_flag(node);
+    set_foreign(node, false);
     node->flags &= static_cast<std::uint8_t>(~(Stateful | Tainted | Rule));
     node->handle = nullptr;
     handle->node = reinterpret_cast<Node*>(dead);
@@ -190,8 +190,8 @@ PyObject* unseen_handle_of(Node* node) {
     return new_handle(node);
 }
 
-PyObject* handle_of(Node* node) {
-    PyObject* self = unseen_handle_of(node);
+// A handle that lives as long as its node: steals one, and gives it back or null with an error set.
+static PyObject* with_state(PyObject* self) {
     if (!self) return nullptr;
     try {
         mark_state(as_handle(self), nullptr);
@@ -200,6 +200,21 @@ PyObject* handle_of(Node* node) {
         PyErr_NoMemory();
     }
     return self;
+}
+
+PyObject* handle_of(Node* node) { return with_state(unseen_handle_of(node)); }
+
+PyObject* handle_of_type(Node* node, PyTypeObject* type) {
+    if (type->tp_dealloc == handle_dealloc) return new_handle(node);
+    HalfBuilt guard;
+    PyObject* self = type->tp_alloc(type, 0);
+    if (!self) {
+        release_node(node);
+        return nullptr;
+    }
+    as_handle(self)->node = node;
+    node->handle = self;
+    return with_state(self);
 }
 
 bool keep_objects(PyObject* type, bool keep) {
@@ -456,13 +471,17 @@ PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool gra
     return type;
 }
 
-int family_of(PyTypeObject* type) {
+// -1 where there is none.
+static int find_family(PyTypeObject* type) {
     for (PyTypeObject* base = type; base; base = base->tp_base) {
         if (base->tp_dealloc != handle_dealloc) continue;
         for (std::size_t i = 0; i < families.size(); ++i)
             if (families[i].type == base) return static_cast<int>(i);
     }
-    return 0;
+    return -1;
 }
+
+int family_of(PyTypeObject* type) { return std::max(find_family(type), 0); }
+bool has_family(PyTypeObject* type) { return find_family(type) >= 0; }
 
 }  // namespace kilograd

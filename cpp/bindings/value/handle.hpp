@@ -29,7 +29,7 @@ struct HandleState {
     PyObject* op = nullptr;        // what the constructor or the user named the op
     PyObject* rule = nullptr;      // a custom `_backward`
     PyObject* operands = nullptr;  // tuple of the operands' handles, where they are tainted
-    bool exposed = false;          // of a served class: __dict__ has all attributes, and only it has them
+    bool exposed = false;          // __dict__ has all attributes, and only it has them: see served/
 };
 
 struct Handle {
@@ -39,6 +39,17 @@ struct Handle {
     PyObject* dict;
 };
 
+// What a class of somebody else's, run on the engine (see served/), has beyond Value: what copies and pickles keep.
+struct Conventions {
+    virtual ~Conventions() = default;
+    // What the op attribute shows for a native operation: borrowed, or null.
+    virtual PyObject* op_pattern(const Node* node) const = 0;
+    virtual void note_op_pattern(Node* node, PyObject* pattern) = 0;  // for a node that was made elsewhere
+    // Rules that are closures over the original node and its operands: a copy of a node shares its closure.
+    virtual bool copy_shares_rule(const Node* node) const = 0;
+    virtual bool share_rule(Node* original, Node* copy) = 0;  // false with an error set
+};
+
 // A family is a Python type together with the conventions of its dialect; a node knows its family by number.
 struct Family {
     PyTypeObject* type;
@@ -46,9 +57,11 @@ struct Family {
     bool exact_ints;     // gradients follow Python's integer arithmetic
     bool shows_grad;     // repr has the gradient
     bool keeps_objects;  // see keep_objects()
+    Conventions* conventions = nullptr;
     std::uint8_t dialect() const { return exact_ints ? std::uint8_t{ExactInts} : std::uint8_t{0}; }
 };
 extern std::vector<Family> families;
+inline Conventions* conventions_of(const Node* node) { return families[node->family].conventions; }
 extern PyTypeObject* value_type;         // families[0].type, the base of all others
 extern PyTypeObject* family_types[256];  // families[i].type again, one load away
 
@@ -99,6 +112,9 @@ PyObject* handle_of(Node* node);
 // The same for our own use, where no Python code sees it.
 PyObject* unseen_handle_of(Node* node);
 
+// A handle of a given class for a node that has none yet: takes over the caller's reference to the node, as new_handle.
+PyObject* handle_of_type(Node* node, PyTypeObject* type);
+
 // Whether every object of this family that Python has had lives as long as its node. False with an error set.
 bool keep_objects(PyObject* type, bool keep);
 
@@ -139,6 +155,14 @@ void set_rule(Handle* handle, PyObject* rule);           // null removes it; tak
 void forget_names(Handle* handle);                       // its label, op and rule, as given by Python
 PyObject* replace_node(Handle* handle, Node* node);  // a handle that alone holds its node gets another; borrowed handle
 
+// A foreign node has numbers or operands that the engine cannot hold: the object is kept in the handle's __dict__.
+extern std::size_t foreign_alive;
+inline void set_foreign(Node* node, bool foreign) {
+    if (node->is_foreign() == foreign) return;
+    node->kinds.foreign = foreign;
+    foreign ? ++foreign_alive : --foreign_alive;
+}
+
 // Drops references to nodes and then to whatever Python objects that set free, without recursion.
 void release_node(Node* node);
 void release_pending();
@@ -160,6 +184,7 @@ PyTypeObject* make_value_type(PyObject* module);  // families[0]
 std::vector<PyType_Slot> handle_slots();          // what every base type has
 // A new type, derived from `base` or from Value; null with an error set.
 PyObject* make_family(PyObject* name, PyObject* module_name, bool ints, bool grads, PyTypeObject* base = nullptr);
-int family_of(PyTypeObject* type);  // the family whose type this is or derives from
+int family_of(PyTypeObject* type);  // the family whose type this is or derives from; 0 where there is none
+bool has_family(PyTypeObject* type);
 
 }  // namespace kilograd

@@ -5,11 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "../../engine/backward.hpp"
 #include "../../engine/replay.hpp"
 #include "../errors.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
-#include "snapshot.hpp"
+#include "pickle.hpp"
 #include "value.hpp"
 
 namespace kilograd {

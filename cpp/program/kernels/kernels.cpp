@@ -432,7 +432,7 @@ bool row_forward(const RowCode& s, double* v) {
                 for (std::uint32_t i = begin; i < end; ++i) {
                     // Two sums, since one is bound by the latency of its additions.
                     double even = 0.0, odd = 0.0;
-                    const RowTerm *term = s.terms + a[i], *end_term = s.terms + b[i];
+                    const Term *term = s.terms + a[i], *end_term = s.terms + b[i];
                     for (; end_term - term >= 2; term += 2) {
                         even = term[0].b == none ? even + v[term[0].a] : mul_add(v[term[0].a], v[term[0].b], even);
                         odd = term[1].b == none ? odd + v[term[1].a] : mul_add(v[term[1].a], v[term[1].b], odd);
@@ -512,7 +512,7 @@ void row_reverse(const RowCode& s, const double* v, double* d) {
                 }
                 for (std::uint32_t i = end; i-- > begin;) {
                     const double dy = d[i];
-                    for (const RowTerm *term = s.terms + a[i], *last = s.terms + b[i]; term != last; ++term) {
+                    for (const Term *term = s.terms + a[i], *last = s.terms + b[i]; term != last; ++term) {
                         if (term->b == none) {
                             d[term->a] += dy;
                             continue;

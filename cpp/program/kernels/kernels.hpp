@@ -15,8 +15,6 @@
 
 namespace kilograd::program {
 
-inline constexpr std::uint32_t none = 0xffffffffu;
-
 struct ForwardArguments {
     double* y;
     const double* a;
@@ -86,10 +84,6 @@ struct OuterArguments {
     std::ptrdiff_t slot_size;
 };
 
-struct RowTerm {
-    std::uint32_t a, b;
-};
-
 enum class Fused : std::uint8_t { No, Add, Subtract };  // a * b + d, a * b - d
 
 // `count` nodes of one code at positions begin, begin + 1, ...
@@ -100,7 +94,7 @@ struct Run {
     std::uint32_t begin, count;
 };
 
-// A program for one row: values by position, leaves first, then the nodes in order of execution.
+// A row schedule: values by position, leaves first, then the nodes in order of execution.
 struct RowCode {
     const Run* runs;
     std::size_t run_count;
@@ -108,13 +102,13 @@ struct RowCode {
     const std::uint32_t* b;  // dot: one past the last term
     const std::uint32_t* d;  // fused: the addend
     const double* c;
-    const RowTerm* terms;
+    const Term* terms;
 };
 
 struct Kernels {
     const char* name;
     int width;
-    // Return whether a finite operand may have met an error: the executor then looks closer.
+    // Return whether a finite operand may have met an error: diagnose() then looks closer.
     bool (*forward[code_count])(const ForwardArguments&);
     bool (*forward_dual[code_count])(const ForwardArguments&);
     void (*reverse[code_count])(const ReverseArguments&);

@@ -1,6 +1,7 @@
 #include "second_order.hpp"
 
 #include "../watch.hpp"
+#include "lower.hpp"
 #include "symbol.hpp"
 
 namespace kilograd::program {
@@ -73,7 +74,7 @@ class Differentiator {
                 outputs.push_back(tangents_[k].value.number(in_));
             }
         }
-        emit(in_.nodes, outputs, result.graph);
+        lower(in_.nodes, outputs, result.graph);
         if (work_of(result.graph) > limit_) return std::nullopt;
         return result;
     }
@@ -99,7 +100,7 @@ class Differentiator {
             } else if (is_leaf(node.code)) {
                 value_.push_back(at(in_.leaf(node.code, node.a)));
             } else if (node.code == Code::dot) {
-                const auto product = [&](const RowTerm& term) {
+                const auto product = [&](const Term& term) {
                     return term.b == none ? value_[term.a] : Symbol::make(Code::mul, value_[term.a], value_[term.b]);
                 };
                 Symbol sum = product(graph_.terms[node.a]);
@@ -143,7 +144,7 @@ class Differentiator {
                 if (wanted[node.b]) adjoint[node.b] = adjoint[node.b] + through_gate(value_[node.a], dy);
             } else if (node.code == Code::dot) {
                 for (std::uint32_t t = node.a; t < node.b; ++t) {
-                    const RowTerm& term = graph_.terms[t];
+                    const Term& term = graph_.terms[t];
                     add(term.a, term.b == none ? Symbol(1.0) : value_[term.b]);
                     if (term.b != none) add(term.b, value_[term.a]);
                 }

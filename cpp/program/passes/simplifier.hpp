@@ -1,11 +1,12 @@
 // Simplifier: nodes made through make() are simplified, constants folded, and equal nodes are one.
 //
-// The first pass of the optimiser, and where derivatives are written down as expressions (symbol.hpp). Operands are
-// numbers of nodes made before. emit() is the second pass, from there to a graph.
+// The first pass over a recording, and where derivatives are written down as expressions (symbol.hpp). Operands are
+// numbers of nodes made before.
 #pragma once
 
 #include <bit>
 #include <cmath>
+#include <vector>
 
 #include "../graph.hpp"
 
@@ -113,9 +114,5 @@ class Simplifier {
     std::vector<std::uint32_t> table_;
     std::vector<std::uint64_t> hashes_;
 };
-
-// `x * y**-1` to quotients and trees of sums to dots, copied into the graph without the nodes that no output needs.
-// Leaves `nodes` in an unspecified state.
-void emit(std::vector<Node>& nodes, const std::vector<std::uint32_t>& outputs, Graph& graph);
 
 }  // namespace kilograd::program

@@ -1,9 +1,8 @@
 // Symbol: a number type whose operations are written down in a Simplifier instead of being computed.
 //
 // The rows of ops.def are templates over the number type, so that with this one they give derivatives as expressions.
-// What the optimiser may not do to a recorded program, so that its numbers stay those of eager code, is done here:
-// zeros and ones disappear, factors that are constant are collected. A NaN may become a number by that, never the
-// reverse.
+// What the Simplifier may not do to a recording, so that its numbers stay those of eager code, is done here: zeros and
+// ones disappear, factors that are constant are collected. A NaN may become a number by that, never the reverse.
 #pragma once
 
 #include <algorithm>

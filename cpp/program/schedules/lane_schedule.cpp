@@ -1,4 +1,4 @@
-#include "lane_program.hpp"
+#include "lane_schedule.hpp"
 
 #include <algorithm>
 #include <array>
@@ -58,22 +58,6 @@ const std::array<Reads, code_count> derivative_reads = [] {
     return t;
 }();
 
-std::vector<std::uint8_t> mark_leaves(const Graph& graph, bool inputs, bool parameters) {
-    Pace pace;
-    std::vector<std::uint8_t> marks(graph.nodes.size(), 0);
-    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-        pace();
-        const Node& node = graph.nodes[n];
-        if (node.code == Code::input)
-            marks[n] = inputs;
-        else if (node.code == Code::parameter)
-            marks[n] = parameters;
-        else
-            graph.for_operands(node, [&](std::uint32_t operand) { marks[n] |= marks[operand]; });
-    }
-    return marks;
-}
-
 std::vector<std::uint8_t> complement(std::vector<std::uint8_t> marks) {
     for (std::uint8_t& mark : marks) mark = !mark;
     return marks;
@@ -82,11 +66,11 @@ std::vector<std::uint8_t> complement(std::vector<std::uint8_t> marks) {
 }  // namespace
 
 // Slots are handed out along the timeline: instruction t of `count` runs at time t and backwards at 2 count - t.
-class LaneProgram::Builder {
+class LaneSchedule::Builder {
   public:
-    Builder(LaneProgram& program, const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
+    Builder(LaneSchedule& schedule, const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
             const std::vector<std::uint8_t>& wanted)
-        : p_(program), graph_(graph), wants_(wants), varying_(varying), wanted_(wanted) {}
+        : p_(schedule), graph_(graph), wants_(wants), varying_(varying), wanted_(wanted) {}
 
     void run() {
         const std::size_t size = graph_.nodes.size();
@@ -116,7 +100,7 @@ class LaneProgram::Builder {
         std::vector<std::uint32_t> members;  // Linear
     };
     struct Linear {
-        std::vector<RowTerm> terms;  // varying operand and coefficient (none: one), by operand
+        std::vector<Term> terms;  // varying operand and coefficient (none: one), by operand
         std::uint32_t bias = none;
     };
 
@@ -126,7 +110,7 @@ class LaneProgram::Builder {
     bool linear_form(const Node& node, Linear& form) const {
         form = {};
         for (std::uint32_t t = node.a; t < node.b; ++t) {
-            RowTerm term = graph_.terms[t];
+            Term term = graph_.terms[t];
             if (term.b != none && varying_[term.b]) std::swap(term.a, term.b);
             if (!varying_[term.a]) {
                 if (term.b != none || form.bias != none) return false;
@@ -155,7 +139,7 @@ class LaneProgram::Builder {
             } else {
                 std::vector<std::uint32_t> operands;
                 operands.reserve(form.terms.size());
-                for (const RowTerm& term : form.terms) operands.push_back(term.a);
+                for (const Term& term : form.terms) operands.push_back(term.a);
                 const auto [found, is_new] =
                     group_of.emplace(std::move(operands), static_cast<std::uint32_t>(steps_.size()));
                 if (is_new) steps_.push_back({LaneInstruction::Kind::Linear, n, {}});
@@ -191,13 +175,13 @@ class LaneProgram::Builder {
                 if (reads & reads_y) read(step.node, back);
             } else if (step.kind == LaneInstruction::Kind::Dot) {
                 for (std::uint32_t k = node.a; k < node.b; ++k) {
-                    const RowTerm& term = graph_.terms[k];
+                    const Term& term = graph_.terms[k];
                     if (term.b == none) continue;
                     if (wanted_[term.a]) read(term.b, back);
                     if (wanted_[term.b]) read(term.a, back);
                 }
             } else if (sums_wanted(step)) {
-                for (const RowTerm& term : forms_[step.node].terms) read(term.a, back);
+                for (const Term& term : forms_[step.node].terms) read(term.a, back);
             }
         }
     }
@@ -206,7 +190,7 @@ class LaneProgram::Builder {
         for (std::uint32_t member : step.members) {
             const Linear& form = forms_[member];
             if (form.bias != none && wanted_[form.bias]) return true;
-            for (const RowTerm& term : form.terms)
+            for (const Term& term : form.terms)
                 if (term.b != none && wanted_[term.b]) return true;
         }
         return false;
@@ -253,7 +237,7 @@ class LaneProgram::Builder {
             instruction.y = slot_[step.node] = take();
             instruction.first = static_cast<std::uint32_t>(p_.terms.size());
             for (std::uint32_t k = node.a; k < node.b; ++k) {
-                const RowTerm& term = graph_.terms[k];
+                const Term& term = graph_.terms[k];
                 p_.terms.push_back(
                     {ref(term.a), term.b == none ? Ref{none, false} : ref(term.b), none, none, false, false});
             }
@@ -261,12 +245,12 @@ class LaneProgram::Builder {
             release_operands();
         } else {
             LinearGroup group;
-            const std::vector<RowTerm>& operands = forms_[step.node].terms;
-            for (const RowTerm& term : operands) group.x.push_back(slot_[term.a]);
+            const std::vector<Term>& operands = forms_[step.node].terms;
+            for (const Term& term : operands) group.x.push_back(slot_[term.a]);
             for (std::uint32_t member : step.members) group.y.push_back(slot_[member] = take());
             group.coefficients = static_cast<std::uint32_t>(p_.packed.size());
             for (std::uint32_t member : step.members)
-                for (const RowTerm& term : forms_[member].terms)
+                for (const Term& term : forms_[member].terms)
                     p_.packed.push_back(term.b == none ? one : p_.uniform.position(term.b));
             for (std::uint32_t member : step.members) {
                 const std::uint32_t bias = forms_[member].bias;
@@ -338,7 +322,7 @@ class LaneProgram::Builder {
             if (info(node.code).arity == Arity::Binary) instruction.db = adjoint_of(node.b, instruction.fresh_b);
         } else {
             for (std::uint32_t k = node.a; k < node.b; ++k) {
-                const RowTerm& term = graph_.terms[k];
+                const Term& term = graph_.terms[k];
                 DotTerm& out = p_.terms[instruction.first + (k - node.a)];
                 out.da = adjoint_of(term.a, out.fresh_a);
                 if (term.b != none) out.db = adjoint_of(term.b, out.fresh_b);
@@ -350,16 +334,16 @@ class LaneProgram::Builder {
 
     void backward_linear(const Step& step, LaneInstruction& instruction) {
         LinearGroup& group = p_.groups[instruction.first];
-        const std::vector<RowTerm>& operands = forms_[step.node].terms;
+        const std::vector<Term>& operands = forms_[step.node].terms;
         for (std::uint32_t member : step.members)
             if (wanted_[member]) group.dy.push_back(adjoint_[member]);
         instruction.reverse = !group.dy.empty();
         group.sums = sums_wanted(step);
         // One wanted operand makes every member wanted, so that rows of dy and of the coefficients agree.
         bool any_operand = false;
-        for (const RowTerm& term : operands) any_operand = any_operand || wanted_[term.a];
+        for (const Term& term : operands) any_operand = any_operand || wanted_[term.a];
         if (any_operand) {
-            for (const RowTerm& term : operands) {
+            for (const Term& term : operands) {
                 bool fresh = false;
                 group.dx.push_back(adjoint_of(term.a, fresh));
                 group.accumulate.push_back(!fresh);
@@ -372,7 +356,7 @@ class LaneProgram::Builder {
             };
             for (std::uint32_t member : step.members)
                 if (wanted_[member])
-                    for (const RowTerm& term : forms_[member].terms) target(term.b);
+                    for (const Term& term : forms_[member].terms) target(term.b);
             if (group.has_bias)
                 for (std::uint32_t member : step.members)
                     if (wanted_[member]) target(forms_[member].bias);
@@ -383,18 +367,14 @@ class LaneProgram::Builder {
     void finish() {
         for (std::uint32_t n = 0; n < graph_.nodes.size(); ++n) {
             const Node& leaf = graph_.nodes[n];
-            if (!is_leaf(leaf.code) || !wanted_[n]) continue;
-            if (!varying_[n]) {
-                p_.parameter_gradients.push_back({p_.uniform.position(n), leaf.a});
-            } else if (adjoint_[n] != none) {
+            if (is_leaf(leaf.code) && adjoint_[n] != none)
                 p_.gradients.push_back({adjoint_[n], leaf.a + (leaf.code == Code::parameter ? graph_.n_inputs : 0)});
-            }
         }
         std::sort(p_.gradients.begin(), p_.gradients.end(),
                   [](const Load& l, const Load& r) { return l.number < r.number; });
     }
 
-    LaneProgram& p_;
+    LaneSchedule& p_;
     const Graph& graph_;
     const Wants wants_;
     const std::vector<std::uint8_t>&varying_, &wanted_;
@@ -405,17 +385,17 @@ class LaneProgram::Builder {
     std::vector<std::uint8_t> released_;
 };
 
-LaneProgram::LaneProgram(const Graph& graph, Wants wants)
-    : LaneProgram(graph, wants, mark_leaves(graph, true, wants.promoted),
-                  mark_leaves(graph, wants.inputs, wants.parameters)) {}
+LaneSchedule::LaneSchedule(const Graph& graph, Wants wants)
+    : LaneSchedule(graph, wants, depends_on(graph, true, wants.promoted),
+                   depends_on(graph, wants.inputs, wants.parameters)) {}
 
-LaneProgram::LaneProgram(const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
-                         const std::vector<std::uint8_t>& wanted)
+LaneSchedule::LaneSchedule(const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
+                           const std::vector<std::uint8_t>& wanted)
     : uniform(graph, complement(varying), wanted) {
     Builder(*this, graph, wants, varying, wanted).run();
 }
 
-std::size_t LaneProgram::bytes() const {
+std::size_t LaneSchedule::bytes() const {
     std::size_t total = uniform.bytes() + instructions.size() * sizeof(LaneInstruction) +
                         terms.size() * sizeof(DotTerm) + (spread.size() + packed.size() + sums.size()) * 4;
     for (const LinearGroup& group : groups)

@@ -1,6 +1,6 @@
-// LaneProgram: a graph scheduled for blocks of rows, one vector instruction for several rows.
+// LaneSchedule: a graph scheduled for blocks of rows, one vector instruction for several rows.
 //
-// What depends on no row (parameters, constants, and what is made of them alone) is *uniform*: a RowProgram makes
+// What depends on no row (parameters, constants, and what is made of them alone) is *uniform*: a RowSchedule makes
 // it once per call. The rest are instructions over *slots* (kernels.hpp). Sums of products of uniform coefficients
 // and varying values that have the same varying operands become one linear group, a small matrix product in which
 // each operand is loaded once for several outputs: 2.5 times faster on an MLP than one dot product after the other.
@@ -12,18 +12,11 @@
 #include <vector>
 
 #include "../graph.hpp"
-#include "row_program.hpp"
+#include "../kernels/kernels.hpp"
+#include "row_schedule.hpp"
+#include "wants.hpp"
 
 namespace kilograd::program {
-
-struct Wants {
-    bool inputs = false;
-    bool parameters = false;
-    bool promoted = false;  // parameters are treated as further inputs, so that they have a gradient in every row
-    bool any() const { return inputs || parameters; }
-    static constexpr unsigned key_count = 8;
-    unsigned key() const { return inputs | parameters << 1 | promoted << 2; }
-};
 
 struct LaneInstruction {
     enum class Kind : std::uint8_t { Elementwise, Dot, Linear } kind;
@@ -45,9 +38,9 @@ struct LinearGroup {
     std::uint32_t sum = 0;  // first of the sums, in the order of the coefficients
 };
 
-class LaneProgram {
+class LaneSchedule {
   public:
-    LaneProgram(const Graph& graph, Wants wants);
+    LaneSchedule(const Graph& graph, Wants wants);
 
     struct Load {
         std::uint32_t slot, number;  // numbers from n_inputs on are promoted parameters
@@ -66,22 +59,18 @@ class LaneProgram {
     std::vector<Output> outputs;
     std::uint32_t slot_count = 0;
 
-    RowProgram uniform;
+    RowSchedule uniform;
     std::vector<std::uint32_t> spread;  // positions in `uniform` of what instructions read as vectors
     std::vector<std::uint32_t> packed;  // positions of coefficients and biases; none: zero; one: one
     static constexpr std::uint32_t one = none - 1;
     std::vector<std::uint32_t> sums;  // positions that the sums belong to, the spread ones first; none: dropped
-    struct ParameterGradient {
-        std::uint32_t position, number;
-    };
-    std::vector<ParameterGradient> parameter_gradients;
 
     std::size_t bytes() const;
 
   private:
     class Builder;
-    LaneProgram(const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
-                const std::vector<std::uint8_t>& wanted);
+    LaneSchedule(const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
+                 const std::vector<std::uint8_t>& wanted);
 };
 
 }  // namespace kilograd::program

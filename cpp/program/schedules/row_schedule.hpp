@@ -1,4 +1,4 @@
-// RowProgram: (part of) a graph scheduled for one row at a time, equal ops together in runs.
+// RowSchedule: (part of) a graph scheduled for one row at a time, equal ops together in runs.
 //
 // Used for a single row of a program without a batch, and for what does not depend on the row in a batch. Values
 // stand in order of execution, so that a run writes one stretch of memory and needs no index for its results.
@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "../graph.hpp"
+#include "../kernels/kernels.hpp"
 
 namespace kilograd::program {
 
-class RowProgram {
+class RowSchedule {
   public:
     // Schedules the nodes with include[n] (closed under operands). wanted[n]: the gradient must reach n.
-    RowProgram(const Graph& graph, const std::vector<std::uint8_t>& include, const std::vector<std::uint8_t>& wanted);
+    RowSchedule(const Graph& graph, const std::vector<std::uint8_t>& include, const std::vector<std::uint8_t>& wanted);
 
     std::size_t size() const { return size_; }
     // Where the value of a node stands; none if it was not included.
@@ -23,13 +24,21 @@ class RowProgram {
     }
     // Fills the leaves' values. inputs may be null when no input is included.
     void load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters, double* values) const;
+    // The adjoints of the leaves that are included, by their numbers.
+    void store_inputs(const double* adjoints, double* to) const { store(inputs_, adjoints, to); }
+    void store_parameters(const double* adjoints, double* to) const { store(parameters_, adjoints, to); }
 
     std::size_t bytes() const;
 
   private:
+    class Builder;
     struct Leaf {
         std::uint32_t position, number;
     };
+    static void store(const std::vector<Leaf>& leaves, const double* adjoints, double* to) {
+        for (const Leaf& leaf : leaves) to[leaf.number] = adjoints[leaf.position];
+    }
+
     std::size_t size_ = 0;
     std::vector<std::uint32_t> position_;
     std::vector<Leaf> inputs_, parameters_;
@@ -37,7 +46,7 @@ class RowProgram {
     std::vector<Run> runs_;
     std::vector<std::uint32_t> a_, b_, d_;
     std::vector<double> c_;
-    std::vector<RowTerm> terms_;
+    std::vector<Term> terms_;
 };
 
 }  // namespace kilograd::program

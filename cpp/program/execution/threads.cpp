@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "watch.hpp"
+#include "../watch.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>

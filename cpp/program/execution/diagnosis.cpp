@@ -1,0 +1,74 @@
+#include "diagnosis.hpp"
+
+#include <charconv>
+#include <utility>
+#include <vector>
+
+namespace kilograd::program {
+
+namespace {
+
+// The shortest decimal form that reads back as the same number.
+std::string text_of(double number) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
+// The op as the eager graph labels it, with the exponent of a power: "**-1", "log".
+std::string label_of(const Node& node) {
+    if (node.code != Code::powc && node.code != Code::whole_power) return info(node.code).label;
+    return "**" + text_of(node.c);
+}
+
+std::string describe(Fault fault, const std::string& label, double operand, std::size_t row, bool in_every_row) {
+    std::string text = fault == Fault::Domain     ? "outside the domain of "
+                       : fault == Fault::Overflow ? "result too large for "
+                                                  : "division by zero in ";
+    text += "'" + label + "' at " + text_of(operand);
+    text += in_every_row ? " (in every row)" : " (row " + std::to_string(row) + ")";
+    return text + "; check=False lets infinities and NaN flow";
+}
+
+}  // namespace
+
+DomainError::DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_)
+    : std::runtime_error(describe(fault_, label_, operand_, row_, in_every_row_)),
+      fault(fault_),
+      label(std::move(label_)),
+      operand(operand_),
+      row(row_),
+      in_every_row(in_every_row_) {}
+
+void diagnose(const Graph& graph, const Request& request, std::size_t row) {
+    std::vector<double> v(graph.nodes.size());
+    std::vector<bool> varying(graph.nodes.size());
+    const double* x = request.x + static_cast<std::ptrdiff_t>(row / request.repeat) * request.row_stride;
+    for (std::uint32_t n = 0; n < graph.nodes.size(); ++n) {
+        const Node& node = graph.nodes[n];
+        graph.for_operands(node, [&](std::uint32_t operand) { varying[n] = varying[n] || varying[operand]; });
+        if (node.code == Code::constant) {
+            v[n] = node.c;
+        } else if (node.code == Code::parameter) {
+            v[n] = request.parameters[node.a];
+        } else if (node.code == Code::input) {
+            v[n] = x[node.a * request.column_stride];
+            varying[n] = true;
+        } else if (node.code == Code::dot) {
+            double sum = 0.0;
+            for (std::uint32_t t = node.a; t < node.b; ++t) {
+                const Term& term = graph.terms[t];
+                sum += term.b == none ? v[term.a] : v[term.a] * v[term.b];
+            }
+            v[n] = sum;
+        } else {
+            const double b = info(node.code).arity == Arity::Binary ? v[node.b] : 0.0;
+            v[n] = evaluate(node.code, v[node.a], b, node.c);
+            const Fault fault = fault_of(node.code, v[node.a], b, node.c, v[n]);
+            if (fault != Fault::None)
+                throw DomainError(fault, label_of(node), node.code == Code::div ? b : v[node.a],
+                                  request.first + row / request.repeat, !varying[n]);
+        }
+    }
+}
+
+}  // namespace kilograd::program

@@ -1,0 +1,49 @@
+// Request: what a call of a program is given and what it is to compute.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../graph.hpp"
+#include "../schedules/wants.hpp"
+
+namespace kilograd::program {
+
+enum class Reduce : std::uint8_t { None, Sum, Mean };
+
+// Row r takes x[(r / repeat) * row_stride + k * column_stride] as input k. With `promoted`, parameters follow as
+// inputs n_inputs ... of every row. Null outputs are not computed. dx, tangents and dx_tangents are (rows, columns),
+// C-ordered, with one column for each input (and promoted parameter).
+struct Request {
+    const double* x = nullptr;
+    std::ptrdiff_t row_stride = 0, column_stride = 1;
+    std::size_t rows = 1;
+    std::size_t repeat = 1;
+    std::size_t first = 0;  // what an error calls the first row
+    const double* parameters = nullptr;
+
+    const double* weights = nullptr;  // of the outputs, null: ones
+    std::ptrdiff_t weight_row_stride = 0;
+    bool unit_weights = false;  // row r differentiates output r % repeat alone
+    const double* tangents = nullptr;
+    bool unit_tangents = false;  // row r moves input r % repeat alone
+
+    Reduce reduce = Reduce::None;
+    bool promoted = false;
+    unsigned threads = 1;
+    bool check = true;
+
+    double* values = nullptr;          // (rows, n_outputs), reduced: (n_outputs)
+    double* value_tangents = nullptr;  // (rows, n_outputs), never reduced
+    double* dx = nullptr;
+    double* dx_tangents = nullptr;
+    double* dp = nullptr;  // (n_parameters)
+
+    bool dual() const { return tangents || unit_tangents; }
+    bool reverse() const { return dx || dx_tangents || dp; }
+    Wants wants() const { return {dx || dx_tangents, dp || (reverse() && promoted), promoted}; }
+    // Of dx and of tangents.
+    std::size_t columns(const Graph& graph) const { return graph.n_inputs + (promoted ? graph.n_parameters : 0); }
+};
+
+}  // namespace kilograd::program
