@@ -9,7 +9,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition, numbers
-from kilograd.compiled.tracing import is_tracing, note_choice
+from kilograd.compiled.tracing import thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,8 +59,8 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     array([Value(data=1.0), Value(data=-0.2)], dtype=object)
     """
     mask = np.asarray(condition)
-    if is_tracing():
-        note_choice()
+    if thread.depth:
+        thread.chose = True
         if any(isinstance(entry, Condition) for entry in mask.flat):
             return _chosen(mask, a, b)
     if mask.dtype == object and all(isinstance(entry, (bool, np.bool_)) for entry in mask.flat):

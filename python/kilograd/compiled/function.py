@@ -16,8 +16,8 @@ from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
 from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
-from kilograd.compiled.structure import Call, Shape, Structure, call_of, copied, plain, take
-from kilograd.compiled.tracing import Function, is_tracing, name_of
+from kilograd.compiled.structure import Call, Shape, Structure, call_of
+from kilograd.compiled.tracing import Function, name_of, thread
 
 if TYPE_CHECKING:
     from kilograd.compiled.structure import Array, Indices
@@ -84,10 +84,7 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         call = self._call_of(args, kwargs)
         if call is None:
             return self._function(*args, **kwargs)  # type: ignore[no-any-return]
-        path, values = self._on_path(call, Path.values)
-        return path.structure.build(  # type: ignore[no-any-return]
-            take(lambda s, shape: plain(values[s].reshape(shape))), copied
-        )
+        return self._computed(call, Path.result, ())  # type: ignore[no-any-return]
 
     @property
     def batch(self) -> Batch:
@@ -98,7 +95,7 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
 
     def _call_of(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call | None:
         """The numbers of a call, or None where it is one of the function itself: with Values, or while tracing."""
-        return None if is_tracing() else call_of(args, kwargs, self._static_argnums, self._static_names)
+        return None if thread.depth else call_of(args, kwargs, self._static_argnums, self._static_names)
 
     def _paths_of(self, call: Call) -> tuple[Path, ...]:
         """Those recorded for calls of the structure of this one."""
@@ -134,22 +131,11 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         return path
 
     def _find(self, call: Call) -> Path | None:
-        for path in self._paths_of(call):
+        for path in self._paths.get((call.arguments, call.keywords), ()):
             held = path.holds(call.x[None])[0] if path.guards is not None else 1
             if held:
                 return path if held == 1 else None  # an operation raises: the function itself shall say how
         return None
-
-    def _on_path(self, call: Call, compute: Callable[..., T], *others: Array) -> tuple[Path, T]:
-        """The path of a call, and what ``compute(path, x, check, *others)`` gives on it."""
-        path = self._find(call) or self._record(call)
-        try:
-            return path, compute(path, call.x, True, *others)
-        except (ValueError, ArithmeticError):
-            pass
-        # An operation was refused. The function itself says what that means: it raises, or handles the error.
-        path = self._path(call)
-        return path, compute(path, call.x, False, *others)
 
     def _numbers(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call:
         call = self._call_of(args, kwargs)
@@ -160,14 +146,17 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
             )
         return call
 
-    def _computed(
-        self, call: Call, compute: Callable[..., tuple[Array, ...]], shapes: Sequence[Shape], *others: Array
-    ) -> tuple[Array, ...]:
-        return self._on_path(call, compute, *others)[1]
+    def _computed(self, call: Call, compute: Callable[..., T], shapes: Sequence[Shape], *others: Array) -> T:
+        path = self._find(call) or self._record(call)
+        try:
+            return compute(path, call.x, True, *others)
+        except (ValueError, ArithmeticError):
+            pass
+        # An operation was refused. The function itself says what that means: it raises, or handles the error.
+        return compute(self._path(call), call.x, False, *others)
 
     def _jacobian(self, call: Call, columns: Indices) -> tuple[Structure, Array]:
-        path, jacobian = self._on_path(call, lambda path, x, check: path.jacobian(x, check, columns))
-        return path.structure, jacobian
+        return self._computed(call, lambda path, x, check: (path.structure, path.jacobian(x, check, columns)), ())
 
 
 def _names_of(function: Function, positions: tuple[int, ...]) -> frozenset[str]:

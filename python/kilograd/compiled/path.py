@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.agreement import disagreement
 from kilograd.compiled.habits import Habits
-from kilograd.compiled.structure import NUMBER, Call, Static, holds
+from kilograd.compiled.structure import NUMBER, Call, Static, copied, holds, plain, take
 from kilograd.compiled.tracing import Function, name_of, trace
 from kilograd.program import Program
 
@@ -84,9 +84,15 @@ class Path:
         """All numbers that are computed, (..., m)."""
         return np.empty((*x.shape[:-1], 0)) if self.program is None else self.program.forward(x, check=check)
 
+    def result(self, x: Array, check: bool) -> Any:
+        """What the function returns for one row, with floats and float arrays in place of Values."""
+        values = self.values(x, check)
+        return self.structure.build(take(lambda s, shape: plain(values[s].reshape(shape))), copied)
+
     def value_and_grad(self, x: Array, check: bool) -> Arrays:
         """The number, or constant, that the function returns, (...), and its gradient, (..., n)."""
-        self._need_number()
+        if self.refusal or not self.is_number:
+            self._refuse()
         if self.program is None:
             return np.full(x.shape[:-1], self._constant), np.zeros(x.shape)
         values, gradient = self.program.value_and_grad(x, check=check)
@@ -94,7 +100,8 @@ class Path:
 
     def jacobian(self, x: Array, check: bool, columns: Indices) -> Array:
         """The derivatives of all numbers that are computed by those in the columns, (..., m, k)."""
-        self._refuse_derivatives()
+        if self.refusal:
+            raise TypeError(self.refusal)
         m, n, k = self.outputs, x.shape[-1], len(columns)
         if self.program is None:
             return np.zeros((*x.shape[:-1], 0, k))
@@ -106,7 +113,8 @@ class Path:
 
     def hessian(self, x: Array, check: bool, columns: Indices) -> Arrays:
         """By the numbers in the columns, (..., k, k)."""
-        self._need_number()
+        if self.refusal or not self.is_number:
+            self._refuse()
         n, k = x.shape[-1], len(columns)
         if self.program is None:
             return (np.zeros((*x.shape[:-1], k, k)),)
@@ -116,20 +124,17 @@ class Path:
 
     def hvp(self, x: Array, check: bool, v: Array) -> Arrays:
         """The product of the Hessian with a vector, (..., n)."""
-        self._need_number()
+        if self.refusal or not self.is_number:
+            self._refuse()
         return (v * 0.0 if self.program is None else self.program.hvp(x, v, check=check),)
 
-    def _need_number(self) -> None:
-        if not self.is_number:
-            raise TypeError(
-                f"gradients, Hessians and their products are those of one number, and {self.name} returned "
-                f"{self.structure}: use jacobian(), or return a sum"
-            )
-        self._refuse_derivatives()
-
-    def _refuse_derivatives(self) -> None:
-        if self.refusal:
+    def _refuse(self) -> NoReturn:
+        if self.is_number:
             raise TypeError(self.refusal)
+        raise TypeError(
+            f"gradients, Hessians and their products are those of one number, and {self.name} returned "
+            f"{self.structure}: use jacobian(), or return a sum"
+        )
 
 
 def _is_nan(operand: Any) -> bool:

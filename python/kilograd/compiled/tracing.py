@@ -25,17 +25,8 @@ class _Thread(threading.local):
     chose = False  # whether `where` was called in the trace that runs, or ran last
 
 
-_thread = _Thread()
-
-
-def is_tracing() -> bool:
-    """Whether this thread runs a function to record it: compiled functions are plain functions meanwhile."""
-    return _thread.depth > 0
-
-
-def note_choice() -> None:
-    """`where` was called while tracing."""
-    _thread.chose = True
+thread = _Thread()
+"""What this thread does. While it runs a function to record it, compiled functions are plain functions."""
 
 
 def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[Any]) -> Any:
@@ -51,7 +42,7 @@ def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[
 
     arguments, keywords = call.built(take(block))
     before = _core._trace_into(notes)
-    _thread.depth += 1
+    thread.depth += 1
     try:
         with np.errstate(invalid="ignore"):  # comparing NaN is no fault of the function's
             return function(*arguments, **keywords)
@@ -63,7 +54,7 @@ def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[
         )
         raise
     finally:
-        _thread.depth -= 1
+        thread.depth -= 1
         _core._trace_into(before)
 
 
@@ -103,9 +94,9 @@ def trace(function: Function, call: Call) -> Trace:
 
     The second trace, with conditions in place of bools, counts only where it went as the first did.
     """
-    _thread.chose = False
+    thread.chose = False
     first = _traced_into([], function, call)
-    if not _thread.chose:
+    if not thread.chose:
         return first
     notes = conditions.Notes()
     try:
@@ -131,12 +122,12 @@ def with_numbers(function: Function, call: Call) -> Trace:
     """Run a function with its numbers."""
     outputs: list[Any] = []
     arguments, keywords = call.with_numbers()
-    _thread.depth += 1
+    thread.depth += 1
     try:
         with np.errstate(all="ignore"):
             result = function(*arguments, **keywords)
     finally:
-        _thread.depth -= 1
+        thread.depth -= 1
     return Trace([], [], outputs, of_result(result, outputs))
 
 
