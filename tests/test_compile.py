@@ -152,6 +152,43 @@ def test_containers_and_keywords_as_arguments():
     assert gradient["x"] == [6.0, None]
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: 2 * x if x / x == 1.0 else 3 * x,
+        lambda x: 2 * x if x / 49.0 == 1.0 else 3 * x,
+        lambda x: 2 * x if 49.0 / x + 1.0 == 2.0 else 3 * x,
+        lambda x: 2 * x if f"{x / 3.0}" == str(1.1 / 3.0) else 3 * x,
+        lambda x: kilograd.where(x / 49.0 < 1.0, 2 * x, 3 * x),
+        lambda x: kilograd.where((x / 49.0 + 1.0 == 2.0) | (x > 55.0), 2 * x, 3 * x),
+    ],
+)
+def test_what_decides_by_a_quotient_sees_that_of_floats(function):
+    f = kilograd.compile(function)
+    numbers = [49.0, 1.1, 0.1, *map(float, range(1, 60))]
+    assert 49.0 * 49.0**-1 != 1.0
+    assert [f(x) for x in numbers] == [float(function(x)) for x in numbers]
+    assert f.batch(np.array(numbers)).tolist() == [float(function(x)) for x in numbers]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: abs(np.sign(x) ** 0.5),
+        lambda x: abs(pow(np.clip(x, -1.0, 1.0), 0.3)) + x,
+        lambda x: abs(np.power(np.sign(np.array([x, 1.0])), 0.5)).sum() * x,
+    ],
+)
+def test_roots_of_numbers_that_numpy_chose_are_numpys(function):
+    f = kilograd.compile(function)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_equal(f(1.5), float(function(1.5)))
+        np.testing.assert_equal(f(-1.5), float(function(np.float64(-1.5))))
+    with pytest.raises(TypeError, match="derivatives of that cannot be taken"):
+        f.grad(-1.5)
+    assert isinstance(f.grad(1.5), float)
+
+
 def test_argnums():
     def f(x, y, z):
         return (x * y).sum() * z
@@ -178,6 +215,14 @@ def test_argnums():
     for wrong, error in ((3, ValueError), (-4, ValueError), ("x", TypeError), (1.0, TypeError), ((), TypeError)):
         with pytest.raises(error):
             g.grad(x, y, z, argnums=wrong)
+
+
+def test_a_compiled_function_compiled_with_other_options():
+    f = kilograd.compile(lambda x, y: x * y**2)
+    g = kilograd.compile(f, argnums=1)
+    assert (f.grad(3.0, 2.0), g.grad(3.0, 2.0)) == (4.0, 12.0)
+    assert "1 path" in repr(f)
+    assert "1 path" in repr(g)
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 40])

@@ -8,7 +8,8 @@ import re
 
 import kilograd
 import kilograd.arrays
-import kilograd.compiled
+import kilograd.compiled.choice
+import kilograd.compiled.transforms
 import kilograd.modes
 import kilograd.program
 
@@ -35,7 +36,8 @@ def test_the_test_command_is_the_one_that_the_gate_runs():
 
 
 def test_docstrings_run():
-    for module in (kilograd, kilograd.arrays, kilograd.compiled, kilograd.modes, kilograd.program):
+    modules = (kilograd, kilograd.arrays, kilograd.compiled.choice, kilograd.compiled.transforms)
+    for module in (*modules, kilograd.modes, kilograd.program):
         result = doctest.testmod(module)
         assert result.attempted
         assert not result.failed

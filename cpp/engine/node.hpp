@@ -107,7 +107,7 @@ struct Edges {
     Node* a;  // operands: null where there is none
     Node* b;
     union {
-        double constant;  // Param ops
+        double constant;  // Param ops; of a product, 1 where it is a quotient (see is_quotient)
         Fan* fan;         // custom, linear
     };
     void* handle;  // the Python object that stands for this node, or null
@@ -121,6 +121,10 @@ struct Node : Edges, Tag {
 };
 
 static_assert(sizeof(Node) == 56);
+
+// A product a * b with b = divisor**-1, which the operator `/` made while tracing. A Value stands for a float then, and
+// its data is a / divisor, rounded once; whatever decides by it has to compute it so.
+inline bool is_quotient(const Node* node) { return node->op == Op::mul && node->constant == 1.0; }
 static_assert(alignof(Fan::Edge) <= alignof(std::max_align_t) && sizeof(Fan) % alignof(Fan::Edge) == 0);
 
 // Calls fn(operand) for each operand, in operand order.

@@ -3,6 +3,7 @@
 // Whoever owns a graph (the bindings, a test) fills it; nothing here knows the engine. Node i is described by the
 // i-th entry of each array and its operands have smaller numbers. A leaf that is neither an input nor a parameter
 // is a constant, and c is its data; for an op with a constant (Arity::Param), c is that.
+// A mul whose c is 1 is a quotient: b is divisor**-1, and where a comparison depends on it, it is rounded as one.
 #pragma once
 
 #include <cstdint>

@@ -1,94 +1,38 @@
-"""Reading a function before anybody runs it: its code objects, and names that are known to do no harm.
+"""What is known to do no harm: builtins, modules and attributes that code may use which is to be tried, or recorded.
 
-Harmless are builtins, modules and attributes that neither print, draw random numbers, open files nor change anything.
+They neither print, draw random numbers, open files nor change anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import CodeType
-
-__all__ = ["SAFE_BUILTINS", "SAFE_MODULES", "UNSAFE_ATTRIBUTES", "code_objects"]
-
-SAFE_BUILTINS = frozenset(
-    [
-        "abs",
-        "all",
-        "any",
-        "bool",
-        "complex",
-        "dict",
-        "divmod",
-        "enumerate",
-        "filter",
-        "float",
-        "format",
-        "frozenset",
-        "getattr",
-        "hasattr",
-        "id",
-        "int",
-        "isinstance",
-        "issubclass",
-        "iter",
-        "len",
-        "list",
-        "map",
-        "max",
-        "min",
-        "next",
-        "object",
-        "pow",
-        "range",
-        "repr",
-        "reversed",
-        "round",
-        "set",
-        "sorted",
-        "str",
-        "sum",
-        "super",
-        "tuple",
-        "type",
-        "zip",
-        "NotImplemented",
-        "True",
-        "False",
-        "None",
-        "Ellipsis",
-        "property",
-        "staticmethod",
-        "classmethod",
-    ]
-)
-SAFE_MODULES = frozenset(
-    {"math", "cmath", "numpy", "typing", "operator", "numbers", "functools", "itertools", "__future__"}
-)
-UNSAFE_ATTRIBUTES = frozenset(
-    [
-        "random",
-        "save",
-        "savez",
-        "savetxt",
-        "load",
-        "loadtxt",
-        "fromfile",
-        "tofile",
-        "memmap",
-        "seterr",
-        "set_printoptions",
-        "genfromtxt",
-        "__dict__",
-        "__globals__",
-        "__subclasses__",
-        "f_back",
-    ]
-)
+__all__ = [
+    "BUILTINS",
+    "ON_CONTAINERS",
+    "ON_NUMBERS",
+    "ON_OBJECTS",
+    "ON_TEXT",
+    "SAFE_MODULES",
+    "UNSAFE_ATTRIBUTES",
+    "words",
+]
 
 
-def code_objects(code: CodeType) -> Iterator[CodeType]:
-    """`code` and the functions nested in it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from code_objects(constant)
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+# Builtins, by what they are called with.
+ON_NUMBERS = words("abs bool complex divmod float int max min pow round sum")
+ON_CONTAINERS = words("""
+    all any dict enumerate filter frozenset iter len list map next range reversed set sorted tuple zip
+""")
+ON_TEXT = words("ascii chr format ord repr str")
+ON_OBJECTS = words("callable getattr hasattr hash id isinstance issubclass super type")
+BUILTINS = ON_NUMBERS | ON_CONTAINERS | ON_TEXT | ON_OBJECTS
+
+SAFE_MODULES = words("math cmath numpy typing operator numbers functools itertools __future__")
+UNSAFE_ATTRIBUTES = words("""
+    random save savez savetxt load loadtxt fromfile tofile memmap seterr set_printoptions genfromtxt
+    __dict__ __globals__ __subclasses__ f_back
+""")

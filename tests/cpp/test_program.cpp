@@ -142,6 +142,31 @@ TEST(choices) {
             }
 }
 
+TEST(quotients_that_decide_are_rounded_once) {
+    Recording r;
+    const std::uint32_t x = r.add(Op::leaf), divisor = r.add(Op::leaf, 0, 0, 49.0), one = r.add(Op::leaf, 0, 0, 1.0);
+    r.inputs = {x};
+    const std::uint32_t inverse = r.add(Op::powc, divisor, 0, -1.0);
+    const std::uint32_t quotient = r.add(Op::mul, x, inverse, 1.0), product = r.add(Op::mul, x, inverse);
+    r.outputs = {r.add(Op::equal, r.add(Op::add, quotient, one), r.add(Op::add, one, one)),
+                 r.add(Op::less, product, one), product};
+    const Program p(r);
+    CHECK(49.0 * (1.0 / 49.0) < 1.0);
+    for (const Kernels* kernels : available_kernels())
+        for (std::size_t count : {1, 9}) {
+            const std::vector<double> at(count, 49.0);
+            std::vector<double> values(3 * count);
+            Request q;
+            q.x = at.data();
+            q.row_stride = 1;
+            q.rows = count;
+            q.values = values.data();
+            p.run(q, *kernels);
+            for (std::size_t row = 0; row < count; ++row)
+                CHECK(values[3 * row] == 1.0 && values[3 * row + 1] == 1.0 && values[3 * row + 2] < 1.0);
+        }
+}
+
 TEST(nested_choices_and_shared_operands) {
     // m ? (1 ? sqrt(u) : u) + u : u, where u = x * 1 is shared with the outer branch and the rest
     Recording r;

@@ -83,9 +83,10 @@ class Guards {
                 parameters_.emplace_back(k, py::reinterpret_steal<py::object>(handle_of(graph.leaves[k])));
         for (const Node* node : number.nodes()) {
             initial_.push_back(node->data);
-            if (!node->is_leaf())
-                steps_.push_back(
-                    {node->op, number[node->a], node->b ? number[node->b] : 0, node->b ? 0.0 : node->constant});
+            if (node->is_leaf()) continue;
+            const bool divides = is_quotient(node);
+            const Node* b = divides ? node->b->a : node->b;
+            steps_.push_back({node->op, number[node->a], b ? number[b] : 0, b ? 0.0 : node->constant, divides});
         }
         first_step_ = static_cast<std::uint32_t>(graph.leaves.size());
         auto constant = constants.begin();
@@ -125,6 +126,7 @@ class Guards {
         Op op;
         std::uint32_t a, b;
         double c;
+        bool divides;
     };
     struct Check {
         Relation relation;
@@ -159,6 +161,10 @@ class Guards {
                 if (operand >= first_step_ + steps_.size()) continue;  // a number
                 for (; next <= operand; ++next) {
                     const Step& step = steps_[next - first_step_];
+                    if (step.divides) {  // the reciprocal was a step of its own, and refused what cannot be divided by
+                        values[next] = values[step.a] / values[step.b];
+                        continue;
+                    }
                     Fault fault;
                     values[next] = evaluate(step.op, values[step.a], values[step.b], step.c, fault);
                     if (fault != Fault::None) return -1;

@@ -101,7 +101,7 @@ Recording read(const Ancestry& graph, const Numbering& number, Request& request)
         meet(node->a);
         meet(node->b);
         recording.add(node->op, number[node->a], node->b ? number[node->b] : 0,
-                      info(node->op).arity == Arity::Param ? node->constant : 0.0);
+                      info(node->op).arity == Arity::Param || is_quotient(node) ? node->constant : 0.0);
     }
     for (Node* node : request.outputs) meet(node);
     return recording;

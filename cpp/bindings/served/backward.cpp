@@ -66,9 +66,8 @@ PyObject* local_object(Node* node, std::uint32_t index) {
     if (node->op == Op::mul) return data_object(index ? node->a : node->b);
     if (node->op == Op::powc) return power_slope(node);
     if (node->op == Op::relu && is_numpy(node->kinds.data)) {
-        py::object zero = py::reinterpret_steal<py::object>(PyLong_FromLong(0)),
-                   y = py::reinterpret_steal<py::object>(data_object(node));
-        return zero && y ? PyObject_RichCompare(y.ptr(), zero.ptr(), Py_GT) : nullptr;
+        const Owned y(data_object(node)), zero(PyLong_FromLong(0));
+        return y && zero ? PyObject_RichCompare(y.get(), zero.get(), Py_GT) : nullptr;
     }
     PyObject* name = served_of(node)->data_name;
     PyObject* data = nullptr;

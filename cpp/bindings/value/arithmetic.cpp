@@ -149,6 +149,12 @@ PyObject* value_subtract(PyObject* left, PyObject* right) {
     return wrap(build_plain<Op::add>(minus.node(), leaf.node()));
 }
 
+PyObject* traced_quotient(Node* a, Node* divisor) {
+    Intermediate inverse(build(Op::powc, divisor, nullptr, -1.0, IntKind));
+    if (!inverse.node()) return nullptr;
+    return wrap(record(Op::mul, a->data / divisor->data, FloatKind, a, inverse.node(), 1.0, FloatKind, a));
+}
+
 PyObject* value_divide(PyObject* left, PyObject* right) {
     bool left_is_value = is_value(left), right_is_value = is_value(right);
     Number number{};
@@ -156,6 +162,12 @@ PyObject* value_divide(PyObject* left, PyObject* right) {
         PyObject* other = left_is_value ? right : left;
         if (PyObject* result = other_operand(other, !left_is_value, "true_divide", left, right, number)) return result;
         if (PyErr_Occurred()) return nullptr;
+    }
+    if (tracing()) [[unlikely]] {
+        if (left_is_value && right_is_value) return traced_quotient(node_of(left), node_of(right));
+        LeafOperand leaf(number, node_of(left_is_value ? left : right));
+        return traced_quotient(left_is_value ? node_of(left) : leaf.node(),
+                               right_is_value ? node_of(right) : leaf.node());
     }
     if (!right_is_value) {
         Fault fault;

@@ -7,6 +7,12 @@
 
 namespace kilograd::program {
 
+namespace {
+
+bool is_comparison(Op op) { return op == Op::less || op == Op::less_equal || op == Op::equal; }
+
+}  // namespace
+
 Graph optimise(const Recording& recording) {
     const std::size_t size = recording.size();
     Graph graph;
@@ -15,15 +21,17 @@ Graph optimise(const Recording& recording) {
     graph.recorded.assign(op_count, 0);
 
     Pace pace;
-    std::vector<std::uint8_t> live(size, 0);
-    for (std::uint32_t n : recording.outputs) live[n] = 1;
+    enum : std::uint8_t { Live = 1, Decides = 2 };  // a comparison depends on it
+    std::vector<std::uint8_t> use(size, 0);
+    for (std::uint32_t n : recording.outputs) use[n] = Live;
     for (std::size_t n = size; n-- > 0;) {
         pace();
         ++graph.recorded[static_cast<std::size_t>(recording.op[n])];
-        if (!live[n]) continue;
+        if (!use[n]) continue;
         const Arity arity = info(recording.op[n]).arity;
-        if (arity != Arity::None) live[recording.a[n]] = 1;
-        if (arity == Arity::Binary) live[recording.b[n]] = 1;
+        const std::uint8_t passed_on = is_comparison(recording.op[n]) ? Live | Decides : use[n];
+        if (arity != Arity::None) use[recording.a[n]] |= passed_on;
+        if (arity == Arity::Binary) use[recording.b[n]] |= passed_on;
     }
 
     Simplifier simplifier(size);
@@ -33,13 +41,15 @@ Graph optimise(const Recording& recording) {
         if (number[recording.parameters[k]] == none)
             number[recording.parameters[k]] = simplifier.leaf(Code::parameter, k);
     for (std::uint32_t n = 0; n < size; ++n) {
-        if (!live[n] || number[n] != none) continue;
+        if (!use[n] || number[n] != none) continue;
         pace();
         const Op op = recording.op[n];
         if (op == Op::leaf) {
             number[n] = simplifier.constant(recording.c[n]);
         } else if (info(op).arity == Arity::None) {
             throw NotRecordable(n, "an op without a rule cannot be recorded");
+        } else if (op == Op::mul && recording.c[n] == 1.0 && use[n] & Decides) {
+            number[n] = simplifier.make(Code::div, number[recording.a[n]], number[recording.a[recording.b[n]]], 0.0);
         } else {
             const std::uint32_t b = info(op).arity == Arity::Binary ? number[recording.b[n]] : 0;
             number[n] = simplifier.make(static_cast<Code>(op), number[recording.a[n]], b, recording.c[n]);

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from kilograd.harmless import code_objects
+from kilograd.reading import code_objects
 
 __all__ = [
     "HOOK",

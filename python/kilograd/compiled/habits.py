@@ -13,13 +13,11 @@ import dis
 import functools
 import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from numpy import float64
-    from numpy.typing import NDArray
+from kilograd import reading
 
-__all__ = ["Habits", "agree", "elsewhere", "flat", "habits", "slack"]
+__all__ = ["Habits", "habits"]
 
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
 _ASKING_ATTRIBUTES = frozenset(
@@ -38,6 +36,7 @@ _OF_BOOLS = (
     *("STORE_", "RETURN_VALUE", "YIELD_VALUE", "BINARY_", "INPLACE_", "BUILD_", "LIST_APPEND", "COPY", "DUP_TOP"),
     *("JUMP_FORWARD", "JUMP_IF_FALSE_OR_POP", "JUMP_IF_TRUE_OR_POP"),
 )
+_POWERS = frozenset({"pow", "power", "float_power", "__pow__", "__rpow__"})
 _HANDLERS = frozenset({"CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH", "POP_EXCEPT"})
 _ATOMS = (int, float, complex, str, bytes, type(None))
 _PARTS = 100  # how much of a container is looked into: functions are kept in short ones
@@ -53,11 +52,13 @@ class Habits(NamedTuple):
     """It may see a difference between Values and numbers in another way, such as ``(x > 0) is True``."""
     handles: bool
     """It handles errors."""
+    roots: bool
+    """It may take a root: of a negative number complex in Python, NaN in NumPy."""
 
 
 def habits(function: Callable[..., Any]) -> Habits:
     """Read a function and all that it can reach."""
-    found = Habits(False, False, False)
+    found = Habits(False, False, False, False)
     seen: set[int] = set()
     kept: list[Any] = []
     stack: list[Any] = [function]
@@ -66,7 +67,7 @@ def habits(function: Callable[..., Any]) -> Habits:
         if isinstance(thing, _ATOMS) or id(thing) in seen:
             continue
         if len(kept) == _LIMIT:
-            return Habits(found.asks, True, True)
+            return Habits(found.asks, True, True, True)
         seen.add(id(thing))
         kept.append(thing)  # so that no id comes twice
         if isinstance(thing, types.CodeType):
@@ -80,15 +81,11 @@ def _parts(thing: Any) -> Iterator[Any]:
     if isinstance(thing, types.FunctionType):
         if _is_own(thing.__module__):
             return
-        names = {name for code in _codes(thing.__code__) for name in code.co_names}
-        yield from _codes(thing.__code__)
+        codes = list(reading.code_objects(thing.__code__))
+        names = {name for code in codes for name in code.co_names}
+        yield from codes
         yield from (thing.__globals__[name] for name in names if name in thing.__globals__)
-        for cell in thing.__closure__ or ():
-            try:
-                yield cell.cell_contents
-            except ValueError:  # it has no value yet
-                continue
-        yield from (*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values())
+        yield from (*reading.cells(thing).values(), *reading.defaults(thing))
         for module in [thing.__globals__.get(name) for name in names]:
             if isinstance(module, types.ModuleType):
                 yield from (vars(module)[name] for name in names if name in vars(module))
@@ -119,28 +116,23 @@ def _is_own(module: Any) -> bool:
     return isinstance(module, str) and module.partition(".")[0] in ("kilograd", "builtins", "numpy", "scipy")
 
 
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _codes(constant)
-
-
 def _read(code: types.CodeType) -> Habits:
-    asks = doubtful = handles = False
-    instructions = [i for i in dis.get_instructions(code) if i.opname not in ("PRECALL", "CACHE")]
+    asks = doubtful = handles = roots = False
+    instructions = reading.instructions(code)
     for i, instruction in enumerate(instructions):
         name, argument = instruction.opname, instruction.argval
         before = instructions[i - 1] if i else instruction
         if name in ("LOAD_GLOBAL", "LOAD_NAME"):
             asks |= argument in _ASKING
             doubtful |= argument in _DOUBTFUL
+            roots |= argument in _POWERS
             if argument == "isinstance":
                 classes = _classes(instructions[i + 1 :])
                 asks |= not classes or not classes <= _NUMBERS | _CONTAINERS
                 doubtful |= not classes <= _CONTAINERS
         elif name in ("LOAD_ATTR", "LOAD_METHOD"):
             asks |= argument in _ASKING_ATTRIBUTES
+            roots |= argument in _POWERS
         elif name in _TEXTS:
             doubtful = True
         elif name == "IS_OP":
@@ -151,7 +143,20 @@ def _read(code: types.CodeType) -> Habits:
         doubtful |= name == "UNARY_INVERT" or (before.opname == "COMPARE_OP" and name.startswith(_OF_BOOLS))
         asks |= name == "COMPARE_OP" and _is_added(code, instruction.offset)
         handles |= name in _HANDLERS
-    return Habits(asks, doubtful or handles, handles)
+        roots |= _is_power(instruction) and not _is_whole(before)
+    return Habits(asks, doubtful or handles, handles, roots)
+
+
+def _is_power(instruction: dis.Instruction) -> bool:
+    return instruction.opname in ("BINARY_POWER", "INPLACE_POWER") or (  # until 3.10
+        instruction.opname == "BINARY_OP" and instruction.argrepr in ("**", "**=")
+    )
+
+
+def _is_whole(instruction: dis.Instruction) -> bool:
+    """Whether it loads an integer that is written in the function."""
+    number = instruction.argval if instruction.opname in ("LOAD_CONST", "LOAD_SMALL_INT") else None
+    return isinstance(number, (int, float)) and float(number).is_integer()
 
 
 def _is_added(code: types.CodeType, offset: int) -> bool:
@@ -181,53 +186,3 @@ def _classes(rest: list[dis.Instruction]) -> set[str]:
                 return {i.argval for i in found[-last.argval :]} if last.argval else set()
             return {last.argval} if last.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR") else set()
     return set()
-
-
-def flat(result: Any, numbers: list[NDArray[Any]]) -> Any:
-    """The structure of a result, with arrays in place of its numbers, which are appended to a list as vectors."""
-    import numpy as np
-
-    if isinstance(result, dict):
-        return dict, [(key, flat(part, numbers)) for key, part in result.items()]
-    if not isinstance(result, np.ndarray):
-        return type(result), [flat(part, numbers) for part in result]
-    if result.dtype.kind not in "biuf":
-        return result.shape, result.tolist()
-    numbers.append(result.astype(np.float64).reshape(-1))
-    return result.shape
-
-
-def agree(x: NDArray[float64], y: NDArray[float64], slack: Any = 0.0) -> bool:
-    """Whether numbers are equal but for roundings, and for so much more."""
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        bound = 1e-9 * np.maximum(abs(x), abs(y)) + slack
-        close = np.isfinite(x) & np.isfinite(y) & (abs(x - y) <= bound)
-        return bool(np.all((x == y) | ((x != x) & (y != y)) | close))
-
-
-def elsewhere(at: NDArray[float64]) -> NDArray[float64]:
-    """Numbers nearby at which what is hidden by chance, as a factor is at 0, is not."""
-    import numpy as np
-
-    steps = np.resize([0.013, -0.0091, 0.0173, 0.0067, -0.0119], at.shape)
-    moved: NDArray[float64] = at + steps * np.where(abs(at) < 1.0, 1.0, at)
-    return moved
-
-
-def slack(at: NDArray[float64], y: NDArray[float64], run: Callable[[NDArray[float64]], NDArray[float64]]) -> Any:
-    """How far the results y = run(at) move with a few roundings of the numbers `at`; no more than a millionth.
-
-    Numbers that sum in another order give another rest where all cancels.
-    """
-    import numpy as np
-
-    reach = np.zeros(y.shape)
-    with np.errstate(all="ignore"):
-        for k in range(4):  # each number by roundings of its own
-            ulps = np.resize(np.roll([8.0, -12.0, 20.0, -5.0, 11.0], k), at.shape)
-            moved = run(at + ulps * np.finfo(np.float64).eps * (at if at.any() else 1.0))
-            if moved.shape == y.shape:
-                reach = np.fmax(reach, 1e3 * abs(moved - y))
-        return np.minimum(reach, 1e-6 * np.fmax(1.0, abs(y)))

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kilograd import _core
 from kilograd._core import Value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Condition", "Notes", "choose", "numbers"]
+__all__ = ["Condition", "Notes", "numbers"]
 
 Mask = tuple[Value, Value]
 """1 where a condition holds, else 0; and the reverse."""
@@ -118,40 +120,22 @@ class Condition:
         return ~(~self & ~other) if isinstance(other, Condition) else NotImplemented
 
 
-def choose(condition: Any, a: Any, b: Any) -> Any:
-    """Give `a` where a condition holds, else `b`; as an operation unless both are integers, or no numbers."""
-    sides = [type(side) for side in (a, b)]
-    numbers = all(issubclass(side, (Value, float, int)) and side is not bool for side in sides)
-    if isinstance(condition, Condition) and numbers and not all(issubclass(side, int) for side in sides):
-        holds, fails = condition.mask()
-        return _core._gate(holds, a) + _core._gate(fails, b)
-    return a if condition else b
+def _comparison(ufunc: Any) -> Callable[[Any, Any], Any]:
+    return lambda self, other: ufunc(self, other, dtype=object)
 
 
-_numbers: Any = None
+class _Numbers(np.ndarray):
+    """An array of Values whose comparisons are arrays of conditions."""
+
+    __lt__ = _comparison(np.less)
+    __le__ = _comparison(np.less_equal)
+    __eq__ = _comparison(np.equal)
+    __ne__ = _comparison(np.not_equal)
+    __gt__ = _comparison(np.greater)
+    __ge__ = _comparison(np.greater_equal)
+    __hash__ = None
 
 
 def numbers(array: NDArray[Any]) -> NDArray[Any]:
     """View an array of Values such that comparisons give arrays of conditions."""
-    global _numbers
-    import numpy as np
-
-    if _numbers is None:
-
-        def comparison(ufunc: Any) -> Callable[[Any, Any], Any]:
-            return lambda self, other: ufunc(self, other, dtype=object)
-
-        _numbers = type(
-            "Numbers",
-            (np.ndarray,),
-            {
-                "__lt__": comparison(np.less),
-                "__le__": comparison(np.less_equal),
-                "__eq__": comparison(np.equal),
-                "__ne__": comparison(np.not_equal),
-                "__gt__": comparison(np.greater),
-                "__ge__": comparison(np.greater_equal),
-                "__hash__": None,
-            },
-        )
-    return array.view(_numbers)
+    return array.view(_Numbers)

@@ -1,0 +1,27 @@
+"""Functions recorded at their first call: ordinary Python over numbers becomes programs, one for each path through it.
+
+A call looks for a recorded path whose guards, the comparisons that the function made on its way, hold for its numbers.
+Where there is one, its program runs; where there is none, the function runs once more, with Values, and is recorded.
+
+In the order of reading: `structure`, of arguments and results; `tracing`; `conditions`, which `choice` makes operations
+of; `habits` and `agreement`, for functions that may treat Values otherwise than numbers; `path`; `derivatives`, of
+`function` at one row and of `batch` at many; `transforms`, the public functions.
+"""
+
+from kilograd.compiled.batch import Batch
+from kilograd.compiled.choice import where
+from kilograd.compiled.function import PATH_LIMIT, Compiled
+from kilograd.compiled.transforms import compile, grad, hessian, hvp, jacobian, value_and_grad
+
+__all__ = [
+    "PATH_LIMIT",
+    "Batch",
+    "Compiled",
+    "compile",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "value_and_grad",
+    "where",
+]

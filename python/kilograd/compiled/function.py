@@ -1,0 +1,180 @@
+"""`Compiled`: a function with its paths. A call takes one of them, and is recorded where there is none."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from itertools import count
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from kilograd.compiled.batch import Batch
+from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
+from kilograd.compiled.habits import Habits, habits
+from kilograd.compiled.path import Path
+from kilograd.compiled.pickling import PickledAsFunction
+from kilograd.compiled.structure import Call, Shape, Structure, call_of
+from kilograd.compiled.tracing import Function, name_of, thread
+
+if TYPE_CHECKING:
+    from kilograd.compiled.structure import Array, Indices
+
+PATH_LIMIT = 64
+"""How many paths of a function are kept for arguments of one structure."""
+
+P = ParamSpec("P")  # the arguments of the function
+R = TypeVar("R")  # its result
+Q = ParamSpec("Q")  # its arguments but for the first
+X = TypeVar("X")  # the first
+T = TypeVar("T")
+
+
+class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
+    """A function that is recorded at its first call; made by `compile`, which describes it.
+
+    Attributes
+    ----------
+    batch : Batch
+        The same function over rows.
+    """
+
+    def __init__(self, function: Callable[P, R], argnums: Argnums = 0, static_argnums: Argnums = ()) -> None:
+        if not callable(function):
+            raise TypeError(f"compile() takes a function, not {type(function).__name__}")
+        plain_function: Function = function._function if isinstance(function, Compiled) else function
+        update_wrapper(self, plain_function)
+        static = checked_argnums(static_argnums, "static_argnums")
+        static = (static,) if isinstance(static, int) else static
+        super().__init__(plain_function, checked_argnums(argnums, "argnums"), static)
+        self._name = name_of(plain_function)
+        self._static_names = _names_of(plain_function, static)
+        self._paths: dict[tuple[Any, ...], tuple[Path, ...]] = {}  # by the signatures of calls
+        self._lock = threading.Lock()
+        self._warned = False
+        self._habits: Habits | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Compiled[P, R]: ...
+    @overload
+    def __get__(self: Compiled[Concatenate[X, Q], R], instance: X, owner: type | None = None) -> Compiled[Q, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: a compiled function of the remaining arguments, kept in the instance."""
+        if instance is None:
+            return self
+        shifted = tuple([i - 1 for i in self._static_argnums if i > 0])
+        bound: Compiled[..., Any] = Compiled(self._function.__get__(instance, owner), self._argnums, shifted)
+        bound._attribute = self._attribute
+        if self._attribute is None or not hasattr(instance, "__dict__"):
+            return bound
+        found: Compiled[..., Any] = instance.__dict__.setdefault(self._attribute, bound)
+        return found
+
+    def __repr__(self) -> str:
+        paths = sum(map(len, self._paths.values()))
+        return f"<compiled {self._name}: {paths} path{'' if paths == 1 else 's'} recorded>"
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function: what it would return, with floats and float arrays in place of Values."""
+        call = self._call_of(args, kwargs)
+        if call is None:
+            return self._function(*args, **kwargs)  # type: ignore[no-any-return]
+        return self._computed(call, Path.result, ())  # type: ignore[no-any-return]
+
+    @property
+    def batch(self) -> Batch:
+        """The same function over rows."""
+        return Batch(self)
+
+    # --- calls and paths
+
+    def _call_of(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call | None:
+        """The numbers of a call, or None where it is one of the function itself: with Values, or while tracing."""
+        return None if thread.depth else call_of(args, kwargs, self._static_argnums, self._static_names)
+
+    def _paths_of(self, call: Call) -> tuple[Path, ...]:
+        """Those recorded for calls of the structure of this one."""
+        return self._paths.get(call.signature, ())
+
+    def _path(self, call: Call) -> Path:
+        """Trace the function at the numbers of a call."""
+        if self._habits is None:
+            self._habits = habits(self._function)
+        return Path(self._function, call, self._habits)
+
+    def _record(self, call: Call) -> Path:
+        """Trace the function at the numbers of a call, and keep the path if it is new."""
+        path = self._path(call)
+        if not path.recordable:
+            return path
+        with self._lock:
+            paths = self._paths_of(call)
+            if any(path.key == known.key for known in paths):
+                return path
+            if len(paths) < PATH_LIMIT:
+                self._paths[call.signature] = (*paths, path)
+                return path
+            warn, self._warned = not self._warned, True
+        if warn:
+            warnings.warn(
+                f"{self._name} has taken {PATH_LIMIT} paths, each with a program; calls that take any other "
+                "path run the Python function eagerly. Fewer comparisons make fewer paths: maximum(), minimum(), abs() "
+                "and relu() need none",
+                RuntimeWarning,
+                stacklevel=_level_of_caller(),
+            )
+        return path
+
+    def _find(self, call: Call) -> Path | None:
+        for path in self._paths.get((call.arguments, call.keywords), ()):
+            held = path.holds(call.x[None])[0] if path.guards is not None else 1
+            if held:
+                return path if held == 1 else None  # an operation raises: the function itself shall say how
+        return None
+
+    def _numbers(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call:
+        call = self._call_of(args, kwargs)
+        if call is None:
+            raise TypeError(
+                f"derivatives of {self._name} are numbers: they are not taken with respect to Values, nor inside a "
+                "compiled function. For second derivatives use hessian() or hvp() of the outer function"
+            )
+        return call
+
+    def _computed(self, call: Call, compute: Callable[..., T], shapes: Sequence[Shape], *others: Array) -> T:
+        path = self._find(call) or self._record(call)
+        try:
+            return compute(path, call.x, True, *others)
+        except (ValueError, ArithmeticError):
+            pass
+        # An operation was refused. The function itself says what that means: it raises, or handles the error.
+        return compute(self._path(call), call.x, False, *others)
+
+    def _jacobian(self, call: Call, columns: Indices) -> tuple[Structure, Array]:
+        return self._computed(call, lambda path, x, check: (path.structure, path.jacobian(x, check, columns)), ())
+
+
+def _names_of(function: Function, positions: tuple[int, ...]) -> frozenset[str]:
+    """The names by which arguments at positions can be passed."""
+    if any(i < 0 for i in positions):
+        raise ValueError(f"static_argnums counts from 0: {positions}")
+    if not positions:
+        return frozenset()
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return frozenset()
+    return frozenset([parameters[i].name for i in positions if i < len(parameters)])
+
+
+def _level_of_caller() -> int:
+    """Where a warning points to: the first line outside this package."""
+    for level in count(1):
+        if sys._getframe(level).f_globals.get("__package__") != __package__:
+            return level
+    raise AssertionError

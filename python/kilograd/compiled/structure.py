@@ -1,0 +1,437 @@
+"""Structures: what nested containers of numbers look like without the numbers, and the arguments of a call as a vector.
+
+A structure can be a key of a dict. It builds its container anew from leaves (`build`), and tells what it looks like in
+each row of a batch (`of_row`), with constants counted as numbers (`of_numbers`), and in a message (`str`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+
+import numpy as np
+
+from kilograd import tables
+from kilograd._core import Value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array: TypeAlias = NDArray[np.float64]
+    Indices: TypeAlias = NDArray[np.intp]
+
+Shape: TypeAlias = tuple[int, ...]
+Positions: TypeAlias = "int | tuple[int, ...]"
+T = TypeVar("T")
+Leaf: TypeAlias = Callable[[Shape], Any]
+"""Gives the number, or the array, of a shape that comes next."""
+Keep: TypeAlias = Callable[[Any], Any]
+"""Gives what stands for a constant."""
+
+_REAL = (float, int, np.floating, np.integer)
+
+
+class Numbers(NamedTuple):
+    """A number, of shape (), or an array of numbers."""
+
+    shape: Shape
+
+    def build(self, leaf: Leaf, static: Keep) -> Any:
+        return leaf(self.shape)
+
+    def of_row(self) -> Structure:
+        return Numbers(self.shape[1:])
+
+    def of_numbers(self) -> Structure:
+        return self
+
+    def __str__(self) -> str:
+        return f"an array of shape {self.shape}" if self.shape else "a number"
+
+
+class Static(NamedTuple):
+    """An object that is no number: passed on, or returned, as it is."""
+
+    kind: type
+    value: Any
+
+    def build(self, leaf: Leaf, static: Keep) -> Any:
+        return static(self.value)
+
+    def of_row(self) -> Structure:
+        return self
+
+    def of_numbers(self) -> Structure:
+        return Numbers(np.shape(self.value))
+
+    def __str__(self) -> str:
+        return f"the constant {self.value!r}"
+
+
+class Mask(NamedTuple):
+    """An array of bools in the arguments."""
+
+    shape: Shape
+    content: bytes
+
+    def build(self, leaf: Leaf, static: Keep) -> Any:
+        return static(np.frombuffer(self.content, dtype=bool).reshape(self.shape).copy())
+
+    def of_row(self) -> Structure:
+        return self
+
+    def of_numbers(self) -> Structure:
+        return self
+
+
+class Listed(NamedTuple):
+    """A list or a tuple, named ones included."""
+
+    kind: type
+    parts: tuple[Structure, ...]
+
+    def build(self, leaf: Leaf, static: Keep) -> Any:
+        parts = [part.build(leaf, static) for part in self.parts]
+        if hasattr(self.kind, "_make"):
+            return self.kind._make(parts)
+        return parts if issubclass(self.kind, list) else tuple(parts)
+
+    def of_row(self) -> Structure:
+        return Listed(self.kind, tuple([part.of_row() for part in self.parts]))
+
+    def of_numbers(self) -> Structure:
+        return Listed(self.kind, tuple([part.of_numbers() for part in self.parts]))
+
+    def __str__(self) -> str:
+        return f"a {self.kind.__name__} of {len(self.parts)}"
+
+
+class Named(NamedTuple):
+    """A dict."""
+
+    keys: tuple[Any, ...]
+    parts: tuple[Structure, ...]
+
+    def build(self, leaf: Leaf, static: Keep) -> Any:
+        return dict(zip(self.keys, [part.build(leaf, static) for part in self.parts], strict=True))
+
+    def of_row(self) -> Structure:
+        return Named(self.keys, tuple([part.of_row() for part in self.parts]))
+
+    def of_numbers(self) -> Structure:
+        return Named(self.keys, tuple([part.of_numbers() for part in self.parts]))
+
+    def __str__(self) -> str:
+        return f"a dict of {len(self.parts)}"
+
+
+Structure: TypeAlias = Numbers | Static | Mask | Listed | Named
+NUMBER = Numbers(())
+
+
+class HoldsValues(Exception):  # noqa: N818 - a signal, no error
+    """The arguments hold Values: the function runs as it is."""
+
+
+# --- from arguments and results
+
+
+def _refuse_inexact(integer: Any) -> None:
+    """Beyond 2**53 an integer may be no float: rounded, it would be another number without a word."""
+    if float(integer) != int(integer):
+        raise ValueError(
+            f"a compiled function takes floats, and {integer!r} is none: pass float(x) if the nearest will do, or name "
+            "the argument in static_argnums"
+        )
+
+
+def _refuse_inexact_entries(array: NDArray[Any]) -> None:
+    if array.dtype == object:
+        large = [entry for entry in array.flat if isinstance(entry, int)]
+    elif array.dtype.itemsize < 8:
+        return
+    else:
+        large = array[(array > 2**53) | (array < (0 if array.dtype.kind == "u" else -(2**53)))].tolist()
+    for entry in large:
+        _refuse_inexact(entry)
+
+
+def of_argument(argument: Any, numbers: list[Any]) -> Structure:
+    """The structure of an argument; its numbers are appended to a list as floats and flat float64 arrays."""
+    if isinstance(argument, (bool, np.bool_)):
+        return Static(bool, bool(argument))
+    if isinstance(argument, _REAL):
+        if not isinstance(argument, float) and isinstance(argument, (int, np.integer)):
+            _refuse_inexact(argument)
+        numbers.append(float(argument))
+        return NUMBER
+    if isinstance(argument, Value):
+        raise HoldsValues
+    if isinstance(argument, (list, tuple)):
+        return Listed(type(argument), tuple([of_argument(part, numbers) for part in argument]))
+    if isinstance(argument, dict):
+        return Named(tuple(argument), tuple([of_argument(part, numbers) for part in argument.values()]))
+    if isinstance(argument, np.ndarray) or (hasattr(argument, "__array__") and not isinstance(argument, type)):
+        return _of_array(argument, numbers)
+    if isinstance(argument, complex):
+        raise TypeError(f"a compiled function takes real numbers, not {argument!r}")
+    try:
+        hash(argument)
+    except TypeError:
+        raise TypeError(
+            "a compiled function takes numbers, arrays, lists, tuples and dicts of them, and hashable objects that are "
+            f"passed on as they are; not {type(argument).__name__}"
+        ) from None
+    return Static(type(argument), argument)
+
+
+def _of_array(argument: Any, numbers: list[Any]) -> Structure:
+    array = np.asarray(argument)
+    if array.dtype == object and any(isinstance(entry, Value) for entry in array.flat):
+        raise HoldsValues
+    if array.dtype.kind == "b":
+        return Mask(array.shape, array.tobytes())
+    if array.dtype.kind not in "fiu" and not all(isinstance(entry, _REAL) for entry in array.flat):
+        raise TypeError(f"a compiled function takes arrays of real numbers, not of {array.dtype}")
+    if array.dtype.kind in "iuO":
+        _refuse_inexact_entries(array)
+    if type(argument) is not np.ndarray:
+        tables.refuse_masks(argument, "an argument of a compiled function")
+    array = array.astype(np.float64, copy=False)
+    numbers.append(array.reshape(-1) if array.ndim else float(array))
+    return Numbers(array.shape)
+
+
+def _static(argument: Any) -> Structure:
+    try:
+        hash(argument)
+    except TypeError:
+        raise TypeError(f"a static argument has to be hashable, and {type(argument).__name__} is not") from None
+    return Static(type(argument), argument)
+
+
+def of_result(result: Any, outputs: list[Any]) -> Structure:
+    """The structure of what a traced function returned; its Values are appended to a list, all else is constant."""
+    if isinstance(result, Value):
+        outputs.append(result)
+        return NUMBER
+    if isinstance(result, (list, tuple)):
+        return Listed(type(result), tuple([of_result(part, outputs) for part in result]))
+    if isinstance(result, dict):
+        return Named(tuple(result), tuple([of_result(part, outputs) for part in result.values()]))
+    if isinstance(result, np.ndarray):
+        if result.dtype == object and any(isinstance(entry, Value) for entry in result.flat):
+            outputs.extend(result.flat)
+            return Numbers(result.shape)
+        return Static(np.ndarray, result.copy())
+    if result is None or isinstance(result, (float, int, complex, str, bytes, np.generic)):
+        return Static(type(result), result)
+    raise TypeError(
+        f"a compiled function returns numbers, arrays, and lists, tuples and dicts of them, not {type(result).__name__}"
+    )
+
+
+# --- leaves and constants to build from
+
+
+def take(block: Callable[[slice, Shape], T], start: int = 0) -> Callable[[Shape], T]:
+    """A leaf function that gives `block` consecutive slices."""
+    position = start
+
+    def leaf(shape: Shape) -> T:
+        nonlocal position
+        begin, position = position, position + math.prod(shape)
+        return block(slice(begin, position), shape)
+
+    return leaf
+
+
+def plain(array: Any) -> Any:
+    """A float in place of an array without dimensions."""
+    return array if array.ndim else float(array)
+
+
+def copied(constant: Any) -> Any:
+    """A constant as a caller may have it: an array, in a copy."""
+    return constant.copy() if type(constant).__module__ == "numpy" and hasattr(constant, "flags") else constant
+
+
+def nothing(_: Any) -> None:
+    """None, in place of whatever it is."""
+    return
+
+
+# --- questions
+
+
+def shapes_of(structure: Structure) -> list[Shape]:
+    """The shapes of the numbers and arrays of a structure."""
+    shapes: list[Shape] = []
+    structure.build(shapes.append, nothing)
+    return shapes
+
+
+def size_of(structure: Structure) -> int:
+    """How many numbers it has."""
+    return sum(map(math.prod, shapes_of(structure)))
+
+
+def holds(structures: Sequence[Structure], kind: type) -> bool:
+    """Whether a constant of that type is in one of them."""
+    parts: list[Any] = []
+    for structure in structures:
+        structure.build(nothing, parts.append)
+    return any(isinstance(part, kind) for part in parts)
+
+
+def common(structures: Sequence[Structure]) -> Structure:
+    """The structure of numbers that the results of the rows of a batch have in common."""
+    first = structures[0].of_numbers()
+    for structure in structures[1:]:
+        if structure.of_numbers() != first:
+            raise ValueError(
+                f"rows of a batch return one structure, and here some return {structures[0]}, others {structure}"
+            )
+    return first
+
+
+def places(structure: Structure) -> Indices:
+    """The places of what a path computes, among all numbers of its result, constants included."""
+    found: list[Indices] = []
+    position = 0
+
+    def leaf(shape: Shape, computed: bool = True) -> None:
+        nonlocal position
+        begin, position = position, position + math.prod(shape)
+        if computed:
+            found.append(np.arange(begin, position))
+
+    structure.build(leaf, lambda constant: leaf(np.shape(constant), False))
+    return np.concatenate(found) if found else np.arange(0)
+
+
+# --- calls
+
+
+class Call(NamedTuple):
+    """The arguments of a call: their structure, and their numbers in one vector (or one row of it for each row)."""
+
+    arguments: tuple[Structure, ...]
+    keywords: tuple[tuple[str, Structure], ...]
+    offsets: tuple[int, ...]
+    x: Array
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What calls on the same paths have in common."""
+        return (self.arguments, self.keywords)
+
+    def row(self, r: int) -> Call:
+        """The call of one of the rows."""
+        return self._replace(x=self.x[r])
+
+    def built(self, leaf: Leaf) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, with `leaf(shape)` for their numbers."""
+        arguments = [structure.build(leaf, copied) for structure in self.arguments]
+        return arguments, {name: structure.build(leaf, copied) for name, structure in self.keywords}
+
+    def with_numbers(self) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments as they were passed, in copies."""
+        return self.built(take(lambda s, shape: plain(self.x[s].reshape(shape).copy())))
+
+    def in_rows(self) -> Call:
+        """The call of one row, with the numbers of all rows: those of this call, whose arrays have the rows in front.
+
+        Raises
+        ------
+        ValueError
+            If arrays differ in their number of rows.
+        """
+        structures = [*self.arguments, *(structure for _, structure in self.keywords)]
+        shapes = [shape for structure in structures for shape in shapes_of(structure)]
+        counts = {shape[0] for shape in shapes if shape}
+        if len(counts) != 1:
+            raise ValueError(f"the arrays of a batch have one number of rows, not {sorted(counts) or 'no rows at all'}")
+        rows, position, blocks = counts.pop(), 0, []
+        for shape in shapes:
+            size = math.prod(shape)
+            part = self.x[position : position + size]
+            width = -1 if rows else math.prod(shape[1:])
+            blocks.append(part.reshape(rows, width) if shape else np.full((rows, 1), part))
+            position += size
+        arguments = tuple([structure.of_row() for structure in self.arguments])
+        keywords = tuple([(name, structure.of_row()) for name, structure in self.keywords])
+        sizes = [size_of(structure) for structure in arguments]
+        offsets = tuple([sum(sizes[:i]) for i in range(len(sizes))])
+        return Call(arguments, keywords, offsets, np.concatenate(blocks, axis=1))
+
+    def by_argument(self, positions: Positions, block: Callable[[slice, Shape], Any]) -> Any:
+        """`block(columns, shape)` for the numbers of the chosen arguments, in the structure of the arguments."""
+
+        def one(i: int) -> Any:
+            return self.arguments[i].build(take(block, self.offsets[i]), nothing)
+
+        return one(positions) if isinstance(positions, int) else tuple([one(i) for i in positions])
+
+    def gradients(self, positions: Positions, gradient: Array) -> Any:
+        """The entries of gradients by all numbers, in the structure of the chosen arguments."""
+        lead = gradient.shape[:-1]
+        return self.by_argument(positions, lambda s, shape: plain(gradient[..., s].reshape(lead + shape)))
+
+    def columns(self, positions: Positions) -> tuple[Indices, Call]:
+        """The numbers of the chosen arguments, and the call with offsets that count these alone."""
+        chosen = (positions,) if isinstance(positions, int) else positions
+        columns: list[Indices] = []
+        offsets, size = list(self.offsets), 0
+        for i in dict.fromkeys(chosen):
+            width = size_of(self.arguments[i])
+            columns.append(np.arange(self.offsets[i], self.offsets[i] + width))
+            offsets[i] = size
+            size += width
+        return np.concatenate(columns), self._replace(offsets=tuple(offsets))
+
+
+def call_of(
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    static_argnums: Sequence[int] = (),
+    static_names: frozenset[str] = frozenset(),
+) -> Call | None:
+    """The structure and the numbers of arguments, or None where they hold Values."""
+    if len(args) == 1 and not kwargs and not static_argnums:  # the common call, without the bookkeeping
+        x = args[0]
+        if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
+            return Call((Numbers(x.shape),), (), (0,), x.reshape(-1))
+    numbers: list[Any] = []
+    structures: list[Structure] = []
+    offsets: list[int] = []
+    size = counted = 0
+    try:
+        for i, argument in enumerate(args):
+            offsets.append(size)
+            if i in static_argnums:
+                structures.append(_static(argument))
+                continue
+            structures.append(of_argument(argument, numbers))
+            for part in numbers[counted:]:
+                size += 1 if isinstance(part, float) else part.size
+            counted = len(numbers)
+        keywords = tuple(
+            [
+                (name, _static(kwargs[name]) if name in static_names else of_argument(kwargs[name], numbers))
+                for name in sorted(kwargs)
+            ]
+        )
+    except HoldsValues:
+        return None
+    return Call(tuple(structures), keywords, tuple(offsets), joined(numbers))
+
+
+def joined(numbers: list[Any]) -> Array:
+    """Floats and flat arrays as one vector."""
+    if len(numbers) == 1 and not isinstance(numbers[0], float):
+        return numbers[0]  # type: ignore[no-any-return]
+    if all(isinstance(part, float) for part in numbers):
+        return np.array(numbers, dtype=np.float64)
+    return np.concatenate([np.atleast_1d(part) for part in numbers])

@@ -1,0 +1,168 @@
+"""Tracing: running a function of numbers with Values in their place, and noting what its path depends on."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from kilograd import _core
+from kilograd._core import Value
+from kilograd.compiled import conditions
+from kilograd.compiled.structure import Call, Shape, Structure, of_result, take
+
+if TYPE_CHECKING:
+    from kilograd.compiled.structure import Array
+
+Function: TypeAlias = Callable[..., Any]
+
+
+class _Thread(threading.local):
+    depth = 0  # how many functions run to be recorded, or to be compared with what was
+    chose = False  # whether `where` was called in the trace that runs, or ran last
+
+
+thread = _Thread()
+"""What this thread does. While it runs a function to record it, compiled functions are plain functions."""
+
+
+def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[Any]) -> Any:
+    """Run a function with Values for the numbers of a call, and note what the path through it depends on."""
+
+    def block(where: slice, shape: Shape) -> Any:
+        if not shape:
+            return leaves[where.start]
+        array = np.empty(where.stop - where.start, dtype=object)
+        array[:] = leaves[where]
+        array = array.reshape(shape)
+        return conditions.numbers(array) if isinstance(notes, conditions.Notes) else array
+
+    arguments, keywords = call.built(take(block))
+    before = _core._trace_into(notes)
+    thread.depth += 1
+    try:
+        with np.errstate(invalid="ignore"):  # comparing NaN is no fault of the function's
+            return function(*arguments, **keywords)
+    except TypeError as error:
+        add_note(
+            error,
+            f"kilograd.compile ran {name_of(function)} with Values in place of its numbers, to record it. A number "
+            "that has to stay one (a count, an index) belongs in static_argnums.",
+        )
+        raise
+    finally:
+        thread.depth -= 1
+        _core._trace_into(before)
+
+
+def without_notes(function: Function) -> Function:
+    """Wrap a function whose checks of its arguments are known to pass: a trace does not note them."""
+
+    def run(*arguments: Any) -> Any:
+        notes = _core._trace_into(None)
+        if notes is None:
+            return function(*arguments)
+        _core._trace_into([])
+        try:
+            return function(*arguments)
+        finally:
+            _core._trace_into(notes)
+
+    return run
+
+
+class Trace(NamedTuple):
+    """What a function was given, what its path depends on, and what it returned: Values, in a structure."""
+
+    leaves: list[Value]
+    notes: list[Any]
+    outputs: list[Any]
+    structure: Structure
+    dead: int = 0  # how many operations nothing needs
+
+    @property
+    def numbers(self) -> list[Any]:
+        """What was computed, as numbers."""
+        return [v.data if isinstance(v, Value) else v for v in self.outputs]
+
+
+def trace(function: Function, call: Call) -> Trace:
+    """Trace a function; a function that calls `where` once more, for fewer guards and so fewer paths.
+
+    The second trace, with conditions in place of bools, counts only where it went as the first did.
+    """
+    thread.chose = False
+    first = _traced_into([], function, call)
+    if not thread.chose:
+        return first
+    notes = conditions.Notes()
+    try:
+        second = _traced_into(notes, function, call)
+    except Exception:  # whatever cannot be done with a condition could be done with the bool
+        return first
+    sound = notes.is_sound
+    notes.made.clear()  # they hold numbers of the trace, which would count as parameters
+    if sound and len(notes) < len(first.notes) and _look_alike(first, second):
+        return second._replace(notes=list(notes))
+    return first
+
+
+def _traced_into(notes: list[Any], function: Function, call: Call) -> Trace:
+    leaves = [Value(number) for number in call.x.tolist()]
+    outputs: list[Any] = []
+    dead = _core._dead_interior()
+    structure = of_result(run_traced(function, call, leaves, notes), outputs)
+    return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead)
+
+
+def with_numbers(function: Function, call: Call) -> Trace:
+    """Run a function with its numbers."""
+    outputs: list[Any] = []
+    arguments, keywords = call.with_numbers()
+    thread.depth += 1
+    try:
+        with np.errstate(all="ignore"):
+            result = function(*arguments, **keywords)
+    finally:
+        thread.depth -= 1
+    return Trace([], [], outputs, of_result(result, outputs))
+
+
+def flat(trace: Trace) -> tuple[Any, Array]:
+    """What a trace returned, computed or constant: the structure, and all its numbers."""
+    values = trace.numbers
+    numbers: list[Array] = []
+    shown = trace.structure.build(take(lambda s, shape: np.reshape(values[s], shape)), np.asarray)
+    return _flattened(shown, numbers), np.concatenate([*numbers, np.empty(0)])
+
+
+def _flattened(result: Any, numbers: list[Any]) -> Any:
+    """The structure of a result that has arrays in place of its numbers, which are appended to a list as vectors."""
+    if isinstance(result, dict):
+        return dict, [(key, _flattened(part, numbers)) for key, part in result.items()]
+    if not isinstance(result, np.ndarray):
+        return type(result), [_flattened(part, numbers) for part in result]
+    if result.dtype.kind not in "biuf":
+        return result.shape, result.tolist()
+    numbers.append(result.astype(np.float64).reshape(-1))
+    return result.shape
+
+
+def _look_alike(first: Trace, second: Trace) -> bool:
+    """Whether two traces returned the same numbers, computed or constant, in the same structure."""
+    (one, x), (other, y) = flat(first), flat(second)
+    return one == other and np.array_equal(x, y, equal_nan=True)
+
+
+def name_of(function: Function) -> str:
+    """How messages name a function."""
+    return getattr(function, "__qualname__", None) or repr(function)
+
+
+def add_note(error: BaseException, text: str) -> None:
+    """Say more about an error, where Python can."""
+    if sys.version_info >= (3, 11):
+        error.add_note(text)

@@ -1,0 +1,150 @@
+"""Calls: of builtins, functions of math, methods, containers, and the class itself."""
+
+from __future__ import annotations
+
+import ast
+
+from kilograd.harmless import ON_NUMBERS, ON_TEXT
+from kilograd.run.clone import functions_of
+from kilograd.run.purity.expressions import Expressions
+from kilograd.run.purity.kinds import NUMBERS
+from kilograd.run.purity.words import CALLED_BY, HASHED, ITERATED, ORDERED, SHOWN, SMOOTH, TESTS
+
+
+class Calls(Expressions):
+    """Expressions, calls among them."""
+
+    def visit_Call(self, node: ast.Call) -> str:
+        function = self.value(node.func)
+        where, _, name = function.partition(" ")
+        kinds = [self.value(argument) for argument in node.args]
+        kinds += [self.value(keyword.value) for keyword in node.keywords]
+        texts = set(kinds) & {"text", "words"}
+        if function == "class":
+            self.calls(["__init__", "__post_init__"])
+            return "any" if len(kinds) == 1 and kinds[0] in ("any", "bare", "constant") else "made"
+        if "shared" in kinds and where != "builtin":
+            self.refuse("passes a default around that can change")
+        if function == "local":
+            self.loop()
+            if "words" in texts:
+                self.refuse("depends on a text")
+            return "some"
+        if where == "method":
+            if "words" in texts:
+                self.refuse("depends on a text")
+            return "some"
+        if where == "builtin":
+            return self.call_builtin(name, node, kinds)
+        if where == "function":
+            if texts:
+                self.refuse("depends on a text")
+            if set(kinds) & {"any", "made", "some"}:
+                self.calls(["__float__", "__index__", "__array__", name])
+            if name not in SMOOTH and name not in TESTS:
+                self.odd(f"calls {name}()")
+            self.facts.compares |= name in TESTS
+            if name in TESTS and not set(kinds) <= {"bare", "any", "result"}:
+                self.odd("tests what it computes")
+            if kinds and set(kinds) <= {"constant"}:
+                self.odd("computes a number from numbers")
+            if name not in TESTS:
+                self.step()
+            self.facts.elementary = True
+            return "truth" if name in TESTS else "number"
+        if where == "container":
+            self.facts.looks_into = True
+            self.calls(HASHED if name in ("add", "discard", "remove", "index", "count", "get", "setdefault") else ())
+            if name == "sort":
+                self.calls(ORDERED)
+            return "some"
+        if where == "text":
+            self.calls(SHOWN)
+            if name != "format":
+                self.text_used()
+            return "words"
+        if function in ("bare", "result"):  # the rule that a node carries
+            called = node.func
+            if isinstance(called, ast.Attribute) and not kinds:
+                return "any"
+        self.refuse("calls what it was given")
+        return "any"
+
+    def call_builtin(self, name: str, node: ast.Call, kinds: list[str]) -> str:
+        texts = set(kinds) & {"text", "words"}
+        if set(kinds) & {"any", "made", "some", "local"} or name in (
+            "set",
+            "frozenset",
+            "dict",
+            "sorted",
+            "min",
+            "max",
+            "sum",
+        ):
+            self.calls(CALLED_BY.get(name, ITERATED))
+        if name == "exception":
+            return "any"
+        if name in ON_TEXT:
+            self.calls(SHOWN)
+            return "words"
+        if name in ("getattr", "hasattr"):
+            sought = node.args[1] if len(node.args) > 1 else None
+            if not isinstance(sought, ast.Constant) or not isinstance(sought.value, str):
+                self.refuse(f"calls {name}() with a name that it computes")
+            elif sought.value in self.attributes:
+                return "bare" if name == "getattr" else "truth"
+            elif not functions_of(self.members.get(sought.value)):
+                self.refuse(f"looks for an attribute {sought.value!r}")
+            elif name == "getattr":
+                self.calls([sought.value])
+                return f"method {sought.value}"
+            return "truth"
+        if name in ("isinstance", "issubclass"):
+            return "truth"
+        if name == "type":
+            return "class" if node.args and self.is_self(node.args[0]) else "type"
+        if name == "callable":
+            return "truth"
+        if name == "hash":
+            self.odd("calls hash()")
+            return "number"
+        if name == "id":
+            self.facts.ids.add(node.lineno)
+            return "id"
+        if "words" in texts or ("text" in texts and name in ON_NUMBERS):
+            self.refuse("depends on a text")
+        if name == "super":
+            self.refuse("calls super()")
+        if name in ON_NUMBERS:
+            if name in ("int", "round", "divmod", "complex"):
+                self.odd(f"calls {name}()")
+            self.facts.compares |= name in ("min", "max", "abs", "bool")
+            given = [kind for kind in kinds if kind != "constant"]
+            if name in ("min", "max", "abs") and (len(given) > 1 or not set(given) <= {"bare", "any"}):
+                self.odd(f"calls {name}() with what it computes")
+            if name == "bool" and not set(kinds) <= {"bare", "any", "truth"}:
+                self.odd("depends on whether a computed number is zero")
+            if name == "sum":
+                self.loop()
+                return "some"
+            if name == "bool":
+                return "truth"
+            if name != "float":
+                self.step()
+            if name in ("min", "max") and set(kinds) & {"any", "made", "some"}:
+                return "some"
+            return "constant" if kinds and set(kinds) <= {"constant"} else "number"
+        if name == "len":
+            return "number"
+        if name in ("set", "frozenset"):
+            self.facts.looks_into |= bool(node.args) and self.element(node.args[0]) in NUMBERS
+        else:
+            self.facts.looks_into |= name not in ("list", "tuple", "zip", "enumerate", "reversed", "range")
+        return "fresh" if name in ("list", "set", "dict", "sorted") else "some"
+
+    def is_self(self, node: ast.expr) -> bool:
+        scope = self.scope
+        while scope is not None and scope.parent is not None:
+            scope = scope.parent
+        first = self.function.__code__.co_varnames[0] if self.function.__code__.co_argcount else None
+        return isinstance(node, ast.Name) and node.id == first

@@ -1,0 +1,161 @@
+"""Roles: what each attribute of the author's objects is, and the plan of serving them that follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import FunctionType, MemberDescriptorType
+from typing import Any
+
+from kilograd.run.reasons import LeftAlone
+from kilograd.run.served import ORDERS, Attribute, Plan, Recipe
+
+PREFERRED_DATA = ("data", "value", "val", "v", "x", "_data", "_value")
+
+
+def instance_attributes(instance: Any) -> dict[str, Any]:
+    """What an object holds, in its dictionary and in slots."""
+    found = dict(getattr(instance, "__dict__", {}))
+    for name, value in vars(type(instance)).items():
+        if isinstance(value, MemberDescriptorType) and name not in ("__dict__", "__weakref__"):
+            try:
+                found[name] = value.__get__(instance)
+            except AttributeError:
+                raise LeftAlone(f"its constructor leaves the slot {name!r} empty") from None
+    return found
+
+
+def roles_of(cls: Any) -> dict[str, Attribute]:
+    """Assign a role to each attribute, from two leaves, their product and their sum."""
+    try:
+        x, y = cls(2.375), cls(-1.625)
+        product, total = x * y, x + y
+    except Exception as error:
+        raise LeftAlone(
+            f"{cls.__name__}(2.375) * {cls.__name__}(-1.625) raises {type(error).__name__}: {error}"
+        ) from None
+    if type(product) is not cls or type(total) is not cls:
+        raise LeftAlone(f"its product is a {type(product).__name__}")
+    leaf, other, made, summed = map(instance_attributes, (x, y, product, total))
+    if not set(leaf) == set(made) == set(other):
+        raise LeftAlone("its leaves and its results have different attributes")
+    main = _name_of_data(leaf, other)
+    roles = {main: Attribute("data")}
+    zeros: list[str] = []
+    for name, value in leaf.items():
+        if name == main:
+            continue
+        role = _role(name, (value, other[name]), (made[name], summed[name]), (x, y))
+        if role is None:
+            zeros.append(name)
+        else:
+            roles[name] = role
+    gradient = _gradient_name(cls, zeros)
+    roles[gradient] = Attribute("grad")
+    for name in zeros:
+        if name != gradient:
+            roles[name] = Attribute("extra", empty=leaf[name])
+    return roles
+
+
+def _name_of_data(leaf: dict[str, Any], other: dict[str, Any]) -> str:
+    data = [name for name, value in leaf.items() if type(value) is float and value == 2.375 and other[name] == -1.625]
+    if not data:
+        raise LeftAlone("its objects do not keep the number that they are made of")
+    main = next((name for name in PREFERRED_DATA if name in data), data[0])
+    if len(data) > 1:
+        raise LeftAlone(f"its objects keep their number twice, as {' and '.join(data)}")
+    return main
+
+
+def _role(
+    name: str, of_leaves: tuple[Any, Any], of_results: tuple[Any, Any], leaves: tuple[Any, Any]
+) -> Attribute | None:
+    """The role of an attribute of which two leaves hold this, and their product and sum that; None for a zero."""
+    value, other = of_leaves
+    result, summed = of_results
+    if isinstance(result, tuple | list | set | frozenset) and len(result) == 2:
+        items = list(result)
+        role = None
+        if {id(item) for item in items} == set(map(id, leaves)):
+            role = "children"
+        elif all(type(item) is float for item in items) and items == [-1.625, 2.375]:
+            role = "locals"
+        if role is not None:
+            return Attribute(role, type(result).__name__, _leaf_container(name, value, other, result))
+    if callable(result) and (callable(value) or value is None) and not isinstance(result, type):
+        return Attribute("rule", "none" if value is None else "tuple", None)
+    if isinstance(result, str) and (result != value or summed != result):
+        if not isinstance(value, str) and value is not None:
+            raise LeftAlone(f"its leaves have {name} = {value!r}")
+        return Attribute("op", empty=value)
+    if type(value) in (int, float) and value == 0 and result == value and type(result) is type(value):
+        return None
+    constant = value is None or isinstance(value, bool | int | float | str)
+    if not constant or type(result) is not type(value) or result != value or other != value:
+        raise LeftAlone(f"its objects carry {name!r}, which engine nodes do not have")
+    return Attribute("label" if name == "label" and isinstance(value, str) else "extra", empty=value)
+
+
+def _leaf_container(name: str, value: Any, others: Any, result: Any) -> Any:
+    """What a leaf shows in place of its operands, where that is not an empty container of the same kind."""
+    if value is None:
+        return None
+    if type(value) is type(result) and len(value) == 0:
+        if value is others:  # the default of a parameter, which all leaves share
+            return value
+        return ...
+    if isinstance(value, tuple | frozenset) and len(value) == 0:
+        return value
+    raise LeftAlone(f"its leaves have {name} = {value!r}")
+
+
+def _gradient_name(cls: Any, zeros: list[str]) -> str:
+    if len(zeros) == 1:
+        return zeros[0]
+    if "grad" in zeros:
+        return "grad"
+    if hasattr(cls, "backward"):
+        x, y = cls(2.375), cls(-1.625)
+        try:
+            (x * y).backward()
+        except Exception as error:
+            raise LeftAlone(f"backward() raises {type(error).__name__}: {error}") from None
+        changed = [name for name in zeros if getattr(x, name) == -1.625]
+        if len(changed) == 1:
+            return changed[0]
+    raise LeftAlone("its objects have no attribute that starts at zero and receives the gradient")
+
+
+def conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
+    """How the class goes about gradients, as a plan in which every other method is the author's."""
+    plan = Plan({name: replace(role, empty=None if role.empty is ... else role.empty) for name, role in roles.items()})
+    for name, role in roles.items():
+        if role.role in ("children", "locals") and role.empty is None:
+            plan.attributes[name] = replace(role, container=role.container)
+    kinds = {role.role for role in roles.values()}
+    if "children" not in kinds:
+        raise LeftAlone("its results do not keep their operands")
+    if not kinds & {"rule", "locals"} and "_backward" not in vars(cls):
+        raise LeftAlone("its results carry neither a backward function nor local gradients")
+    containers = [role.container for role in roles.values() if role.role == "children"]
+    ordered = all(container in ("tuple", "list") for container in containers)
+    if "locals" in kinds and not ordered:
+        raise LeftAlone("its local gradients belong to operands that have no order")
+    grad = plan.grad
+    x, y = cls(2.375), cls(-1.625)
+    plan.int_zero = type(getattr(x, grad)) is int
+    plan.int_one = plan.int_zero
+    plan.order = ORDERS[1] if ordered else ORDERS[0]
+    if "backward" in vars(cls):
+        root = x * y
+        try:
+            root.backward()
+        except Exception as error:
+            raise LeftAlone(f"backward() raises {type(error).__name__}: {error}") from None
+        seed = getattr(root, grad)
+        if type(seed) not in (int, float) or seed != 1:
+            raise LeftAlone(f"backward() leaves {seed!r} as the gradient of the root")
+        plan.int_one = type(seed) is int
+        if isinstance(vars(cls)["backward"], FunctionType):
+            plan.methods["backward"] = Recipe("backward")
+    return plan

@@ -1,0 +1,323 @@
+"""The trial of a class: the author's and the engine's, side by side, until no probe tells them apart."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from types import FunctionType, MemberDescriptorType
+from typing import Any
+
+from kilograd import reading
+from kilograd.run import probes
+from kilograd.run.clone import map_functions, rebinder
+from kilograd.run.purity import ORDINARY
+from kilograd.run.reasons import (
+    READ_BY_RULES,
+    TEXTS,
+    LeftAlone,
+    check_constants,
+    check_hazards,
+    check_shape,
+    facts_of,
+    helpers,
+    late_hazards,
+    methods_of,
+    objections_to,
+    watched,
+)
+from kilograd.run.recipes import recipes_for
+from kilograd.run.roles import conventions, instance_attributes, roles_of
+from kilograd.run.served import (
+    CAPTURED,
+    FLOAT_UNIT,
+    NODES,
+    NUMBERS,
+    OPERATORS,
+    ORDERS,
+    SWAPPED,
+    Plan,
+    dress,
+)
+from kilograd.run.survey import survey
+
+SUMS = 1e-12  # how far apart sums of the same terms in another order may be
+
+
+class Trial:
+    """The author's class and the engine's, side by side, both copies."""
+
+    def __init__(
+        self, author: type, copy: Any, served: Any, plan: Plan, hazards: dict[str, str], objections: dict[str, str]
+    ) -> None:
+        self.author, self.copy, self.served, self.plan = author, copy, served, plan
+        self.hazards, self.objections = hazards, objections
+        self.change = rebinder(author.__name__, served)
+        self.expected: dict[probes.Probe, Any] = {}  # what the author's class gives, observed once
+        self.trials: dict[str, list[probes.Probe]] = {}
+
+    def dress(self, plan: Plan) -> None:
+        """Make the engine's class what the plan says."""
+        dress(self.served, self.author, plan, self.change)
+        self.plan = plan
+
+    def first_difference(self, trials: Iterable[probes.Probe], tolerance: float = 0.0) -> probes.Probe | None:
+        """The first probe that tells the two classes apart."""
+        for probe in trials:
+            if probe not in self.expected:
+                self.expected[probe] = probes.observe(probe, self.copy, self.plan)
+            if not probes.same(self.expected[probe], probes.observe(probe, self.served, self.plan), tolerance):
+                return probe
+        return None
+
+    def of_operator(self, name: str) -> list[probes.Probe]:
+        """The probes of an operator."""
+        if name not in self.trials:
+            self.trials[name] = probes.binary(name, light=name not in OPERATORS or name == "__rpow__")
+        return self.trials[name]
+
+    def of_method(self, name: str) -> list[probes.Probe]:
+        """The probes of a method that takes nothing but the node."""
+        if name not in self.trials:
+            constants = reading.constants(vars(self.author)[name].__code__)
+            light = not any(True for _ in recipes_for(name))
+            self.trials[name] = probes.unary(name, lambda node: getattr(node, name)(), constants, light)
+        return self.trials[name]
+
+    def accepts(self, plan: Plan, trials: Iterable[probes.Probe], tolerance: float = 0.0) -> bool:
+        """Dress the class by a plan, and as before where a probe then tells it from the author's."""
+        former = self.plan
+        self.dress(plan)
+        if self.first_difference(trials, tolerance) is None:
+            return True
+        self.dress(former)
+        return False
+
+
+def judged(cls: type, served: type) -> Plan:
+    """As `_examine`, with every unforeseen exception turned into a reason: in doubt, the class is left alone."""
+    try:
+        return _examined(cls, served)
+    except LeftAlone:
+        raise
+    except Exception as error:
+        raise LeftAlone(f"trying it failed with {type(error).__name__}: {error}") from None
+
+
+def _examined(cls: type, served: type) -> Plan:
+    """How to serve `cls`; `served` is left in the state of the last trial.
+
+    Raises
+    ------
+    LeftAlone
+        If it cannot be served faithfully.
+    """
+    check_shape(cls)
+    constructor = vars(cls)["__init__"]
+    if not isinstance(constructor, FunctionType):
+        raise LeftAlone("its constructor is no function")
+    slots = {name for name, value in vars(cls).items() if isinstance(value, MemberDescriptorType)}
+    attributes = reading.own_attributes(constructor) | slots | {"_backward"}
+    closed = "__slots__" in vars(cls) and "__dict__" not in vars(cls)
+    reason = survey.objection(attributes - methods_of(cls) if closed else ())
+    if reason is not None:
+        raise LeftAlone(reason)
+    facts, hazards = facts_of(cls, attributes)
+    check_hazards(hazards)
+    objections = objections_to(cls, facts, survey.turn)
+    for name in ("__init__", "__add__", "__mul__", "_backward"):
+        if name in objections:
+            raise LeftAlone(f"{name} {objections[name]}")
+    with probes.quiet():
+        copy = _copy(cls)
+        roles = roles_of(copy)
+        read = {name for name, attribute in roles.items() if attribute.role in READ_BY_RULES}
+        if (reason := survey.objection(read - methods_of(cls))) is not None:
+            raise LeftAlone(reason)
+        for name in watched(cls, roles):
+            role = roles[name].role
+            roles[name] = replace(roles[name], role="op" if role == "op" else "extra", watched=True)
+        hazards |= late_hazards(cls, roles)
+        check_hazards(hazards)
+        check_constants(cls, roles)
+        plan = conventions(copy, roles)
+        if "backward" in objections:
+            plan.methods.pop("backward", None)
+        plan.written = list(instance_attributes(copy(2.375)))
+        plan.texts = not set(TEXTS) & set(hazards)
+        trial = Trial(cls, copy, served, plan, hazards, objections)
+        _try_kept(trial)
+        _try_operators(trial)
+        _try_methods(trial)
+        _try_whole(trial)
+    return trial.plan
+
+
+def _copy(cls: type) -> Any:
+    """A copy of the class whose methods see the copy under the class's name."""
+    namespace = {
+        name: value
+        for name, value in vars(cls).items()
+        if name not in ("__dict__", "__weakref__") and not isinstance(value, MemberDescriptorType)
+    }
+    copy = type(cls.__name__, (object,), namespace)
+    copy.__qualname__ = cls.__qualname__
+    rebind = rebinder(cls.__name__, copy)
+    for name, value in namespace.items():
+        changed = map_functions(value, rebind)
+        if changed is not value:
+            setattr(copy, name, changed)
+    return copy
+
+
+def _required_parameters(function: FunctionType) -> int:
+    given = len(function.__defaults__ or ()) + len(function.__kwdefaults__ or {})
+    return function.__code__.co_argcount + function.__code__.co_kwonlyargcount - given
+
+
+def _takes_only_itself(function: FunctionType) -> bool:
+    code = function.__code__
+    return code.co_argcount == 1 and not code.co_kwonlyargcount and not code.co_flags & 0x0C  # *args, **kwargs
+
+
+def _one_operand(trial: Trial) -> list[str]:
+    """The author's methods that take nothing but the node."""
+    return [
+        name
+        for name, value in vars(trial.author).items()
+        if isinstance(value, FunctionType)
+        and name not in trial.hazards
+        and name not in ("__init__", "backward", "_backward", "__hash__")
+        and _required_parameters(value) == 1
+    ]
+
+
+def _try_kept(trial: Trial) -> None:
+    """The author's code on engine nodes must be indistinguishable from the author's code on the author's nodes."""
+    members = vars(trial.author)
+    trials = probes.composite(uses=2)
+    for name in probes.SYMBOLS:
+        if name in members and name not in trial.hazards:
+            trials += trial.of_operator(name)
+    for name in _one_operand(trial):
+        trials += trial.of_method(name)
+    shared = probes.composite()
+    first: probes.Probe | None = None
+    for plan, tolerance in _orders(trial):
+        trial.dress(plan)
+        difference = trial.first_difference(trials) or trial.first_difference(shared, tolerance)
+        if difference is None:
+            return
+        first = first or difference
+    raise LeftAlone(f"on engine nodes the outcome would differ for {first!r}")
+
+
+def _orders(trial: Trial) -> Iterable[tuple[Plan, float]]:
+    """The ways to visit nodes in backward(), and how close the sums of gradients have to be.
+
+    A set of operands leaves the order of a sum to chance, in plain Python too. Where no native way agrees, backward()
+    is the author's.
+    """
+    plan = trial.plan
+    authors = replace(plan, methods={name: recipe for name, recipe in plan.methods.items() if name != "backward"})
+    if plan.order != ORDERS[0]:
+        for order in ORDERS[1:]:
+            yield replace(plan, order=order), 0.0
+        yield authors, 0.0
+    else:
+        if "sorted" not in helpers(trial.author, ["backward"]):
+            yield plan, SUMS
+        yield authors, SUMS
+
+
+def _try_operators(trial: Trial) -> None:
+    members = vars(trial.author)
+    flavours = [0, CAPTURED, CAPTURED | FLOAT_UNIT]
+    for name in OPERATORS:
+        if name not in members or not isinstance(members[name], FunctionType):
+            continue
+        if name in trial.hazards or name in trial.objections:
+            continue
+        if reading.constants(members[name].__code__) - ORDINARY:
+            continue
+        label = _operator_label(trial, name)
+        trials = trial.of_operator(name)
+        if name == "__pow__":
+            bits = [NUMBERS]
+        elif OPERATORS[name][1]:
+            bits = [NUMBERS | SWAPPED, NUMBERS]
+        else:
+            bits = [NODES | NUMBERS, NODES]
+        if name == "__rpow__":
+            continue
+        for mode in [flavour | bit for flavour in flavours for bit in bits]:
+            plan = replace(
+                trial.plan,
+                modes={**trial.plan.modes, name: mode},
+                labels={**trial.plan.labels, name: label},
+            )
+            if trial.accepts(plan, trials):
+                break
+        else:
+            if name in ("__add__", "__mul__"):
+                raise LeftAlone(f"its {name} differs from the engine's")
+
+
+def _operator_label(trial: Trial, name: str) -> str | None:
+    """What the op attribute of a result shows, with "{}" for the exponent of a power."""
+    op = trial.plan.named("op")
+    if op is None:
+        return None
+    symbol = probes.SYMBOLS[name]
+    try:
+        if "pow" not in name:
+            node = trial.copy(1.5)
+            return str(getattr(symbol(node, trial.copy(2.5)), op))
+        texts = [str(getattr(trial.copy(1.5) ** exponent, op)) for exponent in (3, 0.25)]
+    except Exception:
+        return None
+    plain = texts[0].replace("{", "{{").replace("}", "}}")
+    return plain.replace("3", "{}", 1) if texts[0] != texts[1] else plain
+
+
+def _try_methods(trial: Trial) -> None:
+    op = trial.plan.named("op")
+    for name in _one_operand(trial):
+        if name.startswith("__") or name in trial.objections or not _takes_only_itself(vars(trial.author)[name]):
+            continue
+        if reading.constants(vars(trial.author)[name].__code__) - ORDINARY:
+            continue
+        label = None
+        if op is not None:
+            try:
+                label = getattr(getattr(trial.copy(0.75), name)(), op)
+            except Exception:
+                continue
+        trials = trial.of_method(name)
+        has_numpy = "numpy" in sys.modules
+        for recipe in recipes_for(name):
+            if recipe.numpy and not has_numpy:
+                continue
+            plan = replace(
+                trial.plan,
+                methods={**trial.plan.methods, name: recipe},
+                labels={**trial.plan.labels, name: label},
+            )
+            if trial.accepts(plan, trials):
+                break
+
+
+def _try_whole(trial: Trial) -> None:
+    """Everything that was accepted, together."""
+    plan = trial.plan
+    if trial.accepts(replace(plan, plain_init=True), probes.unary("the constructor", lambda node: node)):
+        plan = trial.plan
+    operators = [name for name, mode in plan.modes.items() if mode and not name.startswith("__r")]
+    integers = probes.numpy_integers(operators, plan.methods)
+    if integers and trial.accepts(replace(plan, numpy_ints=True), integers):
+        plan = trial.plan
+    difference = trial.first_difference(probes.composite(uses=2)) or trial.first_difference(
+        probes.composite(), 0.0 if plan.order != ORDERS[0] else SUMS
+    )
+    if difference is not None:
+        raise LeftAlone(f"the outcome would differ for {difference!r}")
