@@ -199,7 +199,6 @@ def test_interrupt(tmp_path: pathlib.Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in background jobs
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

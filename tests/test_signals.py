@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -111,12 +112,17 @@ def test_recording_is_interrupted() -> None:
     assert x.grad == pytest.approx(4.0)
 
 
+def press_after(seconds: float) -> subprocess.Popen[bytes]:
+    """Another process, which sends this one what Ctrl-C sends."""
+    program = f"import os, signal, time; time.sleep({seconds}); os.kill({os.getpid()}, signal.SIGINT)"
+    return subprocess.Popen([sys.executable, "-c", program])
+
+
 def record_for_ever(y: Value, x: Value) -> None:
     while True:
         Program(y, inputs=[x])
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no other process to press Ctrl-C")
 def test_recording_a_long_graph_is_interrupted() -> None:
     """While nodes are numbered no Python may run; Ctrl-C ends it all the same."""
     x = Value(0.5, label="x")
@@ -126,21 +132,16 @@ def test_recording_a_long_graph_is_interrupted() -> None:
     x.grad, y.grad = 3.0, 2.0
     before = kilograd.live_nodes()
     for wait in (0.01, 0.03, 0.1):
-        parent, child = os.getpid(), os.fork()
-        if child == 0:
-            time.sleep(wait)
-            os.kill(parent, signal.SIGINT)
-            os._exit(0)
+        child = press_after(wait)
         with pytest.raises(KeyboardInterrupt):
             record_for_ever(y, x)
-        os.waitpid(child, 0)
+        child.wait()
         assert (x.grad, y.grad, kilograd.live_nodes()) == (3.0, 2.0, before)
     x.grad = y.grad = 0.0
     y.backward()
     assert x.grad == pytest.approx(1.0)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no other process to press Ctrl-C")
 def test_a_handler_that_raises_nothing_lets_a_recording_go_on() -> None:
     x = Value(0.5)
     y = x
@@ -149,14 +150,10 @@ def test_a_handler_that_raises_nothing_lets_a_recording_go_on() -> None:
     pressed = []
     before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
     try:
-        parent, child = os.getpid(), os.fork()
-        if child == 0:
-            time.sleep(0.03)
-            os.kill(parent, signal.SIGINT)
-            os._exit(0)
+        child = press_after(0.03)
         while not pressed:
             program = Program(y, inputs=[x])
-        os.waitpid(child, 0)
+        child.wait()
     finally:
         signal.signal(signal.SIGINT, before)
     assert program([0.5]).tolist() == y.data

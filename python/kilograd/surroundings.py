@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from kilograd import reading
+from kilograd import _core, reading
 from kilograd._core import Value
 from kilograd.harmless import ON_CONTAINERS, ON_NUMBERS, ON_OBJECTS, SAFE_MODULES, UNSAFE_ATTRIBUTES
 
