@@ -132,7 +132,9 @@ template <bool Exact>
 inline bool propagate_pair(Node* sum, Node* product, Node* before, double& g) {
     Node *const left = product->a, *const right = product->b;
     if constexpr (Exact) {
-        auto plain = [](const Node* node) { return !((node->kinds.data | node->kinds.grad) & (NumpyKind | NumpyIntKind)); };
+        auto plain = [](const Node* node) {
+            return !((node->kinds.data | node->kinds.grad) & (NumpyKind | NumpyIntKind));
+        };
         if (sum->kinds.grad != FloatKind || !plain(before) || !plain(product) || !plain(left) || !plain(right))
             [[unlikely]]
             return false;

@@ -329,6 +329,7 @@ def served_conventions(
     order: str,
     closed: bool,
     closures: bool,
+    numpy_ints: bool,
     data: Any,
     grad: Any,
     foreign: list[str],

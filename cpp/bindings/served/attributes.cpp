@@ -282,8 +282,8 @@ int set_locals(Member* member, Handle* handle, PyObject* value) {
         std::vector<Number> locals(static_cast<std::size_t>(count));
         ok = true;
         for (Py_ssize_t i = 0; i < count; ++i)
-            ok = ok && is_held(*served_of(node), PySequence_Fast_GET_ITEM(sequence, i),
-                               locals[static_cast<std::size_t>(i)]);
+            ok = ok &&
+                 is_held(*served_of(node), PySequence_Fast_GET_ITEM(sequence, i), locals[static_cast<std::size_t>(i)]);
         for (Py_ssize_t i = 0; ok && i < count; ++i) {
             Number number = locals[static_cast<std::size_t>(i)];
             node->fan->begin()[i].local = number.value;

@@ -74,7 +74,8 @@ PyObject* local_object(Node* node, std::uint32_t index) {
     for (Node* holder : {node, node->a}) {
         PyObject* kept = foreign_value(holder, name);
         Number number{};
-        if (kept && is_held(*served_of(node), kept, number))  // the program looked into __dict__, where the number is now
+        if (kept &&
+            is_held(*served_of(node), kept, number))  // the program looked into __dict__, where the number is now
             holder->data = number.value, holder->kinds.data = number.kind;
         else if (kept && !data)
             data = kept;

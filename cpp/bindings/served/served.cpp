@@ -70,7 +70,8 @@ void add_served(py::module_& m) {
             for (py::handle name : names) own.names.push_back(Py_NewRef(name.ptr()));
         },
         py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
-        py::arg("closures"), py::arg("numpy_ints"), py::arg("data"), py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"));
+        py::arg("closures"), py::arg("numpy_ints"), py::arg("data"), py::arg("grad"), py::arg("foreign"),
+        py::arg("names"), py::arg("bare"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {

@@ -105,15 +105,15 @@ std::uint8_t pack(Kinds kinds) {
 }
 Kinds unpack(std::uint8_t byte) {
     return {static_cast<std::uint8_t>((byte & 3) | (byte >> 6 & 1) << 2),
-            static_cast<std::uint8_t>((byte >> 2 & 3) | (byte >> 7 & 1) << 2), static_cast<std::uint8_t>(byte >> 4 & 3)};
+            static_cast<std::uint8_t>((byte >> 2 & 3) | (byte >> 7 & 1) << 2),
+            static_cast<std::uint8_t>(byte >> 4 & 3)};
 }
 
 // Whether a stored number is of its kind: what is read as an int must be one.
 void check_kind(double value, std::uint8_t kind, bool numpy) {
     bool integer = std::fabs(value) <= exact_integers && value == std::trunc(value);
     if (kind == FloatKind || (kind == NumpyKind && numpy) || (kind == IntKind && integer) ||
-        (kind == NumpyIntKind && numpy && integer) ||
-        (kind == BoolKind && (value == 0.0 || value == 1.0)))
+        (kind == NumpyIntKind && numpy && integer) || (kind == BoolKind && (value == 0.0 || value == 1.0)))
         return;
     throw py::value_error("Snapshot: a number is not of its kind");
 }
