@@ -249,6 +249,72 @@ def test_compiled_files_stay_the_plain_programs(tmp_path: pathlib.Path) -> None:
     assert execute(script).stdout == "type\n"
 
 
+@pytest.mark.parametrize("way", ["sys.path", "PYTHONPATH", "installed"])
+def test_modules_outside_the_scripts_folder(tmp_path: pathlib.Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package beside the folder of its examples is the program's own; one in site-packages is nobody's business."""
+    root = tmp_path / "site-packages" if way == "installed" else tmp_path
+    (root / "package").mkdir(parents=True)
+    (tmp_path / "examples").mkdir()
+    engine = (PROGRAMS / "package" / "engine.py").read_text()
+    write(root / "package", "__init__.py", "from package.engine import Value\n")
+    (root / "package" / "engine.py").write_text(engine)
+    head = f"import sys\nsys.path.append({str(root)!r})\n" if way == "sys.path" else ""
+    if not head:
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]))
+    script = write(
+        tmp_path / "examples",
+        "script.py",
+        head + "from package import Value\na = Value(2.0)\nb = a * 3 + a\nb.backward()\nprint(b, a.grad)\n",
+    )
+    plain, served = execute(str(script)), run("--report", str(script))
+    assert plain.returncode == 0, plain.stderr
+    assert served.stdout == plain.stdout
+    if way == "installed":
+        assert "no class of the program looks like" in served.stderr
+        assert "kilograd: looked at the program itself\n" in served.stderr
+    else:
+        assert "package.engine.Value: served" in served.stderr
+        assert "kilograd: looked at the program itself, package, package.engine\n" in served.stderr
+
+
+def test_modules_outside_that_change_what_was_judged(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "beside" / "engine.py").write_text((PROGRAMS / "package" / "engine.py").read_text())
+    write(
+        tmp_path / "beside",
+        "patch.py",
+        """
+        import engine
+
+        def add(self, other, old=engine.Value.__add__):
+            print("+", end=" ")
+            return old(self, other)
+
+        engine.Value.__add__ = add
+        """,
+    )
+    script = write(
+        tmp_path / "examples",
+        "script.py",
+        f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path / "beside")!r})
+        from engine import Value
+        print(Value(1.0) + 2)
+        import patch
+        x = Value(2.0)
+        y = x + x * 3
+        y.backward()
+        print(y, x.grad)
+        """,
+    )
+    plain, served = execute(str(script)), run(str(script))
+    assert plain.returncode == 0, plain.stderr
+    assert served.stdout == plain.stdout
+    assert plain.stdout.count("+") >= 1
+
+
 def test_micrograd_installed_or_not(tmp_path: pathlib.Path) -> None:
     script = write(
         tmp_path,

@@ -20,6 +20,12 @@ namespace {
 // node. So they are looked up last.
 class Nodes {
   public:
+    Nodes() : nodes_(std::move(spare)) {}
+    Nodes(const Nodes&) = delete;
+    Nodes& operator=(const Nodes&) = delete;
+    ~Nodes() {
+        if (nodes_.capacity() <= most_kept) spare = std::move(nodes_);
+    }
     bool take(PyObject* list) {
         if (refuse_while_tracing("reading or changing many Values at once (kilograd.arrays, kilograd.optim)"))
             return false;
@@ -42,8 +48,9 @@ class Nodes {
     // graph built on it would lead past it. Where it refuses the nodes are of no use any more: the message runs Python.
     bool take_leaves(PyObject* list) {
         if (!take(list)) return false;
-        const auto found =
-            std::find_if_not(nodes_.begin(), nodes_.end(), [](const Node* node) { return node->is_leaf(); });
+        // What lies in the pool is a leaf, without a look at it.
+        const auto is_leaf = [](const Node* node) { return Chunk::of(node)->pool || node->is_leaf(); };
+        const auto found = std::find_if_not(nodes_.begin(), nodes_.end(), is_leaf);
         if (found == nodes_.end()) return true;
         const Py_ssize_t index = found - nodes_.begin();
         PyObject* item = Py_NewRef(PyList_GET_ITEM(list, index));
@@ -64,6 +71,10 @@ class Nodes {
     operator nn::Parameters() const { return nodes_; }
 
   private:
+    // The memory of the call before: new pages at each call are dear.
+    static inline thread_local std::vector<Node*> spare;
+    static constexpr std::size_t most_kept = 1 << 20;
+
     std::vector<Node*> nodes_;
 };
 
@@ -110,6 +121,15 @@ bool to_double(PyObject* object, double& out) {
 
 // Also for objects that only behave like a Value: a model may be built over another class.
 PyObject* zero_grad(PyObject*, PyObject* parameters) {
+    if (PyList_CheckExact(parameters)) {  // while all are Values, no Python runs that might change the list
+        const Py_ssize_t count = PyList_GET_SIZE(parameters);
+        Py_ssize_t i = 0;
+        for (; i < count && is_exact_value(PyList_GET_ITEM(parameters, i)); ++i) {
+            Node* node = node_of(PyList_GET_ITEM(parameters, i));
+            nn::zero_grad({&node, 1});
+        }
+        if (i == count) Py_RETURN_NONE;
+    }
     Items items;
     if (!items.take(parameters, "the parameters are a list of Values")) return nullptr;
     PyObject* zero = nullptr;

@@ -19,12 +19,14 @@ class Sgd final : public UpdateRule {
     void update(Parameters parameters, double rate) override {
         const bool first = !velocity.begun();  // momentum begins with the gradient itself
         double* const v = momentum == 0.0 ? nullptr : velocity.begin(parameters.size());
+        const double decay = weight_decay, mu = momentum, kept = 1.0 - dampening;
+        const bool ahead = nesterov != 0.0;
         for (std::size_t i = 0; i < parameters.size(); ++i) {
             Node* const p = parameters[i];
-            double direction = decayed(p);
+            double direction = decayed(p, decay);
             if (v) {
-                v[i] = first ? direction : momentum * v[i] + (1.0 - dampening) * direction;
-                direction = nesterov != 0.0 ? direction + momentum * v[i] : v[i];
+                v[i] = first ? direction : mu * v[i] + kept * direction;
+                direction = ahead ? direction + mu * v[i] : v[i];
             }
             move_to(p, p->data - rate * direction);
         }
@@ -44,14 +46,15 @@ class Adam final : public UpdateRule {
         double* const m = mean.begin(parameters.size());
         double* const s = square.begin(parameters.size());
         double* const largest = amsgrad == 0.0 ? nullptr : largest_square.begin(parameters.size());
+        const double decay = weight_decay, b1 = beta1, b2 = beta2, epsilon = eps;
         for (std::size_t i = 0; i < parameters.size(); ++i) {
             Node* const p = parameters[i];
-            const double g = decoupled ? p->grad : decayed(p);
-            const double data = decoupled ? p->data * (1.0 - rate * weight_decay) : p->data;
-            m[i] += (g - m[i]) * (1.0 - beta1);
-            s[i] = beta2 * s[i] + (1.0 - beta2) * g * g;
+            const double g = decoupled ? p->grad : decayed(p, decay);
+            const double data = decoupled ? p->data * (1.0 - rate * decay) : p->data;
+            m[i] += (g - m[i]) * (1.0 - b1);
+            s[i] = b2 * s[i] + (1.0 - b2) * g * g;
             const double scale = largest ? largest[i] = std::max(largest[i], s[i]) : s[i];
-            move_to(p, data - step_size * (m[i] / (std::sqrt(scale) / root_correction + eps)));
+            move_to(p, data - step_size * (m[i] / (std::sqrt(scale) / root_correction + epsilon)));
         }
     }
 };
@@ -65,17 +68,18 @@ class RmsProp final : public UpdateRule {
         double* const s = square.begin(parameters.size());
         double* const m = centered == 0.0 ? nullptr : mean.begin(parameters.size());
         double* const v = momentum == 0.0 ? nullptr : velocity.begin(parameters.size());
+        const double decay = weight_decay, keep = alpha, epsilon = eps, mu = momentum;
         for (std::size_t i = 0; i < parameters.size(); ++i) {
             Node* const p = parameters[i];
-            const double g = decayed(p);
-            s[i] = alpha * s[i] + (1.0 - alpha) * g * g;
+            const double g = decayed(p, decay);
+            s[i] = keep * s[i] + (1.0 - keep) * g * g;
             double variance = s[i];
             if (m) {
-                m[i] += (g - m[i]) * (1.0 - alpha);
+                m[i] += (g - m[i]) * (1.0 - keep);
                 variance -= m[i] * m[i];
             }
-            double direction = g / (std::sqrt(variance) + eps);
-            if (v) direction = v[i] = momentum * v[i] + direction;
+            double direction = g / (std::sqrt(variance) + epsilon);
+            if (v) direction = v[i] = mu * v[i] + direction;
             move_to(p, p->data - rate * direction);
         }
     }
@@ -90,11 +94,12 @@ class Adagrad final : public UpdateRule {
     void update(Parameters parameters, double rate) override {
         const double step_size = rate / (1.0 + static_cast<double>(steps) * lr_decay);
         double* const s = square_sum.begin(parameters.size(), initial_accumulator_value);
+        const double decay = weight_decay, epsilon = eps;
         for (std::size_t i = 0; i < parameters.size(); ++i) {
             Node* const p = parameters[i];
-            const double g = decayed(p);
+            const double g = decayed(p, decay);
             s[i] += g * g;
-            move_to(p, p->data - step_size * (g / (std::sqrt(s[i]) + eps)));
+            move_to(p, p->data - step_size * (g / (std::sqrt(s[i]) + epsilon)));
         }
     }
 };

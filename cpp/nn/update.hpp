@@ -80,9 +80,10 @@ class UpdateRule {
   protected:
     virtual void update(Parameters parameters, double rate) = 0;
 
-    // The gradient with that of the penalty weight_decay/2 * data**2.
-    double decayed(const Node* parameter) const {
-        return weight_decay == 0.0 ? parameter->grad : parameter->grad + weight_decay * parameter->data;
+    // The gradient with that of the penalty decay/2 * data**2. Loops hold settings in variables of their own: a write
+    // to a parameter might be one to a member, for all that the compiler knows.
+    static double decayed(const Node* parameter, double decay) {
+        return decay == 0.0 ? parameter->grad : parameter->grad + decay * parameter->data;
     }
     static void move_to(Node* parameter, double value) {
         parameter->data = value;

@@ -26,6 +26,7 @@ void Watch::look_up() {
     if (next_ == Clock::time_point()) next_ = now + interval_;
     if (now < next_) return;
     next_ = Clock::time_point::max();  // not once more from within
+    ++times_asked_;
     try {
         if (ask()) next_ = Clock::now() + interval_;
     } catch (...) {

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <thread>
 
@@ -37,6 +38,7 @@ class Watch {
         if (error_) std::rethrow_exception(error_);
     }
     Clock::duration interval() const { return interval_; }
+    std::uint64_t times_asked() const { return times_asked_; }
 
     // Lends a Watch to a thread that helps.
     class Lent {
@@ -58,6 +60,7 @@ class Watch {
     const Clock::duration interval_;
     const std::thread::id owner_;
     Clock::time_point next_{};  // none yet: what is short never looks at the clock
+    std::uint64_t times_asked_ = 0;
     std::atomic<bool> called_off_{false};
     std::exception_ptr error_;  // the owner's
     Lent lent_;

@@ -18,8 +18,9 @@ namespace {
 class Descent {
   public:
     Descent(const Recorded& self, Call& call, const py::tuple& parameters, const py::list& trained,
-            nn::UpdateRule& rule, bool finite)
+            nn::UpdateRule& rule, bool finite, const Signals& signals)
         : program_(self.program),
+          signals_(signals),
           request_(call.request),
           parameters_(parameters),
           trained_(trained),
@@ -41,8 +42,10 @@ class Descent {
         look_up();
         for (std::size_t k = 0; k < nodes_.size(); ++k) data_[k] = nodes_[k]->data;
         work_ += request_.rows * program_.graph().nodes.size();
+        const bool lets_others_run = work_ > patience;
+        const std::uint64_t asked = signals_.times_asked();
         try {
-            if (work_ > patience) {
+            if (lets_others_run) {
                 work_ = 0;
                 const py::gil_scoped_release released;
                 program_.run(request_, kernels_);
@@ -52,7 +55,7 @@ class Descent {
         } catch (const program::DomainError&) {
             return false;
         }
-        look_up();
+        if (lets_others_run || signals_.times_asked() != asked) look_up();
         return !finite_ || std::isfinite(*request_.values);
     }
 
@@ -101,6 +104,7 @@ class Descent {
     }
 
     const program::Program& program_;
+    const Signals& signals_;
     program::Request& request_;
     const program::Kernels& kernels_ = program::chosen_kernels();
     const py::tuple parameters_, trained_;  // Python that runs meanwhile may change the list
@@ -125,7 +129,7 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
     call.set_reduce(reduce);
     const StopFlag stop(stop_flag);
     const Signals signals(&stop);
-    Descent descent(self, call, parameters, trained, *updater.rule, finite);
+    Descent descent(self, call, parameters, trained, *updater.rule, finite, signals);
     const double* first = call.request.x;
     const std::size_t rows = call.rows();
     std::size_t from = 0;

@@ -1,6 +1,6 @@
-"""The import hook: modules from the program's own folder are compiled with their candidate classes marked.
+"""The import hook: the program's own modules, wherever they lie, are compiled with their candidate classes marked.
 
-Everything else, installed packages above all, is imported untouched. The one exception is the package ``micrograd``:
+What is installed, Python's own library included, is imported untouched. The one exception is the package ``micrograd``:
 where it is installed its class is a candidate like the program's own, and where it is not, `kilograd.micrograd` stands
 in.
 """
@@ -16,10 +16,12 @@ from types import CodeType, ModuleType
 
 from kilograd.run.source import compile_marked
 from kilograd.run.survey import survey
+from kilograd.run.territory import is_own
 
-__all__ = ["Finder", "MicrogradFinder", "install", "uninstall"]
+__all__ = ["Finder", "MicrogradFinder", "install", "looked_at", "uninstall"]
 
-INSTALLED = ("site-packages", "dist-packages")
+looked_at: list[str] = []  # the modules that were imported as the program's own
+
 PACKAGE = "micrograd"
 
 
@@ -32,35 +34,20 @@ class MarkingLoader(SourceFileLoader):
 
 
 class Finder:
-    """Finds the modules of the program's own folder, and those of an installed micrograd.
+    """Finds the program's own modules, and those of an installed micrograd."""
 
-    Parameters
-    ----------
-    folder : str
-        Every module whose source lies in here is the program's own, unless an installed package's.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self.folder = os.path.join(os.path.realpath(folder), "")
-
-    def is_own(self, path: str) -> bool:
-        """Whether the source file `path` belongs to the program."""
-        real = os.path.realpath(path)
-        if not real.startswith(self.folder):
-            return False
-        inside = real[len(self.folder) :].split(os.sep)
-        library = os.path.join(os.path.realpath(os.path.dirname(os.__file__)), "")
-        return not any(part in INSTALLED for part in inside) and not real.startswith(library)
-
+    @staticmethod
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Part of the import protocol: the spec of a module of the program's own, else None."""
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.origin is None or type(spec.loader) is not SourceFileLoader:
             return None
-        if self.is_own(spec.origin) or fullname.partition(".")[0] == PACKAGE:
+        if is_own(spec.origin) or fullname.partition(".")[0] == PACKAGE:
             spec.loader = MarkingLoader(fullname, spec.origin)
+            looked_at.append(fullname)
+            survey.foreign.pop(fullname.partition(".")[0], None)  # where it lies the survey could not know
             return spec
         return None
 
@@ -94,10 +81,10 @@ class _Present(Loader):
 def install(folder: str) -> None:
     """Serve the modules of the program that lives in `folder` from here on, in this process."""
     survey.folder = os.path.realpath(folder)
-    sys.meta_path.insert(0, Finder(folder))
+    sys.meta_path.insert(0, Finder)
     sys.meta_path.append(MicrogradFinder)
 
 
 def uninstall() -> None:
     """Import everything untouched again; what is imported already stays."""
-    sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, Finder) and one is not MicrogradFinder]
+    sys.meta_path[:] = [one for one in sys.meta_path if one not in (Finder, MicrogradFinder)]

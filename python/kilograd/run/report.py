@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kilograd import _core
+from kilograd.run.importer import looked_at
 from kilograd.run.judge import Judgement, judgements
 
 __all__ = ["text"]
@@ -23,5 +24,6 @@ def text() -> str:
     lines = [line for judgement in judgements for line in _lines(judgement)]
     if not lines:
         lines.append("kilograd: no class of the program looks like a scalar autograd class")
+    lines.append(f"kilograd: looked at {', '.join(['the program itself', *looked_at])}")
     lines.append(f"kilograd: {_core.served_nodes_built():,} nodes built natively, {_core.live_nodes():,} alive now")
     return "\n".join(lines)

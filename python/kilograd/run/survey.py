@@ -3,7 +3,7 @@
 A method that is served natively stands for what its names meant when it was judged, the class's own objects among them.
 Whether the program may bind such a name again (``math.tanh = f``, a ``max`` defined further down, ``globals()``), look
 at addresses and lifetimes, or reach for what an engine object does not have, is read off all of its source: the script
-or module, and the modules of its own folder that it imports, as they are found. What it imports on the sly comes later,
+or module, and the program's own modules that it imports, as they are found. What it imports on the sly comes later,
 and is read before it is executed.
 
 In doubt the answer is yes: a word that stands anywhere in the program counts as used.
@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from kilograd.run import territory
 from kilograd.run.source import is_candidate
 
 __all__ = ["NOTEBOOK", "Survey", "survey"]
@@ -155,14 +156,25 @@ class Survey:
             start = os.path.dirname(os.path.abspath(filename))
             for _ in range(level - 1):
                 start = os.path.dirname(start)
-        found = bool(level) and not module
-        for part in (module or "").split(".") if module else ():
+        parts = module.split(".") if module else []
+        found = bool(level) and not parts
+        if parts and not level:
+            start = self._top(parts.pop(0))
+            found = self._read_module(start)
+        for part in parts:
             start = os.path.join(start, part)
             found = self._read_module(start)
         if found:
             for name in names:
                 self._read_module(os.path.join(start, name))
         return found
+
+    def _top(self, name: str) -> str:
+        """Where the top-level module of that name is: in the program's folder, or where an import finds it now."""
+        assert self.folder is not None
+        place = os.path.join(self.folder, name)
+        beside = os.path.isdir(place) or os.path.isfile(f"{place}.py")
+        return place if beside else territory.find(name) or place
 
     def _read_module(self, path: str) -> bool:
         for file in (f"{path}.py", os.path.join(path, "__init__.py")):
