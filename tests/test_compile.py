@@ -291,6 +291,22 @@ def test_large_integers_that_are_floats(argument):
     assert np.all(kilograd.compile(lambda x: x * 1.0)(argument) == argument)
 
 
+def test_where_decides_by_what_was_written():
+    """x * y**-1 is no quotient: it is one rounding away from x / y."""
+    f = kilograd.compile(lambda x, y: kilograd.where(x * y**-1 < 1.0, 1.0 * x, 2.0 * x))
+    x = np.arange(1.0, 100.0)
+    expected = np.where(x * x**-1 < 1.0, x, 2.0 * x)
+    assert (expected == x).any()
+    np.testing.assert_array_equal(f.batch(x, x), expected)
+    np.testing.assert_array_equal([f(a, a) for a in x], expected)
+
+
+def test_an_argument_that_is_chosen_twice_has_the_sum_of_the_vectors():
+    f = kilograd.compile(lambda x, y: x * x * y, argnums=(0, 0))
+    assert f.hessian(2.0, 3.0) == ((6.0, 6.0), (6.0, 6.0))
+    assert f.hvp(2.0, (1.0, 5.0), 3.0) == (36.0, 36.0)
+
+
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**60) - 1, 10**400])
 def test_a_comparison_with_an_integer_that_is_no_float_is_refused(number: int):
     with pytest.raises(ValueError, match=f"no float equals {number}"[:150]):

@@ -486,3 +486,36 @@ def test_minimize_can_be_interrupted_and_lets_others_run():
     before = sgd.steps
     sgd.minimize(program, ROWS, steps=3)
     assert sgd.steps == before + 3
+
+
+class Forgetful(optim.Schedule):
+    """A rate that is none after two steps."""
+
+    def __call__(self, step: int) -> float:
+        if step < 2:
+            return 0.1
+        return None  # type: ignore[return-value]
+
+
+class Failing(optim.Schedule):
+    """A rate that cannot be computed after two steps."""
+
+    def __call__(self, step: int) -> float:
+        return (0.1, 0.1)[step]
+
+
+@pytest.mark.parametrize(("rate", "error"), [(Forgetful(), TypeError), (Failing(), IndexError)])
+def test_minimize_with_a_rate_that_is_no_number_makes_the_steps_before(rate: optim.Schedule, error: type[Exception]):
+    x, w, other = Value(1.0), Value(2.0), Value(2.0)
+    program = Program((w * x - 5.0) ** 2, [x])
+    descent = optim.SGD([w], lr=rate)
+    with pytest.raises(error):
+        descent.minimize(program, [1.0], steps=4)
+    assert descent.steps == 2
+    again = optim.SGD([other], lr=0.1)
+    again.minimize(Program((other * x - 5.0) ** 2, [x]), [1.0], steps=2)
+    assert w.data == other.data
+    descent.lr = None  # type: ignore[assignment]
+    with pytest.raises(TypeError):
+        descent.minimize(program, [1.0], steps=1)
+    assert w.data == other.data

@@ -14,6 +14,7 @@ Locals locals_of(const Node* node) {
     double b = node->b ? node->b->data : 0.0;
     double c = node->constant;
     double y = node->data;
+    if (node->op == Op::relu) return {relu_decider(node)->data > 0.0 ? 1.0 : 0.0, 0.0};
     switch (node->op) {
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
     case Op::name:                                                   \
@@ -30,7 +31,7 @@ Kind local_kind(const Node* node, bool second) {
         case Op::add:
             return IntKind;
         case Op::relu:  // `y > 0`, which is a numpy.bool where y is NumPy's
-            return is_numpy(node->kinds.data) ? NumpyKind : IntKind;
+            return is_numpy(relu_decider(node)->kinds.data) ? NumpyKind : IntKind;
         case Op::mul:
             return static_cast<Kind>((second ? node->a : node->b)->kinds.data);
         case Op::powc:
@@ -86,6 +87,12 @@ inline void propagate(Node* node, Visit&& visit) {
         add(left, to_left, false);
         add(right, to_right, true);
         return;
+    }
+    if constexpr (Exact) {
+        if (node->op == Op::relu) {
+            add(node->a, locals_of(node).da * g, false);
+            return;
+        }
     }
     switch (node->op) {
         case Op::leaf:
@@ -235,11 +242,23 @@ bool backward(Node* root, double seed, Kind seed_kind) {
     return true;
 }
 
+// Whether Python would find the slope of a power in floats too, with data that may have changed since the power was
+// made.
+static bool power_stays_float(const Node* node) {
+    const Node* base = node->a;
+    if (base->kinds.data == NumpyIntKind) return false;                                  // wraps around, or raises
+    if (base->data < 0.0 && node->constant != std::trunc(node->constant)) return false;  // complex
+    if (!(base->kinds.data & node->kinds.constant & IntKind) || node->constant < 1.0) return true;
+    return std::fabs(locals_of(node).da) < exact_integers;
+}
+
 bool stays_exact(const Node* node) {
+    if (node->op == Op::powc && !power_stays_float(node)) return false;
     if (!(node->kinds.grad & IntKind) && node->kinds.grad != NumpyIntKind) [[likely]]
         return true;  // floats, whatever they meet
     if (node->kinds.grad == NumpyIntKind) return false;
-    if (node->op == Op::relu && is_numpy(node->kinds.data)) return false;  // numpy.bool * int: numpy.int64
+    if (node->op == Op::relu && is_numpy(relu_decider(node)->kinds.data))
+        return false;  // numpy.bool * int: numpy.int64
     const double g = node->grad;
     double terms = 0.0;  // the sum of their magnitudes: an operand may get several of them
     auto each_term = [&](auto&& fn) {

@@ -321,6 +321,32 @@ show(x, y)
 x.data -= np.int64(1)
 show(x, x * x, x.tanh())
 """,
+    "numpy integers in copies, and data changed later": "import numpy as np\n"
+    + CLASS
+    + """
+    def __pow__(self, other):
+        assert isinstance(other, (int, float))
+        out = Value(self.data**other, (self,), f"**{other}")
+
+        def _backward():
+            self.grad += other * self.data ** (other - 1) * out.grad
+
+        out._backward = _backward
+        return out
+
+import copy, pickle
+def show(*n): print([(type(v.data).__name__, repr(v.data), type(v.grad).__name__, repr(v.grad)) for v in n])
+def attempt(f):
+    try: f()
+    except Exception as e: print(type(e).__name__, e)
+w = copy.deepcopy(Value(np.int64(2))); show(w, w * 2**40)
+attempt(lambda: show(w * 2**40 * 2**30))
+attempt(lambda: show(w**-1))
+v = Value(np.float64(2.0)); v.grad = np.int64(2); show(copy.deepcopy(v))
+for start, exponent, later in ((2.0, 23, np.int64(13)), (2.0, -1, np.int64(13)), (1, 23, 13), (2.0, 0.5, -4.0), (2.0, 2, np.int64(3)), (3, 2, 5), (2.0, 3, 4)):
+    x = Value(start); y = x**exponent * 1.0; x.data = later
+    attempt(lambda: (y.backward(), show(x, y)))
+""",
     "subclass with data in its dict": CLASS
     + """
 class W(Value):
@@ -1091,3 +1117,57 @@ v.__class__ = X; print(type(v).__name__, v.data)
     + "class Watched(Value):\n    def __setattr__(self, name, value):\n        object.__setattr__(self, name, value)\n"
     + "print((Watched(2.0) * 3).data)\n",
 }
+
+# What a relu's rule asks, and whether it multiplies: data that change sign and gradients that are not finite tell.
+_RULES = (
+    "self.grad += out.grad if out.data > 0 else 0",
+    "self.grad += 0 if out.data <= 0 else out.grad",
+    "if out.data > 0: self.grad += out.grad",
+    "self.grad += (1.0 if self.data > 0 else 0.0) * out.grad",
+    "self.grad += (self.data > 0) * out.grad",
+    "self.grad += float(self.data > 0) * out.grad",
+    "self.grad += (out.data > 0) * out.grad",
+    "self.grad += out.grad if self.data > 0 else 0.0",
+)
+_FORMS = ("max(0, self.data)", "0 if self.data < 0 else self.data", "self.data if self.data > 0 else 0.0")
+for _number, _rule in enumerate(_RULES):
+    PROGRAMS[f"relu, rule {_number}"] = (
+        CLASS.replace("self.grad = 0.0", f"self.grad = {('0.0', '0')[_number % 2]}")
+        + f"""
+    def relu(self):
+        out = Value({_FORMS[_number % 3]}, (self,), "relu")
+
+        def _backward():
+            {_rule}
+
+        out._backward = _backward
+        return out
+
+
+"""
+        + """
+import copy
+
+
+def show(*nodes):
+    print([(repr(v.data), repr(v.grad)) for v in nodes])
+
+
+for number in (-2.0, 2.0, 0.0, 3, -3, -0.0):
+    for factor in (1.0, math.inf, math.nan, -math.inf, 2, 1e308):
+        x = Value(number)
+        y = x.relu() * factor
+        y.backward()
+        show(x, y)
+        for which in (0, 1):
+            x = Value(number)
+            y = x.relu()
+            z = y * factor
+            (x, y)[which].data = -number
+            z.backward()
+            show(x, y, z)
+        w = copy.deepcopy(z)
+        w.backward()
+        show(w)
+"""
+    )

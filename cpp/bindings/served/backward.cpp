@@ -65,8 +65,8 @@ PyObject* local_object(Node* node, std::uint32_t index) {
     if (node->op == Op::add) return PyLong_FromLong(1);
     if (node->op == Op::mul) return data_object(index ? node->a : node->b);
     if (node->op == Op::powc) return power_slope(node);
-    if (node->op == Op::relu && is_numpy(node->kinds.data)) {
-        const Owned y(data_object(node)), zero(PyLong_FromLong(0));
+    if (node->op == Op::relu && is_numpy(relu_decider(node)->kinds.data)) {
+        const Owned y(data_object(relu_decider(node) == node ? node : node->a)), zero(PyLong_FromLong(0));
         return y && zero ? PyObject_RichCompare(y.get(), zero.get(), Py_GT) : nullptr;
     }
     PyObject* name = served_of(node)->data_name;

@@ -59,6 +59,7 @@ struct Served final : Conventions {
     void note_op_pattern(Node* node, PyObject* pattern) override;
     bool copy_shares_rule(const Node* node) const override;
     bool share_rule(Node* original, Node* copy) override;
+    bool holds(std::uint8_t kind) const override { return kind != NumpyIntKind || numpy_ints; }
 };
 
 extern std::array<std::unique_ptr<Served>, 256> served;  // by family
@@ -83,7 +84,7 @@ bool drop_foreign(Handle* handle, PyObject* name);
 
 // Whether the engine can hold a number as this class would.
 inline bool is_held(const Served& own, PyObject* object, Number& out) {
-    return is_exact_number(object, out) && (out.kind != NumpyIntKind || own.numpy_ints);
+    return is_exact_number(object, out) && own.holds(out.kind);
 }
 
 inline bool any_foreign(const Node* node) {

@@ -50,6 +50,7 @@ struct Method {
     bool fixed;         // the local gradient is computed with the value
     bool numpy;         // tried with NumPy's numbers too
     std::uint8_t relu;  // ReluForm
+    bool asks_operand;  // of a relu: see engine/node.hpp
     std::uint8_t local_kind;
     bool backward;
     bool reflected;
@@ -70,7 +71,7 @@ Node* native_unary(Method* method, Node* a) {
             return nullptr;  // it would be a numpy.bool
         if (method->fixed)
             return served_fixed(y, kind, a, {y > 0.0 ? 1.0 : 0.0, method->local_kind}, nullptr, {}, method->tag);
-        return served_node(Op::relu, y, kind, a, nullptr, 0.0, FloatKind);
+        return served_node(Op::relu, y, kind, a, nullptr, 0.0, method->asks_operand ? asks_operand : FloatKind);
     }
     double y, local;
     if (method->formula) {
@@ -206,8 +207,11 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
         return result.release();
     }
     bool found = false;
-    for (auto& [text, form] : relus)
-        if (recipe == text) method->relu = form, method->op = Op::relu, found = true;
+    for (auto& [text, form] : relus) {
+        const bool of_operand = recipe == std::string(text) + ", slope of x";
+        if (recipe != text && !of_operand) continue;
+        method->relu = form, method->op = Op::relu, method->asks_operand = of_operand, found = true;
+    }
     for (const Formula& formula : formulas)
         if (recipe == formula.name) method->formula = &formula, found = true;
     for (std::size_t i = first_row; !found && i < op_count; ++i)

@@ -48,6 +48,7 @@ struct Conventions {
     // Rules that are closures over the original node and its operands: a copy of a node shares its closure.
     virtual bool copy_shares_rule(const Node* node) const = 0;
     virtual bool share_rule(Node* original, Node* copy) = 0;  // false with an error set
+    virtual bool holds(std::uint8_t kind) const = 0;          // whether a node may hold a number of that kind
 };
 
 // A family is a Python type together with the conventions of its dialect; a node knows its family by number.

@@ -84,9 +84,9 @@ py::object make_leaf(py::type type, py::object data, py::object grad, py::object
     const auto number = static_cast<std::uint8_t>(family_of(python_type));
     const Family& family = families[number];
     Number value{}, gradient{};
-    // Through its own attribute comes what not every class with conventions lets the engine hold.
-    const bool exact = family.conventions && is_exact_number(data.ptr(), value) && value.kind != NumpyIntKind &&
-                       is_exact_number(grad.ptr(), gradient) && gradient.kind != NumpyIntKind;
+    const bool exact = family.conventions && is_exact_number(data.ptr(), value) &&
+                       is_exact_number(grad.ptr(), gradient) && family.conventions->holds(value.kind) &&
+                       family.conventions->holds(gradient.kind);
     if (!exact && (!require_number(data.ptr(), "the data of a Value", value) ||
                    !require_number(grad.ptr(), "the grad of a Value", gradient)))
         throw py::error_already_set();

@@ -55,15 +55,28 @@ class Lowering {
             if (uses_[n]) graph_.for_operands(nodes_[n], [&](std::uint32_t operand) { ++uses_[operand]; });
     }
 
+    // What a comparison depends on is computed as it was written, to the last bit.
+    std::vector<bool> deciding() const {
+        std::vector<bool> decides(nodes_.size());
+        for (std::size_t n = nodes_.size(); n-- > 0;) {
+            if (!uses_[n]) continue;
+            const Code code = nodes_[n].code;
+            if (!decides[n] && code != Code::less && code != Code::less_equal && code != Code::equal) continue;
+            graph_.for_operands(nodes_[n], [&](std::uint32_t operand) { decides[operand] = true; });
+        }
+        return decides;
+    }
+
     // A reciprocal that several products share stays: one division and cheap products.
     void make_quotients() {
         const auto lone_reciprocal = [&](std::uint32_t n) {
             return nodes_[n].code == Code::reciprocal && uses_[n] == 1;
         };
+        const std::vector<bool> decides = deciding();
         for (std::uint32_t n = 0; n < nodes_.size(); ++n) {
             pace_();
             Node& node = nodes_[n];
-            if (!uses_[n] || node.code != Code::mul || node.a == node.b) continue;
+            if (!uses_[n] || node.code != Code::mul || node.a == node.b || decides[n]) continue;
             if (!lone_reciprocal(node.b)) {
                 if (!lone_reciprocal(node.a)) continue;
                 std::swap(node.a, node.b);

@@ -188,7 +188,7 @@ def _vector(call: Call, positions: Positions, v: Any) -> Array:
         numbers, start = given.x, call.offsets[position]
         for shape in wanted:
             size, many = math.prod(shape), math.prod(lead + shape)
-            vector[..., start : start + size] = numbers[:many].reshape((*lead, size))
+            vector[..., start : start + size] += numbers[:many].reshape((*lead, size))
             numbers, start = numbers[many:], start + size
     return vector
 

@@ -204,10 +204,13 @@ class Optimizer:
         if self._has_own_step() or not is_known(lr):
             return None
         rates = np.empty(steps)
-        if callable(lr):
-            rates[:] = [lr(self.steps + k) for k in range(steps)]
-        else:
-            rates.fill(lr)
+        try:
+            given = [lr(self.steps + k) for k in range(steps)] if callable(lr) else [lr]
+        except Exception:
+            return None  # the step that it is about raises it
+        if not all(isinstance(rate, (int, float, np.floating, np.integer)) for rate in given):
+            return None
+        rates[:] = given
         return rates
 
     def _descend(

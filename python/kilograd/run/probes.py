@@ -297,17 +297,32 @@ def unary(name: str, call: Callable[[Any], Any], constants: Iterable[float] = ()
     probes = [Probe(name, [x], call) for x in data]
     for x, factor in itertools.product(ORDINARY[:3], (1000.0, -1000.0)):  # a gradient may be clipped
         probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b: call(a) * b))
-    for factor in (0.0, 1.0, *BRANCHES):
-        probes.append(Probe(f"{name}, scaled", [ORDINARY[1], factor], lambda a, b: call(a) * b, passes=1))
+    for x, factor in itertools.product(
+        (ORDINARY[1], -ORDINARY[1]), (0.0, 1.0, *BRANCHES, math.inf, -math.inf, math.nan)
+    ):
+        probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b: call(a) * b, passes=1))
     for x in ORDINARY[:2]:
         probes.append(Probe(f"{name}, shared", [x, 0.75], lambda a, b: (lambda y: y * b + y)(call(a)), passes=1))
         for disturb in (_disturb_leaf, _disturb_result):
             probes.append(Probe(f"{name}, data changed before backward()", [x], call, disturb))
+    if "relu" in name.lower():  # which half the number is in may change, and be asked of the operand or of the result
+        for x, disturb in itertools.product(
+            (*ORDINARY[:2], -ORDINARY[0], -ORDINARY[1]), (_negate_leaf, _negate_result)
+        ):
+            probes.append(Probe(f"{name}, sign changed before backward()", [x], call, disturb))
     return probes
 
 
 def _disturb_leaf(leaves: list[Any], result: Any, data: str) -> None:
     setattr(leaves[0], data, 0.8414709848078965)
+
+
+def _negate_leaf(leaves: list[Any], result: Any, data: str) -> None:
+    setattr(leaves[0], data, -getattr(leaves[0], data))
+
+
+def _negate_result(leaves: list[Any], result: Any, data: str) -> None:
+    setattr(result, data, -0.4546487134128409 if getattr(result, data) > 0 else 0.4546487134128409)
 
 
 def _disturb_result(leaves: list[Any], result: Any, data: str) -> None:

@@ -18,6 +18,10 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
         Recipe(name, fixed=fixed, local=local)
         for name in ("relu: 0 if x < 0", "relu: x if x > 0 else 0", "relu: 0.0 if x < 0", "relu: x if x > 0 else 0.0")
         for fixed, local in ((False, "bool"), (True, "float"), (True, "bool"), (True, "int"))
+    )
+    + tuple(
+        Recipe(f"relu: {name} if x {sign}, slope of x", local="bool")
+        for name, sign in (("0", "< 0"), ("x", "> 0 else 0"), ("0.0", "< 0"), ("x", "> 0 else 0.0"))
     ),
 }
 SYNONYMS = {"logistic": "sigmoid", "ln": "log", "sigm": "sigmoid", "arctan": "atan", "arcsin": "asin", "arccos": "acos"}
