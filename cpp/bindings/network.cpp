@@ -31,8 +31,9 @@ class Signals {
     }
     const std::vector<Term>& terms() const { return terms_; }
     std::vector<Term> take_terms() { return std::move(terms_); }
-    PyTypeObject* type() const { return type_; }  // of all Values among them; null where all are numbers
-    bool plain() const { return plain_; }         // no Value among them carries state
+    PyTypeObject* type() const { return type_; }   // of all Values among them; null where all are numbers
+    std::uint8_t flags() const { return flags_; }  // of all Values among them
+    bool plain() const { return !(flags_ & (Stateful | Tracked)); }
 
     // Whether all are numbers and Values of one family.
     bool usable() {
@@ -80,7 +81,7 @@ class Signals {
         one_type_ = true;
         for (const Term& term : terms_) {
             if (term.is_number()) continue;
-            plain_ = plain_ && Builder::is_plain(term.node());
+            flags_ |= term.node()->flags;
             PyTypeObject* type = families[term.node()->family].type;
             if (type_ && type != type_) one_type_ = false;
             type_ = type;
@@ -92,7 +93,8 @@ class Signals {
     std::vector<Term> terms_;
     State state_ = State::Unknown;
     PyTypeObject* type_ = nullptr;
-    bool typed_ = false, one_type_ = false, plain_ = true;
+    bool typed_ = false, one_type_ = false;
+    std::uint8_t flags_ = 0;
 };
 
 // One call of a network: what was looked up last, valid until Python code runs.
@@ -136,7 +138,9 @@ class Call {
         if (plain && builder_.is_recording()) {
             const Builder::Activation last =
                 linear_ ? Builder::Activation{} : Builder::Activation{row_->op, row_->constant};
-            outs.push_back(builder_.plain_neuron(weights_, inputs.terms(), node_of(b.ptr()), facts_.bias_first, last));
+            Node* const bias = node_of(b.ptr());
+            const auto dialect = static_cast<std::uint8_t>((weights_flags_ | inputs.flags() | bias->flags) & ExactInts);
+            outs.push_back(builder_.plain_neuron(weights_, inputs.terms(), bias, facts_.bias_first, last, dialect));
             return true;
         }
         std::vector<Term> kept;  // a handle may be made on the way, and with it a collection and Python's code
@@ -211,13 +215,16 @@ class Call {
         Py_ssize_t count = PyList_GET_SIZE(list);
         PyObject** items = PySequence_Fast_ITEMS(list);
         weights_.resize(static_cast<std::size_t>(count));
-        plain_weights_ = true;
+        std::uint8_t flags = 0, kinds = 0;
         for (Py_ssize_t i = 0; i < count; ++i) {
             if (Py_TYPE(items[i]) != type) return false;
             Node* const node = node_of(items[i]);
-            plain_weights_ = plain_weights_ && Builder::is_plain(node) && !(node->kinds.data & IntKind);
+            flags |= node->flags;
+            kinds |= node->kinds.data;
             weights_[static_cast<std::size_t>(i)] = node;
         }
+        weights_flags_ = flags;
+        plain_weights_ = !(flags & (Stateful | Tracked)) && !(kinds & IntKind);
         return true;
     }
 
@@ -249,6 +256,7 @@ class Call {
     std::vector<Node*> weights_;  // scratch
     std::vector<Term> spare_;     // memory for the next layer's terms
     bool plain_weights_ = false;
+    std::uint8_t weights_flags_ = 0;
     PyTypeObject* neuron_type_ = nullptr;
     NeuronFacts facts_;
     PyTypeObject* intact_ = nullptr;

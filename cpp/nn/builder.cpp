@@ -75,11 +75,9 @@ Term Builder::apply(Op op, const Term& a, const Term& b) const {
 }
 
 Term Builder::plain_neuron(std::span<Node* const> w, const std::vector<Term>& x, Node* bias, bool bias_first,
-                           Activation activation) const {
+                           Activation activation, std::uint8_t dialect) const {
     arena.reserve(2 * w.size() + 2, w.size() + 1);  // so that nothing fails half-way
     // All results are floats, and each takes over the reference to the one before.
-    std::uint8_t dialect = dialect_over(bias, nullptr);
-    for (std::size_t i = 0; i < w.size(); ++i) dialect |= dialect_over(w[i], x[i].is_number() ? nullptr : x[i].node());
     const Tag product_tag = new_tag(Op::mul, FloatKind, FloatKind, bias, dialect);
     const Tag sum_tag = new_tag(Op::add, FloatKind, FloatKind, bias, dialect);
     const auto new_number = [bias](double data, Kind kind) {

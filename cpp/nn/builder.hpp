@@ -90,12 +90,13 @@ class Builder {
 
     // A neuron of plain weights and inputs, the same nodes in one go: the bias first or last, then `activation`
     // (Op::leaf: none). Plain are numbers, and nodes that carry no state; the data of plain weights are floats.
+    // `dialect` is that over all of the operands: who calls has looked at them.
     struct Activation {
         Op op = Op::leaf;
         double constant = 0.0;
     };
     Term plain_neuron(std::span<Node* const> w, const std::vector<Term>& x, Node* bias, bool bias_first,
-                      Activation activation) const;
+                      Activation activation, std::uint8_t dialect) const;
     static bool is_plain(const Node* node) { return !node->has(Stateful | Tracked); }
     bool is_recording() const { return recording_; }
 

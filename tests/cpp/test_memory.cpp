@@ -197,8 +197,8 @@ TEST(neurons) {
         for (bool as_leaves : {false, true})
             exhaust([&] {
                 const Terms x = terms(std::vector<double>(weights.size(), 0.5), as_leaves);
-                const Term a = Builder(true).plain_neuron(weights, x, bias, bias_first, {Op::tanh});
-                const Term b = Builder(true).plain_neuron(weights, x, bias, bias_first, {});
+                const Term a = Builder(true).plain_neuron(weights, x, bias, bias_first, {Op::tanh}, 0);
+                const Term b = Builder(true).plain_neuron(weights, x, bias, bias_first, {}, 0);
                 const Term c = Builder(true).weighted_sum(Term::share(bias), weights, x);
             });
 }

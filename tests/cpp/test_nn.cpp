@@ -89,7 +89,7 @@ TEST(a_neuron_in_one_go_is_the_neuron_term_by_term) {
                 Term bias = Term::own(leaf(0.25));
                 std::vector<Node*> weights;
                 for (const Term& term : w) weights.push_back(term.node());
-                Term quick = recording.plain_neuron(weights, x, bias.node(), bias_first, {op, 0.0});
+                Term quick = recording.plain_neuron(weights, x, bias.node(), bias_first, {op, 0.0}, 0);
                 Term sum = recording.weighted_sum(bias_first ? bias.again() : Term(0.0, IntKind), weights, x);
                 if (!bias_first) sum = recording.add(sum, bias);
                 Term slow = op == Op::leaf ? sum.again() : recording.apply(op, sum);
@@ -111,7 +111,7 @@ TEST(a_refused_neuron_leaves_nothing) {
     const std::vector<Node*> weights{w[0].node()};
     bool refused = false;
     try {
-        recording.plain_neuron(weights, x, bias.node(), false, {Op::exp, 0.0});
+        recording.plain_neuron(weights, x, bias.node(), false, {Op::exp, 0.0}, 0);
     } catch (const nn::Refused& refusal) {
         refused = refusal.fault == Fault::Overflow && refusal.op == Op::exp && refusal.a == 1000.0;
     }
