@@ -308,6 +308,11 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """Functions of which compile once made another number, or another branch, or no batch."""
     nan = math.nan
     bodies: dict[str, tuple[str, str, list[list[Any]]]] = {
+        "root-that-a-nan-hides": (
+            "x, y",
+            "return np.maximum(abs(np.sign(y) ** 0.5), np.clip(2.0, -1.0, 1.0)) / x",
+            [[nan, -0.25], [0.5, -1.0], [0.5, 1.0]],
+        ),
         "text-of-a-number": ("x", 'return -x if str(x)[0] == "-" else 2 * x', [[-3.0], [3.0], [0.5]]),
         "length-of-a-text": ("x", 'return x * len(str(x)) + len(f"{x}") - len(repr(x))', [[1.0], [0.125], [-2.5]]),
         "error-handled-with-a-constant": (

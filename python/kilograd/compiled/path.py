@@ -60,8 +60,13 @@ class Path:
         # A bool among numbers stays one in an array of objects, and is 1.0 in one of numbers; NumPy's roots are real.
         mixed = holds(call.arguments, bool) or holds((self.structure,), complex)
         # A number that NumPy chose by comparing, such as a sign, is Python's in a trace, and its roots may be complex.
-        mixed = mixed or bool(habits.roots and guards)
-        answers = habits.asks or habits.doubtful
+        # The numbers of one call tell only where the root takes part in the result: others are looked at too, and those of
+        # a call that hide it are never taken for all that come this way.
+        rooted = bool(habits.roots and guards)
+        mixed = mixed or rooted
+        if rooted and not np.isfinite(call.x).all():
+            self.recordable = False
+        answers = habits.asks or habits.doubtful or rooted
         if (answers or raised or unordered or mixed) and (plain := disagreement(traced, function, call, answers)):
             self.refusal, self.structure = plain
             self.recordable, outputs = False, []

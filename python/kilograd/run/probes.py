@@ -104,6 +104,14 @@ def _plain(value: Any) -> Any:
         return (type(value).__name__, type(error).__name__)
 
 
+def _content(value: Any, cls: type, data: str) -> Any:
+    """The same of a result; an array that may hold nodes is not asked for its text, which would ask them for theirs."""
+    if getattr(value, "dtype", None) != object:
+        return _plain(value)
+    held = [("node", _plain(getattr(item, data))) if isinstance(item, cls) else _plain(item) for item in value.flat]
+    return (type(value).__name__, value.shape, tuple(held))
+
+
 def _key(value: Any, cls: type, data: str, leaves: dict[int, int]) -> Any:
     """What identifies an operand in the description of a node."""
     if id(value) in leaves:
@@ -180,7 +188,7 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
     except Exception as error:
         return ("raises", type(error).__name__, str(error))
     if not isinstance(result, cls):
-        return _plain(result)
+        return _content(result, cls, plan.data)
     reached = _nodes(result, cls, plan)
     seen: list[Any] = [_look(reached, cls, plan, leaves), _texts(result, plan)]
     data, grad, rule = plan.data, plan.grad, plan.named("rule")
