@@ -60,8 +60,8 @@ class Path:
         # A bool among numbers stays one in an array of objects, and is 1.0 in one of numbers; NumPy's roots are real.
         mixed = holds(call.arguments, bool) or holds((self.structure,), complex)
         # A number that NumPy chose by comparing, such as a sign, is Python's in a trace, and its roots may be complex.
-        # The numbers of one call tell only where the root takes part in the result: others are looked at too, and those of
-        # a call that hide it are never taken for all that come this way.
+        # The numbers of one call tell only where the root takes part in the result: others are looked at too, and
+        # those of a call that hide it are never taken for all that come this way.
         rooted = bool(habits.roots and guards)
         mixed = mixed or rooted
         if rooted and not np.isfinite(call.x).all():

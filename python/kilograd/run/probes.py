@@ -106,7 +106,8 @@ def _plain(value: Any) -> Any:
 
 def _content(value: Any, cls: type, data: str) -> Any:
     """The same of a result; an array that may hold nodes is not asked for its text, which would ask them for theirs."""
-    if getattr(value, "dtype", None) != object:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, numpy.ndarray) or value.dtype.kind != "O":
         return _plain(value)
     held = [("node", _plain(getattr(item, data))) if isinstance(item, cls) else _plain(item) for item in value.flat]
     return (type(value).__name__, value.shape, tuple(held))
