@@ -97,7 +97,7 @@ def test_a_training_loop_of_ten_thousand_steps_does_not_grow(no_gc):
             sizes.append(kilograd.reserved_bytes())
     del loss
     assert kilograd.live_nodes() == before
-    assert sizes[-1] <= sizes[0]
+    assert sizes[-1] <= sizes[0] + 65536, sizes  # a chunk, as the nodes happen to fall into them
 
 
 def test_parameters_made_in_the_middle_of_graphs_pin_no_memory(no_gc):

@@ -706,6 +706,11 @@ def test_ordering_with_integers_that_no_float_holds_is_that_of_the_number(number
         assert compare(other, value) is compare(other, number)
 
 
+def test_a_format_is_a_text():
+    with pytest.raises(TypeError, match="takes a str, not list"):
+        Value(1.0).__format__([])  # type: ignore[arg-type]
+
+
 def test_ordering_is_by_data():
     small, large = Value(1.0), Value(2)
     assert small < large

@@ -108,7 +108,11 @@ PyObject* value_repr(PyObject* self) {
 }
 
 PyObject* value_format(PyObject* self, PyObject* spec) {
-    if (PyUnicode_Check(spec) && PyUnicode_GetLength(spec) == 0) return PyObject_Str(self);
+    if (!PyUnicode_Check(spec)) {
+        PyErr_Format(PyExc_TypeError, "Value.__format__() takes a str, not %.200s", Py_TYPE(spec)->tp_name);
+        return nullptr;
+    }
+    if (PyUnicode_GetLength(spec) == 0) return PyObject_Str(self);
     PyObject* data = read_data(self);
     PyObject* text = data ? PyObject_Format(data, spec) : nullptr;
     Py_XDECREF(data);
