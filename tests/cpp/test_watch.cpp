@@ -80,7 +80,7 @@ TEST(schedules_and_second_derivatives_are_called_off) {
     const std::uint32_t x = c.recording.add(Op::leaf);
     c.recording.inputs = {y, x};
     for (int k = 0; k < 100000; ++k) y = c.recording.add(k % 2 ? Op::tanh : Op::mul, y, x);
-    c.recording.outputs = {y};
+    c.recording.outputs.push_back(y);
     c.rows = 3;
     c.x = {0.5, 1.5, -0.5, 1.25, 0.75, -1.5};
     const auto called_off = [&](auto&& work) {
