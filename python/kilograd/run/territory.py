@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sysconfig
+import sys
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 
@@ -21,9 +21,8 @@ def _libraries() -> tuple[str, ...]:
     """Folders that hold Python's own modules, installed ones, and kilograd."""
     import kilograd
 
-    paths = sysconfig.get_paths()
-    found = {os.path.dirname(os.__file__), *kilograd.__path__}
-    found |= {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib") if paths.get(name)}
+    version = "python{}.{}".format(*sys.version_info)
+    found = {os.path.dirname(os.__file__), os.path.join(sys.exec_prefix, sys.platlibdir, version), *kilograd.__path__}
     return tuple(_real(path) for path in found)
 
 
