@@ -13,8 +13,7 @@ Locals locals_of(const Node* node) {
     double a = node->a->data;
     double b = node->b ? node->b->data : 0.0;
     double c = node->constant;
-    double y = node->data;
-    if (node->op == Op::relu) return {relu_decider(node)->data > 0.0 ? 1.0 : 0.0, 0.0};
+    double y = node->op == Op::relu ? relu_decider(node)->data : node->data;
     switch (node->op) {
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
     case Op::name:                                                   \
@@ -88,12 +87,6 @@ inline void propagate(Node* node, Visit&& visit) {
         add(right, to_right, true);
         return;
     }
-    if constexpr (Exact) {
-        if (node->op == Op::relu) {
-            add(node->a, locals_of(node).da * g, false);
-            return;
-        }
-    }
     switch (node->op) {
         case Op::leaf:
             return;
@@ -110,21 +103,22 @@ inline void propagate(Node* node, Visit&& visit) {
                 visit(edge.operand);
             }
             return;
-#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)     \
-    case Op::name: {                                                     \
-        Node* left = node->a;                                            \
-        const double a = left->data, c = node->constant, y = node->data; \
-        if constexpr (Arity::arity == Arity::Binary) {                   \
-            Node* right = node->b;                                       \
-            const double b = right->data;                                \
-            const double to_left = Row<Op::name>::da(a, b, c, y) * g;    \
-            const double to_right = Row<Op::name>::db(a, b, c, y) * g;   \
-            add(left, to_left, false);                                   \
-            add(right, to_right, true);                                  \
-        } else {                                                         \
-            add(left, Row<Op::name>::da(a, 0.0, c, y) * g, false);       \
-        }                                                                \
-        return;                                                          \
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                   \
+    case Op::name: {                                                                   \
+        Node* left = node->a;                                                          \
+        const double a = left->data, c = node->constant;                               \
+        const double y = Op::name == Op::relu ? relu_decider(node)->data : node->data; \
+        if constexpr (Arity::arity == Arity::Binary) {                                 \
+            Node* right = node->b;                                                     \
+            const double b = right->data;                                              \
+            const double to_left = Row<Op::name>::da(a, b, c, y) * g;                  \
+            const double to_right = Row<Op::name>::db(a, b, c, y) * g;                 \
+            add(left, to_left, false);                                                 \
+            add(right, to_right, true);                                                \
+        } else {                                                                       \
+            add(left, Row<Op::name>::da(a, 0.0, c, y) * g, false);                     \
+        }                                                                              \
+        return;                                                                        \
     }
 #include "../ops.def"
 #undef KILOGRAD_OP
