@@ -28,6 +28,9 @@ inline constexpr std::size_t code_count = static_cast<std::size_t>(Code::count_)
 
 constexpr std::size_t index_of(Code code) { return static_cast<std::size_t>(code); }
 constexpr bool is_leaf(Code code) { return code <= Code::input; }
+constexpr bool is_comparison(Code code) {
+    return code == Code::less || code == Code::less_equal || code == Code::equal;
+}
 
 inline constexpr OpInfo code_infos[code_count] = {
     {"constant", "", Arity::None, Edge::Total, ""},

@@ -128,7 +128,7 @@ void reverse(const ReverseArguments& s) {
         T b(0.0);
         if constexpr (binary) b = load<T>(pb, gap_b);
         // A choice is none of numbers: 0 * dy would keep a NaN.
-        constexpr bool compares = code == Code::less || code == Code::less_equal || code == Code::equal;
+        constexpr bool compares = is_comparison(code);
         constexpr bool chooses = code == Code::gate || code == Code::enter;
         if constexpr (compares || chooses) {
             if (s.da) into_a.add(T(0.0), T(0.0));

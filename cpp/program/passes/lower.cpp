@@ -60,8 +60,7 @@ class Lowering {
         std::vector<bool> decides(nodes_.size());
         for (std::size_t n = nodes_.size(); n-- > 0;) {
             if (!uses_[n]) continue;
-            const Code code = nodes_[n].code;
-            if (!decides[n] && code != Code::less && code != Code::less_equal && code != Code::equal) continue;
+            if (!decides[n] && !is_comparison(nodes_[n].code)) continue;
             graph_.for_operands(nodes_[n], [&](std::uint32_t operand) { decides[operand] = true; });
         }
         return decides;

@@ -7,12 +7,6 @@
 
 namespace kilograd::program {
 
-namespace {
-
-bool is_comparison(Op op) { return op == Op::less || op == Op::less_equal || op == Op::equal; }
-
-}  // namespace
-
 Graph optimise(const Recording& recording) {
     const std::size_t size = recording.size();
     Graph graph;
@@ -29,7 +23,7 @@ Graph optimise(const Recording& recording) {
         ++graph.recorded[static_cast<std::size_t>(recording.op[n])];
         if (!use[n]) continue;
         const Arity arity = info(recording.op[n]).arity;
-        const std::uint8_t passed_on = is_comparison(recording.op[n]) ? Live | Decides : use[n];
+        const std::uint8_t passed_on = is_comparison(static_cast<Code>(recording.op[n])) ? Live | Decides : use[n];
         if (arity != Arity::None) use[recording.a[n]] |= passed_on;
         if (arity == Arity::Binary) use[recording.b[n]] |= passed_on;
     }

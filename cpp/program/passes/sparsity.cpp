@@ -37,8 +37,7 @@ bool is_linear(Code code) {
 // Linear wherever it has a derivative.
 bool is_piecewise_linear(Code code) {
     return code == Code::relu || code == Code::leaky_relu || code == Code::abs || code == Code::maximum ||
-           code == Code::minimum || code == Code::less || code == Code::less_equal || code == Code::equal ||
-           code == Code::gate || code == Code::enter;
+           code == Code::minimum || is_comparison(code) || code == Code::gate || code == Code::enter;
 }
 
 }  // namespace
