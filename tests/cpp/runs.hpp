@@ -15,6 +15,15 @@ inline bool near(double got, double want, double scale = 1.0) {
     return std::abs(got - want) <= 1e-9 * (scale + std::abs(want));
 }
 
+inline Request request(const Program& p, const Case& c) {
+    Request q;
+    q.x = c.x.data();
+    q.row_stride = p.n_inputs();
+    q.rows = c.rows;
+    q.parameters = c.p.data();
+    return q;
+}
+
 struct Results {
     std::vector<double> values, dx, dp;
 };
@@ -25,11 +34,7 @@ inline Results run(const Program& p, const Case& c, const Kernels& kernels, unsi
     r.values.assign((reduce == Reduce::None ? c.rows : 1) * p.n_outputs(), -1.0);
     r.dx.assign(c.rows * p.n_inputs(), -1.0);
     r.dp.assign(p.n_parameters(), -1.0);
-    Request q;
-    q.x = c.x.data();
-    q.row_stride = p.n_inputs();
-    q.rows = c.rows;
-    q.parameters = c.p.data();
+    Request q = request(p, c);
     q.threads = threads;
     q.reduce = reduce;
     q.weights = weights;
@@ -45,11 +50,7 @@ inline Results run(const Program& p, const Case& c, const Kernels& kernels, unsi
 inline std::vector<double> hessians(const Program& p, const Case& c, const Kernels& kernels) {
     const std::size_t columns = p.n_inputs() + p.n_parameters();
     std::vector<double> result(c.rows * columns * columns, -1.0);
-    Request q;
-    q.x = c.x.data();
-    q.row_stride = p.n_inputs();
-    q.rows = c.rows;
-    q.parameters = c.p.data();
+    Request q = request(p, c);
     q.promoted = true;
     q.check = false;
     p.hessian_by_sweeps(q, result.data(), kernels);
@@ -59,11 +60,7 @@ inline std::vector<double> hessians(const Program& entries, const SecondOrder& f
                                     const Kernels& kernels) {
     const std::size_t columns = entries.n_inputs() + entries.n_parameters();
     std::vector<double> result(c.rows * columns * columns, 0.0), values(c.rows * found.at.size());
-    Request q;
-    q.x = c.x.data();
-    q.row_stride = entries.n_inputs();
-    q.rows = c.rows;
-    q.parameters = c.p.data();
+    Request q = request(entries, c);
     q.check = false;
     q.values = values.data();
     entries.run(q, kernels);

@@ -10,11 +10,12 @@
 #include "../../cpp/program/kernels/isa.hpp"
 #include "../../cpp/program/program.hpp"
 #include "check.hpp"
-#include "random_graph.hpp"
+#include "runs.hpp"
 
 using namespace kilograd::program;
 using kilograd::program::testing::Case;
 using kilograd::program::testing::random_case;
+using kilograd::program::testing::request;
 
 namespace {
 
@@ -37,11 +38,7 @@ void together(Work&& work) {
 constexpr int questions = 7;
 std::vector<double> ask(const Program& p, const Case& c, int question, unsigned threads) {
     std::vector<double> values(c.rows * p.n_outputs()), dx(c.rows * p.n_inputs()), dp(p.n_parameters());
-    Request q;
-    q.x = c.x.data();
-    q.row_stride = p.n_inputs();
-    q.rows = c.rows;
-    q.parameters = c.p.data();
+    Request q = request(p, c);
     q.threads = threads;
     q.check = question % 2;
     if (question < 4) {
