@@ -14,7 +14,7 @@ namespace {
 struct Formula {
     const char* name;
     double (*value)(double x);
-    double (*local)(double x, double y);
+    Slope slope;
 };
 
 double checked_exp(double x) {
@@ -26,16 +26,13 @@ double tanh_by_math(double x) { return std::tanh(x); }
 double logistic_by_exp(double x) { return 1.0 / (1.0 + checked_exp(-x)); }
 // A constant exponent would be compiled into y * y, which differs from Python's y**2 in one case of a thousand.
 volatile double two = 2.0;
-double one_minus_power(double, double y) { return 1.0 - std::pow(y, two); }
-double one_minus_product(double, double y) { return 1.0 - y * y; }
-double logistic_slope(double, double y) { return y * (1.0 - y); }
 
 constexpr Formula formulas[] = {
-    {"tanh_by_exp, 1 - t**2", tanh_by_exp, one_minus_power},
-    {"tanh_by_exp, 1 - t*t", tanh_by_exp, one_minus_product},
-    {"math.tanh, 1 - t**2", tanh_by_math, one_minus_power},
-    {"math.tanh, 1 - t*t", tanh_by_math, one_minus_product},
-    {"logistic_by_exp, s * (1 - s)", logistic_by_exp, logistic_slope},
+    {"tanh_by_exp, 1 - t**2", tanh_by_exp, Slope::OneMinusPower},
+    {"tanh_by_exp, 1 - t*t", tanh_by_exp, Slope::OneMinusProduct},
+    {"math.tanh, 1 - t**2", tanh_by_math, Slope::OneMinusPower},
+    {"math.tanh, 1 - t*t", tanh_by_math, Slope::OneMinusProduct},
+    {"logistic_by_exp, s * (1 - s)", logistic_by_exp, Slope::Logistic},
 };
 
 // What the negative half of a ReLU gives, and which half zero is in.
@@ -66,6 +63,7 @@ Node* native_unary(Method* method, Node* a) {
         bool kept = strict ? x > 0.0 : !(x < 0.0);
         bool to_int = method->relu == NegativeToInt || method->relu == PositiveOrInt;
         Kind kind = kept ? static_cast<Kind>(a->kinds.data) : to_int ? IntKind : FloatKind;
+        kind = made_kind(*served_of(a), kind);
         double y = kept ? x : 0.0;
         if (method->fixed && method->local_kind == BoolKind && is_numpy(a->kinds.data))
             return nullptr;  // it would be a numpy.bool
@@ -76,7 +74,7 @@ Node* native_unary(Method* method, Node* a) {
     double y, local;
     if (method->formula) {
         y = method->formula->value(x);
-        local = method->formula->local(x, y);
+        local = slope_of(method->formula->slope, y);
     } else {
         Fault fault;
         y = evaluate(method->op, x, 0.0, 0.0, fault);
@@ -109,7 +107,7 @@ PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nar
         if (method->backward) {
             PyObject* result = native_backward(args[0]);
             if (result || PyErr_Occurred()) return result;
-        } else if (!node->is_foreign() && recording()) {
+        } else if (!node->is_foreign() && recording() && !served_of(node)->paused) {
             if (Node* made = native_unary(method, node)) return wrap(made);
         }
     }
@@ -163,6 +161,41 @@ PyMemberDef method_members[] = {
 PyTypeObject* method_type = nullptr;
 
 }  // namespace
+
+double slope_of(Slope slope, double y) {
+    switch (slope) {
+        case Slope::OneMinusPower:
+            return 1.0 - std::pow(y, two);
+        case Slope::OneMinusProduct:
+            return 1.0 - y * y;
+        case Slope::Logistic:
+            return y * (1.0 - y);
+        case Slope::None:
+            break;
+    }
+    return 0.0;
+}
+
+PyObject* slope_object(Slope slope, PyObject* y) {
+    const Owned one(PyLong_FromLong(1)), exponent(PyLong_FromLong(2));
+    if (!one || !exponent) return nullptr;
+    if (slope == Slope::Logistic) {
+        const Owned rest(PyNumber_Subtract(one.get(), y));
+        return rest ? PyNumber_Multiply(y, rest.get()) : nullptr;
+    }
+    const Owned square(slope == Slope::OneMinusPower ? PyNumber_Power(y, exponent.get(), Py_None)
+                                                     : PyNumber_Multiply(y, y));
+    return square ? PyNumber_Subtract(one.get(), square.get()) : nullptr;
+}
+
+bool refresh_slope(Node* node, Number number) {
+    const Slope slope = late_slope(node);
+    if (slope == Slope::None) return true;
+    const double local = slope_of(slope, number.value);
+    if (number.kind != FloatKind || !std::isfinite(local)) return false;
+    node->fan->begin()->local = local;
+    return true;
+}
 
 PyTypeObject* make_method_type() {
     method_type = make_type("kilograd._core.Method", sizeof(Method),
@@ -221,14 +254,15 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
         PyErr_Format(PyExc_ValueError, "no such recipe: %s", recipe.c_str());
         return nullptr;
     }
-    if (label != Py_None) {
-        if (fixed || method->formula) {
-            if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
-            own.tags.push_back(Py_NewRef(label));
-            method->tag = static_cast<std::uint32_t>(own.tags.size() - 1);
-        } else {
-            keep(own.labels[static_cast<std::size_t>(method->op)], label);
-        }
+    const bool late = method->formula && !fixed;
+    if (late || (label != Py_None && (fixed || method->formula))) {
+        if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
+        own.tags.push_back(label == Py_None ? nullptr : Py_NewRef(label));
+        method->tag = static_cast<std::uint32_t>(own.tags.size() - 1);
+        own.late.resize(own.tags.size(), Slope::None);
+        if (late) own.late[method->tag] = method->formula->slope;
+    } else if (label != Py_None) {
+        keep(own.labels[static_cast<std::size_t>(method->op)], label);
     }
     return result.release();
 }

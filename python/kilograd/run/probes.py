@@ -125,7 +125,7 @@ def _nodes(root: Any, cls: type, plan: Plan) -> list[Any]:
     found, seen = [root], {id(root)}
     for node in found:
         for name in plan.children:
-            for child in getattr(node, name) or ():
+            for child in getattr(node, name, None) or ():
                 if id(child) not in seen and isinstance(child, cls):
                     seen.add(id(child))
                     found.append(child)

@@ -16,8 +16,10 @@ from kilograd import _core
 from kilograd.run.clone import map_functions
 
 __all__ = [
+    "ABSENT",
     "CAPTURED",
     "FLOAT_UNIT",
+    "FRESH",
     "NODES",
     "NUMBERS",
     "OPERATORS",
@@ -97,17 +99,28 @@ class Recipe:
     local: str = "float"  # the type of the local gradient
 
 
+# In place of what a leaf shows: it has no such attribute; it has an empty container, or a rule, of its own.
+ABSENT: Any = ...
+FRESH: Any = NotImplemented
+
+
 @dataclass
 class Attribute:
     """An attribute of the author's instances: what it is to the engine, and what a leaf shows.
 
-    One is `watched` where methods that the engine may serve read it: a node on which it is not `empty` is left to them.
+    Results show operands in a `container`. A leaf shows `empty`; an empty `leaf_container` of its own where that is
+    `FRESH`, and nothing where it is `ABSENT`. One is `watched` where methods that the
+    engine may serve read it: a node on which it is not `empty` is left to them.
     """
 
     role: str
     container: str = "tuple"
-    empty: Any = None
+    empty: Any = FRESH
     watched: bool = False
+    leaf_container: str = ""
+
+    def __post_init__(self) -> None:
+        self.leaf_container = self.leaf_container or self.container
 
 
 @dataclass
@@ -119,6 +132,7 @@ class Plan:
     int_one: bool = True
     order: str = "tape"  # in which backward() visits nodes
     plain_init: bool = False
+    floats: bool = False  # the constructor makes a float of every number
     numpy_ints: bool = False  # the engine does with numpy.int64 what the author's methods do
     bare: bool = False  # it is served no longer: what is made from here on is the author's altogether
     written: list[str] = field(default_factory=list)  # the attributes as the constructor sets them
@@ -126,6 +140,9 @@ class Plan:
     modes: dict[str, int] = field(default_factory=dict)  # of the operators; absent or 0: the author's code
     labels: dict[str, str | None] = field(default_factory=dict)  # what the op attribute shows
     methods: dict[str, Recipe] = field(default_factory=dict)
+    paused: bool = False  # a switch of the class is not as it was: all code is the author's
+    inherited: frozenset[str] = frozenset()  # what the class has from its bases
+    switches: dict[str, bool] = field(default_factory=dict)  # attributes of the class, and what they were when judged
 
     @cached_property
     def data(self) -> str:
@@ -234,6 +251,8 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         order=plan.order,
         closed="__slots__" in members and "__dict__" not in members,
         closures=plan.named("rule") is not None,
+        floats=plan.floats,
+        paused=plan.paused,
         numpy_ints=plan.numpy_ints,
         data=plan.named("data"),
         grad=plan.named("grad"),
@@ -271,9 +290,10 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
             name,
             attribute.role,
             container=attribute.container,
+            leaf_container=attribute.leaf_container,
             empty=attribute.empty,
             on_class=on_class,
-            live=LIVE.get(attribute.container),
+            live=LIVE.get(attribute.container) or LIVE.get(attribute.leaf_container),
             watched=attribute.watched,
         )
         type.__setattr__(served, name, member)

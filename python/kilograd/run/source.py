@@ -60,8 +60,12 @@ def _defined_names(node: ast.ClassDef) -> set[str]:
 
 
 def is_candidate(node: ast.ClassDef) -> bool:
-    """Whether the class defines ``+`` and ``*``."""
-    return _defined_names(node) >= OPERATORS
+    """Whether the class defines ``+`` and ``*``, or may inherit them and mentions gradients."""
+    if _defined_names(node) >= OPERATORS:
+        return True
+    return bool(node.bases) and any(
+        isinstance(part, ast.Attribute) and ("grad" in part.attr or "backward" in part.attr) for part in ast.walk(node)
+    )
 
 
 class _Marker(ast.NodeTransformer):
@@ -80,7 +84,7 @@ class _Marker(ast.NodeTransformer):
 
 
 def mark(tree: ast.AST) -> bool:
-    """Mark in place every class of `tree` that defines ``+`` and ``*``; whether there was one."""
+    """Mark in place every candidate class of `tree`; whether there was one."""
     marker = _Marker()
     marker.visit(tree)
     return marker.found

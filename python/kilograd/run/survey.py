@@ -229,6 +229,15 @@ class Survey:
             return "the program uses weakref, which shows when objects die"
         return None
 
+    def changes(self, inherited: frozenset[str]) -> str | None:
+        """Why a class may not be served that has these names from its bases, or None."""
+        if inherited and "setattr" in self.mentioned["name"]:
+            return "the program sets attributes by name, of a base class perhaps"
+        for store in self.stores:
+            if store.name in inherited and not store.own:
+                return f"line {store.line} may set {store.name} of a base class"
+        return None
+
     @property
     def looks_into_dicts(self) -> bool:
         """Whether the program uses ``vars()`` or ``__dict__``."""
@@ -257,7 +266,8 @@ class Survey:
         Parameters
         ----------
         where : str
-            "own" for the name of the class, "global", "builtin", or the module whose attribute it is.
+            "own" for the name of the class, "enclosing" for the variable of an enclosing function, "global",
+            "builtin", or the module whose attribute it is.
         turn : int
             How many modules had been read when the function was judged first.
         """
@@ -283,13 +293,16 @@ class Survey:
             """Whether it happened before, and never again."""
             return binding.once and (binding.turn < turn if cells else binding.line < line)
 
+        enclosing = [scope for start, end, scope in module.functions if name in scope and start <= line <= end]
+        if where == "enclosing":
+            again = [scope[name][-1].line for scope in enclosing if len(scope[name]) > 1]
+            return f"line {again[0]} may bind {name} again" if again else None
         bindings = [
             binding
             for binding in (*module.scope.get(name, []), *module.scope.get("*", []))
             if not past(binding) or (binding.kind != "star" and where == "global")
         ]
         if where == "own":
-            enclosing = [scope for start, end, scope in module.functions if name in scope and start <= line <= end]
             for scope in enclosing:
                 if any(binding.kind == "class" for binding in scope[name]):
                     bindings = scope[name]
@@ -456,8 +469,7 @@ class _Reader(ast.NodeVisitor):
         return own
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        marked = is_candidate(node) and not node.bases and not node.keywords
-        self.bind(node.name, "class" if marked else "other", node.lineno)
+        self.bind(node.name, "class" if is_candidate(node) and not node.keywords else "other", node.lineno)
         for part in (*node.decorator_list, *node.bases, *node.keywords):
             self.visit(part)
         self.scopes.append(None)

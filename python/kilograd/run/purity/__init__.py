@@ -20,8 +20,7 @@ from types import FunctionType
 from kilograd import reading
 from kilograd.run.purity.facts import Facts, Unclean, unclean
 from kilograd.run.purity.kinds import ORDINARY
-from kilograd.run.purity.statements import Examiner
-from kilograd.run.source import node_of
+from kilograd.run.purity.statements import Examiner, tree_of
 
 __all__ = ["ORDINARY", "Facts", "Unclean", "examine", "unclean"]
 
@@ -67,7 +66,7 @@ def examine(
     """
     if _written_by_python(function, cls):
         facts = Facts()
-        facts.calls = reading.names(function.__code__) & set(vars(cls))
+        facts.calls = set(vars(cls)) & reading.names(function.__code__)
         for default in vars(cls).get("__dataclass_fields__", {}).values():
             factory = default.default_factory
             if factory not in (dataclasses.MISSING, list, set, dict, tuple, float, int):
@@ -75,9 +74,4 @@ def examine(
                     raise Unclean(f"makes a default with {factory!r:.40}")
                 examine(factory, cls, attributes)
         return facts
-    node = node_of(function.__code__)
-    if node is None:
-        raise Unclean("is not in the source of the program")
-    if function.__code__.co_flags & 0x2A0:  # generator, coroutine, async generator
-        raise Unclean("is a generator")
-    return Examiner(function, cls, attributes, text, tolerant, of_class).whole(node)
+    return Examiner(function, cls, attributes, text, tolerant, of_class).whole(tree_of(function))

@@ -26,7 +26,7 @@ KINDS = (
     "local",  # a function written in the method
     "fresh",  # a container that the method made
     "shared",  # a default that can change
-)  # besides "builtin NAME", "module NAME", "function NAME", "method NAME", "container NAME" and "text NAME"
+)  # besides "builtin NAME", "module NAME", "function NAME", "method NAME", "container NAME", "text NAME", "helper NAME"
 
 NUMBERS = frozenset({"bare", "result", "number", "constant", "truth", "some"})
 
