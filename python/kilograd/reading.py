@@ -10,7 +10,10 @@ import dis
 from collections.abc import Iterator
 from functools import cache
 from types import CodeType, FunctionType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "EMPTY",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, ABCMeta
-from typing import Any
 
 from kilograd import reading
 from kilograd.run.clone import functions_of
 from kilograd.run.reasons import LeftAlone
 from kilograd.run.survey import survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["check_bases", "flattened", "inherited"]
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import CellType, FunctionType
-from typing import Any
 
 from kilograd import reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["cell_of", "functions_of", "helper_named", "map_functions", "parts_of", "rebinder", "retarget_cells"]
 

@@ -13,9 +13,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from types import FunctionType
-from typing import Any
 
 from kilograd import _core, reading
 from kilograd.run.bases import check_bases, flattened, inherited
@@ -29,14 +27,19 @@ from kilograd.run.reasons import (
     names_in,
     objections_to,
 )
+from kilograd.run.record import field, record, replace
 from kilograd.run.served import AUTHORS, WATCHERS, Plan, ServedMeta, dress
 from kilograd.run.survey import survey
 from kilograd.run.trial import judged
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Judgement", "judgements", "reconsider", "serve"]
 
 
-@dataclass
+@record
 class Judgement:
     """What became of a class.
 

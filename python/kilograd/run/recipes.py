@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from kilograd import _core
+from kilograd.run.record import replace
 from kilograd.run.served import Recipe
 
 RECIPES: dict[str, tuple[Recipe, ...]] = {

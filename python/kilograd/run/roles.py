@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from types import FunctionType, MemberDescriptorType
-from typing import Any
 
 from kilograd.run.reasons import LeftAlone
 from kilograd.run.served import ABSENT, FRESH, LIVE, ORDERS, Attribute, Plan, Recipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PREFERRED_DATA = ("data", "value", "val", "v", "x", "_data", "_value")
 

@@ -7,13 +7,16 @@ that is patched onto it is judged like the first ones.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any
 
 from kilograd import _core
 from kilograd.run.clone import map_functions
+from kilograd.run.record import field, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ABSENT",
@@ -89,7 +92,7 @@ LIVE = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class Recipe:
     """How the engine serves a method of one operand."""
 
@@ -104,7 +107,7 @@ ABSENT: Any = ...
 FRESH: Any = NotImplemented
 
 
-@dataclass
+@record
 class Attribute:
     """An attribute of the author's instances: what it is to the engine, and what a leaf shows.
 
@@ -123,7 +126,7 @@ class Attribute:
         self.leaf_container = self.leaf_container or self.container
 
 
-@dataclass
+@record
 class Plan:
     """How a class is served."""
 
@@ -155,6 +158,11 @@ class Plan:
         return self.named("grad") or ""
 
     @cached_property
+    def rule(self) -> str | None:
+        """The author's name for the function that a node carries."""
+        return self.named("rule")
+
+    @cached_property
     def children(self) -> list[str]:
         """The author's names for the operands."""
         return [name for name, attribute in self.attributes.items() if attribute.role == "children"]
@@ -163,6 +171,11 @@ class Plan:
     def shown(self) -> list[str]:
         """The attributes that can be compared: all but the rule."""
         return [name for name, attribute in self.attributes.items() if attribute.role != "rule"]
+
+    @cached_property
+    def ordered(self) -> bool:
+        """Whether nodes show their operands in an order, which is not left to chance."""
+        return all(self.attributes[name].container in ("tuple", "list") for name in self.children)
 
     def named(self, role: str) -> str | None:
         """The author's name for the first attribute of a role."""
@@ -250,7 +263,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         int_one=plan.int_one,
         order=plan.order,
         closed="__slots__" in members and "__dict__" not in members,
-        closures=plan.named("rule") is not None,
+        closures=plan.rule is not None,
         floats=plan.floats,
         paused=plan.paused,
         numpy_ints=plan.numpy_ints,
@@ -297,7 +310,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
             watched=attribute.watched,
         )
         type.__setattr__(served, name, member)
-    rule = members.get("_backward") if plan.named("rule") is None else None
+    rule = members.get("_backward") if plan.rule is None else None
     _core.served_rule(served, change(rule) if isinstance(rule, FunctionType) else None)
     type.__setattr__(served, "__module__", author.__module__)
     type.__setattr__(served, "__name__", author.__name__)

@@ -15,9 +15,12 @@ import builtins
 import linecache
 from collections.abc import Callable
 from types import CodeType
-from typing import Any
 
 from kilograd.reading import code_objects
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "HOOK",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from types import FunctionType, MemberDescriptorType
-from typing import Any
 
 from kilograd import reading
 from kilograd.run import probes
@@ -29,6 +27,7 @@ from kilograd.run.reasons import (
     watched,
 )
 from kilograd.run.recipes import recipes_for
+from kilograd.run.record import replace
 from kilograd.run.roles import conventions, instance_attributes, roles_of
 from kilograd.run.served import (
     CAPTURED,
@@ -42,6 +41,10 @@ from kilograd.run.served import (
     dress,
 )
 from kilograd.run.survey import survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SUMS = 1e-12  # how far apart sums of the same terms in another order may be
 
@@ -57,6 +60,7 @@ class Trial:
         self.change = rebinder(author.__name__, served)
         self.expected: dict[probes.Probe, Any] = {}  # what the author's class gives, observed once
         self.trials: dict[str, list[probes.Probe]] = {}
+        self.graphs, self.shared_graphs = probes.composite(uses=2), probes.composite()
 
     def dress(self, plan: Plan) -> None:
         """Make the engine's class what the plan says."""
@@ -212,14 +216,17 @@ def _one_operand(trial: Trial) -> list[str]:
 
 
 def _everything(trial: Trial) -> list[probes.Probe]:
-    """Probes of all that may be tried, without nodes whose gradient is a sum of three terms."""
+    """Probes of all that may be tried, without nodes whose gradient is a sum of three terms.
+
+    What is the engine's in the end is tried on twice as many.
+    """
     members = vars(trial.author)
-    trials = probes.composite(uses=2)
+    trials = list(trial.graphs)
     for name in probes.SYMBOLS:
         if name in members and name not in trial.hazards:
-            trials += trial.of_operator(name)
+            trials += probes.half(trial.of_operator(name))
     for name in _one_operand(trial):
-        trials += trial.of_method(name)
+        trials += probes.half(trial.of_method(name))
     return trials
 
 
@@ -230,7 +237,7 @@ def _try_switched(trial: Trial) -> None:
         trial.dress(replace(plan, methods={}))
         setattr(trial.copy, name, not usual)
         type.__setattr__(trial.served, name, not usual)
-        difference = trial.first_difference([*_everything(trial), *probes.composite()], SUMS)
+        difference = trial.first_difference([*_everything(trial), *trial.shared_graphs], SUMS)
         setattr(trial.copy, name, usual)
         trial.expected.clear()
         trial.plan = plan
@@ -241,11 +248,10 @@ def _try_switched(trial: Trial) -> None:
 def _try_kept(trial: Trial) -> None:
     """The author's code on engine nodes must be indistinguishable from the author's code on the author's nodes."""
     trials = _everything(trial)
-    shared = probes.composite()
     first: probes.Probe | None = None
     for plan, tolerance in _orders(trial):
         trial.dress(plan)
-        difference = trial.first_difference(trials) or trial.first_difference(shared, tolerance)
+        difference = trial.first_difference(trials) or trial.first_difference(trial.shared_graphs, tolerance)
         if difference is None:
             return
         first = first or difference
@@ -350,14 +356,14 @@ def _try_methods(trial: Trial) -> None:
 def _try_whole(trial: Trial) -> None:
     """Everything that was accepted, together."""
     plan = trial.plan
-    if trial.accepts(replace(plan, plain_init=True), probes.unary("the constructor", lambda node: node)):
+    if trial.accepts(replace(plan, plain_init=True), probes.constructor()):
         plan = trial.plan
     operators = [name for name, mode in plan.modes.items() if mode and not name.startswith("__r")]
     integers = probes.numpy_integers(operators, plan.methods)
     if integers and trial.accepts(replace(plan, numpy_ints=True), integers):
         plan = trial.plan
-    difference = trial.first_difference(probes.composite(uses=2)) or trial.first_difference(
-        probes.composite(), 0.0 if plan.order != ORDERS[0] else SUMS
+    difference = trial.first_difference(trial.graphs) or trial.first_difference(
+        trial.shared_graphs, 0.0 if plan.order != ORDERS[0] else SUMS
     )
     if difference is not None:
         raise LeftAlone(f"the outcome would differ for {difference!r}")

@@ -12,7 +12,6 @@ where no probe looks, at a threshold of its own making, say.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Iterable
 from types import FunctionType
@@ -69,7 +68,7 @@ def examine(
         facts.calls = set(vars(cls)) & reading.names(function.__code__)
         for default in vars(cls).get("__dataclass_fields__", {}).values():
             factory = default.default_factory
-            if factory not in (dataclasses.MISSING, list, set, dict, tuple, float, int):
+            if factory not in (sys.modules["dataclasses"].MISSING, list, set, dict, tuple, float, int):
                 if not isinstance(factory, FunctionType):
                     raise Unclean(f"makes a default with {factory!r:.40}")
                 examine(factory, cls, attributes)

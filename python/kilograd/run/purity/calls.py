@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from types import FunctionType
 
 from kilograd.harmless import ON_NUMBERS, ON_TEXT
@@ -12,12 +11,14 @@ from kilograd.run.purity.expressions import Expressions
 from kilograd.run.purity.facts import Facts, Unclean
 from kilograd.run.purity.kinds import NUMBERS
 from kilograd.run.purity.words import CALLED_BY, HASHED, ITERATED, ORDERED, SHOWN, SMOOTH, TESTS
+from kilograd.run.record import replace
 
 
 class Calls(Expressions):
     """Expressions, calls among them."""
 
     def visit_Call(self, node: ast.Call) -> str:
+        self.called = node.func
         function = self.value(node.func)
         where, _, name = function.partition(" ")
         kinds = [self.value(argument) for argument in node.args]
@@ -89,7 +90,7 @@ class Calls(Expressions):
             self.facts = self.facts.merged(replace(found, steps=steps, late_steps=late))
         if found.switches and self.depth > 1:
             self.odd(f"reads {self.own}.{min(found.switches)} when gradients flow")
-        if (found.compares or found.tests) and not set(kinds).isdisjoint({"number", "constant", "result"}):
+        if (found.compares or found.tests) and not set(kinds).isdisjoint({"number", "constant", "result", "some"}):
             self.odd("compares what it computes")
         return "some"
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from kilograd.run.record import field, record
 
 
 class Unclean(Exception):  # noqa: N818 - a verdict, not a fault
     """The method may not be tried; the message says what it does, as the end of a sentence."""
 
 
-@dataclass
+@record
 class Facts:
     """What a method that may be tried is made of.
 

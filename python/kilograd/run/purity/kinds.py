@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 from kilograd.run.source import Function
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What an expression is known to be.
 KINDS = (

@@ -9,7 +9,6 @@ import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
 
 from kilograd.harmless import BUILTINS, ON_TEXT
 from kilograd.run.clone import functions_of, helper_named
@@ -24,6 +23,10 @@ from kilograd.run.purity.words import (
     TYPES,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Names(ast.NodeVisitor):
     """The base of what walks a method: each node is visited as an expression, of a kind, or as a statement."""
@@ -32,6 +35,7 @@ class Names(ast.NodeVisitor):
         self, function: FunctionType, cls: type, attributes: Iterable[str], text: bool, tolerant: bool, of_class: bool
     ) -> None:
         self.function, self.cls, self.own, self.text = function, cls, cls.__name__, text
+        self.called: ast.expr | None = None  # what is being called
         self.bound = True  # its first parameter is a node
         self.helpers: dict[tuple[FunctionType, bool], Facts | Unclean] = {}  # what is known of functions it calls
         self.of_class = of_class
@@ -104,20 +108,26 @@ class Names(ast.NodeVisitor):
             return "class"
         if name in self.function.__code__.co_freevars:
             if helper_named(self.function, name) is not None:
-                self.looks_up("enclosing", name)
-                return f"helper {name}"
+                return self.helper(node, "enclosing")
             self.refuse(f"uses the variable {name!r} of an enclosing function")
             return "any"
         if name in self.function.__globals__:
-            self.looks_up("global", name)
             if helper_named(self.function, name) is not None:
-                return f"helper {name}"
+                return self.helper(node, "global")
+            self.looks_up("global", name)
             return self.outside(name, self.function.__globals__[name])
         if hasattr(builtins, name):
             self.looks_up("builtin", name)
             return self.builtin(name)
         self.refuse(f"uses the name {name!r}, which is not defined yet")
         return "any"
+
+    def helper(self, node: ast.Name, where: str) -> str:
+        """A function of the program's: what it is made of counts where it is called."""
+        self.looks_up(where, node.id)
+        if node is not self.called:
+            self.refuse(f"passes {node.id}() around")
+        return f"helper {node.id}"
 
     def builtin(self, name: str) -> str:
         value = getattr(builtins, name)
