@@ -756,7 +756,7 @@ def test_wrong_arguments() -> None:
         (lambda: program.value_and_grad([1.0, 2.0], out=np.empty(3)), "tuple of 2"),
         (lambda: program([1.0, 2.0], reduce="max"), "reduce must be"),
         (lambda: program.value_and_grad([1.0, 2.0], "outputs"), "wrt must be"),
-        (lambda: program([1.0, 2.0], threads=0), "threads must be at least 1, not 0"),
+        (lambda: program([1.0, 2.0], threads=0), "threads is a number of at least 1, or -1 for all processors, not 0"),
     ]:
         with pytest.raises(ValueError, match=message):
             call()  # type: ignore[no-untyped-call]
@@ -771,7 +771,7 @@ def test_wrong_arguments() -> None:
     ]:
         with pytest.raises(TypeError):
             call()  # type: ignore[no-untyped-call]
-    with pytest.raises(TypeError, match=r"^threads is a number of threads, 1 or more, not NoneType$"):
+    with pytest.raises(TypeError, match=r"^threads is a number of threads, 1 or more, or -1 .*, not NoneType$"):
         program([1.0, 2.0], threads=None)  # type: ignore[arg-type]
 
 

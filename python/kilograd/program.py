@@ -68,7 +68,8 @@ class Program:
     All methods take these keywords:
 
     ``threads`` : int, default 1
-        On how many threads blocks of rows are computed. Results are the same to the last bit for any number.
+        On how many threads blocks of rows are computed; -1 takes all processors that the process may use. Results are
+        the same to the last bit for any number.
     ``check`` : bool, default True
         Raise what the eager operation would raise (ValueError, OverflowError or ZeroDivisionError, with op, row and
         operand) for a finite operand outside an op's domain. Otherwise NaN and infinity flow.

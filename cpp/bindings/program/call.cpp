@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../../program/execution/threads.hpp"
 #include "../../program/kernels/isa.hpp"
 
 namespace kilograd {
@@ -22,11 +23,14 @@ Reduce reduction(py::handle reduce) {
 
 unsigned count_of_threads(py::handle threads) {
     if (!PyIndex_Check(threads.ptr()))
-        throw py::type_error("threads is a number of threads, 1 or more, not " +
+        throw py::type_error("threads is a number of threads, 1 or more, or -1 for all processors, not " +
                              std::string(Py_TYPE(threads.ptr())->tp_name));
     const py::ssize_t count = PyNumber_AsSsize_t(threads.ptr(), nullptr);
     if (count == -1 && PyErr_Occurred()) throw py::error_already_set();
-    if (count < 1) throw py::value_error("threads must be at least 1, not " + std::string(py::str(threads)));
+    if (count == -1) return program::processors();
+    if (count < 1)
+        throw py::value_error("threads is a number of at least 1, or -1 for all processors, not " +
+                              std::string(py::str(threads)));
     return static_cast<unsigned>(std::min<py::ssize_t>(count, 1024));
 }
 

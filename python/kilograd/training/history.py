@@ -74,10 +74,10 @@ class History:
 
 
 @contextmanager
-def progress_bar(wanted: bool | None, epochs: int) -> Iterator[Callable[[History], None]]:
-    """A function to call after each epoch, which moves the bar."""
+def progress_bar(wanted: bool | None, epochs: int) -> Iterator[Callable[[History, float], None]]:
+    """A function to call with the share of the epoch that is under way, which moves the bar."""
     if wanted is False or (wanted is None and not _watched()):
-        yield lambda history: None
+        yield lambda history, share: None
         return
     try:
         if find_spec("ipywidgets") is None:  # which the bar of a notebook is made of
@@ -87,16 +87,17 @@ def progress_bar(wanted: bool | None, epochs: int) -> Iterator[Callable[[History
     except ImportError:
         if wanted:
             raise ImportError("the progress bar is tqdm's: pip install 'kilograd[progress]'") from None
-        yield lambda history: None
+        yield lambda history, share: None
         return
     with tqdm(total=epochs, unit="epoch") as bar:
 
-        def tick(history: History) -> None:
-            shown = {"loss": f"{history.losses[-1]:.4g}"}
+        def tick(history: History, share: float) -> None:
+            shown = {"loss": f"{(history.losses if share == 0 else history.steps)[-1]:.4g}"}
             if history.validation:
                 shown["validation"] = f"{history.validation[-1]:.4g}"
             bar.set_postfix(shown, refresh=False)
-            bar.update()
+            bar.n = len(history.losses) + round(share, 2) if share else len(history.losses)
+            bar.update(0)  # draws, now and then
 
         yield tick
 
