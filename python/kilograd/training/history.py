@@ -74,7 +74,8 @@ class History:
         drawn = ""
         for line, colour in zip(lines, ("#1f77b4", "#ff7f0e"), strict=False):
             points = " ".join(
-                f"{5 + 190 * k / (len(line) - 1):.1f},{55 - 50 * (loss - low) / height:.1f}" for k, loss in enumerate(line)
+                f"{5 + 190 * k / (len(line) - 1):.1f},{55 - 50 * (loss - low) / height:.1f}"
+                for k, loss in enumerate(line)
             )
             drawn += f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
         title = "loss" + (" and validation" if len(lines) > 1 else "") + (", logarithmic" if logarithmic else "")
