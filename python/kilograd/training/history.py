@@ -73,10 +73,9 @@ class History:
         low, height = min(every), max(every) - min(every) or 1.0
         drawn = ""
         for line, colour in zip(lines, ("#1f77b4", "#ff7f0e"), strict=False):
-            points = " ".join(
-                f"{5 + 190 * k / (len(line) - 1):.1f},{55 - 50 * (loss - low) / height:.1f}"
-                for k, loss in enumerate(line)
-            )
+            xs = [5 + 190 * k / (len(line) - 1) for k in range(len(line))]
+            ys = [55 - 50 * (loss - low) / height for loss in line]
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
             drawn += f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
         title = "loss" + (" and validation" if len(lines) > 1 else "") + (", logarithmic" if logarithmic else "")
         return f'<svg width="200" height="60" role="img"><title>{title}</title>{drawn}</svg>'
