@@ -10,12 +10,12 @@ import numpy as np
 
 from kilograd.compiled.derivatives import Derivatives
 from kilograd.compiled.path import Path
-from kilograd.compiled.structure import Call, Shape, Structure, common, nothing, places, size_of, take
+from kilograd.compiled.structure import Call, Shape, Structure, common, nothing, places, size_of, take, width_of
 from kilograd.compiled.tracing import add_note
 
 if TYPE_CHECKING:
     from kilograd.compiled.function import Compiled
-    from kilograd.compiled.structure import Array, Indices
+    from kilograd.compiled.structure import Array, Columns, Indices
 
 T = TypeVar("T")
 
@@ -70,15 +70,17 @@ class Batch(Derivatives[..., "Array"]):
                 result[where] = part
         return results
 
-    def _jacobian(self, call: Call, columns: Indices) -> tuple[Structure, Array]:
+    def _jacobian(self, call: Call, columns: Columns) -> tuple[Structure, Array]:
+        k = width_of(columns)
+
         def compute(path: Path, x: Array, check: bool) -> Array:
-            part = np.zeros((len(x), size_of(path.structure.of_numbers()), len(columns)))
+            part = np.zeros((len(x), size_of(path.structure.of_numbers()), k))
             part[:, places(path.structure)] = path.jacobian(x, check, columns)
             return part
 
         computed = list(self._by_path(call, compute))
         structure = self._structure(call, [path for path, *_ in computed])
-        jacobian = np.empty((len(call.x), size_of(structure), len(columns)))
+        jacobian = np.empty((len(call.x), size_of(structure), k))
         for _, where, part in computed:
             jacobian[where] = part
         return structure, jacobian

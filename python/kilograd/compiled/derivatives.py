@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlia
 import numpy as np
 
 from kilograd.compiled.path import Path
-from kilograd.compiled.structure import Call, Positions, Shape, Structure, call_of, plain, shapes_of, take
+from kilograd.compiled.structure import Call, Positions, Shape, Structure, call_of, plain, shapes_of, take, width_of
 
 if TYPE_CHECKING:
-    from kilograd.compiled.structure import Array, Indices
+    from kilograd.compiled.structure import Array, Columns
 
 Argnums: TypeAlias = "int | Sequence[int]"
 P = ParamSpec("P")  # the arguments of a function that is compiled
@@ -96,7 +96,8 @@ class Derivatives(ABC, Generic[P, N]):
         def compute(path: Path, x: Array, check: bool) -> tuple[Array, ...]:
             return path.hessian(x, check, columns)
 
-        (hessian,) = self._computed(call, compute, ((len(columns), len(columns)),))
+        k = width_of(columns)
+        (hessian,) = self._computed(call, compute, ((k, k),))
         return _hessian_blocks(compact, positions, hessian)
 
     @overload
@@ -138,7 +139,7 @@ class Derivatives(ABC, Generic[P, N]):
         """What ``compute(path, x, check, *others)`` gives on the path of each row, of these shapes in each."""
 
     @abstractmethod
-    def _jacobian(self, call: Call, columns: Indices) -> tuple[Structure, Array]:
+    def _jacobian(self, call: Call, columns: Columns) -> tuple[Structure, Array]:
         """The structure of the result, and the derivatives of all of its numbers by those in the columns."""
 
     def _positions(self, call: Call, argnums: Argnums | None) -> Positions:

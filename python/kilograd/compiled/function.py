@@ -20,7 +20,7 @@ from kilograd.compiled.structure import Call, Shape, Structure, call_of
 from kilograd.compiled.tracing import Function, name_of, thread
 
 if TYPE_CHECKING:
-    from kilograd.compiled.structure import Array, Indices
+    from kilograd.compiled.structure import Array, Columns
 
 PATH_LIMIT = 64
 """How many paths of a function are kept for arguments of one structure."""
@@ -155,7 +155,7 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         # An operation was refused. The function itself says what that means: it raises, or handles the error.
         return compute(self._path(call), call.x, False, *others)
 
-    def _jacobian(self, call: Call, columns: Indices) -> tuple[Structure, Array]:
+    def _jacobian(self, call: Call, columns: Columns) -> tuple[Structure, Array]:
         return self._computed(call, lambda path, x, check: (path.structure, path.jacobian(x, check, columns)), ())
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 Positions: TypeAlias = "int | tuple[int, ...]"
+Columns: TypeAlias = tuple[int, ...]
+"""Stretches of the numbers of a call: (first, one past the last, first, ...)."""
 T = TypeVar("T")
 Leaf: TypeAlias = Callable[[Shape], Any]
 """Gives the number, or the array, of a shape that comes next."""
@@ -265,6 +267,11 @@ def nothing(_: Any) -> None:
 # --- questions
 
 
+def width_of(columns: Columns) -> int:
+    """How many they are."""
+    return sum(columns[1::2]) - sum(columns[::2])
+
+
 def shapes_of(structure: Structure) -> list[Shape]:
     """The shapes of the numbers and arrays of a structure."""
     shapes: list[Shape] = []
@@ -379,17 +386,17 @@ class Call(NamedTuple):
         lead = gradient.shape[:-1]
         return self.by_argument(positions, lambda s, shape: plain(gradient[..., s].reshape(lead + shape)))
 
-    def columns(self, positions: Positions) -> tuple[Indices, Call]:
+    def columns(self, positions: Positions) -> tuple[Columns, Call]:
         """The numbers of the chosen arguments, and the call with offsets that count these alone."""
         chosen = (positions,) if isinstance(positions, int) else positions
-        columns: list[Indices] = []
+        columns: list[int] = []
         offsets, size = list(self.offsets), 0
-        for i in dict.fromkeys(chosen):
+        for i in sorted(set(chosen)):
             width = size_of(self.arguments[i])
-            columns.append(np.arange(self.offsets[i], self.offsets[i] + width))
+            columns += (self.offsets[i], self.offsets[i] + width)
             offsets[i] = size
             size += width
-        return np.concatenate(columns), self._replace(offsets=tuple(offsets))
+        return tuple(columns), self._replace(offsets=tuple(offsets))
 
 
 def call_of(
