@@ -43,6 +43,11 @@ class Derivatives(ABC, Generic[P, N]):
 
         A float, or an array of shape (rows,); the gradient of a row is that by its own numbers.
         """
+        if argnums is None and not kwargs and (path := self._only(args)) is not None:
+            try:
+                return path.number_and_grad(args[0])  # type: ignore[return-value]
+            except (ValueError, ArithmeticError):
+                pass
         call = self._numbers(args, kwargs)
         positions = self._positions(call, argnums)
         value, gradient = self._computed(call, Path.value_and_grad, ((), call.x.shape[-1:]))
@@ -77,6 +82,11 @@ class Derivatives(ABC, Generic[P, N]):
             container, one of these for each of its entries; with a sequence of argnums tuples of these. Zeros where the
             path gives a constant.
         """
+        if argnums is None and not kwargs and (path := self._only(args)) is not None and path.is_array:
+            try:
+                return path.whole_jacobian(args[0])
+            except (ValueError, ArithmeticError):
+                pass
         call = self._numbers(args, kwargs)
         positions = self._positions(call, argnums)
         columns, compact = call.columns(positions)
@@ -89,6 +99,11 @@ class Derivatives(ABC, Generic[P, N]):
     def hessian(self, *args: Any, argnums: Argnums | None, **kwargs: Any) -> Any: ...
     def hessian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:  # type: ignore[misc]
         """Compute the Hessian: see `kilograd.hessian`."""
+        if argnums is None and not kwargs and (path := self._only(args)) is not None:
+            try:
+                return path.whole_hessian(args[0])
+            except (ValueError, ArithmeticError):
+                pass
         call = self._numbers(args, kwargs)
         positions = self._positions(call, argnums)
         columns, compact = call.columns(positions)
@@ -127,6 +142,10 @@ class Derivatives(ABC, Generic[P, N]):
         vector = _vector(call, positions, v)
         (product,) = self._computed(call, Path.hvp, (call.x.shape[-1:],), vector)
         return call.gradients(positions, product)
+
+    def _only(self, args: Sequence[Any]) -> Path | None:
+        """The path of a call with one array of floats, where all such calls take it: what is called in a loop."""
+        return None
 
     @abstractmethod
     def _numbers(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call:
