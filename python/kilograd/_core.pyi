@@ -534,7 +534,7 @@ class _Program:
     def dump(self, data: Sequence[float], /) -> bytes: ...
     def forward(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         reduce: str | None,
         threads: int,
@@ -544,7 +544,7 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def value_and_grad(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         wrt: str,
         weights: ArrayLike | None,
@@ -583,7 +583,7 @@ class _Program:
     ) -> tuple[int, _Bookmark | None, BaseException | None]: ...
     def vjp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,
@@ -595,7 +595,7 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def jvp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,
@@ -607,7 +607,7 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def jacobian(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         wrt: str | tuple[int, ...],
         reduce: str | None,
@@ -618,7 +618,7 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def hessian(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         wrt: str | tuple[int, ...],
         weights: ArrayLike | None,
@@ -630,7 +630,7 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def entries(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         second: bool,
         wrt: str | tuple[int, ...],
@@ -641,12 +641,13 @@ class _Program:
         out: NDArray[np.float64] | None,
         /,
     ) -> NDArray[np.float64]: ...
+    def shared(self, inputs: tuple[int, ...], /) -> _Program: ...
     def pattern(
         self, second: bool, wrt: str | tuple[int, ...], weighted: bool, /
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
     def hvp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,

@@ -458,7 +458,7 @@ class Program:
         if of not in ("jacobian", "hessian"):
             raise ValueError(f'of must be "jacobian" or "hessian", not {of!r}')
         starts, columns = self._core.pattern(of == "hessian", wrt, weighted)
-        return csr([True] * len(columns), starts, columns, self._width(wrt))
+        return csr(columns >= 0, starts, columns, self._width(wrt))
 
     def hvp(
         self,

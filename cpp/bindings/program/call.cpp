@@ -66,12 +66,19 @@ Call::Call(const Recorded& recorded, const py::tuple& parameters, py::handle x, 
     : recorded_(recorded), program_(recorded.program) {
     request.threads = count_of_threads(threads);
     request.check = check;
-    if (parameters.size() != program_.n_parameters()) throw py::value_error("wrong number of parameters");
-    parameters_.reserve(parameters.size());
+    parameters_.reserve(program_.n_parameters());
     for (py::handle value : parameters) {
-        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
-        parameters_.push_back(node_of(value.ptr())->data);
+        if (is_value(value.ptr())) {
+            parameters_.push_back(node_of(value.ptr())->data);
+        } else if (Doubles::check_(value)) {  // of a shared argument of a compiled function
+            const py::array numbers = contiguous(value, "parameters");
+            const auto* from = static_cast<const double*>(numbers.data());
+            parameters_.insert(parameters_.end(), from, from + numbers.size());
+        } else {
+            throw py::type_error("parameters must be Values");
+        }
     }
+    if (parameters_.size() != program_.n_parameters()) throw py::value_error("wrong number of parameters");
     request.parameters = parameters_.data();
     take(x);
 }

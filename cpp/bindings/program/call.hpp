@@ -24,6 +24,11 @@ inline Node* node_at(const py::tuple& values, std::size_t k) {
     return node_of(PyTuple_GET_ITEM(values.ptr(), static_cast<py::ssize_t>(k)));
 }
 
+inline void require_values(const py::tuple& parameters) {
+    for (py::handle value : parameters)
+        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
+}
+
 class Call {
   public:
     program::Request request;

@@ -9,6 +9,7 @@
 
 #include "../../program/format.hpp"
 #include "../../program/kernels/isa.hpp"
+#include "../../program/passes/share.hpp"
 #include "../value/handle.hpp"
 #include "call.hpp"
 #include "descent.hpp"
@@ -63,6 +64,7 @@ py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::
 
 py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle weights,
                          py::handle reduce, py::handle threads, bool check, py::handle out) {
+    require_values(parameters);
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
     call.set_weights(weights);
@@ -175,6 +177,14 @@ py::tuple pattern(const Recorded& self, bool second, py::handle wrt, bool weight
     return py::make_tuple(array(found->starts), array(found->columns));
 }
 
+// The program with some of its inputs, a tuple of stretches, as further parameters.
+py::object shared(const Recorded& self, const py::tuple& inputs) {
+    const program::Columns columns = columns_of(self.program, inputs);
+    if (columns.end() > self.program.n_inputs()) throw py::value_error("only inputs become parameters");
+    const Signals signals;
+    return boxed(program::share(self.program.graph(), columns), self.shape);
+}
+
 py::dict counts(const Recorded& self) {
     const program::Graph& graph = self.program.graph();
     py::dict recorded, optimised;
@@ -230,6 +240,7 @@ void add_program(py::module_& m) {
         .def("hessian", hessian)
         .def("entries", entries)
         .def("pattern", pattern)
+        .def("shared", shared)
         .def("counts", counts)
         .def("dump", dump)
         .def_property_readonly("nbytes", [](const Recorded& self) { return self.program.bytes(); })

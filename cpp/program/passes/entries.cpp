@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../watch.hpp"
+#include "expand.hpp"
 #include "lower.hpp"
 #include "sparsity.hpp"
 #include "symbol.hpp"
@@ -112,33 +113,10 @@ class Differentiator {
         return result;
     }
 
-    // The graph's nodes as they are, sums op by op.
+    // The graph's nodes as they are.
     void copy() {
-        for (const Node& node : graph_.nodes) {
-            pace_();
-            if (node.code == Code::constant) {
-                value_.emplace_back(node.c);
-            } else if (is_leaf(node.code)) {
-                value_.push_back(at(in_.leaf(node.code, node.a)));
-            } else if (node.code == Code::dot) {
-                const auto product = [&](const Term& term) {
-                    return term.b == none ? value_[term.a] : made(Code::mul, value_[term.a], value_[term.b]);
-                };
-                Symbol sum = product(graph_.terms[node.a]);
-                for (std::uint32_t t = node.a + 1; t < node.b; ++t)
-                    sum = made(Code::add, sum, product(graph_.terms[t]));
-                value_.push_back(sum);
-            } else {
-                const bool binary = info(node.code).arity == Arity::Binary;
-                value_.push_back(made(node.code, value_[node.a], binary ? value_[node.b] : Symbol(), node.c));
-            }
-        }
-    }
-
-    // An op even where its operands are constants, which eager code may refuse.
-    Symbol made(Code code, Symbol a, Symbol b, double c = 0.0) {
-        const bool binary = info(code).arity == Arity::Binary;
-        return at(in_.make(code, a.number(in_), binary ? b.number(in_) : 0, c));
+        const auto leaf = [&](const Node& node) { return in_.leaf(node.code, node.a); };
+        for (std::uint32_t number : expand(graph_, in_, leaf)) value_.push_back(at(number));
     }
 
     // Column of a leaf that derivatives are taken by, else none.

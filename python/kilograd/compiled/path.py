@@ -45,6 +45,7 @@ class Path:
         "program",
         "recordable",
         "refusal",
+        "shared",
         "structure",
     )
 
@@ -84,6 +85,13 @@ class Path:
         self.guards = _core._guards(guards, leaves) if guards and self.recordable else None
         del traced, notes, guards  # they hold numbers of the trace, which would count as parameters
         self.program = Program(outputs, inputs=leaves) if outputs else None
+        self.shared: dict[Columns, _core._Program] = {}  # with the numbers in the columns as further parameters
+
+    def with_shared(self, columns: Columns) -> _core._Program:
+        """The program with the numbers in the columns as further parameters."""
+        if columns not in self.shared:
+            self.shared[columns] = self.program._core.shared(columns) if columns else self.program._core
+        return self.shared[columns]
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
         """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
