@@ -536,7 +536,7 @@ class _Program:
     def dump(self, data: Sequence[float], /) -> bytes: ...
     def forward(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         reduce: str | None,
         threads: int,
@@ -546,7 +546,7 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def value_and_grad(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         wrt: str,
         weights: ArrayLike | None,
@@ -585,10 +585,11 @@ class _Program:
     ) -> tuple[int, _Bookmark | None, BaseException | None]: ...
     def vjp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,
@@ -596,10 +597,11 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def jvp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,
@@ -607,9 +609,10 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def jacobian(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
-        wrt: str,
+        wrt: str | tuple[int, ...],
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,
@@ -617,22 +620,41 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def hessian(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
-        wrt: str,
+        wrt: str | tuple[int, ...],
         weights: ArrayLike | None,
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,
         /,
     ) -> NDArray[np.float64]: ...
+    def entries(
+        self,
+        parameters: tuple[Value | NDArray[np.float64], ...],
+        x: ArrayLike | None,
+        second: bool,
+        wrt: str | tuple[int, ...],
+        weights: ArrayLike | None,
+        reduce: str | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def shared(self, inputs: tuple[int, ...], /) -> _Program: ...
+    def pattern(
+        self, second: bool, wrt: str | tuple[int, ...], weighted: bool, /
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
     def hvp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,
         weights: ArrayLike | None,
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,

@@ -19,6 +19,7 @@
 #include "check.hpp"
 #include "nodes.hpp"
 #include "random_graph.hpp"
+#include "runs.hpp"
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -239,8 +240,8 @@ TEST(programs) {
         p.run(request);
         request.values = request.dx = nullptr;
         request.promoted = true;
-        p.hessian(request, hessian.data());
-        p.hessian_by_sweeps(request, hessian.data(), chosen_kernels());
+        program::testing::whole_hessian(p, request, hessian.data(), chosen_kernels());
+        program::testing::swept_hessian(p, request, hessian.data(), chosen_kernels());
         const std::string bytes = serialise(Saved{p.graph(), {2}, c.p});
         deserialise(bytes.data(), bytes.size());
     });

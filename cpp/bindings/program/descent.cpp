@@ -31,8 +31,8 @@ class Descent {
           data_(nodes_.size() + 1),
           gradient_(nodes_.size() + 1),
           grads_(nodes_.size()) {
-        for (py::handle value : trained_)
-            if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
+        require_values(parameters_);
+        require_values(trained_);
         request_.parameters = data_.data();
         request_.dp = gradient_.data();
     }

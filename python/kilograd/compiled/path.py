@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -10,14 +11,15 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.agreement import disagreement
 from kilograd.compiled.habits import Habits
-from kilograd.compiled.structure import NUMBER, Call, Static, copied, holds, plain, take
+from kilograd.compiled.structure import NUMBER, Call, Numbers, Static, copied, holds, plain, take, width_of
 from kilograd.compiled.tracing import Function, name_of, trace
 from kilograd.program import Program
+from kilograd.sparse import csr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kilograd.compiled.structure import Array, Indices
+    from kilograd.compiled.structure import Array, Columns
 
     Arrays: TypeAlias = tuple[Array, ...]
 
@@ -35,6 +37,7 @@ class Path:
     __slots__ = (
         "_constant",
         "guards",
+        "is_array",
         "is_number",
         "key",
         "name",
@@ -42,6 +45,7 @@ class Path:
         "program",
         "recordable",
         "refusal",
+        "shared",
         "structure",
     )
 
@@ -76,10 +80,18 @@ class Path:
             constant = self.structure.value
             self.is_number = isinstance(constant, (int, float)) or getattr(constant, "shape", None) == ()
             self._constant = float(constant) if self.is_number else 0.0
+        self.is_array = isinstance(self.structure, Numbers)
         self.key = tuple([(symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards])
         self.guards = _core._guards(guards, leaves) if guards and self.recordable else None
         del traced, notes, guards  # they hold numbers of the trace, which would count as parameters
         self.program = Program(outputs, inputs=leaves) if outputs else None
+        self.shared: dict[Columns, _core._Program] = {}  # with the numbers in the columns as further parameters
+
+    def with_shared(self, columns: Columns) -> _core._Program:
+        """The program with the numbers in the columns as further parameters."""
+        if columns not in self.shared:
+            self.shared[columns] = self.program._core.shared(columns) if columns else self.program._core
+        return self.shared[columns]
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
         """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
@@ -94,6 +106,41 @@ class Path:
         values = self.values(x, check)
         return self.structure.build(take(lambda s, shape: plain(values[s].reshape(shape))), copied)
 
+    @property
+    def is_only(self) -> bool:
+        """Whether every call of the same structure takes this path, and runs a program."""
+        return self.recordable and self.guards is None and self.program is not None
+
+    def whole(self, x: Array) -> Any:
+        """The number or the array that the function returns."""
+        program = self.program
+        values = program._core.forward(program._parameters, x.reshape(-1), None, 1, True, None)
+        return values.item() if self.is_number else values.reshape(self.structure.shape)
+
+    def number_and_grad(self, x: Array) -> tuple[float, Array]:
+        """The number that the function returns, and its gradient."""
+        if not self.is_number:
+            self._refuse()
+        program = self.program
+        values, gradient = program._core.value_and_grad(
+            program._parameters, x.reshape(-1), "inputs", None, None, 1, True, None
+        )
+        return values.item(), gradient.reshape(x.shape)
+
+    def whole_jacobian(self, x: Array) -> Array:
+        """The Jacobian of the number or the array that the function returns."""
+        program = self.program
+        found = program._core.jacobian(program._parameters, x.reshape(-1), "inputs", None, 1, True, None)
+        return found.reshape(self.structure.shape + x.shape)
+
+    def whole_hessian(self, x: Array) -> Array:
+        """The Hessian of the number that the function returns."""
+        if not self.is_number:
+            self._refuse()
+        program = self.program
+        found = program._core.hessian(program._parameters, x.reshape(-1), "inputs", None, None, 1, True, None)
+        return found if x.ndim == 1 else found.reshape(x.shape + x.shape)
+
     def value_and_grad(self, x: Array, check: bool) -> Arrays:
         """The number, or constant, that the function returns, (...), and its gradient, (..., n)."""
         if self.refusal or not self.is_number:
@@ -103,29 +150,45 @@ class Path:
         values, gradient = self.program.value_and_grad(x, check=check)
         return values[..., 0], gradient
 
-    def jacobian(self, x: Array, check: bool, columns: Indices) -> Array:
+    def jacobian(self, x: Array, check: bool, columns: Columns) -> Array:
         """The derivatives of all numbers that are computed by those in the columns, (..., m, k)."""
         if self.refusal:
             raise TypeError(self.refusal)
-        m, n, k = self.outputs, x.shape[-1], len(columns)
         if self.program is None:
-            return np.zeros((*x.shape[:-1], 0, k))
-        if k == n or x.ndim > 1:
-            return self.program.jacobian(x, check=check)[..., columns]
-        if k <= m:  # only what is asked for: the other arguments may be a large data set
-            return self.program.jvp(np.broadcast_to(x, (k, n)), np.eye(n)[columns], check=check).T
-        return self.program.vjp(np.broadcast_to(x, (m, n)), np.eye(m), check=check)[:, columns]
+            return np.zeros((*x.shape[:-1], 0, width_of(columns)))
+        program = self.program
+        return program._core.jacobian(program._parameters, x, columns, None, 1, check, None)
 
-    def hessian(self, x: Array, check: bool, columns: Indices) -> Arrays:
+    def hessian(self, x: Array, check: bool, columns: Columns) -> Arrays:
         """By the numbers in the columns, (..., k, k)."""
         if self.refusal or not self.is_number:
             self._refuse()
-        n, k = x.shape[-1], len(columns)
         if self.program is None:
+            k = width_of(columns)
             return (np.zeros((*x.shape[:-1], k, k)),)
-        if k == n or x.ndim > 1:
-            return (self.program.hessian(x, check=check)[..., columns[:, None], columns],)
-        return (self.program.hvp(np.broadcast_to(x, (k, n)), np.eye(n)[columns], check=check)[:, columns],)
+        program = self.program
+        return (program._core.hessian(program._parameters, x, columns, None, None, 1, check, None),)
+
+    def sparse(self, x: Array, check: bool, second: bool, columns: Columns) -> Any:
+        """The Jacobian or, if `second`, the Hessian of one row as a sparse array."""
+        starts, places = self.pattern(second, columns)
+        if self.program is None:
+            return csr(np.empty(0), starts, places, width_of(columns))
+        program = self.program
+        found = program._core.entries(program._parameters, x, second, columns, None, None, 1, check, None)
+        return csr(found, starts, places, width_of(columns))
+
+    def pattern(self, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Which entries of the Jacobian or the Hessian may differ from zero, as in a CSR matrix."""
+        if self.refusal or (second and not self.is_number):
+            self._refuse()
+        numbers = self.structure.of_numbers()
+        if not isinstance(numbers, Numbers):
+            raise TypeError(f"sparse Jacobians are those of one array, and {self.name} returned {self.structure}")
+        if self.program is None:
+            height = width_of(columns) if second else math.prod(numbers.shape)
+            return np.zeros(height + 1, np.int32), np.empty(0, np.int32)
+        return self.program._core.pattern(second, columns, False)
 
     def hvp(self, x: Array, check: bool, v: Array) -> Arrays:
         """The product of the Hessian with a vector, (..., n)."""

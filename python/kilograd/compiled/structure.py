@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 Positions: TypeAlias = "int | tuple[int, ...]"
+Columns: TypeAlias = tuple[int, ...]
+"""Stretches of the numbers of a call: (first, one past the last, first, ...)."""
 T = TypeVar("T")
 Leaf: TypeAlias = Callable[[Shape], Any]
 """Gives the number, or the array, of a shape that comes next."""
@@ -265,6 +267,11 @@ def nothing(_: Any) -> None:
 # --- questions
 
 
+def width_of(columns: Columns) -> int:
+    """How many they are."""
+    return sum(columns[1::2]) - sum(columns[::2])
+
+
 def shapes_of(structure: Structure) -> list[Shape]:
     """The shapes of the numbers and arrays of a structure."""
     shapes: list[Shape] = []
@@ -340,32 +347,6 @@ class Call(NamedTuple):
         """The arguments as they were passed, in copies."""
         return self.built(take(lambda s, shape: plain(self.x[s].reshape(shape).copy())))
 
-    def in_rows(self) -> Call:
-        """The call of one row, with the numbers of all rows: those of this call, whose arrays have the rows in front.
-
-        Raises
-        ------
-        ValueError
-            If arrays differ in their number of rows.
-        """
-        structures = [*self.arguments, *(structure for _, structure in self.keywords)]
-        shapes = [shape for structure in structures for shape in shapes_of(structure)]
-        counts = {shape[0] for shape in shapes if shape}
-        if len(counts) != 1:
-            raise ValueError(f"the arrays of a batch have one number of rows, not {sorted(counts) or 'no rows at all'}")
-        rows, position, blocks = counts.pop(), 0, []
-        for shape in shapes:
-            size = math.prod(shape)
-            part = self.x[position : position + size]
-            width = -1 if rows else math.prod(shape[1:])
-            blocks.append(part.reshape(rows, width) if shape else np.full((rows, 1), part))
-            position += size
-        arguments = tuple([structure.of_row() for structure in self.arguments])
-        keywords = tuple([(name, structure.of_row()) for name, structure in self.keywords])
-        sizes = [size_of(structure) for structure in arguments]
-        offsets = tuple([sum(sizes[:i]) for i in range(len(sizes))])
-        return Call(arguments, keywords, offsets, np.concatenate(blocks, axis=1))
-
     def by_argument(self, positions: Positions, block: Callable[[slice, Shape], Any]) -> Any:
         """`block(columns, shape)` for the numbers of the chosen arguments, in the structure of the arguments."""
 
@@ -379,17 +360,46 @@ class Call(NamedTuple):
         lead = gradient.shape[:-1]
         return self.by_argument(positions, lambda s, shape: plain(gradient[..., s].reshape(lead + shape)))
 
-    def columns(self, positions: Positions) -> tuple[Indices, Call]:
+    def columns(self, positions: Positions) -> tuple[Columns, Call]:
         """The numbers of the chosen arguments, and the call with offsets that count these alone."""
         chosen = (positions,) if isinstance(positions, int) else positions
-        columns: list[Indices] = []
+        columns: list[int] = []
         offsets, size = list(self.offsets), 0
-        for i in dict.fromkeys(chosen):
+        for i in sorted(set(chosen)):
             width = size_of(self.arguments[i])
-            columns.append(np.arange(self.offsets[i], self.offsets[i] + width))
+            columns += (self.offsets[i], self.offsets[i] + width)
             offsets[i] = size
             size += width
-        return np.concatenate(columns), self._replace(offsets=tuple(offsets))
+        return tuple(columns), self._replace(offsets=tuple(offsets))
+
+
+_NO_NUMBERS = np.empty(0)
+
+
+class Rows(NamedTuple):
+    """The numbers of a batch."""
+
+    call: Call
+    """Of one row, without numbers of its own."""
+    varying: Array
+    """Those that differ from row to row, (rows, k)."""
+    fixed: Array
+    """Those that all rows share."""
+    columns: Columns
+    """Where these stand among the numbers of a row."""
+
+    def whole(self) -> Call:
+        """The call of a row, with the numbers of all rows, (rows, n)."""
+        if not self.columns:
+            return self.call._replace(x=self.varying)
+        rows, k = self.varying.shape
+        x = np.empty((rows, k + len(self.fixed)))
+        is_fixed = np.zeros(x.shape[1], dtype=bool)
+        for first, last in zip(self.columns[::2], self.columns[1::2], strict=True):
+            is_fixed[first:last] = True
+        x[:, is_fixed] = self.fixed
+        x[:, ~is_fixed] = self.varying
+        return self.call._replace(x=x)
 
 
 def call_of(
@@ -404,6 +414,17 @@ def call_of(
         if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
             return Call((Numbers(x.shape),), (), (0,), x.reshape(-1))
     numbers: list[Any] = []
+    call = _call_without_numbers(args, kwargs, static_argnums, static_names, numbers)
+    return None if call is None else call._replace(x=joined(numbers))
+
+
+def _call_without_numbers(
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    static_argnums: Sequence[int],
+    static_names: frozenset[str],
+    numbers: list[Any],
+) -> Call | None:
     structures: list[Structure] = []
     offsets: list[int] = []
     size = counted = 0
@@ -425,7 +446,59 @@ def call_of(
         )
     except HoldsValues:
         return None
-    return Call(tuple(structures), keywords, tuple(offsets), joined(numbers))
+    return Call(tuple(structures), keywords, tuple(offsets), _NO_NUMBERS)
+
+
+def rows_of(
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    static_argnums: Sequence[int],
+    static_names: frozenset[str],
+    shared: frozenset[int],
+) -> Rows | None:
+    """The numbers of all rows of a batch, whose arrays have the rows in front, or None where arguments hold Values.
+
+    Parameters
+    ----------
+    shared : set of int
+        The positional arguments that are the same in all rows, and have no such axis.
+
+    Raises
+    ------
+    ValueError
+        If arrays differ in their number of rows.
+    """
+    numbers: list[Any] = []
+    call = _call_without_numbers(args, kwargs, static_argnums, static_names, numbers)
+    if call is None:
+        return None
+    by_row = [(structure, i in shared) for i, structure in enumerate(call.arguments)]
+    by_row += [(structure, False) for _, structure in call.keywords]
+    shapes = [(shape, is_shared) for structure, is_shared in by_row for shape in shapes_of(structure)]
+    counts = {shape[0] for shape, is_shared in shapes if shape and not is_shared}
+    if len(counts) != 1:
+        raise ValueError(f"the arrays of a batch have one number of rows, not {sorted(counts) or 'no rows at all'}")
+    rows, size = counts.pop(), 0
+    varying: list[Array] = []
+    fixed: list[Any] = []
+    columns: list[int] = []
+    for (shape, is_shared), part in zip(shapes, numbers, strict=True):
+        width = math.prod(shape if is_shared else shape[1:])
+        if is_shared:
+            fixed.append(part)
+            columns += (size, size + width)
+        else:
+            varying.append(part.reshape(rows, width) if shape else np.full((rows, 1), part))
+        size += width
+    arguments = tuple([structure if i in shared else structure.of_row() for i, structure in enumerate(call.arguments)])
+    keywords = tuple([(name, structure.of_row()) for name, structure in call.keywords])
+    sizes = [size_of(structure) for structure in arguments]
+    return Rows(
+        Call(arguments, keywords, tuple([sum(sizes[:i]) for i in range(len(sizes))]), _NO_NUMBERS),
+        varying[0] if len(varying) == 1 else np.concatenate(varying, axis=1),
+        joined(fixed),
+        tuple(columns),
+    )
 
 
 def joined(numbers: list[Any]) -> Array:
