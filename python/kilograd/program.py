@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from kilograd import _core, tables
@@ -68,6 +68,9 @@ class Program:
 
     All methods take these keywords:
 
+    ``parameters`` : array_like, (n_parameters,) or (sets, n_parameters), optional
+        Numbers in place of the parameters' data, in the order of `parameters`; the Values are left alone. With several
+        sets all results have one more axis in front, of the sets. `backward` has it not: it is about the Values.
     ``threads`` : int, default 1
         On how many threads blocks of rows are computed; -1 takes all processors that the process may use. Results are
         the same to the last bit for any number.
@@ -149,6 +152,7 @@ class Program:
         X: ArrayLike | None = None,
         *,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -161,7 +165,7 @@ class Program:
             The inputs.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
@@ -169,6 +173,8 @@ class Program:
         array, B + S, or S if reduced
             A NumPy scalar where the shape is ().
         """
+        if parameters is not None:
+            return self._with(parameters, self._core.forward, X, reduce, threads, check, out)
         return self._core.forward(self._parameters, X, reduce, threads, check, out)
 
     __call__ = forward
@@ -180,6 +186,7 @@ class Program:
         weights: ArrayLike | None = None,
         *,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Sequence[Array] | None = None,
@@ -197,7 +204,7 @@ class Program:
             weighted.
         reduce : {"mean", "sum"}, optional
             Values, and so gradients, of the mean or the sum over the rows. `weights` then has the shape S.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
@@ -208,6 +215,8 @@ class Program:
         dP : array, (n_parameters,), if asked for
             In the order of `parameters`, added up over the rows.
         """
+        if parameters is not None:
+            return self._with(parameters, self._core.value_and_grad, X, wrt, weights, reduce, threads, check, out)
         return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out)
 
     def backward(
@@ -245,6 +254,7 @@ class Program:
         wrt: Wrt = "inputs",
         *,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -261,13 +271,15 @@ class Program:
             The columns of the Jacobian: ``m`` of them, the inputs, the parameters, or the one after the other.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
         -------
         array, B + (m,), or (m,) if reduced
         """
+        if parameters is not None:
+            return self._with(parameters, self._core.vjp, X, v, wrt, reduce, threads, check, out)
         return self._core.vjp(self._parameters, X, v, wrt, reduce, threads, check, out)
 
     def jvp(
@@ -277,6 +289,7 @@ class Program:
         wrt: Wrt = "inputs",
         *,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -293,13 +306,15 @@ class Program:
             What `v` moves: ``m`` inputs, parameters, or inputs and then parameters.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
         -------
         array, B + S, or S if reduced
         """
+        if parameters is not None:
+            return self._with(parameters, self._core.jvp, X, v, wrt, reduce, threads, check, out)
         return self._core.jvp(self._parameters, X, v, wrt, reduce, threads, check, out)
 
     @overload
@@ -310,6 +325,7 @@ class Program:
         *,
         sparse: Literal[False] = False,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -322,6 +338,7 @@ class Program:
         *,
         sparse: bool,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Any = None,
@@ -333,6 +350,7 @@ class Program:
         *,
         sparse: bool = False,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Any = None,
@@ -353,7 +371,7 @@ class Program:
             a batch a list of them. ``out`` is then one that an earlier call gave.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
@@ -362,7 +380,9 @@ class Program:
             With `sparse`, ``scipy.sparse.csr_array`` of shape (outputs, m).
         """
         if sparse:
-            return self._sparse(False, X, wrt, None, reduce, threads, check, out)
+            return self._sparse(False, X, wrt, None, reduce, parameters, threads, check, out)
+        if parameters is not None:
+            return self._with(parameters, self._core.jacobian, X, wrt, reduce, threads, check, out)
         return self._core.jacobian(self._parameters, X, wrt, reduce, threads, check, out)
 
     @overload
@@ -374,6 +394,7 @@ class Program:
         *,
         sparse: Literal[False] = False,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -387,6 +408,7 @@ class Program:
         *,
         sparse: bool,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Any = None,
@@ -399,6 +421,7 @@ class Program:
         *,
         sparse: bool = False,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Any = None,
@@ -422,7 +445,7 @@ class Program:
             ``out`` is then one that an earlier call gave.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
@@ -431,7 +454,9 @@ class Program:
             With `sparse`, ``scipy.sparse.csr_array``.
         """
         if sparse:
-            return self._sparse(True, X, wrt, weights, reduce, threads, check, out)
+            return self._sparse(True, X, wrt, weights, reduce, parameters, threads, check, out)
+        if parameters is not None:
+            return self._with(parameters, self._core.hessian, X, wrt, weights, reduce, threads, check, out)
         return self._core.hessian(self._parameters, X, wrt, weights, reduce, threads, check, out)
 
     def sparsity(
@@ -469,6 +494,7 @@ class Program:
         weights: ArrayLike | None = None,
         *,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -487,13 +513,15 @@ class Program:
             Of the outputs in the sum; by default ones.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
         -------
         array, B + (m,), or (m,) if reduced
         """
+        if parameters is not None:
+            return self._with(parameters, self._core.hvp, X, v, wrt, weights, reduce, threads, check, out)
         return self._core.hvp(self._parameters, X, v, wrt, weights, reduce, threads, check, out)
 
     def _sparse(
@@ -503,6 +531,7 @@ class Program:
         wrt: Wrt,
         weights: ArrayLike | None,
         reduce: Reduce,
+        parameters: ArrayLike | None,
         threads: int,
         check: bool,
         out: Any,
@@ -510,12 +539,37 @@ class Program:
         starts, columns = self._core.pattern(second, wrt, weights is not None)
         width = self._width(wrt)
         given = None if out is None else entries_of(out, starts, columns, width)
-        data = self._core.entries(self._parameters, X, second, wrt, weights, reduce, threads, check, given)
+        arguments = X, second, wrt, weights, reduce, threads, check, given
+        if parameters is None:
+            data = self._core.entries(self._parameters, *arguments)
+        else:
+            data = self._with(parameters, self._core.entries, *arguments)
         if out is not None:
             return out
         if data.ndim == 1:
             return csr(data, starts, columns, width)
-        return [csr(row, starts.copy(), columns.copy(), width) for row in data]
+        shape = data.shape[:-1]
+        made = [csr(row, starts.copy(), columns.copy(), width) for row in data.reshape(-1, data.shape[-1])]
+        return made if len(shape) == 1 else [made[k : k + shape[1]] for k in range(0, len(made), shape[1])]
+
+    def _with(self, parameters: ArrayLike, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the core with numbers in place of the parameters' data, or with each row of a table of them."""
+        import numpy as np
+
+        numbers = np.asarray(tables.numbers(parameters, "parameters"), dtype=np.float64, order="C")
+        wanted = len(self._parameters)
+        if numbers.ndim not in (1, 2) or numbers.shape[-1] != wanted:
+            raise ValueError(f"parameters has shape {numbers.shape}, not ({wanted},) or (sets, {wanted})")
+        if numbers.ndim == 1:
+            return call((numbers,), *arguments)
+        if arguments[-1] is not None:
+            raise ValueError("out is for one set of parameters, and there is a table of them")
+        if not len(numbers):
+            raise ValueError("parameters is a table without rows")
+        results = [call((row,), *arguments) for row in numbers]
+        if isinstance(results[0], tuple):
+            return tuple([np.stack(each) for each in zip(*results, strict=True)])
+        return np.stack(results)
 
     def _width(self, wrt: Wrt) -> int:
         return (self._core.n_inputs if wrt != "parameters" else 0) + (len(self._parameters) if wrt != "inputs" else 0)

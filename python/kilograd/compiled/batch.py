@@ -61,9 +61,7 @@ class Batch(Derivatives[..., "Array"]):
         self._compiled = function
         self._name, self._argnums = function._name, function._argnums
 
-    def __call__(
-        self, *args: Any, in_axes: InAxes | None = None, reduce: Reduce = None, **kwargs: Any
-    ) -> Any:
+    def __call__(self, *args: Any, in_axes: InAxes | None = None, reduce: Reduce = None, **kwargs: Any) -> Any:
         """Call the function with each row."""
         rows = self._rows(args, kwargs, in_axes)
         only = self._only_of(rows)
@@ -208,9 +206,7 @@ class Batch(Derivatives[..., "Array"]):
         chosen = {positions} if isinstance(positions, int) else set(positions)
         wrt = "inputs" if not chosen & shared else "parameters" if chosen <= shared else "both"
         core = path.with_shared(rows.columns)
-        value, *found = core.value_and_grad(
-            _given(path, rows), rows.varying, wrt, None, reduce, 1, True, None
-        )
+        value, *found = core.value_and_grad(_given(path, rows), rows.varying, wrt, None, reduce, 1, True, None)
         by_row = found[0] if wrt != "parameters" else None
         by_fixed = found[-1][len(found[-1]) - len(rows.fixed) :] if wrt != "inputs" else None
         starts = _starts(rows.call, shared)
