@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 
 from kilograd.compiled.derivatives import Argnums, Derivatives, hessian_blocks, jacobian_blocks
+from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.structure import (
     Call,
+    Numbers,
     Rows,
     Shape,
     Structure,
@@ -27,7 +29,6 @@ from kilograd.compiled.tracing import add_note
 
 if TYPE_CHECKING:
     from kilograd.compiled.function import Compiled
-    from kilograd import _core
     from kilograd.compiled.structure import Array, Columns, Indices, Positions
     from kilograd.program import Reduce
 
@@ -63,13 +64,11 @@ class Batch(Derivatives[..., "Array"]):
 
     def __call__(self, *args: Any, in_axes: InAxes | None = None, reduce: Reduce = None, **kwargs: Any) -> Any:
         """Call the function with each row."""
-        rows = self._rows(args, kwargs, in_axes)
+        rows = self._rows(args, kwargs, in_axes, reduce)
         only = self._only_of(rows)
-        if only is not None and only.is_array and (reduce or rows.columns):
-            core = only.with_shared(rows.columns)
+        if only is not None and (reduce or rows.columns):
             with suppress(ValueError, ArithmeticError):
-                found = core.forward(_given(only, rows), rows.varying, reduce, 1, True, None)
-                return plain(found.reshape(found.shape[:-1] + only.structure.shape))
+                return plain(only.values(rows, reduce))
         call = rows.whole()
         computed = list(self._by_path(call, Path.values))
         structure = self._structure(call, [path for path, *_ in computed])
@@ -86,7 +85,7 @@ class Batch(Derivatives[..., "Array"]):
 
         return structure.build(column, nothing)
 
-    def value_and_grad(  # type: ignore[override]
+    def value_and_grad(
         self,
         *args: Any,
         argnums: Argnums | None = None,
@@ -103,13 +102,13 @@ class Batch(Derivatives[..., "Array"]):
             In the structure of the argument of shape ``A`` in a row, with a sequence of argnums a tuple of these; by an
             argument that all rows share A, if reduced.
         """
-        rows = self._rows(args, kwargs, in_axes)
+        rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
         shared = _shared(in_axes)
         only = self._only_of(rows)
         if only is not None and only.is_number and reduce:
             with suppress(ValueError, ArithmeticError):
-                return self._reduced_gradient(only, rows, positions, shared, reduce)
+                return _reduced_gradient(only, rows, positions, shared, reduce)
         call = rows.whole()
         value, gradient = self._computed(call, Path.value_and_grad, ((), call.x.shape[-1:]))
         if reduce == "mean":
@@ -125,12 +124,13 @@ class Batch(Derivatives[..., "Array"]):
         """Compute the gradient alone, as `value_and_grad` does."""
         return self.value_and_grad(*args, **kwargs)[1]
 
-    def jacobian(  # type: ignore[override]
+    def jacobian(
         self,
         *args: Any,
         argnums: Argnums | None = None,
         in_axes: InAxes | None = None,
         reduce: Reduce = None,
+        sparse: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Compute the Jacobian of each row: see `kilograd.jacobian`.
@@ -139,22 +139,24 @@ class Batch(Derivatives[..., "Array"]):
         -------
         array, (rows,) + S + A, or S + A if reduced
         """
-        rows = self._rows(args, kwargs, in_axes)
+        if sparse:
+            raise TypeError("sparse arrays are those of one call: call the function itself, row by row")
+        rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
         only = self._only_of(rows)
-        if only is not None and only.is_array and (reduce or rows.columns):
-            core, columns, compact = _shared_columns(only, rows, positions, _shared(in_axes))
+        if only is not None and (reduce or rows.columns):
+            columns, compact = _columns(only, rows, positions, _shared(in_axes))
             with suppress(ValueError, ArithmeticError):
-                found = core.jacobian(_given(only, rows), rows.varying, columns, reduce, 1, True, None)
-                return jacobian_blocks(only.structure, compact, positions, found)
+                return jacobian_blocks(Numbers(only.shape), compact, positions, only.jacobians(rows, columns, reduce))
         return _reduced(self._jacobian_of(rows.whole(), positions), reduce)
 
-    def hessian(  # type: ignore[override]
+    def hessian(
         self,
         *args: Any,
         argnums: Argnums | None = None,
         in_axes: InAxes | None = None,
         reduce: Reduce = None,
+        sparse: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Compute the Hessian of each row: see `kilograd.hessian`.
@@ -163,14 +165,15 @@ class Batch(Derivatives[..., "Array"]):
         -------
         array, (rows,) + A + A, or A + A if reduced
         """
-        rows = self._rows(args, kwargs, in_axes)
+        if sparse:
+            raise TypeError("sparse arrays are those of one call: call the function itself, row by row")
+        rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
         only = self._only_of(rows)
         if only is not None and only.is_number and (reduce or rows.columns):
-            core, columns, compact = _shared_columns(only, rows, positions, _shared(in_axes))
+            columns, compact = _columns(only, rows, positions, _shared(in_axes))
             with suppress(ValueError, ArithmeticError):
-                found = core.hessian(_given(only, rows), rows.varying, columns, None, reduce, 1, True, None)
-                return hessian_blocks(compact, positions, found)
+                return hessian_blocks(compact, positions, only.hessians(rows, columns, reduce))
         return _reduced(self._hessian_of(rows.whole(), positions), reduce)
 
     def hvp(  # type: ignore[override]
@@ -196,29 +199,14 @@ class Batch(Derivatives[..., "Array"]):
         -------
         array, (rows,) + A, or A if reduced
         """
-        rows = self._rows((x, *args), kwargs, in_axes)
+        rows = self._rows((x, *args), kwargs, in_axes, reduce)
         return _reduced(self._hvp_of(rows.whole(), self._positions(rows.call, argnums), v), reduce)
 
-    def _reduced_gradient(
-        self, path: Path, rows: Rows, positions: Positions, shared: frozenset[int], reduce: Reduce
-    ) -> tuple[float, Any]:
-        """By the path that all rows take: what all rows share are parameters of its program."""
-        chosen = {positions} if isinstance(positions, int) else set(positions)
-        wrt = "inputs" if not chosen & shared else "parameters" if chosen <= shared else "both"
-        core = path.with_shared(rows.columns)
-        value, *found = core.value_and_grad(_given(path, rows), rows.varying, wrt, None, reduce, 1, True, None)
-        by_row = found[0] if wrt != "parameters" else None
-        by_fixed = found[-1][len(found[-1]) - len(rows.fixed) :] if wrt != "inputs" else None
-        starts = _starts(rows.call, shared)
-        call = rows.call._replace(offsets=tuple(starts))
-
-        def one(i: int) -> Any:
-            return call.gradients(i, by_fixed if i in shared else by_row)
-
-        gradients = one(positions) if isinstance(positions, int) else tuple([one(i) for i in positions])
-        return value.item(), gradients
-
-    def _rows(self, args: Sequence[Any], kwargs: dict[str, Any], in_axes: InAxes | None) -> Rows:
+    def _rows(
+        self, args: Sequence[Any], kwargs: dict[str, Any], in_axes: InAxes | None = None, reduce: Reduce = None
+    ) -> Rows:
+        if reduce not in (None, "mean", "sum"):
+            raise ValueError(f'reduce must be "mean", "sum" or None, not {reduce!r}')
         if in_axes is not None and len(in_axes) != len(args):
             raise ValueError(f"in_axes has {len(in_axes)} entries for {len(args)} positional arguments")
         rows = self._compiled._rows_of(args, kwargs, _shared(in_axes))
@@ -227,12 +215,12 @@ class Batch(Derivatives[..., "Array"]):
         return rows
 
     def _numbers(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call:
-        return self._rows(args, kwargs, None).whole()
+        return self._rows(args, kwargs).whole()
 
-    def _only_of(self, rows: Rows) -> Path | None:
-        """The path that all rows take, if it has no guards and a program."""
+    def _only_of(self, rows: Rows) -> Only | None:
+        """The program of all rows, where they take one path and it has no guards."""
         paths = self._compiled._paths_of(rows.call)
-        return paths[0] if len(paths) == 1 and paths[0].is_only and not paths[0].refusal else None
+        return paths[0].only if len(paths) == 1 else None
 
     def _computed(
         self, call: Call, compute: Callable[..., tuple[Array, ...]], shapes: Sequence[Shape], *others: Array
@@ -259,7 +247,7 @@ class Batch(Derivatives[..., "Array"]):
         return structure, jacobian
 
     def _sparse(self, call: Call, columns: Columns, second: bool) -> Any:
-        raise TypeError("sparse arrays are those of one row: call the function itself, row by row")
+        raise NotImplementedError
 
     def _structure(self, call: Call, paths: list[Path]) -> Structure:
         """The structure of the result of every row."""
@@ -332,33 +320,40 @@ def _shared(in_axes: InAxes | None) -> frozenset[int]:
     return frozenset([i for i, axis in enumerate(in_axes) if axis is None])
 
 
-def _given(path: Path, rows: Rows) -> tuple[Any, ...]:
-    """What a program takes as parameters where the numbers that all rows share are among them."""
-    return (*path.program._parameters, rows.fixed) if rows.columns else path.program._parameters  # type: ignore[union-attr]
-
-
 def _starts(call: Call, shared: frozenset[int]) -> list[int]:
     """Where the numbers of each positional argument begin, among those that rows share or those that differ."""
     sizes = [size_of(structure) for structure in call.arguments]
     return [sum([sizes[j] for j in range(i) if (j in shared) == (i in shared)]) for i in range(len(sizes))]
 
 
-def _shared_columns(
-    path: Path, rows: Rows, positions: Positions, shared: frozenset[int]
-) -> tuple[_core._Program, Columns, Call]:
-    """The program that has shared numbers as parameters, the columns of arguments in it, and offsets among these."""
-    core = path.with_shared(rows.columns)
+def _columns(only: Only, rows: Rows, positions: Positions, shared: frozenset[int]) -> tuple[Columns, Call]:
+    """The columns of arguments in the program that has shared numbers as parameters, and offsets among these."""
     chosen = {positions} if isinstance(positions, int) else set(positions)
     starts = _starts(rows.call, shared)
     columns: list[int] = []
     offsets, size = list(rows.call.offsets), 0
     for i in sorted(chosen, key=lambda i: (i in shared, i)):
         width = size_of(rows.call.arguments[i])
-        first = starts[i] + (core.n_inputs + len(path.program._parameters) if i in shared else 0)  # type: ignore[union-attr]
+        first = starts[i] + (only.first_column(rows) if i in shared else 0)
         columns += (first, first + width)
         offsets[i] = size
         size += width
-    return core, tuple(columns), rows.call._replace(offsets=tuple(offsets))
+    return tuple(columns), rows.call._replace(offsets=tuple(offsets))
+
+
+def _reduced_gradient(
+    only: Only, rows: Rows, positions: Positions, shared: frozenset[int], reduce: Reduce
+) -> tuple[float, Any]:
+    """The reduced number and its gradient; what all rows share are parameters of the program."""
+    chosen = {positions} if isinstance(positions, int) else set(positions)
+    wrt = "inputs" if not chosen & shared else "parameters" if chosen <= shared else "both"
+    value, by_row, by_shared = only.values_and_grads(rows, wrt, reduce)
+    call = rows.call._replace(offsets=tuple(_starts(rows.call, shared)))
+
+    def one(i: int) -> Any:
+        return call.gradients(i, by_shared if i in shared else by_row)
+
+    return value, one(positions) if isinstance(positions, int) else tuple([one(i) for i in positions])
 
 
 def _reduced(result: Any, reduce: Reduce) -> Any:

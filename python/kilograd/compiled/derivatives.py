@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlia
 
 import numpy as np
 
+from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.structure import Call, Positions, Shape, Structure, call_of, plain, shapes_of, take, width_of
 
@@ -43,9 +44,9 @@ class Derivatives(ABC, Generic[P, N]):
 
         A float, or an array of shape (rows,); the gradient of a row is that by its own numbers.
         """
-        if argnums is None and not kwargs and (path := self._only(args)) is not None:
+        if argnums is None and not kwargs and (only := self._only(args)) is not None and only.is_number:
             try:
-                return path.number_and_grad(args[0])  # type: ignore[return-value]
+                return only.value_and_grad(args[0])  # type: ignore[return-value]
             except (ValueError, ArithmeticError):
                 pass
         call = self._numbers(args, kwargs)
@@ -85,9 +86,9 @@ class Derivatives(ABC, Generic[P, N]):
             container, one of these for each of its entries; with a sequence of argnums tuples of these. Zeros where the
             path gives a constant.
         """
-        if argnums is None and not sparse and not kwargs and (path := self._only(args)) is not None and path.is_array:
+        if argnums is None and not sparse and not kwargs and (only := self._only(args)) is not None:
             try:
-                return path.whole_jacobian(args[0])
+                return only.jacobian(args[0])
             except (ValueError, ArithmeticError):
                 pass
         call = self._numbers(args, kwargs)
@@ -102,9 +103,9 @@ class Derivatives(ABC, Generic[P, N]):
     def hessian(self, *args: Any, argnums: Argnums | None = None, sparse: bool = False, **kwargs: Any) -> Any: ...
     def hessian(self, *args: Any, argnums: Argnums | None = None, sparse: bool = False, **kwargs: Any) -> Any:  # type: ignore[misc]
         """Compute the Hessian: see `kilograd.hessian`; with `sparse` as in `jacobian`."""
-        if argnums is None and not sparse and not kwargs and (path := self._only(args)) is not None:
+        if argnums is None and not sparse and not kwargs and (only := self._only(args)) is not None and only.is_number:
             try:
-                return path.whole_hessian(args[0])
+                return only.hessian(args[0])
             except (ValueError, ArithmeticError):
                 pass
         call = self._numbers(args, kwargs)
@@ -158,8 +159,8 @@ class Derivatives(ABC, Generic[P, N]):
         (product,) = self._computed(call, Path.hvp, (call.x.shape[-1:],), vector)
         return call.gradients(positions, product)
 
-    def _only(self, args: Sequence[Any]) -> Path | None:
-        """The path of a call with one array of floats, where all such calls take it: what is called in a loop."""
+    def _only(self, args: Sequence[Any]) -> Only | None:
+        """The program of a call with one array of floats, where all such calls take one path."""
         return None
 
     @abstractmethod
@@ -233,6 +234,7 @@ def _vector(call: Call, positions: Positions, v: Any) -> Array:
 
 
 def jacobian_blocks(structure: Structure, call: Call, positions: Positions, jacobian: Array) -> Any:
+    """A Jacobian in the structure of the result, each part in that of the chosen arguments."""
     lead = jacobian.shape[:-2]
 
     def block(r: slice, shape: Shape) -> Any:
@@ -247,6 +249,7 @@ def jacobian_blocks(structure: Structure, call: Call, positions: Positions, jaco
 
 
 def hessian_blocks(call: Call, positions: Positions, hessian: Array) -> Any:
+    """A Hessian in the structure of the chosen arguments, twice."""
     lead = hessian.shape[:-2]
 
     def rows(r: slice, shape: Shape) -> Any:

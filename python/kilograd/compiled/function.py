@@ -16,6 +16,7 @@ import numpy as np
 from kilograd.compiled.batch import Batch
 from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
 from kilograd.compiled.habits import Habits, habits
+from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
 from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, width_of
@@ -56,7 +57,7 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         self._name = name_of(plain_function)
         self._static_names = _names_of(plain_function, static)
         self._paths: dict[tuple[Any, ...], tuple[Path, ...]] = {}  # by the signatures of calls
-        self._only_paths: dict[Shape, Path] = {}  # of calls with one array, by its shape
+        self._only_paths: dict[Shape, Only] = {}  # of calls with one array, by its shape
         self._lock = threading.Lock()
         self._warned = False
         self._habits: Habits | None = None
@@ -86,9 +87,9 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function: what it would return, with floats and float arrays in place of Values."""
-        if not kwargs and (path := self._only(args)) is not None and path.is_array:
+        if not kwargs and (only := self._only(args)) is not None:
             try:
-                return path.whole(args[0])  # type: ignore[return-value]
+                return only.value(args[0])  # type: ignore[no-any-return, arg-type]
             except (ValueError, ArithmeticError):
                 pass
         call = self._call_of(args, kwargs)
@@ -145,7 +146,7 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         """The same of a batch, of which all rows share some arguments."""
         return None if thread.depth else rows_of(args, kwargs, self._static_argnums, self._static_names, shared)
 
-    def _only(self, args: Sequence[Any]) -> Path | None:
+    def _only(self, args: Sequence[Any]) -> Only | None:
         if len(args) == 1 and type(x := args[0]) is np.ndarray and x.dtype is FLOAT64 and not thread.depth:
             return self._only_paths.get(x.shape) if self._argnums == 0 else None
         return None
@@ -172,8 +173,8 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
             if len(paths) < PATH_LIMIT:
                 self._paths[call.signature] = (*paths, path)
                 match call.signature:
-                    case ((Numbers(shape),), ()) if shape and path.is_only:
-                        self._only_paths[shape] = path
+                    case ((Numbers(shape),), ()) if shape and path.only:
+                        self._only_paths[shape] = path.only
                 return path
             warn, self._warned = not self._warned, True
         if warn:

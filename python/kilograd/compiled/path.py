@@ -11,6 +11,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.agreement import disagreement
 from kilograd.compiled.habits import Habits
+from kilograd.compiled.only import Only
 from kilograd.compiled.structure import NUMBER, Call, Numbers, Static, copied, holds, plain, take, width_of
 from kilograd.compiled.tracing import Function, name_of, trace
 from kilograd.program import Program
@@ -37,15 +38,14 @@ class Path:
     __slots__ = (
         "_constant",
         "guards",
-        "is_array",
         "is_number",
         "key",
         "name",
+        "only",
         "outputs",
         "program",
         "recordable",
         "refusal",
-        "shared",
         "structure",
     )
 
@@ -80,18 +80,15 @@ class Path:
             constant = self.structure.value
             self.is_number = isinstance(constant, (int, float)) or getattr(constant, "shape", None) == ()
             self._constant = float(constant) if self.is_number else 0.0
-        self.is_array = isinstance(self.structure, Numbers)
         self.key = tuple([(symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards])
         self.guards = _core._guards(guards, leaves) if guards and self.recordable else None
+        is_only = self.recordable and not guards
         del traced, notes, guards  # they hold numbers of the trace, which would count as parameters
         self.program = Program(outputs, inputs=leaves) if outputs else None
-        self.shared: dict[Columns, _core._Program] = {}  # with the numbers in the columns as further parameters
-
-    def with_shared(self, columns: Columns) -> _core._Program:
-        """The program with the numbers in the columns as further parameters."""
-        if columns not in self.shared:
-            self.shared[columns] = self.program._core.shared(columns) if columns else self.program._core
-        return self.shared[columns]
+        self.only: Only | None = None
+        """Where every call of the structure takes this path."""
+        if self.program is not None and is_only and isinstance(self.structure, Numbers):
+            self.only = Only(self.program, self.structure)
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
         """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
@@ -105,41 +102,6 @@ class Path:
         """What the function returns for one row, with floats and float arrays in place of Values."""
         values = self.values(x, check)
         return self.structure.build(take(lambda s, shape: plain(values[s].reshape(shape))), copied)
-
-    @property
-    def is_only(self) -> bool:
-        """Whether every call of the same structure takes this path, and runs a program."""
-        return self.recordable and self.guards is None and self.program is not None
-
-    def whole(self, x: Array) -> Any:
-        """The number or the array that the function returns."""
-        program = self.program
-        values = program._core.forward(program._parameters, x.reshape(-1), None, 1, True, None)
-        return values.item() if self.is_number else values.reshape(self.structure.shape)
-
-    def number_and_grad(self, x: Array) -> tuple[float, Array]:
-        """The number that the function returns, and its gradient."""
-        if not self.is_number:
-            self._refuse()
-        program = self.program
-        values, gradient = program._core.value_and_grad(
-            program._parameters, x.reshape(-1), "inputs", None, None, 1, True, None
-        )
-        return values.item(), gradient.reshape(x.shape)
-
-    def whole_jacobian(self, x: Array) -> Array:
-        """The Jacobian of the number or the array that the function returns."""
-        program = self.program
-        found = program._core.jacobian(program._parameters, x.reshape(-1), "inputs", None, 1, True, None)
-        return found.reshape(self.structure.shape + x.shape)
-
-    def whole_hessian(self, x: Array) -> Array:
-        """The Hessian of the number that the function returns."""
-        if not self.is_number:
-            self._refuse()
-        program = self.program
-        found = program._core.hessian(program._parameters, x.reshape(-1), "inputs", None, None, 1, True, None)
-        return found if x.ndim == 1 else found.reshape(x.shape + x.shape)
 
     def value_and_grad(self, x: Array, check: bool) -> Arrays:
         """The number, or constant, that the function returns, (...), and its gradient, (..., n)."""
