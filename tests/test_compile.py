@@ -1342,7 +1342,9 @@ def test_minimising_rosenbrock_takes_the_way_that_scipys_own_derivatives_take(n,
     np.testing.assert_allclose(got.x, want.x, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["rosenbrock", "curve_fit", "logistic"])
+@pytest.mark.parametrize(
+    "name", ["rosenbrock", "curve_fit", "logistic", "optimal_control", "sensitivities", "bootstrap"]
+)
 def test_examples_run(name, capsys):
     pytest.importorskip("scipy.optimize")
     if name == "logistic":
