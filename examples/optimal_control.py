@@ -66,7 +66,7 @@ def main():
     assert jacobian.nnz < 8 * jacobian.shape[0]
     print(f"cost {found.fun:.4f} after {found.nit} iterations; at the end x = {x[-1]:.1e}, v = {v[-1]:.1e}")
     print(
-        f"the largest control is {np.abs(u).max():.3f}; {jacobian.nnz} of {np.prod(jacobian.shape)} derivatives are kept"
+        f"the largest control is {np.abs(u).max():.3f}; {jacobian.nnz} of {np.prod(jacobian.shape)} derivatives remain"
     )
 
 
