@@ -17,7 +17,8 @@ from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
 from kilograd.compiled.structure import Call, Shape, Structure, call_of
-from kilograd.compiled.tracing import Function, name_of, thread
+from kilograd.compiled.conditions import thread
+from kilograd.compiled.tracing import Function, name_of
 
 if TYPE_CHECKING:
     from kilograd.compiled.structure import Array, Indices

@@ -130,6 +130,28 @@ Structure: TypeAlias = Numbers | Static | Mask | Listed | Named
 NUMBER = Numbers(())
 
 
+class Collected(list[Any]):
+    """The numbers of arguments, as floats and flat float64 arrays, and which of them were integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.integers: set[int] = set()
+
+    def add_integers(self, number: Any) -> None:
+        self.integers.add(len(self))
+        self.append(number)
+
+    def places_of_integers(self) -> tuple[int, ...]:
+        found: list[int] = []
+        position = 0
+        for k, part in enumerate(self):
+            size = 1 if isinstance(part, float) else part.size
+            if k in self.integers:
+                found.extend(range(position, position + size))
+            position += size
+        return tuple(found)
+
+
 class HoldsValues(Exception):  # noqa: N818 - a signal, no error
     """The arguments hold Values: the function runs as it is."""
 
@@ -157,14 +179,16 @@ def _refuse_inexact_entries(array: NDArray[Any]) -> None:
         _refuse_inexact(entry)
 
 
-def of_argument(argument: Any, numbers: list[Any]) -> Structure:
-    """The structure of an argument; its numbers are appended to a list as floats and flat float64 arrays."""
+def of_argument(argument: Any, numbers: Collected) -> Structure:
+    """The structure of an argument; its numbers are collected."""
     if isinstance(argument, (bool, np.bool_)):
         return Static(bool, bool(argument))
     if isinstance(argument, _REAL):
         if not isinstance(argument, float) and isinstance(argument, (int, np.integer)):
             _refuse_inexact(argument)
-        numbers.append(float(argument))
+            numbers.add_integers(float(argument))
+        else:
+            numbers.append(float(argument))
         return NUMBER
     if isinstance(argument, Value):
         raise HoldsValues
@@ -186,7 +210,7 @@ def of_argument(argument: Any, numbers: list[Any]) -> Structure:
     return Static(type(argument), argument)
 
 
-def _of_array(argument: Any, numbers: list[Any]) -> Structure:
+def _of_array(argument: Any, numbers: Collected) -> Structure:
     array = np.asarray(argument)
     if array.dtype == object and any(isinstance(entry, Value) for entry in array.flat):
         raise HoldsValues
@@ -198,8 +222,9 @@ def _of_array(argument: Any, numbers: list[Any]) -> Structure:
         _refuse_inexact_entries(array)
     if type(argument) is not np.ndarray:
         tables.refuse_masks(argument, "an argument of a compiled function")
+    add = numbers.add_integers if array.dtype.kind in "iu" else numbers.append
     array = array.astype(np.float64, copy=False)
-    numbers.append(array.reshape(-1) if array.ndim else float(array))
+    add(array.reshape(-1) if array.ndim else float(array))
     return Numbers(array.shape)
 
 
@@ -221,10 +246,11 @@ def of_result(result: Any, outputs: list[Any]) -> Structure:
     if isinstance(result, dict):
         return Named(tuple(result), tuple([of_result(part, outputs) for part in result.values()]))
     if isinstance(result, np.ndarray):
-        if result.dtype == object and any(isinstance(entry, Value) for entry in result.flat):
-            outputs.extend(result.flat)
+        entries = result.view(np.ndarray)
+        if entries.dtype == object and any(isinstance(entry, Value) for entry in entries.flat):
+            outputs.extend(entries.flat)
             return Numbers(result.shape)
-        return Static(np.ndarray, result.copy())
+        return Static(np.ndarray, entries.astype(result.dtype))
     if result is None or isinstance(result, (float, int, complex, str, bytes, np.generic)):
         return Static(type(result), result)
     raise TypeError(
@@ -321,6 +347,7 @@ class Call(NamedTuple):
     keywords: tuple[tuple[str, Structure], ...]
     offsets: tuple[int, ...]
     x: Array
+    integers: tuple[int, ...] = ()  # the places of those that were integers: such a number may be an index
 
     @property
     def signature(self) -> tuple[Any, ...]:
@@ -403,7 +430,7 @@ def call_of(
         x = args[0]
         if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
             return Call((Numbers(x.shape),), (), (0,), x.reshape(-1))
-    numbers: list[Any] = []
+    numbers = Collected()
     structures: list[Structure] = []
     offsets: list[int] = []
     size = counted = 0
@@ -425,7 +452,8 @@ def call_of(
         )
     except HoldsValues:
         return None
-    return Call(tuple(structures), keywords, tuple(offsets), joined(numbers))
+    integers = numbers.places_of_integers() if numbers.integers else ()
+    return Call(tuple(structures), keywords, tuple(offsets), joined(numbers), integers)
 
 
 def joined(numbers: list[Any]) -> Array:
