@@ -328,7 +328,7 @@ def test_the_text_and_the_bytes_of_an_array():
         f = kilograd.compile(function)
         for point in (x, x / 3.0, x):
             assert f(point) == function(point)
-            assert f.grad(point).tolist() == [function(point) / point[0], 0.0]
+            assert f.grad(point) == pytest.approx([function(point) / point[0], 0.0])
 
     def function(x):
         return x[0] * x.tobytes()[6]
@@ -1156,7 +1156,7 @@ def test_values_take_the_branch_of_a_float(function, x):
     "function",
     [
         np.max,
-        lambda x: np.sort(x)[::-1].copy(),
+        lambda x: np.sort(x)[::-1],
         np.median,
         lambda x: x.sum() if x.dtype == float else x[0],
         lambda x: np.array([x[0], x[1]], dtype=x.dtype).sum(),

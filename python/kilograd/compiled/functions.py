@@ -118,6 +118,32 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **optio
     return out
 
 
+@implements(np.round, np.around)
+def rounded(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """`numpy.round`."""
+    scale = 10.0 ** abs(decimals)
+    if decimals > 0:
+        a = np.rint(a * scale) / scale
+    else:
+        a = np.rint(a) if decimals == 0 else np.rint(a / scale) * scale
+    if out is None:
+        return a
+    out[...] = a
+    return out
+
+
+@implements(np.isclose)
+def _is_close(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    near = (abs(np.subtract(a, b)) <= atol + rtol * abs(np.multiply(b, 1.0))) & np.isfinite(b)
+    same = np.equal(a, b)
+    return near | same | (np.isnan(a) & np.isnan(b)) if equal_nan else near | same
+
+
+@implements(np.allclose)
+def _all_close(*args: Any, **options: Any) -> bool:
+    return bool(np.all(_is_close(*args, **options)))
+
+
 @implements(np.fix)
 def _fix(x: Any, out: Any = None) -> Any:
     return np.trunc(x) if out is None else np.trunc(x, out=out)
@@ -216,21 +242,74 @@ def _argpartition(a: Any, kth: Any, axis: Any = -1, **options: Any) -> Any:
 @implements(np.median)
 def _median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     array = entries(a)
-    axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(k % array.ndim for k in axes)
-    rest = [k for k in range(array.ndim) if k not in axes]
-    rows = array.transpose([*rest, *axes]).reshape([array.shape[k] for k in rest] + [-1])
+    rows, rest = _rows(array, axis)
     result = np.empty(rows.shape[:-1], dtype=object)
     for place in np.ndindex(result.shape):
         row = _sorted(rows[place])
         n = len(row)
         middle = row[n // 2] if n % 2 else 0.5 * (row[n // 2 - 1] + row[n // 2])
-        last = row[-1]  # NaN where there is one, and then so is the median
-        is_number = _core._equal(last, last)
-        result[place] = _core._gate(is_number, middle) + _core._gate(1.0 - is_number, last)
+        result[place] = _unless_nan(middle, row[-1])
     if keepdims:
-        result = result.reshape([1 if k in axes else array.shape[k] for k in range(array.ndim)])
+        result = result.reshape([n if k in rest else 1 for k, n in enumerate(array.shape)])
     return traced(result if result.ndim else result.item())
+
+
+def _rows(array: Objects, axis: Any) -> tuple[Objects, list[int]]:
+    """Rows along an axis, several or (None) all, and the axes that are left."""
+    axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(k % array.ndim for k in axes)
+    rest = [k for k in range(array.ndim) if k not in axes]
+    return array.transpose([*rest, *axes]).reshape([array.shape[k] for k in rest] + [-1]), rest
+
+
+def _unless_nan(number: Any, last: Any) -> Any:
+    """Of sorted numbers the last is NaN if one of them is."""
+    is_number = _core._equal(last, last)
+    return _core._gate(is_number, number) + _core._gate(1.0 - is_number, last)
+
+
+@implements(np.quantile)
+def _quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    **options: Any,
+) -> Any:
+    if method != "linear" or options.get("weights") is not None or _holds(q):
+        raise TypeError("numpy.quantile() is recorded with constant q, by the method 'linear', without weights")
+    wanted = np.asarray(q, dtype=float)
+    if not ((wanted >= 0.0) & (wanted <= 1.0)).all():
+        raise ValueError("Quantiles must be in the range [0, 1]")
+    array = entries(a)
+    rows, rest = _rows(array, axis)
+    result = np.empty(wanted.shape + rows.shape[:-1], dtype=object)
+    for place in np.ndindex(rows.shape[:-1]):
+        row = _sorted(rows[place])
+        for at in np.ndindex(wanted.shape):
+            result[at + place] = _unless_nan(_between(row, float(wanted[at])), row[-1])
+    if keepdims:
+        result = result.reshape(wanted.shape + tuple(n if k in rest else 1 for k, n in enumerate(array.shape)))
+    return traced(result if result.ndim else result.item())
+
+
+@implements(np.percentile)
+def _percentile(a: Any, q: Any, *args: Any, **options: Any) -> Any:
+    return _quantile(a, np.asarray(q, dtype=float) / 100.0, *args, **options)
+
+
+def _between(row: Objects, q: float) -> Any:
+    """The quantile of sorted numbers, as NumPy interpolates."""
+    position = q * (len(row) - 1)
+    k = min(int(position), max(len(row) - 2, 0))
+    t = position - k
+    if t == 0.0 or len(row) == 1:
+        return row[k]
+    step = row[k + 1] - row[k]
+    return row[k] + step * t if t < 0.5 else row[k + 1] - step * (1.0 - t)
 
 
 # --- pieces
@@ -371,6 +450,22 @@ def _apply_along_axis(function: Any, axis: int, array: Any, *args: Any, **option
     if stacked.ndim == 1:
         return parts
     return np.moveaxis(parts, range(moved.ndim - 1, parts.ndim), range(axis, axis + stacked.ndim - 1))
+
+
+@implements(np.diag)
+def _diag(v: Any, k: int = 0) -> Any:
+    array = entries(v)
+    if array.ndim == 2:
+        return np.diagonal(array, k).copy().view(Traced)
+    result = np.diag(np.zeros(len(array)), k).astype(object)
+    places = np.arange(len(array))
+    result[places + max(-k, 0), places + max(k, 0)] = array
+    return result.view(Traced)
+
+
+@implements(np.diagflat)
+def _diagflat(v: Any, k: int = 0) -> Any:
+    return _diag(entries(v).reshape(-1), k)
 
 
 # --- new arrays

@@ -21,8 +21,7 @@ __all__ = ["Habits", "globals_of", "habits"]
 
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
 _ASKING_ATTRIBUTES = frozenset(
-    {"__class__", "dtype", "itemsize", "nbytes", "issubdtype", "result_type", "isrealobj", "iscomplexobj"}
-    | {"tobytes", "tostring", "dumps", "view"}
+    {"__class__", "tobytes", "tostring", "dumps", "view", "ctypes"}
 )
 # The text of a Value in a trace is its number's; NumPy lays out the text of an array of objects in another way.
 _DOUBTFUL = frozenset({"getattr", "callable", "str", "repr", "ascii", "format"})

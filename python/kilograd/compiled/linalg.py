@@ -249,6 +249,41 @@ def _cholesky(a: Any, *, upper: bool = False) -> Any:
     return _each(one, (_square(a, "cholesky"), 2))[0]
 
 
+@implements(np.linalg.norm)
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    array = traced(entries(x))
+    if axis is None and ord is None:
+        size = np.sqrt(np.sum(array * array))
+        return np.reshape(size, (1,) * np.ndim(array)) if keepdims else size
+    axes = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple([k % array.ndim for k in axes])
+    if len(axes) == 1:
+        return _vector_norm(array, ord, axes[0], keepdims)
+    if len(axes) != 2:
+        raise ValueError("norm() is of vectors or matrices")
+    if ord in (None, "fro", "f"):
+        return np.sqrt(np.sum(array * array, axis=axes, keepdims=keepdims))
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise TypeError(f"the norm {ord!r} of a matrix is not recorded, as singular values are not")
+    summed, other = axes if abs(ord) == 1 else axes[::-1]
+    sums = np.sum(np.abs(array), axis=summed, keepdims=True)
+    result = (np.max if ord > 0 else np.min)(sums, axis=other, keepdims=True)
+    return result if keepdims else np.squeeze(result, axes)[()]
+
+
+def _vector_norm(array: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+    if ord in (None, 2):
+        return np.sqrt(np.sum(array * array, axis=axis, keepdims=keepdims))
+    size = np.abs(array)
+    if ord in (np.inf, -np.inf):
+        return (np.max if ord > 0 else np.min)(size, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return np.sum(array != 0.0, axis=axis, keepdims=keepdims) * 1.0
+    if ord == 1:
+        return np.sum(size, axis=axis, keepdims=keepdims)
+    return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+
+
 @implements(np.linalg.lstsq)
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     raise TypeError("lstsq() is not recorded: solve the normal equations, numpy.linalg.solve(a.T @ a, a.T @ b)")

@@ -70,7 +70,8 @@ class Traced(_Array):
             if isinstance(key, Mask) and new.size == 1:
                 super().__setitem__(..., _chosen(key, new.reshape(()), self))
                 return
-        super().__setitem__(_index(key), entries(value))
+        new = entries(value)
+        super().__setitem__(_index(key), new if new.ndim else new.item())  # an entry, and no array of it
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -83,6 +84,9 @@ class Traced(_Array):
             raise TypeError(f"an array that is recorded has floats of 64 bits, and does not become one of {dtype}")
         numbers = [bool(entry) if kind == "b" else int(entry) for entry in entries(self).flat]
         return np.array(numbers, dtype=dtype).reshape(self.shape)
+
+    def round(self, decimals: int = 0, out: Any = None) -> Any:
+        return np.round(self, decimals, out)
 
     def sort(self, axis: int = -1, **options: Any) -> None:
         self[...] = np.sort(self, axis, **options)
@@ -295,6 +299,9 @@ def _into(out: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: d
     if isinstance(out, Traced):
         out[...] = result if where is True else _chosen(where, result, out)
         return out
+    if isinstance(out, np.ndarray) and type(out) is np.ndarray and out.view(np.ndarray).dtype == object:
+        np.copyto(out, entries(result), where=where)
+        return out
     if isinstance(result, (Value, Condition)) or (isinstance(result, _Array) and has_values(result.view(np.ndarray))):
         raise TypeError(_CONSTANT.format(f"array of {out.dtype}"))
     np.copyto(out, np.asarray(result, dtype=out.dtype), where=where)
@@ -428,6 +435,10 @@ def _chosen(mask: Any, a: Any, b: Any) -> Any:
 
 # --- functions
 
+_COMPOSED = frozenset(
+    "matrix_power multi_dot cross outer matmul tensordot vecdot trace diagonal matrix_transpose".split()
+)
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """What is done in place of functions of NumPy."""
 
@@ -449,6 +460,11 @@ def of_function(function: Any, args: Any, options: Any) -> Any:
     implementation = FUNCTIONS.get(function)
     if implementation is not None:
         return implementation(*args, **options)
+    if function.__module__ in ("numpy.linalg", "numpy.fft") and function.__name__ not in _COMPOSED:
+        raise TypeError(
+            f"{function.__module__}.{function.__name__}() is not recorded: compose it of other functions, or call it "
+            "outside of the compiled function"
+        )
     args = [_as_array(argument) for argument in args]
     options = {name: _as_array(argument) for name, argument in options.items()}
     return _returned(function._implementation(*args, **options))
