@@ -72,9 +72,9 @@ inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
 
 namespace scalar {
 using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;
+using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2;
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
-using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2;
 inline double select(bool mask, double x, double y) { return mask ? x : y; }
 inline double logistic(double x) {
     const double e = exp(-abs(x));  // never overflows

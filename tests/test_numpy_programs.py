@@ -255,7 +255,7 @@ def handled(x):
 
 
 def by_name(x):
-    return getattr(np, "logaddexp")(x[0], x[1]) + np.logaddexp.reduce(x)
+    return np.logaddexp(x[0], x[1]) + np.logaddexp.reduce(x)
 
 
 def typed(x):
@@ -364,7 +364,7 @@ RUN = {
     "hyperbolic": lambda x: np.sinh(x) + np.cosh(x) + np.tanh(x) + np.arcsinh(x) + np.arctanh(x / 3),
     "powers": lambda x: np.abs(x) ** x[0] + 2.0**x + np.power(np.abs(x), 1.5) + x**-1,
     "floor": lambda x: np.floor(x) * x + np.ceil(x) + np.trunc(x) + np.fix(x) + np.rint(x),
-    "round": lambda x: np.round(x) * x + x.round(1),
+    "round": lambda x: np.round(x) * x + (x * 1.03).round(1) + np.round(x * 70, -1),
     "modulo": lambda x: x % 0.8 + np.mod(x, x[0]) + x // 0.4 + np.fmod(x, 0.75),
     "modulo-scalar": lambda x: x[0] % 0.3 + 5.0 % x[1] + x[2] // 0.3 + divmod(x[0], 0.2)[1],
     "sinc": lambda x: np.sinc(x),
@@ -416,7 +416,7 @@ RUN = {
     "in-place": in_place,
     "argument-in-place": lambda x: (lambda y: (y.__setitem__(slice(0, 2), 0.5), y * x)[1])(x.copy()),
     "add-at": lambda x: (lambda y: (np.add.at(y, [0, 0, 2], x), y)[1])(np.zeros(3)),
-    "copy-of-data": lambda x: (lambda A: (A.__setitem__((0, 0), x[0]), A @ x)[1])(np.array(M)),
+    "copy-of-data": lambda x: (lambda a: (a.__setitem__((0, 0), x[0]), a @ x)[1])(np.array(M)),
     "fromiter": lambda x: np.fromiter((v * v for v in x), dtype=float),
     "typed": typed,
     "dtype": lambda x: x.sum() if x.dtype == np.float64 and x.dtype.kind == "f" else 0.0,
@@ -451,7 +451,7 @@ RUN = {
     "take-put": lambda x: np.take(x, [2, 0]) * np.take_along_axis(x, np.array([1, 0]), 0),
     "split": lambda x: np.split(np.concatenate([x, x]), 2)[1] * x,
     "expand-dims": lambda x: np.expand_dims(x, 1) + np.atleast_2d(x),
-    "fill-diagonal": lambda x: (lambda A: (np.fill_diagonal(A, x), A @ x)[1])(np.ones((3, 3))),
+    "fill-diagonal": lambda x: (lambda a: (np.fill_diagonal(a, x), a @ x)[1])(np.ones((3, 3))),
     "tri-indices": lambda x: np.outer(x, x)[np.triu_indices(3)].sum(),
     "nonzero": lambda x: x[np.nonzero(x > 0)].sum() + np.flatnonzero(x > 0).size * x[0],
     "ediff": lambda x: np.ediff1d(x) ** 2,

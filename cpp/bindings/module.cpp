@@ -11,8 +11,8 @@
 #include "pybind.hpp"
 #include "served/served.hpp"
 #include "update.hpp"
-#include "value/pickle.hpp"
 #include "value/dispatch.hpp"
+#include "value/pickle.hpp"
 #include "value/value.hpp"
 
 using namespace kilograd;
@@ -93,13 +93,12 @@ PYBIND11_MODULE(_core, m) {
             const std::string doc = name + (binary ? "(a, b, /)\n--\n\n" : "(a, /)\n--\n\n") + info(op).doc;
             if (binary)
                 m.def(
-                    name.c_str(),
-                    [op](py::object a, py::object b) { return checked(apply_row(op, a.ptr(), b.ptr())); },
+                    name.c_str(), [op](py::object a, py::object b) { return checked(apply_row(op, a.ptr(), b.ptr())); },
                     py::arg("a"), py::arg("b"), py::pos_only(), doc.c_str());
             else
                 m.def(
-                    name.c_str(), [op](py::object a) { return checked(apply_row(op, a.ptr(), nullptr)); },
-                    py::arg("a"), py::pos_only(), doc.c_str());
+                    name.c_str(), [op](py::object a) { return checked(apply_row(op, a.ptr(), nullptr)); }, py::arg("a"),
+                    py::pos_only(), doc.c_str());
         };
         define("maximum", Op::maximum);
         define("minimum", Op::minimum);

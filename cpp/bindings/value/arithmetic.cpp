@@ -233,11 +233,12 @@ PyObject* value_absolute(PyObject* self) {
 
 PyObject* refuse_float(PyObject*) {
     if (tracing()) {
-        PyErr_SetString(PyExc_TypeError,
-                        "a number that is recorded cannot become a plain float: leave out float(x), call functions as "
-                        "numpy.exp(x) or math.exp(x), which are recorded where they are attributes of their modules, and "
-                        "write into arrays that the function itself makes by numpy.zeros(n), empty, ones, full or eye, or "
-                        "into copies of its arguments");
+        PyErr_SetString(
+            PyExc_TypeError,
+            "a number that is recorded cannot become a plain float: leave out float(x), call functions as "
+            "numpy.exp(x) or math.exp(x), which are recorded where they are attributes of their modules, and "
+            "write into arrays that the function itself makes by numpy.zeros(n), empty, ones, full or eye, or "
+            "into copies of its arguments");
         return nullptr;
     }
     PyErr_SetString(PyExc_TypeError,

@@ -1,6 +1,6 @@
-// NumPy's protocols `__array_ufunc__` and `__array_function__` of Values, which are there while a thread traces and absent
-// for everybody else: NumPy's functions then do with a Value what they do with a float, by functions of Python that
-// `kilograd.compiled` brings. Arithmetic and comparisons of two numbers, the bulk of it, do not go that way.
+// NumPy's protocols `__array_ufunc__` and `__array_function__` of Values, which are there while a thread traces and
+// absent for everybody else: NumPy's functions then do with a Value what they do with a float, by functions of Python
+// that `kilograd.compiled` brings. Arithmetic and comparisons of two numbers, the bulk of it, do not go that way.
 #include "dispatch.hpp"
 
 #include <array>
@@ -50,8 +50,7 @@ PyObject* array_ufunc(PyObject*, PyObject* const* args, Py_ssize_t count, PyObje
 }
 
 struct Protocol {
-    PyObject_HEAD
-    PyObject* function;
+    PyObject_HEAD PyObject* function;
 };
 
 // The attribute is looked up on the class.
@@ -62,6 +61,11 @@ PyObject* protocol_get(PyObject* self, PyObject* object, PyObject*) {
     }
     PyObject* function = reinterpret_cast<Protocol*>(self)->function;
     return Py_NewRef(function ? function : of_functions);
+}
+
+PyObject* protocol_call(PyObject*, PyObject*, PyObject*) {
+    PyErr_SetString(PyExc_TypeError, "NumPy's protocols are those of numbers in a function that is recorded");
+    return nullptr;
 }
 
 PyMethodDef ufunc_method = {"__array_ufunc__", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
@@ -76,7 +80,7 @@ void set_dispatch(PyObject* ufunc_function, PyObject* function_function, PyObjec
 }
 
 bool add_protocols(PyTypeObject* type) {
-    PyType_Slot slots[] = {slot<protocol_get>(Py_tp_descr_get), {0, nullptr}};
+    PyType_Slot slots[] = {slot<protocol_get>(Py_tp_descr_get), slot<protocol_call>(Py_tp_call), {0, nullptr}};
     PyType_Spec spec = {"kilograd._core.Protocol", sizeof(Protocol), 0, Py_TPFLAGS_DEFAULT, slots};
     ufunc_method.ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&Slot<array_ufunc>::call));
     const Owned protocol_type(PyType_FromSpec(&spec));

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "../numbers.hpp"
-#include "late_tracking.hpp"
 #include "dispatch.hpp"
+#include "late_tracking.hpp"
 #include "value.hpp"
 
 namespace kilograd {

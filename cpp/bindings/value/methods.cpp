@@ -204,7 +204,7 @@ std::vector<PyMethodDef> make_methods() {
         method<value_copy>("__copy__", METH_NOARGS,
                            "__copy__($self, /)\n--\n\nA new node with the same operands, data and gradient."),
     };
-#define UNARY_METHOD_Unary(name, doc)                            \
+#define UNARY_METHOD_Unary(name, doc)                    \
     if (static_cast<std::size_t>(Op::name) < method_end) \
         methods.push_back(unary_row<unary_method<Op::name>>(#name, doc));
 #define UNARY_METHOD_Param(name, doc)

@@ -59,8 +59,7 @@ template <Op op>
 inline Dual through_row(Dual a, Dual b) {
     const Lane unused(0.0);
     const Lane y = Row<op>::value(a.v, b.v, unused);
-    return {y, directional(Row<op>::da(a.v, b.v, unused, y), a.t) +
-                   directional(Row<op>::db(a.v, b.v, unused, y), b.t)};
+    return {y, directional(Row<op>::da(a.v, b.v, unused, y), a.t) + directional(Row<op>::db(a.v, b.v, unused, y), b.t)};
 }
 
 #define KILOGRAD_BINARY(name) \

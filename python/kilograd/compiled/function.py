@@ -12,12 +12,12 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from kilograd.compiled.batch import Batch
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
 from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
 from kilograd.compiled.structure import Call, Shape, Structure, call_of
-from kilograd.compiled.conditions import thread
 from kilograd.compiled.tracing import Function, name_of
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ All others run as NumPy has them, and come to `traced.of_ufunc` by the ufuncs of
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,13 @@ from kilograd.compiled.traced import (
     Mask,
     Objects,
     Traced,
-    _bools,
-    _chosen,
-    _single,
+    bools,
+    chosen,
     entries,
-    fold,
-    has_values,
     implements,
     is_float,
     of_ufunc,
+    single,
     traced,
 )
 
@@ -43,12 +42,12 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     if a is None and b is None:
         return np.nonzero(_decided(condition))
     thread.chose = True
-    mask = _bools(condition)
+    mask = bools(condition)
     sides = [part if isinstance(part, np.ndarray) else np.asarray(_plain(part)) for part in (a, b)]
     if all(side.dtype != object and side.dtype.kind != "f" and not isinstance(side, Traced) for side in sides):
         return np.where(_decided(condition), *sides)  # of integers
-    result = _chosen(mask, a, b)
-    return result.view(Traced) if isinstance(result, np.ndarray) else _single(result).view(Traced)
+    result = chosen(mask, a, b)
+    return result.view(Traced) if isinstance(result, np.ndarray) else single(result).view(Traced)
 
 
 def _plain(thing: Any) -> Any:
@@ -89,7 +88,7 @@ def _select(conditions: Any, choices: Any, default: Any = 0.0) -> Any:
 
 @implements(np.copyto)
 def _copyto(target: Any, source: Any, casting: str = "same_kind", where: Any = True) -> None:
-    target[...] = source if where is True else _chosen(where, source, target)
+    target[...] = source if where is True else chosen(where, source, target)
 
 
 @implements(np.putmask)
@@ -124,8 +123,10 @@ def rounded(a: Any, decimals: int = 0, out: Any = None) -> Any:
     scale = 10.0 ** abs(decimals)
     if decimals > 0:
         a = np.rint(a * scale) / scale
+    elif decimals < 0:
+        a = np.rint(a / scale) * scale
     else:
-        a = np.rint(a) if decimals == 0 else np.rint(a / scale) * scale
+        a = np.rint(a)
     if out is None:
         return a
     out[...] = a
@@ -166,8 +167,8 @@ def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable
 def _sorted(row: Objects) -> Objects:
     n = len(row)
     if n > NETWORK:
-        return row[_order(row)]
-    row = row.copy()
+        return np.array(row[_order(row)])
+    row = np.array(row)
     for i, j in _comparators(n):
         a, b = row[i], row[j]
         row[i], row[j] = _least(a, b), _greatest(a, b)
@@ -212,7 +213,7 @@ def _order(row: Objects, **options: Any) -> Any:
     """The permutation that sorts a row, held by guards of neighbours."""
     data = numbers_of(row)
     order = np.argsort(data, **options)
-    for i, j in zip(order[:-1], order[1:], strict=True):
+    for i, j in pairwise(order):
         _ = bool(row[i] == row[j] if data[i] == data[j] else row[i] < row[j])
     return order
 
@@ -371,7 +372,7 @@ def _piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **options: A
     several = list(conditions) if isinstance(conditions, (list, tuple)) else [conditions]
     if not any(isinstance(condition, (Mask, Condition)) for condition in several):
         thread.chose = True
-        return np.piecewise._implementation(entries(x).view(Traced), conditions, functions, *args, **options)
+        return _implementation_of(np.piecewise)(entries(x).view(Traced), conditions, functions, *args, **options)
     functions = list(functions)
     result: Any = 0.0
     if len(functions) == len(several) + 1:
@@ -380,6 +381,11 @@ def _piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **options: A
     for condition, function in zip(several, functions, strict=True):
         result = where(condition, function(x, *args, **options) if callable(function) else function, result)
     return result
+
+
+def _implementation_of(function: Any) -> Any:
+    """What NumPy itself does, without asking its arguments for a protocol."""
+    return function._implementation
 
 
 # --- sums of products

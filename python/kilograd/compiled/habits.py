@@ -20,9 +20,7 @@ from kilograd import reading
 __all__ = ["Habits", "globals_of", "habits"]
 
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
-_ASKING_ATTRIBUTES = frozenset(
-    {"__class__", "tobytes", "tostring", "dumps", "view", "ctypes"}
-)
+_ASKING_ATTRIBUTES = frozenset({"__class__", "tobytes", "tostring", "dumps", "view", "ctypes"})
 # The text of a Value in a trace is its number's; NumPy lays out the text of an array of objects in another way.
 _DOUBTFUL = frozenset({"getattr", "callable", "str", "repr", "ascii", "format"})
 _TEXTS = frozenset({"FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE"})

@@ -64,7 +64,7 @@ def _is_zero(number: Any) -> bool:
 
 
 def _minus(a: Any, b: Any, c: Any) -> Any:
-    """a - b * c without the zeros."""
+    """A - b * c without the zeros."""
     return a if _is_zero(b) or _is_zero(c) else a - b * c
 
 
@@ -293,7 +293,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 def _eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803 - NumPy's name
     def one(m: Objects) -> Objects:
         if len(m) == 1:
-            return m[0].copy()
+            return np.array(m[0])
         off = m[1, 0] if UPLO.upper() == "L" else m[0, 1]
         middle = 0.5 * (m[0, 0] + m[1, 1])
         reach = _core._hypot(0.5 * (m[0, 0] - m[1, 1]), off)
@@ -344,8 +344,16 @@ def _solve_triangular(
     return traced(_substituted(matrix, right, lower=lower, unit=unit_diagonal, trans=turned))
 
 
-def _scipy_solve(a: Any, b: Any, lower: bool = False, overwrite_a: bool = False, overwrite_b: bool = False,
-                 check_finite: bool = True, assume_a: Any = None, transposed: bool = False) -> Any:
+def _scipy_solve(
+    a: Any,
+    b: Any,
+    lower: bool = False,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+    assume_a: Any = None,
+    transposed: bool = False,
+) -> Any:
     matrix = entries(a)
     if assume_a in ("sym", "symmetric", "her", "hermitian", "pos", "positive definite"):  # one triangle counts
         kept = np.tril(np.ones(matrix.shape[-2:], dtype=bool)) if lower else np.triu(np.ones(matrix.shape[-2:], bool))

@@ -13,7 +13,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -72,8 +72,10 @@ def _full(original: Function, shape: Any, fill_value: Any, dtype: Any = None, **
 
 
 def _like(original: Function, prototype: Any, *args: Any, **options: Any) -> Any:
-    return original(prototype, *args, **options) if _holds_values(prototype) else _writable(
-        original, prototype, *args, **options
+    return (
+        original(prototype, *args, **options)
+        if _holds_values(prototype)
+        else _writable(original, prototype, *args, **options)
     )
 
 
@@ -168,19 +170,22 @@ def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) ->
     return a == b or abs(a - b) <= max(rel_tol * max(abs(a), abs(b)), abs_tol)
 
 
+_SAME = (
+    "exp expm1 exp2 log2 log10 log1p sqrt cbrt sin cos tan sinh cosh tanh erf erfc fabs fmod copysign degrees radians"
+)
+_INVERSE = "asin acos atan asinh acosh atanh"
 _MATH: dict[str, Function] = {
-    **{name: NUMBERS[name] for name in "exp expm1 exp2 log2 log10 log1p sqrt cbrt sin cos tan sinh cosh tanh".split()},
-    **{name: NUMBERS[f"arc{name[1:]}"] for name in "asin acos atan asinh acosh atanh".split()},
-    **{name: NUMBERS[name] for name in "erf erfc fabs fmod copysign degrees radians".split()},
+    **{name: NUMBERS[name] for name in _SAME.split()},
+    **{name: NUMBERS[f"arc{name[1:]}"] for name in _INVERSE.split()},
     "atan2": NUMBERS["arctan2"],
     "log": _log,
     "pow": NUMBERS["power"],
     "hypot": _hypot,
     "dist": _dist,
     "fsum": _fsum,
-    "isnan": lambda x: x != x,  # noqa: PLR0124 - NaN alone
+    "isnan": lambda x: x != x,
     "isfinite": _is_finite,
-    "isinf": lambda x: not _is_finite(x) and x == x,  # noqa: PLR0124
+    "isinf": lambda x: not _is_finite(x) and x == x,
     "isclose": _is_close,
 }
 
@@ -198,12 +203,12 @@ def _of_values_alone(function: Function) -> Function:
 _TABLE: dict[str, dict[str, Function]] = {
     "numpy": {
         **dict.fromkeys(_MADE.split(), _writable),
-        **dict.fromkeys("zeros_like ones_like empty_like full_like".split(), _like),
+        **dict.fromkeys(["zeros_like", "ones_like", "empty_like", "full_like"], _like),
         **dict.fromkeys(_LISTED.split(), _of_lists),
         "empty": _empty,
         "full": _full,
         "array": _array,
-        **dict.fromkeys("asarray asanyarray ascontiguousarray asarray_chkfinite".split(), _as_array),
+        **dict.fromkeys(["asarray", "asanyarray", "ascontiguousarray", "asarray_chkfinite"], _as_array),
         "fromiter": _from_iterable,
         "where": _where,
     },
@@ -292,8 +297,6 @@ def _imported_by(function: Function) -> list[tuple[Namespace, str]]:
             if id(space.get(name)) in _names.made:
                 found[id(space), name] = (space, name)
     result = list(found.values())
-    try:
+    with suppress(TypeError):
         _imported[function] = result
-    except TypeError:
-        pass
     return result

@@ -1,13 +1,15 @@
 """Arrays while a function is traced: they do what arrays of floats do, entry by entry, with Values for entries.
 
 A `Traced` array is an array of floats to the function: its `dtype` is float64, and NumPy's functions come to it by the
-protocols `__array_ufunc__` and `__array_function__` (so do those of Values, whose class has the protocols while a thread
-traces). Inside it is an array of objects, which are Values, and Python's floats where entries are constant; outside,
-these are numpy.float64, as in any array of floats.
+protocols `__array_ufunc__` and `__array_function__` (so do those of Values, whose class has the protocols while a
+thread traces). Inside it is an array of objects, which are Values, and Python's floats where entries are constant;
+outside, these are numpy.float64, as in any array of floats.
 
 Comparisons give arrays of bools, each of them a guard; in the second trace of `tracing.trace` they give `Mask`s, arrays
 of conditions, which `where`, arithmetic and assignments make operations of.
 """
+
+# ruff: noqa: D102 - methods of arrays are NumPy's
 
 from __future__ import annotations
 
@@ -22,7 +24,18 @@ from kilograd._core import Value
 from kilograd.compiled.conditions import Condition, choose, decided, thread
 from kilograd.compiled.ufuncs import BOOLS, NUMBERS
 
-__all__ = ["Mask", "Traced", "entries", "fold", "has_values", "implements", "mask_of", "of_function", "of_ufunc", "traced"]
+__all__ = [
+    "Mask",
+    "Traced",
+    "entries",
+    "fold",
+    "has_values",
+    "implements",
+    "mask_of",
+    "of_function",
+    "of_ufunc",
+    "traced",
+]
 
 Objects: TypeAlias = "np.ndarray[Any, Any]"  # a plain array of objects
 
@@ -40,7 +53,7 @@ class _Array(np.ndarray):
         return of_function(function, args, options)
 
     def __getitem__(self, key: Any) -> Any:
-        got = super().__getitem__(_index(key))
+        got: Any = super().__getitem__(key if type(key) is int or type(key) is slice else _index(key))
         return np.float64(got) if type(got) is float else got
 
 
@@ -51,7 +64,7 @@ class Traced(_Array):
     def dtype(self) -> Any:
         return FLOAT
 
-    @property
+    @property  # type: ignore[misc]
     def imag(self) -> Any:
         return np.zeros(self.shape)
 
@@ -68,7 +81,7 @@ class Traced(_Array):
             thread.chose = True
             new = entries(value)
             if isinstance(key, Mask) and new.size == 1:
-                super().__setitem__(..., _chosen(key, new.reshape(()), self))
+                super().__setitem__(..., chosen(key, new.reshape(()), self))
                 return
         new = entries(value)
         super().__setitem__(_index(key), new if new.ndim else new.item())  # an entry, and no array of it
@@ -85,19 +98,19 @@ class Traced(_Array):
         numbers = [bool(entry) if kind == "b" else int(entry) for entry in entries(self).flat]
         return np.array(numbers, dtype=dtype).reshape(self.shape)
 
-    def round(self, decimals: int = 0, out: Any = None) -> Any:
+    def round(self, decimals: int = 0, out: Any = None) -> Any:  # type: ignore[override]
         return np.round(self, decimals, out)
 
-    def sort(self, axis: int = -1, **options: Any) -> None:
+    def sort(self, axis: int = -1, **options: Any) -> None:  # type: ignore[override]
         self[...] = np.sort(self, axis, **options)
 
-    def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:
+    def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:  # type: ignore[override]
         self.sort(axis)
 
-    def argsort(self, axis: Any = -1, **options: Any) -> Any:
+    def argsort(self, axis: Any = -1, **options: Any) -> Any:  # type: ignore[override]
         return np.argsort(self, axis, **options)
 
-    def argpartition(self, kth: Any, axis: Any = -1, **options: Any) -> Any:
+    def argpartition(self, kth: Any, axis: Any = -1, **options: Any) -> Any:  # type: ignore[override]
         return np.argsort(self, axis)
 
     def dot(self, other: Any, out: Any = None) -> Any:
@@ -151,7 +164,7 @@ def _index(key: Any) -> Any:
 
 def _integer(number: Any) -> int:
     if isinstance(number, Value) and id(number) in thread.integers:
-        return int(number)
+        return number.__trunc__()  # type: ignore[return-value]
     raise IndexError("only integers are indices: an argument that is one was passed as an integer")
 
 
@@ -168,15 +181,15 @@ def entries(thing: Any) -> Objects:
     if isinstance(thing, Traced):
         return thing.view(np.ndarray)
     if isinstance(thing, (Value, Condition)):
-        return _single(_number(thing))
+        return single(_number(thing))
     if isinstance(thing, _SCALARS):
-        return _single(float(thing))
+        return single(float(thing))
     array = np.asarray(_nested(thing))
     if array.dtype.kind in "biuf":
         return array.astype(np.float64).astype(object)
     if array.dtype != object:
         raise TypeError(f"a function that is recorded computes with real numbers, not with {array.dtype}")
-    return _elementwise(_number, 1)(array) if array.ndim else _single(_number(array.item()))
+    return _elementwise(_number, 1)(array) if array.ndim else single(_number(array.item()))
 
 
 def _nested(thing: Any) -> Any:
@@ -186,7 +199,7 @@ def _nested(thing: Any) -> Any:
     return thing.view(np.ndarray) if isinstance(thing, _Array) else thing
 
 
-def _single(number: Any) -> Objects:
+def single(number: Any) -> Objects:
     array = np.empty((), dtype=object)
     array[()] = number
     return array
@@ -218,10 +231,10 @@ def mask_of(result: Any) -> Any:
     return result.astype(bool)
 
 
-def _bools(thing: Any) -> Objects:
+def bools(thing: Any) -> Objects:
     """Whatever stands for bools or numbers, as a plain array of conditions, bools, Values and floats."""
     if isinstance(thing, Condition):
-        return _single(thing)
+        return single(thing)
     array = thing.view(np.ndarray) if isinstance(thing, _Array) else np.asarray(thing)
     if array.dtype == bool:
         thread.chose = True
@@ -230,7 +243,7 @@ def _bools(thing: Any) -> Objects:
         return array
     if array.dtype != object:
         return entries(thing)
-    return _elementwise(_bool, 1)(array) if array.ndim else _single(_bool(array.item()))
+    return _elementwise(_bool, 1)(array) if array.ndim else single(_bool(array.item()))
 
 
 def _bool(entry: Any) -> Any:
@@ -255,7 +268,7 @@ def _entry(ufunc: Any) -> Any:
         return ufunc  # of floats too it gives what NumPy does
 
     def one(*operands: Any) -> Any:
-        if any([isinstance(operand, Value) for operand in operands]):
+        if any(isinstance(operand, Value) for operand in operands):
             return function(*operands)
         return float(ufunc(*operands))
 
@@ -297,7 +310,7 @@ def _into(out: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: d
     where = options.pop("where", True) if method == "__call__" else True
     result = of_ufunc(ufunc, method, inputs, options)
     if isinstance(out, Traced):
-        out[...] = result if where is True else _chosen(where, result, out)
+        out[...] = result if where is True else chosen(where, result, out)
         return out
     if isinstance(out, np.ndarray) and type(out) is np.ndarray and out.view(np.ndarray).dtype == object:
         np.copyto(out, entries(result), where=where)
@@ -319,7 +332,7 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
     if name in PRODUCTS:
         return traced(PRODUCTS[name](*map(entries, inputs), **options))
     if name in BOOLS:
-        return _compared(ufunc, *map(_bools, inputs))
+        return _compared(ufunc, *map(bools, inputs))
     entry = _entry(ufunc)
     if entry is None and all(set(types) <= set("O->") for types in ufunc.types):  # made by frompyfunc
         return ufunc(*map(entries, inputs))
@@ -354,7 +367,7 @@ def constant(result: Any) -> Any:
 def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """reduce, accumulate and reduceat: along an axis."""
     name = ufunc.__name__
-    array = _bools(inputs[0]) if name in BOOLS else entries(inputs[0])
+    array = bools(inputs[0]) if name in BOOLS else entries(inputs[0])
     axis = options.pop("axis", 0)
     keepdims = options.pop("keepdims", False)
     where = options.pop("where", True)
@@ -368,7 +381,7 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
         neutral = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}.get(name, initial)
         if neutral is np._NoValue:
             raise TypeError(f"numpy.{name}.reduce() with where= needs initial=")
-        array = _chosen(where, array, _single(neutral)).view(np.ndarray)
+        array = chosen(where, array, single(neutral)).view(np.ndarray)
     result = fold(entry, array, axis, keepdims, EMPTY.get(name, initial))
     if initial is not np._NoValue and initial is not None:
         result = entry(entries(result), entries(initial))
@@ -394,7 +407,7 @@ def fold(entry: Any, array: Objects, axis: Any = None, keepdims: bool = False, e
         result = entry.reduce(flat, axis=-1)
     if keepdims and array.ndim:
         shape = [1 if a in axes else array.shape[a] for a in range(array.ndim)]
-        return (result if isinstance(result, np.ndarray) else _single(result)).reshape(shape)
+        return (result if isinstance(result, np.ndarray) else single(result)).reshape(shape)
     return result
 
 
@@ -428,16 +441,15 @@ PRODUCTS: dict[str, Callable[..., Any]] = {
 # --- choices
 
 
-def _chosen(mask: Any, a: Any, b: Any) -> Any:
+def chosen(mask: Any, a: Any, b: Any) -> Any:
     """As `numpy.where`, for arrays of objects and whatever stands for bools."""
-    return _elementwise(choose, 3)(_bools(mask), entries(a), entries(b))
+    return _elementwise(choose, 3)(bools(mask), entries(a), entries(b))
 
 
 # --- functions
 
-_COMPOSED = frozenset(
-    "matrix_power multi_dot cross outer matmul tensordot vecdot trace diagonal matrix_transpose".split()
-)
+_COMPOSED = frozenset(("matrix_power", "multi_dot", "cross", "outer", "matmul", "tensordot", "vecdot"))
+_COMPOSED |= {"trace", "diagonal", "matrix_transpose"}
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """What is done in place of functions of NumPy."""

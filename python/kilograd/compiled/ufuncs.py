@@ -245,7 +245,7 @@ BOOLS: dict[str, Callable[..., Any]] = {
     "not_equal": operator.ne,
     "greater": operator.gt,
     "greater_equal": operator.ge,
-    "isnan": lambda x: x != x,  # noqa: PLR0124 - NaN alone
+    "isnan": lambda x: x != x,
     "isfinite": _is_finite,
     "isinf": _is_infinite,
     "logical_and": _and,
