@@ -36,7 +36,7 @@ template <Code code>
 void reverse_one(const RowCode& s, std::uint32_t i, const double* v, double* d) {
     constexpr bool binary = info(code).arity == Arity::Binary;
     const double dy = d[i];
-    if constexpr (is_comparison(code)) return;
+    if constexpr (is_step(code)) return;
     if constexpr (code == Code::gate || code == Code::enter) {
         d[s.b[i]] += v[s.a[i]] == 0.0 ? 0.0 : dy;
         return;

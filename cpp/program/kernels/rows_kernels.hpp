@@ -31,7 +31,7 @@ bool rows_forward_run(const RowCode& s, const Run& run, double* v) {
 template <Code code>
 void rows_reverse_run(const RowCode& s, const Run& run, const double* v, double* d) {
     constexpr bool binary = info(code).arity == Arity::Binary;
-    if constexpr (is_comparison(code)) return;
+    if constexpr (is_step(code)) return;
     for (std::uint32_t i = run.begin + run.count; i-- > run.begin;) {
         const Lane dy = lanes_at(d, i), a = lanes_at(v, s.a[i]);
         if constexpr (code == Code::gate || code == Code::enter) {

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 import numpy as np
 
 from kilograd.compiled.batch import Batch
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
 from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
 from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, width_of
-from kilograd.compiled.tracing import Function, name_of, thread
+from kilograd.compiled.tracing import Function, name_of
 from kilograd.sparse import csr
 
 if TYPE_CHECKING:

@@ -61,16 +61,9 @@ class Path:
         unordered = any(symbol != "is" and (_is_nan(left) or _is_nan(right)) for symbol, left, right, _ in guards)
         self.recordable = not (raised or unordered or habits.asks or (habits.handles and dead))
         self.refusal: str | None = None
-        # A bool among numbers stays one in an array of objects, and is 1.0 in one of numbers; NumPy's roots are real.
+        # A bool among numbers stays one in a list; roots that NumPy takes are real.
         mixed = holds(call.arguments, bool) or holds((self.structure,), complex)
-        # A number that NumPy chose by comparing, such as a sign, is Python's in a trace, and its roots may be complex.
-        # The numbers of one call tell only where the root takes part in the result: others are looked at too, and
-        # those of a call that hide it are never taken for all that come this way.
-        rooted = bool(habits.roots and guards)
-        mixed = mixed or rooted
-        if rooted and not np.isfinite(call.x).all():
-            self.recordable = False
-        answers = habits.asks or habits.doubtful or rooted
+        answers = habits.asks or habits.doubtful
         if (answers or raised or unordered or mixed) and (plain := disagreement(traced, function, call, answers)):
             self.refusal, self.structure = plain
             self.recordable, outputs = False, []

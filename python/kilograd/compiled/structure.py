@@ -132,6 +132,28 @@ Structure: TypeAlias = Numbers | Static | Mask | Listed | Named
 NUMBER = Numbers(())
 
 
+class Collected(list[Any]):
+    """The numbers of arguments, as floats and flat float64 arrays, and which of them were integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.integers: set[int] = set()
+
+    def add_integers(self, number: Any) -> None:
+        self.integers.add(len(self))
+        self.append(number)
+
+    def places_of_integers(self) -> tuple[int, ...]:
+        found: list[int] = []
+        position = 0
+        for k, part in enumerate(self):
+            size = 1 if isinstance(part, float) else part.size
+            if k in self.integers:
+                found.extend(range(position, position + size))
+            position += size
+        return tuple(found)
+
+
 class HoldsValues(Exception):  # noqa: N818 - a signal, no error
     """The arguments hold Values: the function runs as it is."""
 
@@ -159,14 +181,16 @@ def _refuse_inexact_entries(array: NDArray[Any]) -> None:
         _refuse_inexact(entry)
 
 
-def of_argument(argument: Any, numbers: list[Any]) -> Structure:
-    """The structure of an argument; its numbers are appended to a list as floats and flat float64 arrays."""
+def of_argument(argument: Any, numbers: Collected) -> Structure:
+    """The structure of an argument; its numbers are collected."""
     if isinstance(argument, (bool, np.bool_)):
         return Static(bool, bool(argument))
     if isinstance(argument, _REAL):
         if not isinstance(argument, float) and isinstance(argument, (int, np.integer)):
             _refuse_inexact(argument)
-        numbers.append(float(argument))
+            numbers.add_integers(float(argument))
+        else:
+            numbers.append(float(argument))
         return NUMBER
     if isinstance(argument, Value):
         raise HoldsValues
@@ -188,7 +212,7 @@ def of_argument(argument: Any, numbers: list[Any]) -> Structure:
     return Static(type(argument), argument)
 
 
-def _of_array(argument: Any, numbers: list[Any]) -> Structure:
+def _of_array(argument: Any, numbers: Collected) -> Structure:
     array = np.asarray(argument)
     if array.dtype == object and any(isinstance(entry, Value) for entry in array.flat):
         raise HoldsValues
@@ -200,8 +224,9 @@ def _of_array(argument: Any, numbers: list[Any]) -> Structure:
         _refuse_inexact_entries(array)
     if type(argument) is not np.ndarray:
         tables.refuse_masks(argument, "an argument of a compiled function")
+    add = numbers.add_integers if array.dtype.kind in "iu" else numbers.append
     array = array.astype(np.float64, copy=False)
-    numbers.append(array.reshape(-1) if array.ndim else float(array))
+    add(array.reshape(-1) if array.ndim else float(array))
     return Numbers(array.shape)
 
 
@@ -223,10 +248,11 @@ def of_result(result: Any, outputs: list[Any]) -> Structure:
     if isinstance(result, dict):
         return Named(tuple(result), tuple([of_result(part, outputs) for part in result.values()]))
     if isinstance(result, np.ndarray):
-        if result.dtype == object and any(isinstance(entry, Value) for entry in result.flat):
-            outputs.extend(result.flat)
+        entries = result.view(np.ndarray)
+        if entries.dtype == object and any(isinstance(entry, Value) for entry in entries.flat):
+            outputs.extend(entries.flat)
             return Numbers(result.shape)
-        return Static(np.ndarray, result.copy())
+        return Static(np.ndarray, entries.astype(result.dtype))
     if result is None or isinstance(result, (float, int, complex, str, bytes, np.generic)):
         return Static(type(result), result)
     raise TypeError(
@@ -328,6 +354,7 @@ class Call(NamedTuple):
     keywords: tuple[tuple[str, Structure], ...]
     offsets: tuple[int, ...]
     x: Array
+    integers: tuple[int, ...] = ()  # the places of those that were integers: such a number may be an index
 
     @property
     def signature(self) -> tuple[Any, ...]:
@@ -413,9 +440,12 @@ def call_of(
         x = args[0]
         if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
             return Call((Numbers(x.shape),), (), (0,), x.reshape(-1))
-    numbers: list[Any] = []
+    numbers = Collected()
     call = _call_without_numbers(args, kwargs, static_argnums, static_names, numbers)
-    return None if call is None else call._replace(x=joined(numbers))
+    if call is None:
+        return None
+    integers = numbers.places_of_integers() if numbers.integers else ()
+    return call._replace(x=joined(numbers), integers=integers)
 
 
 def _call_without_numbers(
@@ -423,7 +453,7 @@ def _call_without_numbers(
     kwargs: dict[str, Any],
     static_argnums: Sequence[int],
     static_names: frozenset[str],
-    numbers: list[Any],
+    numbers: Collected,
 ) -> Call | None:
     structures: list[Structure] = []
     offsets: list[int] = []
@@ -468,7 +498,7 @@ def rows_of(
     ValueError
         If arrays differ in their number of rows.
     """
-    numbers: list[Any] = []
+    numbers = Collected()
     call = _call_without_numbers(args, kwargs, static_argnums, static_names, numbers)
     if call is None:
         return None
@@ -482,19 +512,22 @@ def rows_of(
     varying: list[Array] = []
     fixed: list[Any] = []
     columns: list[int] = []
-    for (shape, is_shared), part in zip(shapes, numbers, strict=True):
+    integers: list[int] = []
+    for k, ((shape, is_shared), part) in enumerate(zip(shapes, numbers, strict=True)):
         width = math.prod(shape if is_shared else shape[1:])
         if is_shared:
             fixed.append(part)
             columns += (size, size + width)
         else:
             varying.append(part.reshape(rows, width) if shape else np.full((rows, 1), part))
+        if k in numbers.integers:
+            integers += range(size, size + width)
         size += width
     arguments = tuple([structure if i in shared else structure.of_row() for i, structure in enumerate(call.arguments)])
     keywords = tuple([(name, structure.of_row()) for name, structure in call.keywords])
     sizes = [size_of(structure) for structure in arguments]
     return Rows(
-        Call(arguments, keywords, tuple([sum(sizes[:i]) for i in range(len(sizes))]), _NO_NUMBERS),
+        Call(arguments, keywords, tuple([sum(sizes[:i]) for i in range(len(sizes))]), _NO_NUMBERS, tuple(integers)),
         varying[0] if len(varying) == 1 else np.concatenate(varying, axis=1),
         joined(fixed),
         tuple(columns),
