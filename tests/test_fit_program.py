@@ -355,7 +355,7 @@ def catching(inner):
 
 
 def as_floats(inner):
-    return lambda x: inner([math.tanh(v) for v in x])
+    return lambda x: inner([math.tanh(float(v)) for v in x])
 
 
 def typed(inner):
