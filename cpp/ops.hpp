@@ -54,9 +54,9 @@ enum class Fault : std::uint8_t { None, Domain, Overflow, ZeroDivision };
 
 // Of the result y of a row at a, and at `second`: b, or the constant.
 inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
+    if (row.edge == Edge::Divides) return second == 0.0 ? Fault::ZeroDivision : Fault::None;
     const bool finite = std::isfinite(a) && (row.arity == Arity::Unary || std::isfinite(second));
     if (!finite || std::isfinite(y) || is_total(row)) return Fault::None;
-    if (row.edge == Edge::Divides) return second == 0.0 ? Fault::ZeroDivision : Fault::Overflow;
     if (std::isnan(y)) return Fault::Domain;
     switch (row.edge) {
         case Edge::Overflows:
@@ -72,7 +72,7 @@ inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
 
 namespace scalar {
 using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;
-using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2;
+using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2, std::copysign;
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
 inline double select(bool mask, double x, double y) { return mask ? x : y; }
@@ -98,7 +98,7 @@ inline double floor_divide(double a, double b) {
 }  // namespace scalar
 
 // The functions of two operands that the table uses.
-#define KILOGRAD_BINARY_FUNCTIONS(F) F(pow) F(hypot) F(atan2) F(modulo) F(floor_divide)
+#define KILOGRAD_BINARY_FUNCTIONS(F) F(pow) F(hypot) F(atan2) F(modulo) F(floor_divide) F(copysign)
 
 // The formulas of a row as templates over the number type.
 #define KILOGRAD_FORMULAS(value_, da_, db_)                                                               \

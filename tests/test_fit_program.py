@@ -368,6 +368,10 @@ def catching(inner):
     return model
 
 
+def as_floats(inner):
+    return lambda x: inner([math.tanh(float(v)) for v in x])
+
+
 def typed(inner):
     return lambda x: inner(x) if type(x[0]) is float else inner(x) * 2
 
@@ -444,6 +448,7 @@ STATEFUL = [
     (branching_on_inputs, "branches on a value"),
     (reading_data, "reads .data"),
     (catching, "catches an error|raises"),
+    (as_floats, "TypeError"),
     (typed, "something else with Values"),
     (ruled, "changes _backward|changes grad"),
     (local_gradients, "reads .data"),

@@ -34,7 +34,9 @@ constexpr bool is_step(Code code) {
            code == Code::rint || code == Code::sign || code == Code::floor_divide;
 }
 // A rounding of an operand may change the result by more than a rounding.
-constexpr bool jumps(Code code) { return is_step(code) || code == Code::modulo || code == Code::atan2; }
+constexpr bool jumps(Code code) {
+    return is_step(code) || code == Code::modulo || code == Code::atan2 || code == Code::copysign;
+}
 
 inline constexpr OpInfo code_infos[code_count] = {
     {"constant", "", Arity::None, Edge::Total, ""},

@@ -119,7 +119,8 @@ inline Case random_case(unsigned seed, std::size_t inputs, std::size_t parameter
             if (op == Op::maximum || op == Op::minimum || op == Op::fmax || op == Op::fmin || op == Op::less ||
                 op == Op::less_equal || op == Op::equal)
                 good = good && std::abs(va - vb) > 1e-6;
-            if (op == Op::sign || op == Op::cbrt) good = good && std::abs(va) > 1e-6;
+            if (op == Op::sign || op == Op::cbrt || op == Op::copysign) good = good && std::abs(va) > 1e-6;
+            if (op == Op::copysign) good = good && std::abs(vb) > 1e-6;
             if (op == Op::atan2) good = good && std::abs(va) > 1e-6 && std::abs(vb) > 1e-6;
             if (op == Op::floor) good = good && std::abs(va - std::rint(va)) > 1e-6;
             if (op == Op::rint) good = good && std::abs(va - std::floor(va) - 0.5) > 1e-6;

@@ -233,6 +233,7 @@ PyObject* value_absolute(PyObject* self) {
 
 PyObject* refuse_float(PyObject*) {
     if (tracing()) {
+        if (!note("raises", Py_None, Py_None, true)) return nullptr;  // a function may handle the error
         PyErr_SetString(
             PyExc_TypeError,
             "a number that is recorded cannot become a plain float: leave out float(x), call functions as "

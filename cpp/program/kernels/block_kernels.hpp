@@ -40,6 +40,8 @@ template <Code code>
 KILOGRAD_INLINE Mask suspicious(Lane a, Lane b, Lane y) {
     if constexpr (code == Code::div) {
         return abs(b) <= Lane(0x1p-1024);  // 1 / b is infinite
+    } else if constexpr (info(code).edge == Edge::Divides) {
+        return b == Lane(0.0);
     } else if constexpr (info(code).arity == Arity::Binary) {
         return ~is_finite(y) & is_finite(a) & is_finite(b);
     } else {

@@ -533,6 +533,7 @@ inline Lane atan2(Lane a, Lane b) {
     return each([](double y, double x) { return ::atan2(y, x); }, a, b);
 }
 inline Lane modulo(Lane a, Lane b) { return each(scalar::modulo, a, b); }
+inline Lane copysign(Lane a, Lane b) { return copy_sign(a, b); }
 inline Lane floor_divide(Lane a, Lane b) { return each(scalar::floor_divide, a, b); }
 
 // Beyond 2**52 every number is whole.

@@ -38,8 +38,8 @@ bool is_linear(Code code) {
 // Linear wherever it has a derivative.
 bool is_piecewise_linear(Code code) {
     return code == Code::relu || code == Code::leaky_relu || code == Code::abs || code == Code::maximum ||
-           code == Code::minimum || code == Code::fmax || code == Code::fmin || code == Code::modulo || is_step(code) ||
-           code == Code::gate || code == Code::enter;
+           code == Code::minimum || code == Code::fmax || code == Code::fmin || code == Code::modulo ||
+           code == Code::copysign || is_step(code) || code == Code::gate || code == Code::enter;
 }
 
 // Unions of small sets of numbers, each kept once while it is only passed on.

@@ -17,7 +17,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 
-__all__ = ["Condition", "Notes", "choose", "decided", "thread"]
+__all__ = ["Condition", "Notes", "choose", "decided", "refusal", "thread"]
 
 
 class _Thread(threading.local):
@@ -154,6 +154,13 @@ class Condition:
         from kilograd.compiled import traced
 
         return traced.of_function(function, args, options)
+
+
+def refusal(text: str) -> TypeError:
+    """Make an error of what cannot be recorded, and note it: the function may handle it."""
+    if thread.notes is not None:
+        thread.notes.append(("raises", None, None, True))
+    return TypeError(text)
 
 
 def decided(condition: Any) -> Any:

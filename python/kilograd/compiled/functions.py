@@ -13,7 +13,7 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled.conditions import Condition, decided, thread
+from kilograd.compiled.conditions import Condition, decided, refusal, thread
 from kilograd.compiled.traced import (
     Mask,
     Objects,
@@ -281,7 +281,7 @@ def _quantile(
     **options: Any,
 ) -> Any:
     if method != "linear" or options.get("weights") is not None or _holds(q):
-        raise TypeError("numpy.quantile() is recorded with constant q, by the method 'linear', without weights")
+        raise refusal("numpy.quantile() is recorded with constant q, by the method 'linear', without weights")
     wanted = np.asarray(q, dtype=float)
     if not ((wanted >= 0.0) & (wanted <= 1.0)).all():
         raise ValueError("Quantiles must be in the range [0, 1]")
@@ -319,7 +319,7 @@ def _between(row: Objects, q: float) -> Any:
 @implements(np.interp)
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     if period is not None:
-        raise TypeError("numpy.interp() with period= cannot be recorded: take x % period and extend xp and fp")
+        raise refusal("numpy.interp() with period= cannot be recorded: take x % period and extend xp and fp")
     knots, values = entries(xp), entries(fp)
     if len(knots) > SEGMENTS:
         return _interp_by_guards(entries(x), knots, values, left, right)
@@ -330,8 +330,7 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
         # From below, each knot that is reached replaces what was chosen before.
         result = _core._gate(_core._less(at, knots[0]), first)
         pieces = [
-            (values[k + 1] - values[k]) / (knots[k + 1] - knots[k]) * (at - knots[k]) + values[k]
-            for k in range(len(knots) - 1)
+            _piece(at, *(knots[k : k + 2].tolist()), *(values[k : k + 2].tolist())) for k in range(len(knots) - 1)
         ]
         reached = [_core._less_equal(knot, at) for knot in knots]
         for k, piece in enumerate(pieces):
@@ -340,6 +339,18 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
         return result + _core._gate(1.0 - _core._equal(at, at), at)
 
     return traced(np.frompyfunc(one, 1, 1)(entries(x)))
+
+
+def _piece(at: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
+    slope = (y1 - y0) / (x1 - x0)
+    y = slope * (at - x0) + y0
+    if isinstance(slope, float) and math.isfinite(slope):
+        return y
+    from_right = slope * (at - x1) + y1  # as NumPy, where an infinite value makes the other NaN
+    is_number = _core._equal(y, y)
+    y = _core._gate(is_number, y) + _core._gate(1.0 - is_number, from_right)
+    is_flat = _core._equal(y0, y1) * (1.0 - _core._equal(y, y))
+    return _core._gate(1.0 - is_flat, y) + _core._gate(is_flat, y0)
 
 
 def _at_end(at: Any, knot: Any, value: Any, last: Any) -> Any:
@@ -361,7 +372,7 @@ def _interp_by_guards(x: Objects, knots: Objects, values: Objects, left: Any, ri
             low, high = (middle, high) if bool(knots[middle] <= at) else (low, middle)
         if bool(at == knots[high]):
             return values[high]
-        return (values[high] - values[low]) / (knots[high] - knots[low]) * (at - knots[low]) + values[low]
+        return _piece(at, knots[low], knots[high], values[low], values[high])
 
     return traced(np.frompyfunc(one, 1, 1)(x))
 
@@ -418,7 +429,7 @@ def _cov(
     dtype: Any = None,
 ) -> Any:
     if fweights is not None or aweights is not None:
-        raise TypeError("numpy.cov() with weights cannot be recorded: compose it of sums")
+        raise refusal("numpy.cov() with weights cannot be recorded: compose it of sums")
     x = np.atleast_2d(traced(np.atleast_1d(entries(m))))
     x = x.T if not rowvar and x.shape[0] != 1 else x
     if y is not None:
@@ -548,7 +559,7 @@ def _is_real(x: Any) -> bool:
 
 @implements(np.iscomplex, np.isneginf, np.isposinf)
 def _is_none_of_them(x: Any, out: Any = None) -> Any:
-    raise TypeError("cannot be recorded: compare with numpy.inf")
+    raise refusal("cannot be recorded: compare with numpy.inf")
 
 
 @implements(np.real, np.real_if_close)
@@ -564,7 +575,7 @@ def _imag(x: Any) -> Any:
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
     """`scipy.special.logsumexp`."""
     if return_sign:
-        raise TypeError("scipy.special.logsumexp() with return_sign=True cannot be recorded")
+        raise refusal("scipy.special.logsumexp() with return_sign=True cannot be recorded")
     array = traced(entries(a))
     largest = np.max(array, axis=axis, keepdims=True)
     largest = where(np.isfinite(largest), largest, 0.0)

@@ -14,6 +14,7 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
+from kilograd.compiled.conditions import refusal
 from kilograd.compiled.functions import numbers_of
 from kilograd.compiled.traced import Objects, entries, implements, traced
 
@@ -31,7 +32,7 @@ def _square(a: Any, what: str) -> Objects:
 
 def _small(matrix: Objects, what: str) -> Objects:
     if max(matrix.shape[-2:]) > LARGEST:
-        raise TypeError(
+        raise refusal(
             f"{what} of matrices of up to {LARGEST} rows is recorded, and this has the shape {matrix.shape}: call it "
             "outside of the compiled function, and write down the derivative, which needs but its solutions"
         )
@@ -264,7 +265,7 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     if ord in (None, "fro", "f"):
         return np.sqrt(np.sum(array * array, axis=axes, keepdims=keepdims))
     if ord not in (1, -1, np.inf, -np.inf):
-        raise TypeError(f"the norm {ord!r} of a matrix is not recorded, as singular values are not")
+        raise refusal(f"the norm {ord!r} of a matrix is not recorded, as singular values are not")
     summed, other = axes if abs(ord) == 1 else axes[::-1]
     sums = np.sum(np.abs(array), axis=summed, keepdims=True)
     result = (np.max if ord > 0 else np.min)(sums, axis=other, keepdims=True)
@@ -286,7 +287,7 @@ def _vector_norm(array: Any, ord: Any, axis: int, keepdims: bool) -> Any:
 
 @implements(np.linalg.lstsq)
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
-    raise TypeError("lstsq() is not recorded: solve the normal equations, numpy.linalg.solve(a.T @ a, a.T @ b)")
+    raise refusal("lstsq() is not recorded: solve the normal equations, numpy.linalg.solve(a.T @ a, a.T @ b)")
 
 
 @implements(np.linalg.eigvalsh)
@@ -303,7 +304,7 @@ def _eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803 - NumPy's name
 
     matrix = _square(a, "eigvalsh")
     if matrix.shape[-1] > 2:
-        raise TypeError("eigvalsh() is recorded of matrices of up to 2 rows")
+        raise refusal("eigvalsh() is recorded of matrices of up to 2 rows")
     return _each(one, (matrix, 2))[0]
 
 
@@ -359,7 +360,7 @@ def _scipy_solve(
         kept = np.tril(np.ones(matrix.shape[-2:], dtype=bool)) if lower else np.triu(np.ones(matrix.shape[-2:], bool))
         matrix = np.where(kept, matrix, np.swapaxes(matrix, -1, -2))
     elif assume_a not in (None, "gen", "general"):
-        raise TypeError(f"solve() with assume_a={assume_a!r} is not recorded: leave it out")
+        raise refusal(f"solve() with assume_a={assume_a!r} is not recorded: leave it out")
     return _solve(traced(np.swapaxes(matrix, -1, -2) if transposed else matrix), b)
 
 
@@ -372,7 +373,7 @@ def _scipy_det(a: Any, **options: Any) -> Any:
 
 
 def _expm(a: Any) -> Any:
-    raise TypeError("expm() is not recorded: compose it of products, or pass what it gives as an argument")
+    raise refusal("expm() is not recorded: compose it of products, or pass what it gives as an argument")
 
 
 SCIPY: dict[str, Callable[..., Any]] = {

@@ -136,9 +136,8 @@ def _scalar(thing: Any) -> Any:
 
 def _of_numbers(function: Function) -> Function:
     def replacement(original: Function, *args: Any, **options: Any) -> Any:
-        if not _holds_values(args):
-            return original(*args, **options)
-        return function(*map(_scalar, args), **options)
+        args = tuple(map(_scalar, args))
+        return function(*args, **options) if _holds_values(args) else original(*args, **options)
 
     return replacement
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled.conditions import Condition, choose, decided, thread
+from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
 from kilograd.compiled.ufuncs import BOOLS, NUMBERS
 
 __all__ = [
@@ -83,8 +83,12 @@ class Traced(_Array):
             if isinstance(key, Mask) and new.size == 1:
                 super().__setitem__(..., chosen(key, new.reshape(()), self))
                 return
-        new = entries(value)
-        super().__setitem__(_index(key), new if new.ndim else new.item())  # an entry, and no array of it
+        key, new = _index(key), entries(value)
+        if new.ndim and not isinstance(super().__getitem__(key), np.ndarray):
+            if new.size != 1:
+                raise ValueError("setting an array element with a sequence.")
+            new = new.reshape(())
+        super().__setitem__(key, new if new.ndim else new.item())  # an entry, and no array of it
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -94,7 +98,7 @@ class Traced(_Array):
             return self if options.get("copy") is False else self.copy()
         kind = np.dtype(dtype).kind
         if kind not in "biu":
-            raise TypeError(f"an array that is recorded has floats of 64 bits, and does not become one of {dtype}")
+            raise refusal(f"an array that is recorded has floats of 64 bits, and does not become one of {dtype}")
         numbers = [bool(entry) if kind == "b" else int(entry) for entry in entries(self).flat]
         return np.array(numbers, dtype=dtype).reshape(self.shape)
 
@@ -188,7 +192,7 @@ def entries(thing: Any) -> Objects:
     if array.dtype.kind in "biuf":
         return array.astype(np.float64).astype(object)
     if array.dtype != object:
-        raise TypeError(f"a function that is recorded computes with real numbers, not with {array.dtype}")
+        raise refusal(f"a function that is recorded computes with real numbers, not with {array.dtype}")
     return _elementwise(_number, 1)(array) if array.ndim else single(_number(array.item()))
 
 
@@ -212,7 +216,7 @@ def _number(entry: Any) -> Any:
         return entry.mask()[0]
     if isinstance(entry, _SCALARS):
         return float(entry)
-    raise TypeError(f"a function that is recorded computes with real numbers, not with {type(entry).__name__}")
+    raise refusal(f"a function that is recorded computes with real numbers, not with {type(entry).__name__}")
 
 
 def traced(result: Any) -> Any:
@@ -292,10 +296,10 @@ def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
         options.pop(name, None)
     dtype = options.pop("dtype", None)
     if not (is_float(dtype) or dtype in (bool, np.bool_)):
-        raise TypeError(f"{ufunc.__name__} with dtype={dtype} cannot be recorded: leave it out")
+        raise refusal(f"{ufunc.__name__} with dtype={dtype} cannot be recorded: leave it out")
     if method == "__call__":
         if options.pop("where", True) is not True:
-            raise TypeError(f"{ufunc.__name__} with where= and without out= leaves entries undefined")
+            raise refusal(f"{ufunc.__name__} with where= and without out= leaves entries undefined")
         return _called(ufunc, inputs, options)
     if method == "outer":
         a, b = (entries(each) for each in inputs)
@@ -316,7 +320,7 @@ def _into(out: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: d
         np.copyto(out, entries(result), where=where)
         return out
     if isinstance(result, (Value, Condition)) or (isinstance(result, _Array) and has_values(result.view(np.ndarray))):
-        raise TypeError(_CONSTANT.format(f"array of {out.dtype}"))
+        raise refusal(_CONSTANT.format(f"array of {out.dtype}"))
     np.copyto(out, np.asarray(result, dtype=out.dtype), where=where)
     return out
 
@@ -342,7 +346,7 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
     if not any(map(has_values, operands)):
         return constant(ufunc(*[each.astype(np.float64) for each in operands], **options))
     if entry is None:
-        raise TypeError(
+        raise refusal(
             f"{name}() is none of the functions that a recorded function has of its numbers: compose it of others, as "
             "numpy.exp, log, erf by scipy.special, or pass what it gives as an argument"
         )
@@ -374,13 +378,13 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     initial = options.pop("initial", np._NoValue)
     entry = _entry(ufunc)
     if entry is None:
-        raise TypeError(f"numpy.{name}.{method}() cannot be recorded")
+        raise refusal(f"numpy.{name}.{method}() cannot be recorded")
     if method != "reduce":
         return traced(getattr(entry, method)(array, *inputs[1:], axis=axis))
     if where is not True:
         neutral = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}.get(name, initial)
         if neutral is np._NoValue:
-            raise TypeError(f"numpy.{name}.reduce() with where= needs initial=")
+            raise refusal(f"numpy.{name}.reduce() with where= needs initial=")
         array = chosen(where, array, single(neutral)).view(np.ndarray)
     result = fold(entry, array, axis, keepdims, EMPTY.get(name, initial))
     if initial is not np._NoValue and initial is not None:
@@ -414,9 +418,9 @@ def fold(entry: Any, array: Objects, axis: Any = None, keepdims: bool = False, e
 def _at(ufunc: Any, target: Any, index: Any, values: Any = None) -> None:
     entry = _entry(ufunc)
     if not isinstance(target, Traced):
-        raise TypeError(_CONSTANT.format("array"))
+        raise refusal(_CONSTANT.format("array"))
     if entry is not ufunc or values is None:
-        raise TypeError(f"numpy.{ufunc.__name__}.at() cannot be recorded")
+        raise refusal(f"numpy.{ufunc.__name__}.at() cannot be recorded")
     ufunc.at(target.view(np.ndarray), _index(index), entries(values))
 
 
@@ -473,7 +477,7 @@ def of_function(function: Any, args: Any, options: Any) -> Any:
     if implementation is not None:
         return implementation(*args, **options)
     if function.__module__ in ("numpy.linalg", "numpy.fft") and function.__name__ not in _COMPOSED:
-        raise TypeError(
+        raise refusal(
             f"{function.__module__}.{function.__name__}() is not recorded: compose it of other functions, or call it "
             "outside of the compiled function"
         )

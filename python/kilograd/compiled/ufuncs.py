@@ -47,12 +47,6 @@ def _heaviside(x: Number, middle: Number) -> Number:
     return _select(_core._equal(x, 0.0), middle, jump)
 
 
-def _copysign(x: Number, sign: Number) -> Number:
-    # No comparison tells the sign of a zero; the angle is pi or -pi.
-    direction = _core._sign(_core._atan2(sign, -1.0))
-    return abs(x) * direction
-
-
 def _logaddexp(a: Number, b: Number) -> Number:
     # Equal infinities have no difference.
     gap = _core._gate(1.0 - _core._equal(a, b), a - b)
@@ -72,14 +66,18 @@ def _power(a: Number, b: Number) -> Number:
     return a**b
 
 
+def _unless_at_end(x: Number, y: Number, pole: float) -> Number:
+    """Give y, and 1 where x is 0 and the logarithm would be infinite."""
+    at_end = _core._equal(x, 0.0) * (_core._equal(y, pole) + _core._equal(y, math.inf))
+    return _select(at_end, 1.0, y)
+
+
 def _xlogy(x: Number, y: Number) -> Number:
-    both = _core._equal(x, 0.0) * _core._equal(y, 0.0)
-    return x * _log(y + both)
+    return x * _log(_unless_at_end(x, y, 0.0))
 
 
 def _xlog1py(x: Number, y: Number) -> Number:
-    both = _core._equal(x, 0.0) * _core._equal(y, -1.0)
-    return x * _log1p(y + both)
+    return x * _log1p(_unless_at_end(x, y, -1.0))
 
 
 def _log(x: Number) -> Number:
@@ -148,7 +146,7 @@ NUMBERS: dict[str, Callable[..., Number]] = {
     "clip": _clip,
     "sign": _core._sign,
     "heaviside": _heaviside,
-    "copysign": _copysign,
+    "copysign": _core._copysign,
     "floor": _core._floor,
     "ceil": lambda x: -_core._floor(-x),
     "trunc": _truncated,
@@ -248,6 +246,7 @@ BOOLS: dict[str, Callable[..., Any]] = {
     "isnan": lambda x: x != x,
     "isfinite": _is_finite,
     "isinf": _is_infinite,
+    "signbit": lambda x: _core._copysign(1.0, x) < 0.0,
     "logical_and": _and,
     "logical_or": _or,
     "logical_xor": _xor,
