@@ -104,12 +104,13 @@ class Derivatives::Made {
             ++number;
         }
         pattern = pattern_of(at, height, width, source_);
-        in_order_ = std::is_sorted(source_.begin(), source_.end()) && source_.size() == found->at.size();
+        if (2 * pattern.size() >= pattern.area()) make_whole(found->graph);
+        in_order_ = std::is_sorted(source_.begin(), source_.end()) && source_.size() == found->graph.outputs.size();
         program = std::make_unique<const Program>(std::move(found->graph));
     }
 
-    // Whether the outputs of the program are the matrix as it stands.
-    bool is_whole() const { return in_order_ && pattern.size() == pattern.area(); }
+    // Whether the outputs of the program are the matrix, or the entries, as they stand.
+    bool is_whole() const { return is_whole_; }
     bool is_in_order() const { return in_order_; }
 
     void spread(const double* found, double* matrix) const {
@@ -175,8 +176,23 @@ class Derivatives::Made {
     }
 
   private:
+    // Outputs the matrix as it stands: cheaper than to spread its entries, where most are none that are zero.
+    void make_whole(Graph& graph) {
+        const auto zero = static_cast<std::uint32_t>(graph.nodes.size());
+        std::vector<std::uint32_t> outputs(pattern.area(), zero);
+        for (std::size_t row = 0; row < pattern.height(); ++row)
+            for (std::size_t k = pattern.starts[row]; k < pattern.starts[row + 1]; ++k) {
+                const std::size_t place = row * pattern.width + pattern.columns[k];
+                outputs[place] = graph.outputs[source_[k]];
+                source_[k] = static_cast<std::uint32_t>(place);
+            }
+        if (pattern.size() < pattern.area()) graph.nodes.push_back({0.0, 0, 0, Code::constant});
+        graph.outputs = std::move(outputs);
+        is_whole_ = true;
+    }
+
     std::vector<std::uint32_t> source_;  // of each entry of the pattern: an output
-    bool in_order_ = false;
+    bool in_order_ = false, is_whole_ = false;
 };
 
 Derivatives::Derivatives() = default;
