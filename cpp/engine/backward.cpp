@@ -1,8 +1,10 @@
 #include "backward.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "order.hpp"
 #include "sweep.hpp"
@@ -10,6 +12,7 @@
 namespace kilograd {
 
 Locals locals_of(const Node* node) {
+    if (node->is_fixed() && !node->b) return {node->constant, 0.0};
     double a = node->a->data;
     double b = node->b ? node->b->data : 0.0;
     double c = node->constant;
@@ -26,9 +29,10 @@ Locals locals_of(const Node* node) {
 }
 
 Kind local_kind(const Node* node, bool second) {
+    if (node->is_fixed() && !node->b) return static_cast<Kind>(node->kinds.constant);
     switch (node->op) {
         case Op::add:
-            return IntKind;
+            return node->is_fixed() ? FloatKind : IntKind;
         case Op::relu:  // `y > 0`, which is a numpy.bool where y is NumPy's
             return is_numpy(relu_decider(node)->kinds.data) ? NumpyKind : IntKind;
         case Op::mul:
@@ -85,6 +89,10 @@ inline void propagate(Node* node, Visit&& visit) {
         const double to_right = select(product, Row<Op::mul>::db(a, b, 0.0, y), Row<Op::add>::db(a, b, 0.0, y)) * g;
         add(left, to_left, false);
         add(right, to_right, true);
+        return;
+    }
+    if (node->is_fixed()) {
+        add(node->a, node->constant * g, false);
         return;
     }
     switch (node->op) {
@@ -240,6 +248,7 @@ bool backward(Node* root, double seed, Kind seed_kind) {
 // made.
 static bool power_stays_float(const Node* node) {
     const Node* base = node->a;
+    if (node->is_fixed()) return true;
     if (base->kinds.data == NumpyIntKind) return false;                                  // wraps around, or raises
     if (base->data < 0.0 && node->constant != std::trunc(node->constant)) return false;  // complex
     if (!(base->kinds.data & node->kinds.constant & IntKind) || node->constant < 1.0) return true;
@@ -251,7 +260,7 @@ bool stays_exact(const Node* node) {
     if (!(node->kinds.grad & IntKind) && node->kinds.grad != NumpyIntKind) [[likely]]
         return true;  // floats, whatever they meet
     if (node->kinds.grad == NumpyIntKind) return false;
-    if (node->op == Op::relu && is_numpy(relu_decider(node)->kinds.data))
+    if (node->op == Op::relu && !node->is_fixed() && is_numpy(relu_decider(node)->kinds.data))
         return false;  // numpy.bool * int: numpy.int64
     const double g = node->grad;
     double terms = 0.0;  // the sum of their magnitudes: an operand may get several of them
@@ -275,10 +284,37 @@ bool stays_exact(const Node* node) {
     return exact;
 }
 
-std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind) {
+// The same over an order that is known: results last, and every node marked.
+static std::vector<Node*> descend_while_exact(std::vector<Node*> order) {
+    while (!order.empty()) {
+        Node* const node = order.back();
+        if (!stays_exact(node)) [[unlikely]]
+            break;
+        unmark(node);
+        order.pop_back();
+        Node* const product = node - 1;
+        if (node->op == Op::add && !order.empty() && order.back() == product && product->op == Op::mul &&
+            (node->a == product || node->b == product) && node->a != node->b) {
+            double g = node->grad;
+            if (propagate_pair<true>(node, product, other_term(node, product), g)) {
+                unmark(product);
+                order.pop_back();
+                continue;
+            }
+        }
+        propagate<true>(node, [](Node*) {});
+    }
+    for (Node* node : order) unmark(node);
+    std::reverse(order.begin(), order.end());
+    return order;
+}
+
+std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind, Order order) {
+    std::vector<Node*> rest;
+    if (order != Order::Tape) rest = marked_postorder(root, order);
     root->grad = 1.0;
     root->kinds.grad = seed_kind;
-    std::vector<Node*> rest;
+    if (order != Order::Tape) return descend_while_exact(std::move(rest));
     sweep_from(root, [&](Node* node, Sweep& sweep) {
         if (rest.empty() && stays_exact(node)) [[likely]] {
             visit<true>(node, sweep);  // what this does of a second node is done in floats, and so is exact

@@ -62,6 +62,72 @@ Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop) {
 
 namespace {
 
+struct Frame {
+    Node* node;
+    std::uint32_t next;  // how many of its operands have been asked
+};
+
+// The operands of a node in one of the two orders.
+template <bool LastFirst>
+Node* operand(const Node* node, std::uint32_t i) {
+    if (node->has_fan()) [[unlikely]] {
+        const std::uint32_t count = node->fan->count;
+        return i >= count ? nullptr : node->fan->begin()[LastFirst ? count - 1 - i : i].operand;
+    }
+    if constexpr (LastFirst) {
+        return i >= 2 ? nullptr : !node->b ? (i ? nullptr : node->a) : i ? node->a : node->b;
+    } else {
+        return i == 0 ? node->a : i == 1 ? node->b : nullptr;
+    }
+}
+
+template <bool LastFirst>
+void search(Node* root, std::vector<Node*>& found, std::vector<Frame>& stack) {
+    const auto leave = [&](Node* node) {
+        found.push_back(node);
+        node->flags |= Marked;
+    };
+    const auto is_done = [](const Node* node) {
+        return !node->has_fan() && node->a->has(Marked) && (!node->b || node->b->has(Marked));
+    };
+    const auto enter = [&](Node* node) {
+        if (node->has(Marked)) return;  // a leaf, or seen
+        if (is_done(node)) return leave(node);
+        stack.push_back({node, 0});
+        node->flags |= Marked;
+    };
+    enter(root);
+    while (!stack.empty()) {
+        Frame& frame = stack.back();
+        if (Node* next = operand<LastFirst>(frame.node, frame.next++)) {
+            enter(next);
+        } else {
+            found.push_back(frame.node);
+            stack.pop_back();
+        }
+    }
+}
+
+}  // namespace
+
+std::vector<Node*> marked_postorder(Node* root, Order order) {
+    static std::size_t latest = 0;  // graphs of a training loop are much alike
+    std::vector<Node*> found;
+    std::vector<Frame> stack;
+    found.reserve(latest);
+    try {
+        order == Order::LastOperand ? search<true>(root, found, stack) : search<false>(root, found, stack);
+    } catch (...) {
+        for (Node* node : found) unmark(node);
+        for (Frame& frame : stack) unmark(frame.node);
+        throw;
+    }
+    latest = found.size();
+    return found;
+}
+
+namespace {
+
 // A few, so that a training and a validation loss can take turns.
 constexpr std::size_t kept = 4;
 struct Entry {
@@ -121,7 +187,7 @@ std::shared_ptr<const TopologicalOrder> keep_order(Node* root) {
         ++order->count;
         order->custom |= (*node)->op == Op::custom;
         order->fallible |= !is_total(info((*node)->op));
-        if ((*node)->op == Op::linear && !order->fixed) order->fixed = *node;
+        if (((*node)->op == Op::linear || (*node)->is_fixed()) && !order->fixed) order->fixed = *node;
     }
     // An entry whose root died keeps its address, which another node may have now: a root has one entry.
     auto entry = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.root == root; });

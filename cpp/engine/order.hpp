@@ -27,6 +27,15 @@ using Stop = bool (*)(Node* node);
 Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop = nullptr);
 inline Ancestry ancestors(Node* root) { return ancestors(&root, 1); }
 
+// The newest first; or the reverse of the order in which a recursive search leaves them, operands first to last or last
+// to first.
+enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
+
+// Everything but leaves that a root reaches, root last, as a depth-first search leaves it. Every node is Marked: the
+// caller's to clear.
+std::vector<Node*> marked_postorder(Node* root, Order order);
+inline void unmark(Node* node) { node->flags &= static_cast<std::uint8_t>(~Marked); }
+
 struct TopologicalOrder {
     // First `pairs` times a product and the sum that adds it to what was before: p0 = x0*y0, s0 = s + p0, p1 = x1*y1,
     // s1 = s0 + p1 ... where no factor is one of these nodes. Then `singles` nodes of any kind.
@@ -38,7 +47,7 @@ struct TopologicalOrder {
     };
     std::vector<Run> runs;  // everything but leaves that the root reaches, oldest first
     std::size_t count = 0;
-    Node* fixed = nullptr;  // a `linear` node among them: its local gradients cannot be recomputed
+    Node* fixed = nullptr;  // a node among them whose local gradients cannot be recomputed
     bool custom = false;    // `custom` nodes are among them
     bool fallible = false;  // an operation among them can be refused
 };

@@ -490,7 +490,8 @@ class _Maker:
         body += self.show()
         body += self.graph()
         for _ in range(self.source.choice([0, 1, 1, 2])):
-            body += self.source.choice([self.walk, self.disturbance, self.disturbance, self.training])()
+            parts = [self.walk, self.disturbance, self.disturbance, self.training, self.writes]
+            body += self.source.choice(parts)()
         body += self.after
         body += ["print(show(y), [show(p) for p in leaves])"]
         head = ["import math", *self.before]
@@ -604,6 +605,38 @@ class _Maker:
             f"        p.{self.data} -= 0.015625 * p.{self.grad}",
             "print([show(p) for p in leaves])",
         ]
+
+    def writes(self) -> list[str]:
+        """Data written between operations and backward(), in graphs old and new."""
+        source, lines = self.source, ["kept = [build()]"]
+        for _ in range(source.randint(4, 16)):
+            leaf = f"leaves[{source.randrange(2)}]"
+            old = f"kept[{source.choice([0, -1, -1])}]"
+            number = source.choice(
+                ["0.5", "-1.75", "3", "-0.0", "1e300", "True", "2 ** 70", f"{leaf}.{self.data} * 0.5"]
+            )
+            if self.numpy and self.maybe(0.3):
+                number = source.choice(["np.float64(0.75)", "np.int64(-2)", "np.float32(0.5)"])
+            inner = f"sorted({old}.{self.children}, key=lambda n: repr(n.{self.data}))[0]"
+            lines += source.choice(
+                [
+                    [f"{leaf}.{self.data} = {number}"],
+                    [f"{leaf}.{self.data} = {number}"],
+                    [f"for p in leaves: p.{self.data} -= 0.125 * p.{self.grad}"],
+                    [f"{old}.{self.data} = {number}"],
+                    [f"{inner}.{self.data} = {number}"],
+                    ["kept.append(build())"],
+                    [f"kept.append({old} * {leaf} + {old} * 0.5)"],
+                    [f"kept.append({old} * {inner})"],
+                    ["kept = kept[-1:]"],
+                    [f"del leaves[-1]; leaves.append({self.name}({number}))"],
+                    [f"{old}.backward()", "print([show(p) for p in leaves], show(kept[0]))"],
+                    [f"{old}.backward()", "print([show(p) for p in leaves], show(kept[0]))"],
+                    *([[f"print([number(x) for x in {old}._locals])"]] if self.style == "locals" else []),
+                ]
+            )
+        lines += [f"{old}.backward()" for old in ("kept[0]", "kept[-1]")]
+        return ["try:", *(f"    {line}" for line in lines), "except Exception as error: print(type(error).__name__)"]
 
     def disturbance(self) -> list[str]:
         name = self.name

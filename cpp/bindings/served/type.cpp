@@ -50,6 +50,11 @@ int served_init(PyObject* self, PyObject* args, PyObject* kwargs) {
 }
 
 int served_setattr(PyObject* self, PyObject* name, PyObject* value) {
+    if (is_exact_value(self)) {
+        PyObject* own = PyDict_GetItemWithError(Py_TYPE(self)->tp_dict, name);
+        if (own && is_member(own)) return set_member(own, self, value);
+        if (!own && PyErr_Occurred()) return -1;
+    }
     if (is_exact_value(self) && served_of(node_of(self))->closed) {
         PyObject* descriptor = PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(self)), name);
         bool own = descriptor && Py_TYPE(descriptor)->tp_descr_set;
