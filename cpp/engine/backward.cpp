@@ -284,12 +284,12 @@ bool stays_exact(const Node* node) {
     return exact;
 }
 
-// The same over an order that is known: results last, and every node marked.
-static std::vector<Node*> descend_while_exact(std::vector<Node*> order) {
+// The same over an order that is known: results last, and every node marked. What is left is at the front.
+static void descend_while_exact(std::vector<Node*>& order) {
     while (!order.empty()) {
         Node* const node = order.back();
         if (!stays_exact(node)) [[unlikely]]
-            break;
+            return;
         unmark(node);
         order.pop_back();
         Node* const product = node - 1;
@@ -304,17 +304,29 @@ static std::vector<Node*> descend_while_exact(std::vector<Node*> order) {
         }
         propagate<true>(node, [](Node*) {});
     }
-    for (Node* node : order) unmark(node);
-    std::reverse(order.begin(), order.end());
-    return order;
 }
+
+constexpr std::size_t most_kept = std::size_t{1} << 20;  // 8 MiB
 
 std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind, Order order) {
     std::vector<Node*> rest;
-    if (order != Order::Tape) rest = marked_postorder(root, order);
-    root->grad = 1.0;
-    root->kinds.grad = seed_kind;
-    if (order != Order::Tape) return descend_while_exact(std::move(rest));
+    const auto set_seed = [&] {
+        root->grad = 1.0;
+        root->kinds.grad = seed_kind;
+    };
+    if (order != Order::Tape) {
+        static std::vector<Node*> kept;  // its memory, for the graphs of a training loop
+        std::vector<Node*> nodes = std::move(kept);
+        find_postorder(root, order, nodes);
+        set_seed();
+        descend_while_exact(nodes);
+        for (Node* node : nodes) unmark(node);
+        rest.assign(nodes.rbegin(), nodes.rend());
+        nodes.clear();
+        if (nodes.capacity() <= most_kept) kept = std::move(nodes);
+        return rest;
+    }
+    set_seed();
     sweep_from(root, [&](Node* node, Sweep& sweep) {
         if (rest.empty() && stays_exact(node)) [[likely]] {
             visit<true>(node, sweep);  // what this does of a second node is done in floats, and so is exact

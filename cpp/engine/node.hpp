@@ -91,6 +91,7 @@ struct Fan {
     std::uint32_t tag = 0;  // the host's: which operation of a served class made the node
     Edge* begin() { return reinterpret_cast<Edge*>(this + 1); }
     Edge* end() { return begin() + count; }
+    const Edge* begin() const { return reinterpret_cast<const Edge*>(this + 1); }
 };
 
 // What is known of a node but its numbers and its place in the graph; the last eight bytes of a node.

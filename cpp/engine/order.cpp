@@ -67,63 +67,75 @@ struct Frame {
     std::uint32_t next;  // how many of its operands have been asked
 };
 
-// The operands of a node in one of the two orders.
 template <bool LastFirst>
-Node* operand(const Node* node, std::uint32_t i) {
-    if (node->has_fan()) [[unlikely]] {
-        const std::uint32_t count = node->fan->count;
-        return i >= count ? nullptr : node->fan->begin()[LastFirst ? count - 1 - i : i].operand;
-    }
-    if constexpr (LastFirst) {
-        return i >= 2 ? nullptr : !node->b ? (i ? nullptr : node->a) : i ? node->a : node->b;
-    } else {
-        return i == 0 ? node->a : i == 1 ? node->b : nullptr;
-    }
-}
+class Search {
+  public:
+    Search(std::vector<Node*>& found, std::vector<Frame>& stack) : found_(found), stack_(stack) {}
 
-template <bool LastFirst>
-void search(Node* root, std::vector<Node*>& found, std::vector<Frame>& stack) {
-    const auto leave = [&](Node* node) {
-        found.push_back(node);
-        node->flags |= Marked;
-    };
-    const auto is_done = [](const Node* node) {
-        return !node->has_fan() && node->a->has(Marked) && (!node->b || node->b->has(Marked));
-    };
-    const auto enter = [&](Node* node) {
-        if (node->has(Marked)) return;  // a leaf, or seen
-        if (is_done(node)) return leave(node);
-        stack.push_back({node, 0});
-        node->flags |= Marked;
-    };
-    enter(root);
-    while (!stack.empty()) {
-        Frame& frame = stack.back();
-        if (Node* next = operand<LastFirst>(frame.node, frame.next++)) {
-            enter(next);
-        } else {
-            found.push_back(frame.node);
-            stack.pop_back();
+    void from(Node* root) {
+        reach(root);
+        while (!stack_.empty()) {
+            Frame& frame = stack_.back();
+            Node* const node = frame.node;
+            if (!(node->has_fan() ? ask_fan(frame) : ask_two(frame))) continue;
+            __builtin_prefetch(node + 96, 1);
+            found_.push_back(node);
+            stack_.pop_back();
         }
     }
-}
+
+  private:
+    // These are true when all operands of a node have been left, or false with one on the stack.
+    bool ask_two(Frame& frame) {
+        Node* const node = frame.node;
+        const std::uint32_t asked = frame.next;
+        if (asked == 0) {
+            frame.next = 1;
+            if (!reach(LastFirst && node->b ? node->b : node->a)) return false;
+        }
+        if (asked == 2 || !node->b) return true;
+        stack_.back().next = 2;
+        return reach(LastFirst ? node->a : node->b);
+    }
+
+    bool ask_fan(Frame& frame) {
+        const Fan& fan = *frame.node->fan;
+        while (frame.next < fan.count) {
+            const std::uint32_t i = frame.next++;
+            if (!reach(fan.begin()[LastFirst ? fan.count - 1 - i : i].operand)) return false;
+        }
+        return true;
+    }
+
+    // True where the node is a leaf or has been left, now if need be.
+    bool reach(Node* node) {
+        if (node->has(Marked)) return true;
+        const bool done = !node->has_fan() && node->a->has(Marked) && (!node->b || node->b->has(Marked));
+        if (done) {
+            __builtin_prefetch(node + 96, 1);
+            found_.push_back(node);
+        } else {
+            stack_.push_back({node, 0});
+        }
+        node->flags |= Marked;
+        return done;
+    }
+
+    std::vector<Node*>& found_;
+    std::vector<Frame>& stack_;
+};
 
 }  // namespace
 
-std::vector<Node*> marked_postorder(Node* root, Order order) {
-    static std::size_t latest = 0;  // graphs of a training loop are much alike
-    std::vector<Node*> found;
+void find_postorder(Node* root, Order order, std::vector<Node*>& found) {
     std::vector<Frame> stack;
-    found.reserve(latest);
     try {
-        order == Order::LastOperand ? search<true>(root, found, stack) : search<false>(root, found, stack);
+        order == Order::LastOperand ? Search<true>(found, stack).from(root) : Search<false>(found, stack).from(root);
     } catch (...) {
         for (Node* node : found) unmark(node);
         for (Frame& frame : stack) unmark(frame.node);
         throw;
     }
-    latest = found.size();
-    return found;
 }
 
 namespace {

@@ -31,9 +31,9 @@ inline Ancestry ancestors(Node* root) { return ancestors(&root, 1); }
 // to first.
 enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
 
-// Everything but leaves that a root reaches, root last, as a depth-first search leaves it. Every node is Marked: the
-// caller's to clear.
-std::vector<Node*> marked_postorder(Node* root, Order order);
+// Appends everything but leaves that a root reaches, root last, as a depth-first search leaves it. Every node is
+// Marked: the caller's to clear.
+void find_postorder(Node* root, Order order, std::vector<Node*>& found);
 inline void unmark(Node* node) { node->flags &= static_cast<std::uint8_t>(~Marked); }
 
 struct TopologicalOrder {

@@ -109,7 +109,8 @@ PyObject* run_served_rule(Node* node) {
 }
 
 static std::vector<Node*> depth_first(Node* root, Order order) {
-    std::vector<Node*> found = marked_postorder(root, order);
+    std::vector<Node*> found;
+    find_postorder(root, order, found);
     for (Node* node : found) unmark(node);
     std::reverse(found.begin(), found.end());
     return found;

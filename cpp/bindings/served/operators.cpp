@@ -146,32 +146,20 @@ PyObject* native_or_null(PyObject* self, PyObject* other, bool reflected) {
     return mode ? native_operation<index>(self, other, reflected, mode) : nullptr;
 }
 
-// Of two nodes of a class that hold floats and nothing else; null without an error for all others.
+// What the result of two nodes is where they are of one class and hold floats and nothing else; else null.
 template <OperatorIndex index>
-PyObject* plain_operation(Node* a, Node* b) {
+const Tag* plain_result(const Node* a, const Node* b) {
     if (a->kinds.data != FloatKind || b->kinds.data != FloatKind || a->family != b->family) return nullptr;
     if (carries_state(a) || carries_state(b)) return nullptr;  // what is foreign does
     const Tag& result = served_of(a)->plain_results[index];
-    if (result.op == Op::leaf) return nullptr;
-    Node* node = arena.new_node();
-    ++a->refs;
-    ++b->refs;
-    ++built_natively;
-    return new_handle(fill(node, result, index == Add ? a->data + b->data : a->data * b->data, a, b, 0.0));
+    return result.op == Op::leaf ? nullptr : &result;
 }
 
 // left + right where both are served, of two classes: the left one's method, then the right one's reflected one.
 template <OperatorIndex index>
-PyObject* binary_slot(PyObject* left, PyObject* right) {
+[[gnu::noinline]] PyObject* binary_slow(PyObject* left, PyObject* right) {
     // What is native needs neither a look at the classes' methods nor at what they derive from.
     bool forward = is_exact_value(left);
-    if constexpr (index < Power) {
-        if (forward && Py_TYPE(left) == Py_TYPE(right) && no_grad_blocks == 0) [[likely]] {
-            if (PyObject* result = plain_operation<index>(node_of(left), node_of(right))) [[likely]]
-                return result;
-            if (PyErr_Occurred()) return nullptr;
-        }
-    }
     if (forward || is_exact_value(right)) [[likely]] {
         PyObject* result = native_or_null<index>(forward ? left : right, forward ? right : left, !forward);
         if (result || PyErr_Occurred()) return result;
@@ -190,6 +178,24 @@ PyObject* binary_slot(PyObject* left, PyObject* right) {
     Py_DECREF(result);
     PyObject* arguments[] = {right, left};
     return PyObject_Vectorcall(function, arguments, 2, nullptr);
+}
+
+template <OperatorIndex index>
+PyObject* binary_slot(PyObject* left, PyObject* right) {
+    if constexpr (index < Power) {
+        if (is_exact_value(left) && is_exact_value(right) && no_grad_blocks == 0) [[likely]] {
+            Node *const a = node_of(left), *const b = node_of(right);
+            if (const Tag* result = plain_result<index>(a, b)) [[likely]] {
+                Node* node = arena.new_node();
+                ++a->refs;
+                ++b->refs;
+                ++built_natively;
+                const double y = index == Add ? a->data + b->data : a->data * b->data;
+                return new_handle(fill(node, *result, y, a, b, 0.0));
+            }
+        }
+    }
+    return binary_slow<index>(left, right);
 }
 
 PyObject* power_slot(PyObject* left, PyObject* right, PyObject* modulus) {
@@ -229,6 +235,8 @@ void give_operators(PyTypeObject* type) {
     number->nb_add = Slot<binary_slot<Add>>::call;
     number->nb_multiply = Slot<binary_slot<Multiply>>::call;
     number->nb_power = Slot<power_slot>::call;
+    number->nb_subtract = Slot<binary_slot<Subtract>>::call;
+    number->nb_true_divide = Slot<binary_slot<Divide>>::call;
 }
 
 }  // namespace kilograd

@@ -198,7 +198,7 @@ class ServedMeta(type):
         patched = WATCHERS.get(cls)
         if patched is None:
             type.__setattr__(cls, name, value)
-            if name in OPERATORS:
+            if name in OPERATORS or name in COMPOSITES:
                 _core.served_subclass(cls)
         else:
             patched(name, value)
