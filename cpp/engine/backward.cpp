@@ -284,29 +284,29 @@ bool stays_exact(const Node* node) {
     return exact;
 }
 
-// The same over an order that is known: results last, and every node marked. What is left is at the front.
-static void descend_while_exact(std::vector<Node*>& order) {
-    while (!order.empty()) {
-        Node* const node = order.back();
-        if (!stays_exact(node)) [[unlikely]]
-            return;
-        unmark(node);
-        order.pop_back();
-        Node* const product = node - 1;
-        if (node->op == Op::add && !order.empty() && order.back() == product && product->op == Op::mul &&
-            (node->a == product || node->b == product) && node->a != node->b) {
-            double g = node->grad;
-            if (propagate_pair<true>(node, product, other_term(node, product), g)) {
-                unmark(product);
-                order.pop_back();
+// The same over runs that are known, results last: how many of them are left, and of the last one up to which node.
+static std::pair<std::size_t, Node*> descend_while_exact(const std::vector<TopologicalOrder::Run>& runs) {
+    for (std::size_t i = runs.size(); i-- > 0;) {
+        const TopologicalOrder::Run& run = runs[i];
+        double g = run.end()[-1].grad;
+        for (Node* end = run.end(); end != run.begin;) {
+            Node *const node = end - 1, *const product = end - 2;
+            if (run.pairs && propagate_pair<true>(node, product, other_term(node, product), g)) {
+                end = product;
                 continue;
             }
+            for (const Node* const last = run.pairs ? product : node; end != last; --end) {
+                if (!stays_exact(end - 1)) [[unlikely]]
+                    return {i + 1, end};
+                propagate<true>(end - 1, [](Node*) {});
+            }
+            if (end != run.begin) g = end[-1].grad;
         }
-        propagate<true>(node, [](Node*) {});
     }
+    return {0, nullptr};
 }
 
-constexpr std::size_t most_kept = std::size_t{1} << 20;  // 8 MiB
+constexpr std::size_t most_kept = std::size_t{1} << 19;  // 8 MiB
 
 std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind, Order order) {
     std::vector<Node*> rest;
@@ -315,15 +315,16 @@ std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind, Order order)
         root->kinds.grad = seed_kind;
     };
     if (order != Order::Tape) {
-        static std::vector<Node*> kept;  // its memory, for the graphs of a training loop
-        std::vector<Node*> nodes = std::move(kept);
-        find_postorder(root, order, nodes);
+        static std::vector<TopologicalOrder::Run> kept;  // its memory, for the graphs of a training loop
+        std::vector<TopologicalOrder::Run> runs = std::move(kept);
+        find_postorder(root, order, runs);
+        for (auto& run : runs) unmark(run.end() - 1);
         set_seed();
-        descend_while_exact(nodes);
-        for (Node* node : nodes) unmark(node);
-        rest.assign(nodes.rbegin(), nodes.rend());
-        nodes.clear();
-        if (nodes.capacity() <= most_kept) kept = std::move(nodes);
+        auto [left, end] = descend_while_exact(runs);
+        for (runs.resize(left); !runs.empty(); runs.pop_back(), end = nullptr)
+            for (Node* node = end ? end : runs.back().end(); node != runs.back().begin;) rest.push_back(--node);
+        runs.clear();
+        if (runs.capacity() <= most_kept) kept = std::move(runs);
         return rest;
     }
     set_seed();

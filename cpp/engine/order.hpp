@@ -27,15 +27,6 @@ using Stop = bool (*)(Node* node);
 Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop = nullptr);
 inline Ancestry ancestors(Node* root) { return ancestors(&root, 1); }
 
-// The newest first; or the reverse of the order in which a recursive search leaves them, operands first to last or last
-// to first.
-enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
-
-// Appends everything but leaves that a root reaches, root last, as a depth-first search leaves it. Every node is
-// Marked: the caller's to clear.
-void find_postorder(Node* root, Order order, std::vector<Node*>& found);
-inline void unmark(Node* node) { node->flags &= static_cast<std::uint8_t>(~Marked); }
-
 struct TopologicalOrder {
     // First `pairs` times a product and the sum that adds it to what was before: p0 = x0*y0, s0 = s + p0, p1 = x1*y1,
     // s1 = s0 + p1 ... where no factor is one of these nodes. Then `singles` nodes of any kind.
@@ -51,6 +42,17 @@ struct TopologicalOrder {
     bool custom = false;    // `custom` nodes are among them
     bool fallible = false;  // an operation among them can be refused
 };
+
+// The newest first; or the reverse of the order in which a recursive search leaves them, operands first to last or last
+// to first.
+enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
+
+// Everything but leaves that a root reaches, in the second or third of these orders: results first.
+std::vector<Node*> depth_first(Node* root, Order order);
+
+// Appends the same as runs, operands first. The last node of each is Marked: the caller's to clear.
+void find_postorder(Node* root, Order order, std::vector<TopologicalOrder::Run>& found);
+inline void unmark(Node* node) { node->flags &= static_cast<std::uint8_t>(~Marked); }
 
 // The other operand of a sum with this product.
 inline Node* other_term(const Node* sum, const Node* product) { return sum->a == product ? sum->b : sum->a; }

@@ -238,9 +238,14 @@ class _Maker:
             "mul": ("__mul__(self, other)", [lift, *self.node(f"{a} * {b}", [("self", b), ("other", a)], "*")]),
             "radd": ("__radd__(self, other)", ["return self + other"]),
             "rmul": ("__rmul__(self, other)", ["return self * other"]),
-            "neg": ("__neg__(self)", ["return self * -1"]),
-            "sub": ("__sub__(self, other)", ["return self + (-other)"]),
         }
+        choose = self.source.choice
+        negative = choose(["self * -1", "self * -1", "-1.0 * self", "0 - self" if self.maybe(0.1) else "self * -1.0"])
+        methods["neg"] = ("__neg__(self)", [f"return {negative}"])
+        difference = choose(["self + (-other)", "self + (-other)", "self + other * -1", "(-1 * other) + self"])
+        methods["sub"] = ("__sub__(self, other)", [*([lift] if self.maybe(0.3) else []), f"return {difference}"])
+        if self.maybe(0.6):
+            methods["rsub"] = ("__rsub__(self, other)", [f"return {choose(['other + (-self)', '-(self - other)'])}"])
         if self.maybe(0.6):
             methods["pow"] = (
                 "__pow__(self, other)",
@@ -248,6 +253,10 @@ class _Maker:
             )
             if self.style == "method":
                 del methods["pow"]
+            elif self.maybe(0.7):
+                quotient = choose(["self * other ** -1", "self * (1.0 * other) ** -1.0"])
+                methods["truediv"] = ("__truediv__(self, other)", [f"return {quotient}"])
+                methods["cube"] = ("cube(self)", ["return self * self ** 2"])
         if self.style != "method":
             if self.maybe(0.7):
                 methods["tanh"] = (
@@ -518,7 +527,7 @@ class _Maker:
         ]
 
     def unary(self) -> list[str]:
-        return [name for name in ("tanh", "exp", "relu") if name in self.methods]
+        return [name for name in ("tanh", "exp", "relu", "cube") if name in self.methods]
 
     def graph(self) -> list[str]:
         source = self.source
@@ -533,14 +542,17 @@ class _Maker:
         nodes = [f"leaves[{i}]" for i in range(count)]
         for i in range(source.randint(3, 12)):
             one, two = source.choice(nodes), source.choice([*nodes[-3:], *others])
-            form = source.choice(["{} + {}", "{} * {}", "{} * {} + {}", "{} - {}", *([".m"] if self.unary() else [])])
+            forms = ["{} + {}", "{} * {}", "{} * {} + {}", "{} - {}", *([".m"] if self.unary() else [])]
+            forms += ["{} / 2.5"] if "truediv" in self.methods else []
+            form = source.choice(forms)
+            reflected = ("{} + {}", "{} * {}", *(["{} - {}"] if "rsub" in self.methods else []))
             if form == ".m":
                 method = source.choice(self.unary())
                 scaled = f"({one} * 0.125)" if method == "exp" else one
                 text = f"{scaled}.{method}()"
             else:
                 text = form.format(one, two, source.choice(nodes))
-                if (two[0].isdigit() or two.startswith("np.")) and self.maybe(0.3) and form in ("{} + {}", "{} * {}"):
+                if (two[0].isdigit() or two.startswith("np.")) and self.maybe(0.3) and form in reflected:
                     text = form.format(two, one)
             if "pow" in self.methods and self.maybe(0.1):
                 text = f"({text} * 0.5) ** {source.choice([2, 3])}"

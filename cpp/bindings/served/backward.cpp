@@ -108,14 +108,6 @@ PyObject* run_served_rule(Node* node) {
     Py_RETURN_NONE;
 }
 
-static std::vector<Node*> depth_first(Node* root, Order order) {
-    std::vector<Node*> found;
-    find_postorder(root, order, found);
-    for (Node* node : found) unmark(node);
-    std::reverse(found.begin(), found.end());
-    return found;
-}
-
 PyObject* native_backward(PyObject* self) {
     Node* root = node_of(self);
     const Served& own = *served_of(root);
