@@ -70,7 +70,7 @@ class Guards {
                 if (is_value(operand.ptr())) roots.push_back(node_of(operand.ptr()));
         const Ancestry graph = ancestors(roots.data(), roots.size());
         for (Node* node : graph.interior)
-            if (node->has_fan()) refuse_rule(node);
+            if (node->has_fan() || node->is_fixed()) refuse_rule(node);
 
         const Numbering number(graph);
         std::vector<bool> is_input(graph.leaves.size());
