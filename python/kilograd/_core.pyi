@@ -316,6 +316,7 @@ def new_member(
     name: str,
     role: str,
     container: str = "tuple",
+    leaf_container: str = "tuple",
     empty: Any = None,
     on_class: Any = ...,
     live: type | None = None,
@@ -333,6 +334,7 @@ def new_method(
     steps: Any,
 ) -> Any: ...
 def served_attribute(cls: type, name: str, value: Any, /) -> None: ...
+def served_bases(cls: type, bases: tuple[type, ...], /) -> None: ...
 def served_conventions(
     cls: Any,
     *,
@@ -341,6 +343,8 @@ def served_conventions(
     order: str,
     closed: bool,
     closures: bool,
+    floats: bool,
+    paused: bool,
     numpy_ints: bool,
     data: Any,
     grad: Any,

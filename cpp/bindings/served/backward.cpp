@@ -61,6 +61,11 @@ bool run_own_rule(Node* node) {
 }  // namespace
 
 PyObject* local_object(Node* node, std::uint32_t index) {
+    const Slope slope = late_slope(node);
+    if (slope != Slope::None && node->is_foreign()) {
+        const Owned y(data_object(node));
+        return y ? slope_object(slope, y.get()) : nullptr;
+    }
     if (node->op == Op::linear) {
         Fan::Edge& edge = node->fan->begin()[index];
         return exact_number_object(edge.local, edge.kind);
@@ -111,7 +116,7 @@ PyObject* run_served_rule(Node* node) {
 PyObject* native_backward(PyObject* self) {
     Node* root = node_of(self);
     const Served& own = *served_of(root);
-    if (root->is_foreign() || !recording()) return nullptr;
+    if (root->is_foreign() || !recording() || own.paused) return nullptr;
     overwritten.settle();
     if (foreign_alive == 0 && rules_alive == 0) {
         for (Node* node : backward_while_exact(root, own.one, own.order))

@@ -45,6 +45,12 @@ struct Operator {
     std::unique_ptr<Composition> reflected_composition;
 };
 
+// A local gradient that authors compute of the result's data when gradients flow. It is kept with the node, and anew
+// where the data is changed.
+enum class Slope : std::uint8_t { None, OneMinusPower, OneMinusProduct, Logistic };
+double slope_of(Slope slope, double y);
+PyObject* slope_object(Slope slope, PyObject* y);
+
 // Negate has one operand, and no reflected form.
 enum OperatorIndex { Add, Multiply, Power, Subtract, Divide, Negate, operator_count };
 
@@ -56,6 +62,8 @@ struct Served final : Conventions {
     bool bare = false;         // its objects begin without attributes: all that they get is in __dict__
     Kind zero = IntKind;
     Kind one = IntKind;
+    bool paused = false;          // all that is done is the author's, for the time being
+    bool floats = false;          // its constructor makes a float of every number
     bool numpy_ints = false;      // it does with numpy.int64 what the engine would
     bool closed = false;          // its objects take no attributes but their own (`__slots__`)
     bool closures = false;        // its rules are closures over the node and its operands
@@ -69,6 +77,7 @@ struct Served final : Conventions {
     // is for methods that share a row with another and show something else.
     std::vector<PyObject*> tags = std::vector<PyObject*>(op_count);
     std::array<bool, op_count> tagged{};  // a method has claimed the row's
+    std::vector<Slope> late;                // by tag, where the local gradient follows the data
     PyObject* data_name = nullptr;
     PyObject* grad_name = nullptr;
     std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot
@@ -108,11 +117,22 @@ inline bool is_held(const Served& own, PyObject* object, Number& out) {
     return is_exact_number(object, out) && own.holds(out.kind);
 }
 
+// The kind of data that this class's constructor makes of a number of another.
+inline Kind made_kind(const Served& own, Kind kind) { return own.floats ? FloatKind : kind; }
+
 inline bool any_foreign(const Node* node) {
     bool found = node->is_foreign();
     for_each_operand(node, [&](Node* operand) { found |= operand->is_foreign(); });
     return found;
 }
+
+inline Slope late_slope(const Node* node) {
+    const std::vector<Slope>& late = served_of(node)->late;
+    return node->op == Op::linear && node->fan->tag < late.size() ? late[node->fan->tag] : Slope::None;
+}
+
+// The data of a node is about to become `number`; false where its local gradient is no longer the engine's.
+bool refresh_slope(Node* node, Number number);
 
 // --- building ----------------------------------------------------------------------------------------------------
 
@@ -177,8 +197,9 @@ PyObject* local_object(Node* node, std::uint32_t index);  // d node / d operand,
 
 // attributes.cpp: the author's names for what the engine holds
 bool make_member_type();  // false with an error set
-PyObject* new_member(PyObject* name, const std::string& role, const std::string& container, PyObject* empty,
-                     PyObject* on_class, PyObject* live, bool watched);
+PyObject* new_member(PyObject* name, const std::string& role, const std::string& container,
+                     const std::string& leaf_container, PyObject* empty, PyObject* on_class, PyObject* live,
+                     bool watched);
 bool is_member(PyObject* descriptor);
 int set_member(PyObject* member, PyObject* object, PyObject* value);
 bool set_method_rule(Handle* handle);

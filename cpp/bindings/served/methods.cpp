@@ -15,7 +15,7 @@ struct Formula {
     const char* name;
     Op op;
     double (*value)(double x);
-    double (*local)(double x, double y);
+    Slope slope;
 };
 
 double checked_exp(double x) {
@@ -27,16 +27,13 @@ double tanh_by_math(double x) { return std::tanh(x); }
 double logistic_by_exp(double x) { return 1.0 / (1.0 + checked_exp(-x)); }
 // A constant exponent would be compiled into y * y, which differs from Python's y**2 in one case of a thousand.
 volatile double two = 2.0;
-double one_minus_power(double, double y) { return 1.0 - std::pow(y, two); }
-double one_minus_product(double, double y) { return 1.0 - y * y; }
-double logistic_slope(double, double y) { return y * (1.0 - y); }
 
 constexpr Formula formulas[] = {
-    {"tanh_by_exp, 1 - t**2", Op::tanh, tanh_by_exp, one_minus_power},
-    {"tanh_by_exp, 1 - t*t", Op::tanh, tanh_by_exp, one_minus_product},
-    {"math.tanh, 1 - t**2", Op::tanh, tanh_by_math, one_minus_power},
-    {"math.tanh, 1 - t*t", Op::tanh, tanh_by_math, one_minus_product},
-    {"logistic_by_exp, s * (1 - s)", Op::sigmoid, logistic_by_exp, logistic_slope},
+    {"tanh_by_exp, 1 - t**2", Op::tanh, tanh_by_exp, Slope::OneMinusPower},
+    {"tanh_by_exp, 1 - t*t", Op::tanh, tanh_by_exp, Slope::OneMinusProduct},
+    {"math.tanh, 1 - t**2", Op::tanh, tanh_by_math, Slope::OneMinusPower},
+    {"math.tanh, 1 - t*t", Op::tanh, tanh_by_math, Slope::OneMinusProduct},
+    {"logistic_by_exp, s * (1 - s)", Op::sigmoid, logistic_by_exp, Slope::Logistic},
 };
 
 // What the negative half of a ReLU gives, and which half zero is in.
@@ -76,6 +73,7 @@ Node* native_unary(Method* method, Node* a) {
         bool kept = strict ? x > 0.0 : !(x < 0.0);
         bool to_int = method->relu == NegativeToInt || method->relu == PositiveOrInt;
         Kind kind = kept ? static_cast<Kind>(a->kinds.data) : to_int ? IntKind : FloatKind;
+        kind = made_kind(*served_of(a), kind);
         double y = kept ? x : 0.0;
         if (method->fixed && method->local_kind == BoolKind && is_numpy(a->kinds.data))
             return nullptr;  // it would be a numpy.bool
@@ -85,7 +83,7 @@ Node* native_unary(Method* method, Node* a) {
     double y, local;
     if (method->formula) {
         y = method->formula->value(x);
-        local = method->formula->local(x, y);
+        local = slope_of(method->formula->slope, y);
     } else {
         Fault fault;
         y = evaluate(method->op, x, 0.0, 0.0, fault);
@@ -122,7 +120,7 @@ PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nar
         } else if (method->composition) {
             PyObject* result = composed(*method->composition, args[0], nullptr);
             if (result || PyErr_Occurred()) return result;
-        } else if (!node->is_foreign() && recording()) {
+        } else if (!node->is_foreign() && recording() && !served_of(node)->paused) {
             if (Node* made = native_unary(method, node)) return wrap(made);
         }
     }
@@ -180,6 +178,41 @@ PyTypeObject* method_type = nullptr;
 
 static bool same_text(PyObject* one, PyObject* other) {
     return PyUnicode_Check(one) && PyUnicode_Check(other) && PyUnicode_Compare(one, other) == 0;
+}
+
+double slope_of(Slope slope, double y) {
+    switch (slope) {
+        case Slope::OneMinusPower:
+            return 1.0 - std::pow(y, two);
+        case Slope::OneMinusProduct:
+            return 1.0 - y * y;
+        case Slope::Logistic:
+            return y * (1.0 - y);
+        case Slope::None:
+            break;
+    }
+    return 0.0;
+}
+
+PyObject* slope_object(Slope slope, PyObject* y) {
+    const Owned one(PyLong_FromLong(1)), exponent(PyLong_FromLong(2));
+    if (!one || !exponent) return nullptr;
+    if (slope == Slope::Logistic) {
+        const Owned rest(PyNumber_Subtract(one.get(), y));
+        return rest ? PyNumber_Multiply(y, rest.get()) : nullptr;
+    }
+    const Owned square(slope == Slope::OneMinusPower ? PyNumber_Power(y, exponent.get(), Py_None)
+                                                     : PyNumber_Multiply(y, y));
+    return square ? PyNumber_Subtract(one.get(), square.get()) : nullptr;
+}
+
+bool refresh_slope(Node* node, Number number) {
+    const Slope slope = late_slope(node);
+    if (slope == Slope::None) return true;
+    const double local = slope_of(slope, number.value);
+    if (number.kind != FloatKind || !std::isfinite(local)) return false;
+    node->fan->begin()->local = local;
+    return true;
 }
 
 PyTypeObject* make_method_type() {
@@ -244,7 +277,12 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
         return nullptr;
     }
     const auto row = static_cast<std::size_t>(method->op);
-    if (!fixed && !method->formula) {
+    if (method->formula && !fixed) {
+        own.tags.push_back(label == Py_None ? nullptr : Py_NewRef(label));
+        method->tag = static_cast<std::uint32_t>(own.tags.size() - 1);
+        own.late.resize(own.tags.size(), Slope::None);
+        own.late[method->tag] = method->formula->slope;
+    } else if (!fixed) {
         if (label != Py_None) keep(own.labels[row], label);
     } else if (!own.tagged[row]) {
         own.tagged[row] = true;

@@ -20,6 +20,7 @@ PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
         } else if (!std::isfinite(y)) {
             return nullptr;  // NumPy warns
         }
+        kind = made_kind(*served_of(a), kind);
     }
     const std::uint8_t fixed = op == Op::add ? Captured | FloatUnit : Captured;  // 1 is an int unless fixed to 1.0
     return wrap((mode & fixed) == fixed ? served_fixed(op, y, kind, a, b)
@@ -51,6 +52,7 @@ PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
     std::uint8_t local = kind == NumpyKind                                      ? NumpyKind
                          : (a->kinds.data & c.kind & IntKind) && c.value >= 1.0 ? IntKind
                                                                                 : FloatKind;
+    kind = made_kind(*served_of(a), kind);
     if ((mode & Captured) || local == IntKind) {
         double da = Row<Op::powc>::da(a->data, 0.0, c.value, y);
         if (local == IntKind && !(std::fabs(da) < exact_integers)) return nullptr;
@@ -85,6 +87,7 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
         }
         Number number{};
         if (!(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
+        number.kind = made_kind(*served_of(node), number.kind);
         Node* leaf = served_leaf(number, node->family);
         bool node_first = !reflected || (mode & Swapped);
         PyObject* result = native_plain<op>(node_first ? node : leaf, node_first ? leaf : node, mode);

@@ -135,6 +135,7 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
     Number number{};
     if (own.plain_init && count == 1 && !keywords && is_held(own, args[0], number)) {
         ++built_natively;
+        number.kind = made_kind(own, number.kind);
         return new_handle(served_leaf(number, family));
     }
     PyObject* self = new_handle(served_leaf({0.0, FloatKind}, family));
