@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import kilograd
-from kilograd import Value
+from kilograd import Value, arrays
 
 
 def test_data_and_grad_of_an_object_array():
@@ -47,3 +47,15 @@ def test_the_result_is_a_copy():
 def test_astype_float_names_the_remedy():
     with pytest.raises(TypeError, match=r"kilograd\.arrays\.data\(array\)"):
         np.array([Value(1.0)]).astype(float)
+
+
+def test_gradients_are_assigned():
+    w = [[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]]
+    arrays.assign_gradients(w, [[1, 2], [3, 4]])
+    assert arrays.gradients(w).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert arrays.data(w).tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert repr(w[0][0].grad) == "1.0"
+    with pytest.raises(ValueError, match=r"shape \(2, 2\) are to be set from an array of the shape \(4,\)"):
+        arrays.assign_gradients(w, [1, 2, 3, 4])
+    with pytest.raises(TypeError, match="no Value"):
+        arrays.assign_gradients([1.0], [1.0])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
 import signal
 import threading
+import tracemalloc
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -56,6 +59,125 @@ def test_a_seed_gives_the_same_training():
         model = make()
         runs.append(fit(model, X, Y, epochs=3, batch_size=7, seed=seed, validation=0.2).steps)
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_the_order_of_samples_is_as_documented():
+    seen = []
+
+    def model(x):
+        seen.append(x)
+        return Value(0.0) + w * x
+
+    w = Value(0.0)
+    fit(model, np.arange(5.0), np.zeros(5), optimizer=optim.SGD([w]), epochs=2, batch_size=2, seed=7, engine="graph")
+    for k in range(2):
+        draw = random.Random(f"7 {k}")
+        order = np.random.default_rng(draw.getrandbits(128)).permutation(5)
+        assert seen[5 * k : 5 * k + 5] == order.tolist()
+
+
+BIG_X = np.random.default_rng(1).normal(size=(20_000, 40))
+BIG_Y = np.sign(BIG_X[:, 0])
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int16])
+def test_many_samples_are_not_copied(loss, kind, tmp_path):
+    """Steps of a table, a memory map of it, and a list are the same, and only pieces of a table are made."""
+    x = (BIG_X * 10).astype(kind)
+    mapped = np.memmap(tmp_path / "x", dtype=kind, mode="w+", shape=x.shape)
+    mapped[:] = x
+    y = BIG_Y if loss == "mse" else (BIG_Y > 0).astype(int)
+    runs = []
+    for table in (x, mapped, x.astype(float).tolist()):
+        random.seed(1)
+        model = MLP(40, [1 if loss == "mse" else 2], activation="linear")
+        adam = optim.Adam(model, lr=0.01)
+        settings = {"loss": loss, "optimizer": adam, "epochs": 1, "batch_size": 500, "seed": 1, "engine": "program"}
+        fit(model, table[:1000], y[:1000], **settings | {"optimizer": optim.SGD(model, lr=0.0)})  # what is made once
+        tracemalloc.start()
+        history = fit(model, table, y, validation=0.3, **settings)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        runs.append((history.steps, history.validation, parameters(model)))
+        if not isinstance(table, list):
+            assert peak < BIG_X.nbytes / 2  # indices, and pieces of half a megabyte
+    assert runs[0] == runs[1] == runs[2]
+
+
+class Parts:
+    """Blocks that can be gone through again."""
+
+    def __init__(self, *sizes):
+        self.ends = np.cumsum([0, *sizes])
+
+    def __iter__(self):
+        for a, b in itertools.pairwise(self.ends):
+            yield X[a:b], Y[a:b]
+
+
+@pytest.mark.parametrize("engine", ["program", "graph"])
+def test_blocks_are_gone_through_in_each_epoch(engine):
+    def trained(samples, y=None, **settings):
+        model = make()
+        settings = {"optimizer": optim.SGD(model, lr=0.1), "epochs": 3, "engine": engine} | settings
+        history = fit(model, samples, y, validation=(X[:5], Y[:5]), **settings)
+        return history, parameters(model)
+
+    whole, right = trained(X, Y, seed=1)
+    history, found = trained([(X, Y)], seed=1)
+    assert (history.steps, history.validation, found) == (whole.steps, whole.validation, right)
+    history, found = trained(Parts(10, 0, 30))
+    assert len(history.steps) == 2 * 3
+    by_hand = make()
+    descent = optim.SGD(by_hand, lr=0.1)
+    for _ in range(3):
+        for part in Parts(10, 30):
+            fit(by_hand, *part, optimizer=descent, epochs=1, engine=engine)
+    assert found == parameters(by_hand)
+    assert history.losses[0] == pytest.approx((10 * history.steps[0] + 30 * history.steps[1]) / 40)
+    history, _ = trained(iter(list(Parts(10, 30))), epochs=1, batch_size=10, seed=2)
+    assert len(history.steps) == 4
+
+
+def test_wrong_blocks():
+    model = make()
+    before = parameters(model)
+    for blocks, error, message in [
+        (X, TypeError, "y is missing"),
+        (3, TypeError, "y is missing"),
+        (iter([(X, Y)]), ValueError, "gone through but once, and there are 100 epochs"),
+        ([X, Y], TypeError, r"block 0 is a pair \(X, y\)"),
+        ([(X, Y[:3])], ValueError, "block 0: X has 40 samples, and y has 3 targets"),
+        ([(X * math.nan, Y)], ValueError, "block 0: row 0 of X has an entry that is not finite"),
+        ([], ValueError, "the blocks have no samples"),
+        ([(X[:0], Y[:0])], ValueError, "the blocks have no samples"),
+    ]:
+        with pytest.raises(error, match=message):
+            fit(model, blocks)
+    with pytest.raises(ValueError, match="a share of samples that come in blocks"):
+        fit(model, [(X, Y)], validation=0.2)
+    assert parameters(model) == before
+
+
+def test_a_block_that_no_program_can_have_is_trained_on_graphs():
+    model, other = make(), make()
+    tuples = [tuple(row) for row in X.tolist()]
+    history = fit(model, [(X, Y), (tuples, Y)], optimizer=optim.SGD(model, lr=0.1), epochs=2)
+    assert len(history.steps) == 4
+    fit(other, [(X, Y), (X, Y)], optimizer=optim.SGD(other, lr=0.1), epochs=2)
+    assert parameters(model) == pytest.approx(parameters(other), rel=1e-12)
+
+
+def test_threads():
+    runs = []
+    for threads in (1, 2, -1):
+        model = make()
+        fit(model, X, Y, epochs=2, batch_size=20, seed=1, threads=threads)
+        runs.append((parameters(model), predict(model, np.tile(X, (10, 1)), threads=threads).tolist()))
+    assert runs[0] == runs[1] == runs[2]
+    with pytest.raises(ValueError, match="threads is a number of at least 1, or -1 for all processors, not 0"):
+        fit(make(), X, Y, threads=0)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +299,8 @@ def test_progress(capsys):
     pytest.importorskip("tqdm")
     fit(make(), X, Y, epochs=2, progress=True, validation=0.2)
     assert "2/2" in capsys.readouterr().err
+    fit(MLP(40, [1]), BIG_X, BIG_Y, epochs=2, batch_size=1000, progress=True)
+    assert "2/2" in capsys.readouterr().err
     fit(make(), X, Y, epochs=2)
     assert capsys.readouterr().err == ""
 
@@ -193,6 +317,33 @@ import kilograd
 print(kilograd.fit(kilograd.MLP(1, [1]), [[1.0]], [1.0], epochs=3, progress=True))
 """
     assert run_python(program).startswith("History(3 epochs, loss ")
+
+
+def test_the_history_is_shown_as_a_table_with_its_curve():
+    assert History()._repr_html_().count("<td>") == 1
+    assert "<svg" not in History([1.0], [], [0.1])._repr_html_()
+    assert "<svg" not in History([1.0, math.inf])._repr_html_()
+    falling = [10.0 ** (-k / 100) for k in range(1000)]
+    text = History(falling, falling[::-1], [0.001] * 1000, interrupted=True)._repr_html_()
+    root = ElementTree.fromstring(text)
+    assert [row[0].text for row in root[0]] == ["epochs", "loss", "validation", "time", "interrupted"]
+    assert root[0][1][1].text == "1 → 1.023e-10"
+    assert root[1][0].text == "loss and validation, logarithmic"
+    lines = [line.get("points").split() for line in root[1][1:]]
+    assert [len(line) for line in lines] == [200, 200]
+    assert (lines[0][0], lines[0][-1], lines[1][0]) == ("5.0,5.0", "195.0,55.0", "5.0,55.0")
+    assert len(text) < 8000
+    assert History([2.0, 2.0])._curve().count("polyline") == 1
+
+
+def test_the_history_is_drawn():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    ax = History([100.0, 1.0, 0.1], [90.0, 2.0, 0.2]).plot()
+    ax.figure.canvas.draw()
+    assert ax.get_yscale() == "log"
+    assert all(tick == int(tick) for tick in ax.get_xticks())
+    assert History([2.0, 1.0]).plot().get_yscale() == "linear"
+    plt.close("all")
 
 
 def test_the_history_is_shown_in_a_line():

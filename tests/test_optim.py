@@ -10,6 +10,8 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -515,7 +517,108 @@ def test_minimize_with_a_rate_that_is_no_number_makes_the_steps_before(rate: opt
     again = optim.SGD([other], lr=0.1)
     again.minimize(Program((other * x - 5.0) ** 2, [x]), [1.0], steps=2)
     assert w.data == other.data
-    descent.lr = None  # type: ignore[assignment]
-    with pytest.raises(TypeError):
-        descent.minimize(program, [1.0], steps=1)
-    assert w.data == other.data
+    with pytest.raises(TypeError, match=r"^lr is a number of at least 0, not None$"):
+        descent.lr = None  # type: ignore[assignment]
+    assert descent.lr is rate
+
+
+@pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf])
+def test_a_rate_that_is_out_of_range_moves_nothing(bad: float):
+    w = Value(2.0)
+    w.grad = 1.0
+    descent = optim.SGD([w], lr=0.5)
+    with pytest.raises(ValueError, match="lr is a number of at least 0"):
+        descent.lr = bad
+    with pytest.raises(ValueError, match="lr is a number of at least 0"):
+        descent.load_state_dict(descent.state_dict() | {"lr": bad})
+    assert descent.lr == 0.5
+    descent.lr = lambda step: (0.5, bad)[step]
+    descent.step()
+    with pytest.raises(ValueError, match=r"the learning rate of step 1 is a number of at least 0, not "):
+        descent.step()
+    assert (w.data, descent.steps) == (1.5, 1)
+
+    class Ends(optim.Schedule):
+        def __call__(self, step: int) -> float:
+            return (0.5, bad)[step - 1]
+
+    descent.lr = Ends()
+    with pytest.raises(ValueError, match="the learning rate of step 2"):
+        descent.minimize(Program(w * 1.0), steps=2)
+    assert (w.data, descent.steps) == (1.0, 2)
+
+
+def test_centered_rmsprop_takes_no_root_of_what_rounding_made_negative():
+    w = Value(0.0)
+    descent = optim.RMSprop([w], centered=True)
+    for _ in range(3000):
+        w.grad = 0.1
+        descent.step()
+        assert math.isfinite(w.data)
+
+
+def test_numbers_of_steps_may_be_numpy_integers():
+    w = Value(2.0)
+    assert len(optim.SGD([w], lr=0.1).minimize(Program(w * w), steps=np.int64(3))) == 3  # type: ignore[arg-type]
+    for steps in (2.0, -1, "2"):
+        with pytest.raises(ValueError, match="steps is a whole number of at least 0"):
+            optim.SGD([w]).minimize(Program(w * w), steps=steps)  # type: ignore[arg-type]
+
+
+def test_a_gradient_from_elsewhere():
+    w = [Value(1.0), Value(2.0)]
+    descent = optim.SGD(w, lr=0.5)
+    descent.step([1.0, -1.0])
+    assert [p.data for p in w] == [0.5, 2.5]
+    assert [p.grad for p in w] == [1.0, -1.0]
+    with pytest.raises(ValueError, match=r"Values of the shape \(2,\) are to be set from an array of the shape \(1,\)"):
+        descent.step([1.0])
+    assert ([p.data for p in w], descent.steps) == ([0.5, 2.5], 1)
+
+
+class Counted:
+    """Blocks that count how often they are gone through."""
+
+    def __init__(self, *blocks: object) -> None:
+        self.blocks = blocks
+        self.times = 0
+
+    def __iter__(self) -> Iterator[object]:
+        self.times += 1
+        return iter(self.blocks)
+
+
+@pytest.mark.parametrize("reduce", ["mean", "sum"])
+def test_minimize_over_blocks_is_minimize_over_all_rows(reduce: Literal["mean", "sum"]):
+    rows = np.random.default_rng(0).normal(size=(30, 2))
+    x, y = Value(0.0), Value(0.0)
+
+    def made() -> tuple[list[Value], Value, Program, optim.Optimizer]:
+        w, fixed = [Value(0.3), Value(-0.2)], Value(1.5)
+        program = Program(((w[0] * x + w[1]).tanh() * fixed - y) ** 2, [x, y])
+        return w, fixed, program, optim.Adam(w, lr=0.1)
+
+    blocks = Counted(rows[:7], rows[7:7], rows[7:].tolist())
+    w, fixed, program, descent = made()
+    v, held, whole, other = made()
+    found = descent.minimize(program, blocks, steps=4, reduce=reduce)
+    assert blocks.times == 4
+    assert found == pytest.approx(other.minimize(whole, rows, steps=4, reduce=reduce), rel=1e-12)
+    assert [p.data for p in w] == pytest.approx([p.data for p in v], rel=1e-12)
+    assert [p.grad for p in (*w, fixed)] == pytest.approx([p.grad for p in (*v, held)], rel=1e-12)
+    assert made()[3].minimize(made()[2], [rows[:3], rows[3:]], steps=1).shape == (1,)
+    assert made()[3].minimize(made()[2], iter([rows]), steps=1).shape == (1,)
+
+
+def test_blocks_that_are_refused():
+    w, x = Value(2.0), Value(0.0)
+    descent, program = optim.SGD([w], lr=0.1), Program(w * x, [x])
+    for blocks, message in [
+        (iter([np.ones((2, 1))]), "gone through but once, and there are 2 steps"),
+        (Counted(np.ones(3)), r"a block is an array of rows, and this one has the shape \(3,\)"),
+        (Counted(np.ones((2, 1)), np.ones((2, 2))), "X has shape"),
+        (Counted(), "the mean over blocks of no rows"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            descent.minimize(program, blocks, steps=2)
+    assert (w.data, w.grad, descent.steps) == (2.0, 0, 0)

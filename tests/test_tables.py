@@ -151,8 +151,8 @@ def test_a_row_is_made_once():
     assert rows[1] is rows[1]
     rows[1].append(7.0)
     assert list(rows) == [[1.0, 2.0], [3.0, 4.0, 7.0], [5.0, 6.0]]
-    assert rows.take([2, 0]).array().tolist() == [[5.0, 6.0], [1.0, 2.0]]
-    assert Rows([[1], [2]]).take([1]).array().tolist() == [[2]]
+    assert rows.take(np.array([2, 0])).array().tolist() == [[5.0, 6.0], [1.0, 2.0]]
+    assert Rows([[1], [2]]).take(np.array([1])).array().tolist() == [[2]]
     runs = []
     for X in (MATRIX, MATRIX.tolist()):
         w = Value(1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any, Literal
 
 from bench.model import Engine, Phases, Run
@@ -67,11 +66,11 @@ def run_kilograd(engine: Engine) -> None:
 
         def run() -> Phases:
             set_parameters(model, problem.parameters)
-            random.seed(training.FIT_SEED)
             yield None
             history = kilograd.fit(
                 model, problem.rows, problem.targets, optimizer=kilograd.optim.SGD(model, lr=training.FIT_RATE),
-                epochs=len(problem.orders), batch_size=training.FIT_BATCH, engine=how,
+                epochs=len(problem.orders), batch_size=training.FIT_BATCH, seed=training.FIT_SEED,
+                engine=how,
             )  # fmt: skip
             yield "training"
             return {"losses": history.steps, "parameters": [p.data for p in model.parameters()]}
@@ -90,6 +89,31 @@ def run_kilograd(engine: Engine) -> None:
     def fit_by_hand(problem: training.Fit) -> Run:
         model = MLP(training.FIT_SIZES[0], training.FIT_SIZES[1:])
         return lambda: training.fit_loop(problem, model, model.parameters())
+
+    @engine.runs(training.FIT_TABLE)
+    def fit_table(problem: training.Table) -> Run:
+        import numpy as np
+
+        model = MLP(2, [training.TABLE_HIDDEN, 1])
+        inputs = [Value(0.0) for _ in range(3)]
+        program = kilograd.Program(kilograd.functional.mse([model(inputs[:2])], inputs[2:]), inputs)
+        table = np.column_stack([problem.rows, problem.targets])
+
+        def run() -> Phases:
+            set_parameters(model, problem.parameters)
+            yield None
+            history = kilograd.fit(
+                model, problem.rows, problem.targets, optimizer=kilograd.optim.SGD(model, lr=training.FIT_RATE),
+                epochs=1, batch_size=training.TABLE_BATCH, seed=training.FIT_SEED,
+            )  # fmt: skip
+            yield "epoch"
+            for start in range(0, len(table), training.TABLE_BATCH):
+                rows = table[start : start + training.TABLE_BATCH]
+                program.value_and_grad(rows, wrt="parameters", reduce="mean")
+            yield "gradients"
+            return {"losses": history.steps, "parameters": [p.data for p in model.parameters()]}
+
+        return run
 
     @engine.runs(training.MOONS_REPLAY)
     def moons_replay(problem: moons.Moons) -> Run:

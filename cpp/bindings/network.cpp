@@ -383,7 +383,7 @@ PyObject* parameters_of(PyObject*, PyObject* modules) {
     });
 }
 
-PyMethodDef functions[] = {
+PyMethodDef network_functions[] = {
     method<call_neuron>(
         "call_neuron", METH_FASTCALL,
         "call_neuron(neuron, x, /)\n--\n\nThe neuron's output built natively, or None where Python has to do it."),
@@ -408,7 +408,7 @@ bool bind_operands_of(Node* node, void*& handle) {
 void add_network(py::module_& m) {
     add_network_classes(m);
     nn::bind_operands_of = bind_operands_of;
-    if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+    if (PyModule_AddFunctions(m.ptr(), network_functions) < 0) throw py::error_already_set();
 }
 
 }  // namespace kilograd

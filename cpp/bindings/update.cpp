@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
 
 #include "items.hpp"
 #include "modes.hpp"
@@ -78,21 +80,24 @@ class Nodes {
     std::vector<Node*> nodes_;
 };
 
-// An array of float64 that somebody else owns.
-class Doubles {
+// An array of float64, or int64, that somebody else owns.
+template <class T>
+class Buffer {
   public:
-    Doubles() = default;
-    Doubles(const Doubles&) = delete;
-    Doubles& operator=(const Doubles&) = delete;
-    ~Doubles() {
+    Buffer() = default;
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() {
         if (buffer_.obj) PyBuffer_Release(&buffer_);
     }
     bool take(PyObject* object, bool writable) {
         const int flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
         if (PyObject_GetBuffer(object, &buffer_, flags) < 0) return false;
-        if (buffer_.format && std::string_view(buffer_.format) == "d") return true;
-        PyErr_Format(PyExc_TypeError, "an array of float64 is needed, not of the format %.20s",
-                     buffer_.format ? buffer_.format : "of bytes");
+        const std::string_view format = buffer_.format ? buffer_.format : "B";
+        const char* const formats = std::is_same_v<T, double> ? "d" : "lq";
+        if (format.size() == 1 && std::strchr(formats, format[0]) && buffer_.itemsize == sizeof(T)) return true;
+        PyErr_Format(PyExc_TypeError, "an array of %s is needed, not of the format %.20s",
+                     std::is_same_v<T, double> ? "float64" : "int64", buffer_.format ? buffer_.format : "of bytes");
         return false;
     }
     bool fits(std::size_t count) const {
@@ -101,8 +106,12 @@ class Doubles {
                      size());
         return false;
     }
-    std::size_t size() const { return static_cast<std::size_t>(buffer_.len) / sizeof(double); }
-    double* begin() const { return static_cast<double*>(buffer_.buf); }
+    std::size_t size() const { return static_cast<std::size_t>(buffer_.len) / sizeof(T); }
+    std::size_t extent(int axis) const {
+        return axis < buffer_.ndim ? static_cast<std::size_t>(buffer_.shape[axis]) : 1;
+    }
+    T* begin() const { return static_cast<T*>(buffer_.buf); }
+    T* end() const { return begin() + size(); }
 
   private:
     Py_buffer buffer_{};
@@ -207,7 +216,7 @@ PyObject* update_rule(PyObject*, PyObject* const* args, Py_ssize_t count) {
         const auto averages = py::cast<py::dict>(py::handle(args[3]));
         for (nn::Average* average : updater->rule->averages) {
             const py::object values = averages.attr("get")(average->name);
-            Doubles doubles;
+            Buffer<double> doubles;
             if (values.is_none()) continue;
             if (!doubles.take(values.ptr(), false)) throw py::error_already_set();
             average->values.assign(doubles.begin(), doubles.begin() + doubles.size());
@@ -242,6 +251,11 @@ PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (!expect_arguments("update", count, 3) || !to_double(args[2], rate)) return nullptr;
     nn::UpdateRule* const rule = rule_for(args[0], args[1], nodes);
     if (!rule) return nullptr;
+    if (!(rate >= 0.0 && std::isfinite(rate))) {
+        PyErr_Format(PyExc_ValueError, "the learning rate of step %llu is a number of at least 0, not %R",
+                     static_cast<unsigned long long>(rule->steps), args[2]);
+        return nullptr;
+    }
     if (rule->step(nodes, rate)) Py_RETURN_NONE;
     refuse_norm(nn::gradient_norm(nodes, 2.0), shown(rule->clip_norm).ptr());
     return nullptr;
@@ -295,9 +309,21 @@ PyObject* clip_value(PyObject*, PyObject* const* args, Py_ssize_t count) {
 
 // --- arrays ------------------------------------------------------------------------------------------------------
 
+template <class Set>
+PyObject* write(PyObject* const* args, Py_ssize_t count, Set set) {
+    Buffer<double> numbers;
+    Nodes nodes;
+    if (!expect_arguments("write", count, 2) || !numbers.take(args[1], false) || !nodes.take(args[0]) ||
+        !numbers.fits(nodes.size()))
+        return nullptr;
+    const double* next = numbers.begin();
+    for (Node* node : nodes) set(node, *next++);
+    Py_RETURN_NONE;
+}
+
 template <auto member>
 PyObject* read(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Doubles out;
+    Buffer<double> out;
     Nodes nodes;
     if (!expect_arguments("read", count, 2) || !out.take(args[1], true) || !nodes.take(args[0]) ||
         !out.fits(nodes.size()))
@@ -307,15 +333,53 @@ PyObject* read(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 PyObject* write_data(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Doubles data;
-    Nodes nodes;
-    if (!expect_arguments("write_data", count, 2) || !data.take(args[1], false) || !nodes.take(args[0]) ||
-        !data.fits(nodes.size()))
-        return nullptr;
-    const double* next = data.begin();
-    for (Node* node : nodes) {
-        node->data = *next++;
+    return write(args, count, [](Node* node, double value) {
+        node->data = value;
         node->kinds.data = FloatKind;
+    });
+}
+
+PyObject* write_grad(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    return write(args, count, [](Node* node, double value) {
+        node->grad = value;
+        node->kinds.grad = FloatKind;
+    });
+}
+
+// Some rows of a table, into columns of a matrix. Where they lie is known long before they are read: rows in an order
+// drawn at random are fetched ahead.
+PyObject* take_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    [[maybe_unused]] constexpr std::size_t ahead = 16;
+    Buffer<double> table, out;
+    Buffer<std::int64_t> which;
+    if (!expect_arguments("take_rows", count, 4)) return nullptr;
+    const std::size_t first = PyLong_AsSize_t(args[3]);
+    if ((first == static_cast<std::size_t>(-1) && PyErr_Occurred()) || !table.take(args[0], false) ||
+        !which.take(args[1], false) || !out.take(args[2], true))
+        return nullptr;
+    const std::size_t rows = table.extent(0), width = rows ? table.size() / rows : 0, pitch = out.extent(1);
+    const auto inside = [&](std::int64_t row) { return row >= 0 && static_cast<std::size_t>(row) < rows; };
+    if (out.extent(0) != which.size() || first + width > pitch || !std::all_of(which.begin(), which.end(), inside)) {
+        PyErr_SetString(PyExc_ValueError, "take_rows() needs rows of the table, and a matrix that has room for them");
+        return nullptr;
+    }
+    double* to = out.begin() + first;
+    for (std::size_t i = 0; i < which.size(); ++i, to += pitch) {
+#if defined(__GNUC__) || defined(__clang__)
+        if (i + ahead < which.size())
+            __builtin_prefetch(table.begin() + static_cast<std::size_t>(which.begin()[i + ahead]) * width);
+#endif
+        const double* from = table.begin() + static_cast<std::size_t>(which.begin()[i]) * width;
+        if (width > 8) {
+            std::copy_n(from, width, to);
+        } else {  // a call would cost more than the numbers
+            if (width % 2) *to = *from;
+            for (std::size_t k = width % 2; k < width; k += 2) {
+                const double a = from[k], b = from[k + 1];
+                to[k] = a;
+                to[k + 1] = b;
+            }
+        }
     }
     Py_RETURN_NONE;
 }
@@ -341,7 +405,7 @@ PyObject* leaves(PyObject*, PyObject* const* args, Py_ssize_t count) {
         PyErr_SetString(PyExc_TypeError, "leaves() takes an array and a type of Values");
         return nullptr;
     }
-    Doubles data;
+    Buffer<double> data;
     if (!data.take(args[0], false)) return nullptr;
     const auto family = static_cast<std::uint8_t>(family_of(type));
     const bool plain = families[family].type == type;  // a subclass runs its own constructor
@@ -356,7 +420,7 @@ PyObject* leaves(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return Py_XNewRef(list.ptr());
 }
 
-PyMethodDef functions[] = {
+PyMethodDef update_functions[] = {
     method<update_rule>("update_rule", METH_FASTCALL,
                         "update_rule(kind, settings, steps, averages, /)\n--\n\n"
                         "The formula of an optimizer, with its settings and running averages by name."),
@@ -379,6 +443,10 @@ PyMethodDef functions[] = {
         "read_grad(values, out, /)\n--\n\nWrite the gradients of a list of Values into an array."),
     method<write_data>("write_data", METH_FASTCALL,
                        "write_data(values, array, /)\n--\n\nSet the data of a list of Values from an array."),
+    method<write_grad>("write_grad", METH_FASTCALL,
+                       "write_grad(values, array, /)\n--\n\nSet the gradients of a list of Values from an array."),
+    method<take_rows>("take_rows", METH_FASTCALL,
+                      "take_rows(table, which, out, first, /)\n--\n\nWrite some rows of a table into a matrix."),
     method<all_finite>("all_finite", METH_O, "all_finite(values, /)\n--\n\nWhether no data is infinite or NaN."),
     method<require_leaves>(
         "require_leaves", METH_O,
@@ -391,7 +459,7 @@ PyMethodDef functions[] = {
 }  // namespace
 
 void add_update(py::module_& m) {
-    if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
+    if (PyModule_AddFunctions(m.ptr(), update_functions) < 0) throw py::error_already_set();
     BoxedType<Updater>("kilograd._core._UpdateRule", "The formula of an optimizer with its settings and averages.")
         .def("__getitem__",
              [](const Updater& self, const std::string& name) { return shown(setting_named(self, name)); })

@@ -76,7 +76,7 @@ class RmsProp final : public UpdateRule {
             double variance = s[i];
             if (m) {
                 m[i] += (g - m[i]) * (1.0 - keep);
-                variance -= m[i] * m[i];
+                variance = std::max(variance - m[i] * m[i], 0.0);  // below zero by rounding alone
             }
             double direction = g / (std::sqrt(variance) + epsilon);
             if (v) direction = v[i] = mu * v[i] + direction;

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kilograd._types import Number, Numbers, Values
 
-__all__ = ["assign", "data", "gradients", "values"]
+__all__ = ["assign", "assign_gradients", "data", "gradients", "values"]
 
 P = ParamSpec("P")  # the arguments of a function
 
@@ -135,11 +135,40 @@ def assign(params: Values, array: Numbers) -> None:
     ValueError
         If the shapes differ. Then, as after any error, nothing is changed.
     """
+    _core.write_data(*_fitting(params, array))
+
+
+def assign_gradients(params: Values, array: Numbers) -> None:
+    """Set the gradients of Values from an array: the way back of `gradients`.
+
+    Parameters
+    ----------
+    params : Values
+    array : array_like of real numbers, or a table
+        Of the same shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ. Then, as after any error, nothing is changed.
+
+    Examples
+    --------
+    >>> from kilograd import Value, arrays
+    >>> w = [Value(1.0), Value(2.0)]
+    >>> arrays.assign_gradients(w, [0.5, -0.5])
+    >>> w[1].grad
+    -0.5
+    """
+    _core.write_grad(*_fitting(params, array))
+
+
+def _fitting(params: Values, array: Numbers) -> tuple[list[Any], NDArray[float64]]:
     flat, shape = _flatten(params, "the parameters")
     numbers = _floats(array, "the array")
     if numbers.shape != shape:
-        raise ValueError(f"assign() to Values of the shape {shape} from an array of the shape {numbers.shape}")
-    _core.write_data(flat, numbers.reshape(-1))
+        raise ValueError(f"Values of the shape {shape} are to be set from an array of the shape {numbers.shape}")
+    return flat, numbers.reshape(-1)
 
 
 def _flatten(values: Any, what: str) -> tuple[list[Any], tuple[int, ...]]:

@@ -97,6 +97,11 @@ class Recorded:
         except (TypeError, ValueError) as error:
             raise UnrecordableError(str(error)) from error
 
+    @property
+    def width(self) -> int:
+        """The numbers of a row."""
+        return sum(kind.width for kind in self._kinds)
+
     def holds(self) -> bool:
         """Whether all that the function reads, the data of Values aside, is as it was when it was recorded."""
         return self._surroundings.last()
@@ -109,7 +114,12 @@ class Recorded:
         UnrecordableError
             If a row is of another kind than the one that was recorded.
         """
-        return np.hstack([kind.matrix(column) for kind, column in zip(self._kinds, columns, strict=True)])
+        found = np.empty((len(columns[0]), self.width))
+        first = 0
+        for kind, column in zip(self._kinds, columns, strict=True):
+            kind.fill(found, first, column)
+            first += kind.width
+        return found
 
 
 def _concatenated(results: list[NDArray[float64]]) -> NDArray[float64]:
@@ -129,18 +139,28 @@ class _Rows:
 
     def __init__(self, row: Any) -> None:
         self._kind = _kind(row)
+        self.width = int(np.size(row))
 
-    def matrix(self, column: Rows) -> NDArray[float64]:
-        one_kind = [column[0]] if column.table is not None else column
+    def fill(self, matrix: NDArray[float64], first: int, column: Rows) -> None:
+        """Write the rows into columns of a matrix."""
+        if column.is_table_of_floats and column.copy_into(matrix, first):
+            return
+        one_kind = [column[0]] if column.is_table else column
         if any(_kind(row) != self._kind for row in one_kind):
             raise UnrecordableError("rows differ in kind")
         try:
             found = column.array()
         except (TypeError, ValueError) as error:
             raise UnrecordableError(f"the rows are no matrix: {error}") from error
-        if found.dtype.kind not in "biuf" or (found.dtype.kind in "iu" and np.abs(found).max(initial=0) > 2**53):
+        if found.dtype.kind not in "biuf" or (found.dtype.kind in "iu" and _exceeds(found, 2**53)):
             raise UnrecordableError("the rows are not made of floats and small integers")
-        return found.astype(float).reshape(len(column), -1)
+        if found.size != len(column) * self.width:
+            raise UnrecordableError("rows differ in width")
+        matrix[:, first : first + self.width] = found.reshape(len(column), self.width)
+
+
+def _exceeds(numbers: NDArray[Any], limit: int) -> bool:
+    return bool(numbers.max(initial=0) > limit or numbers.min(initial=0) < -limit)
 
 
 def _kind(row: Any) -> Any:

@@ -12,10 +12,13 @@ columns. What has no order of columns, or is no number, is refused with what to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kilograd import _core
+
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["Rows", "array", "listed", "numbers", "refuse_unordered", "sample"]
@@ -162,46 +165,83 @@ def sample(x: Any) -> Sequence[Any]:
 
 
 class Rows:
-    """The rows of a table: each as a list of numbers, or all of them as an array.
+    """The rows of a table, or some of them: each as a list of numbers, or all as an array.
 
     Parameters
     ----------
     rows : list or ndarray
         A list is taken as it is. Rows of an array become lists when they are asked for, once each.
-
-    Attributes
-    ----------
-    table : ndarray or None
-        The array, where there is one.
+    which : ndarray of int, optional
+        Which rows of an array, in this order. They are not copied before all are asked for.
+    through : callable, optional
+        From an array of some rows to what takes their place.
     """
 
-    def __init__(self, rows: list[Any] | NDArray[Any]) -> None:
-        self.table = None if isinstance(rows, list) else rows
-        self._made: Any = rows if self.table is None else {}  # what a model does to a row stays done
-        self._count = len(rows)
+    def __init__(
+        self,
+        rows: list[Any] | NDArray[Any],
+        which: NDArray[np.int64] | None = None,
+        through: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    ) -> None:
+        self._table = None if isinstance(rows, list) else rows
+        self._which = which
+        self._through = through
+        self._made: Any = rows if self._table is None else {}  # what a model does to a row stays done
+        self._count = len(rows if which is None else which)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether they are those of an array, and so all of one kind."""
+        return self._table is not None
+
+    @property
+    def is_table_of_floats(self) -> bool:
+        """Whether they are those of an array of floats, as it is."""
+        return self._table is not None and self._through is None and self._table.dtype.kind == "f"
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, i: int) -> Any:
-        if self.table is not None and i not in self._made:
-            self._made[i] = self.table[i].tolist()
+        if self._table is not None and i not in self._made:
+            k = i if self._which is None else int(self._which[i])
+            row = self._table[k] if self._through is None else self._through(self._table[k : k + 1])[0]
+            self._made[i] = row.tolist()
         return self._made[i]
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
-    def take(self, which: Iterable[int]) -> Rows:
+    def take(self, which: NDArray[np.int64]) -> Rows:
         """Some of the rows, in this order."""
-        if self.table is not None:
-            return Rows(self.table[list(which)])
-        return Rows([self[i] for i in which])
+        if self._table is not None:
+            return Rows(self._table, which if self._which is None else self._which[which], self._through)
+        return Rows([self[i] for i in which.tolist()])
 
     def array(self) -> NDArray[Any]:
         """All of them as NumPy has them."""
         import numpy as np
 
-        return np.asarray(self._made) if self.table is None else self.table
+        if self._table is None:
+            return np.asarray(self._made)
+        found = self._table if self._which is None else np.take(self._table, self._which, axis=0)
+        return found if self._through is None else self._through(found)
+
+    def copy_into(self, matrix: NDArray[np.float64], first: int) -> bool:
+        """Write them into columns of a matrix, from `first` on, if they are some of an array of float64 in C order."""
+        table, which = self._table, self._which
+        if table is None or which is None or table.dtype != "float64":
+            return False
+        if not (table.flags.c_contiguous and table.flags.aligned):
+            return False
+        _core.take_rows(table, which, matrix, first)
+        return True
+
+    def mapped(self, through: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:
+        """What a function makes of them, as an array: of a table when it is asked for."""
+        if self._table is None or self._through is not None:
+            return Rows(through(self.array()))
+        return Rows(self._table, self._which, through)
 
 
 def _through_arrow(thing: Any, what: str) -> Any:

@@ -250,9 +250,14 @@ class _Maker:
             "mul": ("__mul__(self, other)", [lift, *self.node(f"{a} * {b}", [("self", b), ("other", a)], "*")]),
             "radd": ("__radd__(self, other)", ["return self + other"]),
             "rmul": ("__rmul__(self, other)", ["return self * other"]),
-            "neg": ("__neg__(self)", ["return self * -1"]),
-            "sub": ("__sub__(self, other)", ["return self + (-other)"]),
         }
+        choose = self.source.choice
+        negative = choose(["self * -1", "self * -1", "-1.0 * self", "0 - self" if self.maybe(0.1) else "self * -1.0"])
+        methods["neg"] = ("__neg__(self)", [f"return {negative}"])
+        difference = choose(["self + (-other)", "self + (-other)", "self + other * -1", "(-1 * other) + self"])
+        methods["sub"] = ("__sub__(self, other)", [*([lift] if self.maybe(0.3) else []), f"return {difference}"])
+        if self.maybe(0.6):
+            methods["rsub"] = ("__rsub__(self, other)", [f"return {choose(['other + (-self)', '-(self - other)'])}"])
         if self.maybe(0.6):
             methods["pow"] = (
                 "__pow__(self, other)",
@@ -260,6 +265,10 @@ class _Maker:
             )
             if self.style == "method":
                 del methods["pow"]
+            elif self.maybe(0.7):
+                quotient = choose(["self * other ** -1", "self * (1.0 * other) ** -1.0"])
+                methods["truediv"] = ("__truediv__(self, other)", [f"return {quotient}"])
+                methods["cube"] = ("cube(self)", ["return self * self ** 2"])
         if self.style != "method":
             if self.maybe(0.7):
                 methods["tanh"] = (
@@ -630,7 +639,8 @@ class _Maker:
         body += self.show()
         body += self.graph()
         for _ in range(self.source.choice([0, 1, 1, 2])):
-            body += self.source.choice([self.walk, self.disturbance, self.disturbance, self.training])()
+            parts = [self.walk, self.disturbance, self.disturbance, self.training, self.writes]
+            body += self.source.choice(parts)()
         body += self.after
         body += ["print(show(y), [show(p) for p in leaves])"]
         head = ["import math", *self.before]
@@ -659,7 +669,7 @@ class _Maker:
         ]
 
     def unary(self) -> list[str]:
-        return [name for name in ("tanh", "exp", "relu", "sigmoid") if name in self.methods]
+        return [name for name in ("tanh", "exp", "relu", "sigmoid", "cube") if name in self.methods]
 
     def graph(self) -> list[str]:
         source = self.source
@@ -674,14 +684,17 @@ class _Maker:
         nodes = [f"leaves[{i}]" for i in range(count)]
         for i in range(source.randint(3, 12)):
             one, two = source.choice(nodes), source.choice([*nodes[-3:], *others])
-            form = source.choice(["{} + {}", "{} * {}", "{} * {} + {}", "{} - {}", *([".m"] if self.unary() else [])])
+            forms = ["{} + {}", "{} * {}", "{} * {} + {}", "{} - {}", *([".m"] if self.unary() else [])]
+            forms += ["{} / 2.5"] if "truediv" in self.methods else []
+            form = source.choice(forms)
+            reflected = ("{} + {}", "{} * {}", *(["{} - {}"] if "rsub" in self.methods else []))
             if form == ".m":
                 method = source.choice(self.unary())
                 scaled = f"({one} * 0.125)" if method == "exp" else one
                 text = f"{scaled}.{method}()"
             else:
                 text = form.format(one, two, source.choice(nodes))
-                if (two[0].isdigit() or two.startswith("np.")) and self.maybe(0.3) and form in ("{} + {}", "{} * {}"):
+                if (two[0].isdigit() or two.startswith("np.")) and self.maybe(0.3) and form in reflected:
                     text = form.format(two, one)
             if "pow" in self.methods and self.maybe(0.1):
                 text = f"({text} * 0.5) ** {source.choice([2, 3])}"
@@ -746,6 +759,38 @@ class _Maker:
             f"        p.{self.data} -= 0.015625 * p.{self.grad}",
             "print([show(p) for p in leaves])",
         ]
+
+    def writes(self) -> list[str]:
+        """Data written between operations and backward(), in graphs old and new."""
+        source, lines = self.source, ["kept = [build()]"]
+        for _ in range(source.randint(4, 16)):
+            leaf = f"leaves[{source.randrange(2)}]"
+            old = f"kept[{source.choice([0, -1, -1])}]"
+            number = source.choice(
+                ["0.5", "-1.75", "3", "-0.0", "1e300", "True", "2 ** 70", f"{leaf}.{self.data} * 0.5"]
+            )
+            if self.numpy and self.maybe(0.3):
+                number = source.choice(["np.float64(0.75)", "np.int64(-2)", "np.float32(0.5)"])
+            inner = f"sorted({old}.{self.children}, key=lambda n: repr(n.{self.data}))[0]"
+            lines += source.choice(
+                [
+                    [f"{leaf}.{self.data} = {number}"],
+                    [f"{leaf}.{self.data} = {number}"],
+                    [f"for p in leaves: p.{self.data} -= 0.125 * p.{self.grad}"],
+                    [f"{old}.{self.data} = {number}"],
+                    [f"{inner}.{self.data} = {number}"],
+                    ["kept.append(build())"],
+                    [f"kept.append({old} * {leaf} + {old} * 0.5)"],
+                    [f"kept.append({old} * {inner})"],
+                    ["kept = kept[-1:]"],
+                    [f"del leaves[-1]; leaves.append({self.name}({number}))"],
+                    [f"{old}.backward()", "print([show(p) for p in leaves], show(kept[0]))"],
+                    [f"{old}.backward()", "print([show(p) for p in leaves], show(kept[0]))"],
+                    *([[f"print([number(x) for x in {old}._locals])"]] if self.style == "locals" else []),
+                ]
+            )
+        lines += [f"{old}.backward()" for old in ("kept[0]", "kept[-1]")]
+        return ["try:", *(f"    {line}" for line in lines), "except Exception as error: print(type(error).__name__)"]
 
     def disturbance(self) -> list[str]:
         name = self.name

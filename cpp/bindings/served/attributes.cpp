@@ -63,6 +63,7 @@ PyObject* operand_tuple(Node* node) {
 PyObject* local_tuple(Node* node) {
     // A sum needs no place for its local gradients: they are one, whatever becomes of the data.
     std::uint32_t count = node->op == Op::linear ? node->fan->count : node->op == Op::add ? 2 : 0;
+    if (node->is_fixed()) count = node->b ? 2 : 1;
     PyObject* tuple = PyTuple_New(count);
     for (std::uint32_t i = 0; tuple && i < count; ++i) {
         PyObject* local = local_object(node, i);
@@ -80,7 +81,7 @@ PyObject* op_text(Node* node, PyObject* empty) {
     if (node->is_leaf() || node->op == Op::custom) return Py_NewRef(empty);
     PyObject* text = served_of(node)->op_pattern(node);
     if (!text) return Py_NewRef(empty);
-    if (node->op != Op::powc) return Py_NewRef(text);
+    if (node->op != Op::powc || node->is_fixed()) return Py_NewRef(text);
     PyObject* exponent = exact_number_object(node->constant, node->kinds.constant);
     PyObject* result = exponent ? PyObject_CallMethod(text, "format", "O", exponent) : nullptr;
     Py_XDECREF(exponent);
@@ -255,6 +256,7 @@ bool shows_empty(Member* member, PyObject* value) {
 
 int set_children(Member* member, Handle* handle, PyObject* value) {
     Node* node = handle->node;
+    give_fan(node);
     bool fitting = is_container(member->container, value);
     PyObject* sequence =
         PyAnySet_Check(value) || PyTuple_Check(value) || PyList_Check(value) ? PySequence_Tuple(value) : nullptr;
@@ -298,6 +300,7 @@ int set_locals(Member* member, Handle* handle, PyObject* value) {
     PyObject* sequence = fitting ? PySequence_Tuple(value) : nullptr;
     Py_ssize_t count = sequence ? PySequence_Fast_GET_SIZE(sequence) : -1;
     bool ok = false;
+    give_fan(node);
     if (count > 0 && node->has_fan() && count == static_cast<Py_ssize_t>(node->fan->count)) {
         std::vector<Number> locals(static_cast<std::size_t>(count));
         ok = true;
@@ -352,6 +355,7 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
             if (node->is_foreign() && !drop_foreign(handle, member->name)) return -1;
             if (member->role == Role::Data) {
                 if (!refresh_slope(node, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+                if (served_of(node)->fixes_products) overwritten.before_write(node);
                 node->data = number.value;
                 node->kinds.data = number.kind;
             } else {
@@ -496,6 +500,9 @@ bool Served::share_rule(Node* original, Node* copy) {
     set_rule(copied, rule.get());
     return true;
 }
+
+bool is_member(PyObject* descriptor) { return Py_IS_TYPE(descriptor, member_type); }
+int set_member(PyObject* member, PyObject* object, PyObject* value) { return member_set(member, object, value); }
 
 bool make_member_type() {
     member_type =

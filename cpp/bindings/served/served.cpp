@@ -30,6 +30,9 @@ OperatorIndex operator_index(const std::string& name) {
     if (name == "add") return Add;
     if (name == "mul") return Multiply;
     if (name == "pow") return Power;
+    if (name == "sub") return Subtract;
+    if (name == "truediv") return Divide;
+    if (name == "neg") return Negate;
     throw py::value_error("no such operator: " + name);
 }
 
@@ -71,6 +74,7 @@ void add_served(py::module_& m) {
             for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
             own.names.clear();
             for (py::handle name : names) own.names.push_back(Py_NewRef(name.ptr()));
+            own.prepare_results();
         },
         py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
         py::arg("closures"), py::arg("floats"), py::arg("paused"), py::arg("numpy_ints"), py::arg("data"),
@@ -116,19 +120,27 @@ void add_served(py::module_& m) {
     m.def("served_rule", [](py::object cls, py::object function) { keep(own_of(cls).rule, function.ptr()); });
     m.def(
         "served_operator",
-        [](py::object cls, const std::string& name, bool reflected, py::object function, int mode, py::object label) {
+        [](py::object cls, const std::string& name, bool reflected, py::object function, int mode, py::object label,
+           py::object steps) {
             Served& own = own_of(cls);
             OperatorIndex index = operator_index(name);
             Operator& operation = own.operators[index];
             keep(reflected ? operation.reflected : operation.function, function.ptr());
             (reflected ? operation.reflected_mode : operation.mode) = static_cast<std::uint8_t>(mode);
-            if (label.is_none()) return;
+            own.fixes_products |= index == Multiply && mode & Captured;
+            own.prepare_results();
+            auto& composition = reflected ? operation.reflected_composition : operation.composition;
+            composition.reset();
+            if (!steps.is_none() && !(composition = read_composition(py::tuple(steps).ptr())))
+                throw py::error_already_set();
+            set_operator_slot(own, index);
+            if (label.is_none() || index > Power) return;
             constexpr Op rows[] = {Op::add, Op::mul, Op::powc};
             keep(own.labels[static_cast<std::size_t>(rows[index])], label.ptr());
-            if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
-            keep(own.tags[index + 1u], label.ptr());
+            keep(own.tags[static_cast<std::size_t>(rows[index])], label.ptr());
         },
-        py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"));
+        py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"),
+        py::arg("steps"));
     m.def(
         "new_member",
         [](py::str name, const std::string& role, const std::string& container, const std::string& leaf_container,
@@ -147,12 +159,12 @@ void add_served(py::module_& m) {
     m.def(
         "new_method",
         [](py::object cls, py::str name, const std::string& recipe, py::object function, bool fixed, bool numpy,
-           const std::string& local_kind, py::object label) {
-            return checked(
-                new_method(own_of(cls), name.ptr(), recipe, function.ptr(), fixed, numpy, local_kind, label.ptr()));
+           const std::string& local_kind, py::object label, py::object steps) {
+            return checked(new_method(own_of(cls), name.ptr(), recipe, function.ptr(), fixed, numpy, local_kind,
+                                      label.ptr(), steps.ptr()));
         },
         py::arg("cls"), py::arg("name"), py::arg("recipe"), py::arg("function"), py::arg("fixed"), py::arg("numpy"),
-        py::arg("local_kind"), py::arg("label"));
+        py::arg("local_kind"), py::arg("label"), py::arg("steps"));
     m.def("served_nodes_built", [] { return built_natively; });
 }
 

@@ -17,6 +17,9 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 namespace kilograd::program {
 
@@ -164,6 +167,15 @@ void parallel(std::size_t count, unsigned threads, const std::function<void(std:
         }
     }
     for (std::size_t k = 0; k < count; ++k) task(k);
+}
+
+unsigned processors() {
+#if defined(__linux__)
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
+        return std::max(1u, static_cast<unsigned>(CPU_COUNT(&allowed)));
+#endif
+    return std::max(1u, std::thread::hardware_concurrency());
 }
 
 }  // namespace kilograd::program

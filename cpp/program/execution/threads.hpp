@@ -14,4 +14,6 @@ namespace kilograd::program {
 // Watch throws comes first. In a child forked from within a task all tasks are run again.
 void parallel(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& task);
 
+unsigned processors();  // that this process may use
+
 }  // namespace kilograd::program

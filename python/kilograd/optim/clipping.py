@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from kilograd import _core
 from kilograd._core import Value
+from kilograd.checks import not_negative
 
-__all__ = ["clip_grad_norm", "clip_grad_value", "not_negative"]
+__all__ = ["clip_grad_norm", "clip_grad_value"]
 
 
 def clip_grad_norm(parameters: Iterable[Value], max_norm: float, *, order: float = 2.0) -> float:
@@ -50,9 +50,3 @@ def clip_grad_value(parameters: Iterable[Value], limit: float) -> None:
     """
     not_negative("limit", limit)
     _core.clip_value(list(parameters), limit)
-
-
-def not_negative(name: str, value: float) -> None:
-    """Refuse a number below 0, and one that is not finite."""
-    if not (value >= 0.0 and math.isfinite(value)):
-        raise ValueError(f"{name} is a number of at least 0, not {value!r}")

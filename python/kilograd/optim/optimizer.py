@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
-from kilograd import _core, tables
+from kilograd import _core, arrays, tables
 from kilograd._core import Value
-from kilograd.optim.clipping import not_negative
+from kilograd.checks import not_negative, repeatable, whole_number
 from kilograd.optim.schedules import Rate, is_known
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from typing_extensions import Self
 
+    from kilograd._types import Numbers
     from kilograd.program import Program, Reduce
 
 __all__ = ["Optimizer", "Setting"]
@@ -88,10 +89,19 @@ class Optimizer:
         if len(set(map(id, self.parameters))) != len(self.parameters):
             raise ValueError("a parameter comes twice, and would be changed twice a step: pass each once")
         _core.require_leaves(self.parameters)
-        if not callable(lr):
-            not_negative("lr", lr)
         self.lr = lr
         self._rule = _core.update_rule(self._rule_kind, settings, 0, {})
+
+    @property
+    def lr(self) -> Rate:
+        """The learning rate, or the function that gives it."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: Rate) -> None:
+        if not callable(lr):
+            not_negative("lr", lr)
+        self._lr = lr
 
     @property
     def steps(self) -> int:
@@ -106,23 +116,31 @@ class Optimizer:
         """Set the gradient of every parameter to zero."""
         _core.zero_grad(self.parameters)
 
-    def step(self) -> None:
+    def step(self, gradient: Numbers | None = None) -> None:
         """Change every parameter once, by the gradients as they are.
+
+        Parameters
+        ----------
+        gradient : array_like, shape (n_parameters,), optional
+            What the gradients become first: one that was computed elsewhere.
 
         Raises
         ------
         FloatingPointError
             If `clip_norm` is set and the norm of the gradient is not finite; nothing is changed.
         ValueError
-            If a parameter is a leaf no more; no parameter is changed.
+            If `gradient` is of another shape, a parameter is a leaf no more, or the function `lr` gives a rate that is
+            no number of at least 0; no parameter is changed.
         """
+        if gradient is not None:
+            arrays.assign_gradients(self.parameters, gradient)
         lr = self.lr
         _core.update(self._rule, self.parameters, lr(self.steps) if callable(lr) else lr)
 
     def minimize(
         self,
         program: Program,
-        X: ArrayLike | None = None,  # noqa: N803
+        X: ArrayLike | Iterable[ArrayLike] | None = None,  # noqa: N803
         *,
         steps: int,
         reduce: Reduce = "mean",
@@ -145,8 +163,9 @@ class Optimizer:
         ----------
         program : Program
             Of one output. What it shares with `parameters` is trained.
-        X : array_like, (n,) or (batch, n), optional
-            The inputs, all of which are used in every step.
+        X : array_like, (n,) or (batch, n), or an iterable of arrays (batch, n), optional
+            The inputs, all of which are used in every step. Blocks of rows, one array after the other, are gone through
+            anew for each step, and their gradients added up in that order: for data that do not fit into memory.
         steps : int
         reduce : {"mean", "sum"}, default "mean"
             What is minimised over the rows.
@@ -167,12 +186,13 @@ class Optimizer:
         """
         import numpy as np
 
-        if not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"steps is a whole number of at least 0, not {steps!r}")
+        steps = whole_number("steps", steps, 0)
         if reduce not in ("mean", "sum"):
             raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
         if math.prod(program._core.shape) != 1:
             raise ValueError(f"minimize needs a program of one output, and this has the shape {program._core.shape}")
+        if _comes_in_blocks(X):
+            return self._minimize_blocks(program, X, steps, reduce, threads=threads, check=check)
         inputs = X if X is None or type(X) is np.ndarray else tables.numbers(X, "X")
         losses = np.zeros(steps)
         done = 0
@@ -190,6 +210,34 @@ class Optimizer:
             done += 1
         return losses
 
+    def _minimize_blocks(
+        self, program: Program, blocks: Any, steps: int, reduce: Reduce, *, threads: int, check: bool
+    ) -> NDArray[float64]:
+        import numpy as np
+
+        losses = np.zeros(steps)
+        blocks = repeatable(blocks, steps, "steps")
+        for k in range(steps):
+            total, rows, sums = 0.0, 0, np.zeros(len(program.parameters))
+            for block in blocks:
+                table = tables.numbers(block, "a block")
+                if table.ndim != 2:
+                    raise ValueError(f"a block is an array of rows, and this one has the shape {table.shape}")
+                values, gradient = program.value_and_grad(
+                    table, "parameters", reduce="sum", threads=threads, check=check
+                )
+                total += float(np.asarray(values).reshape(()))
+                sums += gradient
+                rows += len(table)
+            if reduce == "mean" and not rows:
+                raise ValueError("the mean over blocks of no rows")
+            scale = 1 / rows if reduce == "mean" else 1.0
+            self.zero_grad()
+            arrays.assign_gradients(program.parameters, arrays.gradients(program.parameters) + sums * scale)
+            losses[k] = total * scale
+            self.step()
+        return losses
+
     def _has_own_step(self) -> bool:
         """Whether somebody changed what a step is; else all of it is the rule's."""
         kind = type(self)
@@ -203,15 +251,17 @@ class Optimizer:
         lr = self.lr
         if self._has_own_step() or not is_known(lr):
             return None
+        if not callable(lr):
+            return np.full(steps, lr, dtype=np.float64)
         rates = np.empty(steps)
         try:
-            given = [lr(self.steps + k) for k in range(steps)] if callable(lr) else [lr]
+            given = [lr(self.steps + k) for k in range(steps)]
         except Exception:
             return None  # the step that it is about raises it
         if not all(isinstance(rate, (int, float, np.floating, np.integer)) for rate in given):
             return None
         rates[:] = given
-        return rates
+        return rates if np.all((rates >= 0) & np.isfinite(rates)) else None  # the step raises
 
     def _descend(
         self,
@@ -254,7 +304,7 @@ class Optimizer:
             How many were made: fewer than asked for where the next one raises an error, or a loop was to stop. All
             is as it was after them.
         bookmark
-            Of before the last of them; None if there is no such update.
+            Of before the last of them, where `finite` is set; None if there is no such update.
         """
         count = 1 if rows is None or rows.ndim < 2 else len(rows)
         done, bookmark, error = program._core.descend(
@@ -334,6 +384,8 @@ class Optimizer:
         settings |= {"clip_norm": None, "clip_value": None} | {name: state[name] for name in settings if name in state}
         loaded = _core.update_rule(rule, settings, steps, arrays)
         lr = float(state["lr"]) if "lr" in state else None
+        if lr is not None:
+            not_negative("lr", lr)
 
         def accept() -> None:
             self._rule = loaded
@@ -346,6 +398,15 @@ class Optimizer:
         _, settings, _, _ = self._rule.state()
         shown = ", ".join(f"{name}={value!r}" for name, value in {"lr": self.lr, **settings}.items())
         return f"{type(self).__name__}({len(self.parameters)} parameters, {shown})"
+
+
+def _comes_in_blocks(X: Any) -> bool:  # noqa: N803
+    if X is None or tables.array(X, "X") is not None:
+        return False
+    if isinstance(X, (list, tuple)):
+        first = tables.array(X[0], "X") if X else None
+        return first is not None and first.ndim == 2
+    return isinstance(X, Iterable)
 
 
 _HOME = "kilograd.optim.rules"

@@ -12,6 +12,7 @@ from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 
 from kilograd import _core
 from kilograd.run.clone import map_functions
+from kilograd.run.composed import steps_of
 from kilograd.run.record import field, record
 
 TYPE_CHECKING = False
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ABSENT",
     "CAPTURED",
+    "COMPOSED",
+    "COMPOSITES",
     "FLOAT_UNIT",
     "FRESH",
     "NODES",
@@ -37,7 +40,7 @@ __all__ = [
 ]
 
 # Bits of an operator's mode, as in cpp/bindings/served/served.cpp.
-NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT = 1, 2, 4, 8, 16
+NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT, COMPOSED = 1, 2, 4, 8, 16, 32
 
 # The orders in which backward() can visit nodes; the first is for operands in a set, whose order is chance.
 ORDERS = ("tape", "first operand", "last operand")
@@ -50,6 +53,14 @@ OPERATORS = {
     "__rmul__": ("mul", True),
     "__pow__": ("pow", False),
     "__rpow__": ("pow", True),
+}
+# Those that are native where they consist of others.
+COMPOSITES = {
+    "__sub__": ("sub", False),
+    "__rsub__": ("sub", True),
+    "__truediv__": ("truediv", False),
+    "__rtruediv__": ("truediv", True),
+    "__neg__": ("neg", False),
 }
 HOLDERS = frozenset({"data", "grad", "children", "locals", "rule"})  # roles that may hold what the engine cannot
 UNCOPIED = frozenset({"__dict__", "__weakref__", "__slots__", "__init__", "__module__", "__qualname__", "__doc__"})
@@ -217,7 +228,7 @@ class ServedMeta(type):
         patched = WATCHERS.get(cls)
         if patched is None:
             type.__setattr__(cls, name, value)
-            if name in OPERATORS:
+            if name in OPERATORS or name in COMPOSITES:
                 _core.served_subclass(cls)
         else:
             patched(name, value)
@@ -273,25 +284,30 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         names=plan.written or list(plan.attributes),
         foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS or attribute.watched],
     )
-    for name, (core_name, reflected) in OPERATORS.items():
+    operators = OPERATORS | {
+        name: row for name, row in COMPOSITES.items() if isinstance(members.get(name, change), FunctionType)
+    }
+    for name, (core_name, reflected) in operators.items():
         function = members.get(name)
         changed = change(function) if function is not None else None
-        label = plan.labels.get(name)
-        _core.served_operator(served, core_name, reflected, changed, plan.modes.get(name, 0), label)
+        mode, label = plan.modes.get(name, 0), plan.labels.get(name)
+        steps = steps_of(function, author) if mode & COMPOSED else None
+        _core.served_operator(served, core_name, reflected, changed, mode, label, steps)
         if changed is not None:
-            method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None)
+            method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None, None)
             _core.served_attribute(served, name, method)
     constructor = change(members["__init__"])
     _core.served_init(served, constructor, plan.plain_init)
     _core.served_attribute(served, "__init__", constructor)
     for name, value in members.items():
-        if name in UNCOPIED or name in OPERATORS or isinstance(value, MemberDescriptorType | GetSetDescriptorType):
+        if name in UNCOPIED or name in operators or isinstance(value, MemberDescriptorType | GetSetDescriptorType):
             continue
         if name in plan.methods and isinstance(value, FunctionType):
             recipe, label = plan.methods[name], plan.labels.get(name)
             changed = change(value)
+            steps = steps_of(value, author) if recipe.name == "composed" else None
             value = _core.new_method(
-                served, name, recipe.name, changed, recipe.fixed, recipe.numpy, recipe.local, label
+                served, name, recipe.name, changed, recipe.fixed, recipe.numpy, recipe.local, label, steps
             )
         else:
             value = map_functions(value, change)

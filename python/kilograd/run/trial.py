@@ -9,6 +9,7 @@ from types import FunctionType, MemberDescriptorType
 from kilograd import reading
 from kilograd.run import probes
 from kilograd.run.clone import map_functions, rebinder
+from kilograd.run.composed import steps_of
 from kilograd.run.purity import ORDINARY, Facts
 from kilograd.run.reasons import (
     READ_BY_RULES,
@@ -31,6 +32,8 @@ from kilograd.run.record import replace
 from kilograd.run.roles import conventions, instance_attributes, roles_of
 from kilograd.run.served import (
     CAPTURED,
+    COMPOSED,
+    COMPOSITES,
     FLOAT_UNIT,
     NODES,
     NUMBERS,
@@ -38,6 +41,7 @@ from kilograd.run.served import (
     ORDERS,
     SWAPPED,
     Plan,
+    Recipe,
     dress,
 )
 from kilograd.run.survey import survey
@@ -155,6 +159,7 @@ def _examined(cls: type, served: type) -> Plan:
         _try_kept(trial)
         _try_operators(trial)
         _try_methods(trial)
+        _try_composed(trial)
         _try_whole(trial)
     return trial.plan
 
@@ -353,12 +358,32 @@ def _try_methods(trial: Trial) -> None:
                 break
 
 
+def _try_composed(trial: Trial) -> None:
+    """What consists of operators alone needs no proof by probes; they are run all the same."""
+    modes, methods = dict(trial.plan.modes), dict(trial.plan.methods)
+    trials: list[probes.Probe] = []
+    for name, value in vars(trial.author).items():
+        if name in trial.hazards or name in trial.objections or not isinstance(value, FunctionType):
+            continue
+        operands = 1 if name == "__neg__" or not name.startswith("__") else 2
+        if (name.startswith("__") and name not in COMPOSITES) or name in methods:
+            continue
+        if value.__code__.co_argcount != operands or steps_of(value, trial.author) is None:
+            continue
+        if name in COMPOSITES:
+            modes[name] = COMPOSED
+        else:
+            methods[name] = Recipe("composed")
+        trials += trial.of_method(name) if operands == 1 else trial.of_operator(name)
+    trial.accepts(replace(trial.plan, modes=modes, methods=methods), trials)
+
+
 def _try_whole(trial: Trial) -> None:
     """Everything that was accepted, together."""
     plan = trial.plan
     if trial.accepts(replace(plan, plain_init=True), probes.constructor()):
         plan = trial.plan
-    operators = [name for name, mode in plan.modes.items() if mode and not name.startswith("__r")]
+    operators = [name for name, mode in plan.modes.items() if mode and name in OPERATORS and "__r" not in name]
     integers = probes.numpy_integers(operators, plan.methods)
     if integers and trial.accepts(replace(plan, numpy_ints=True), integers):
         plan = trial.plan

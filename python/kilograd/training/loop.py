@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from kilograd.checks import whole_number
 from kilograd.modes import no_grad
 from kilograd.optim import Adam, Optimizer
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError
 from kilograd.training.history import History, progress_bar
-from kilograd.training.samples import check_count, hold_out, order_of, read_rows, read_samples
-from kilograd.training.steps import Loss, Model, ProgramTrainer, Trainer, check_leaves, loss_named
+from kilograd.training.samples import Blocks, Samples, held_out_of_blocks, hold_out, order_of, read_rows, read_samples
+from kilograd.training.steps import Inputs, Loss, Model, ProgramTrainer, Trainer, check_leaves, loss_named
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -32,7 +33,7 @@ _WORTH_RECORDING = 200
 def fit(
     model: Model,
     X: Any,  # noqa: N803
-    y: Any,
+    y: Any = None,
     *,
     loss: Loss = "mse",
     optimizer: Optimizer | None = None,
@@ -44,6 +45,7 @@ def fit(
     progress: bool | None = None,
     first_epoch: int = 0,
     engine: Engine = "auto",
+    threads: int = 1,
 ) -> History:
     """Train a model.
 
@@ -56,8 +58,10 @@ def fit(
         From a sample, a row of `X`, to a Value or a list of Values: an `MLP`, or a function of your own.
     X : array_like or table, shape (n, ...)
         The samples: an array, a list of rows, or a data frame, series or column of any library, of which the rows are
-        taken by their position. The model is called with each row as a list of numbers, or a number.
-    y : array_like or table, shape (n, ...)
+        taken by their position. The model is called with each row as a list of numbers, or a number. A table, a
+        memory map too, is not copied as a whole, but for steps over all of it. Without `y` it is an iterable of blocks
+        ``(X, y)``, which is gone through once in each epoch: for data that do not fit into memory.
+    y : array_like or table, shape (n, ...), optional
         The targets, as the loss takes them.
     loss : str or callable, default "mse"
         The name of a loss in `kilograd.functional`: ``"mse"``, ``"huber"``, ``"log_cosh"``, ``"hinge"`` (targets -1
@@ -69,17 +73,20 @@ def fit(
     epochs : int, default 100
         How often each sample is used.
     batch_size : int, optional
-        Samples per step; all of them by default.
+        Samples per step; all of them by default. Of blocks: at most those of a block.
     seed : int, optional
         Of the order of the samples, which is drawn anew in each epoch where there are several batches: the same seed
-        gives the same training. By default the order comes from Python's `random`.
+        gives the same training. In epoch k it is ``numpy.random.default_rng(r.getrandbits(128)).permutation(n)`` with
+        ``r = random.Random(f"{seed} {k}")``; in block j of it, after the first, the text ends in ``f" {j}"``. By
+        default r is Python's `random`. Blocks keep their order.
     validation : (X, y) or float, optional
         Samples to compute a loss on after each epoch; or which share of the given ones to set aside for it, drawn
-        with `seed`.
+        with `seed` (not of blocks).
     callbacks : iterable of callable
         Each is called with the `History` after each epoch; one that returns True ends the training.
     progress : bool, optional
-        Whether to show a progress bar (tqdm); by default where a terminal or a notebook looks on.
+        Whether to show a progress bar (tqdm), which moves within an epoch too; by default where a terminal or a
+        notebook looks on.
     first_epoch : int, default 0
         The number of the epoch to begin with. A training that was saved after k epochs goes on as it would have with
         ``first_epoch=k`` and the same `seed`.
@@ -87,6 +94,8 @@ def fit(
         ``"graph"`` builds the graph of every batch anew. ``"program"`` records the loss of one sample as a `Program`
         and runs that: the same training to rounding, many times faster. ``"auto"`` does so where it is certainly the
         same; see below.
+    threads : int, default 1
+        On how many threads the rows of a program are computed, the results being the same; -1 takes all processors.
 
     Returns
     -------
@@ -97,9 +106,9 @@ def fit(
     TypeError
         If `X` or `y` is no table of numbers: a dict, text, complex numbers, dates.
     ValueError
-        If there are no samples, lengths differ, rows differ in width or not from what the model takes, an input is
-        missing or not finite, a setting is out of range, or a parameter of the model or the optimizer is no leaf; with
-        ``engine="program"`` also if the loss cannot be recorded. Nothing is changed.
+        If there are no samples, blocks can be gone through but once, lengths differ, rows differ in width or not from
+        what the model takes, an input is missing or not finite, a setting is out of range, or a parameter of the model
+        or the optimizer is no leaf; with ``engine="program"`` also if the loss cannot be recorded. Nothing is changed.
     FloatingPointError
         If the loss becomes NaN or infinite, or the parameters do. They, and the optimizer, are then as they were in
         the last step that had a finite loss.
@@ -116,16 +125,20 @@ def fit(
     A program's losses and gradients agree with a graph's to rounding, about 1e-15 of the largest term. Trainings stay
     as close as long as they do not magnify such differences themselves, as thousands of noisy steps can.
     """
-    samples = read_samples(X, y)
     function = loss_named(loss)
-    check_count("epochs", epochs, 0)
-    check_count("first_epoch", first_epoch, 0)
+    epochs = whole_number("epochs", epochs, 0)
+    first_epoch = whole_number("first_epoch", first_epoch, 0)
     if batch_size is not None:
-        check_count("batch_size", batch_size, 1)
-    samples, held_out = hold_out(samples, validation, seed)
+        batch_size = whole_number("batch_size", batch_size, 1)
+    blocks: Iterable[Samples]
+    if y is None:
+        blocks = Blocks(X, epochs)
+        held_out = held_out_of_blocks(validation)
+    else:
+        samples, held_out = hold_out(read_samples(X, y), validation, seed)
+        blocks = [samples]
     if engine not in ("auto", "program", "graph"):
         raise ValueError(f'engine is "auto", "program" or "graph", not {engine!r}')
-    size = min(batch_size or len(samples), len(samples))
     callbacks = list(callbacks)
     if optimizer is None:
         optimizer = Adam(model, lr=0.01)
@@ -133,29 +146,35 @@ def fit(
     if engine == "graph" or not epochs:
         trainer = Trainer(model, function, optimizer)
     else:  # however short it is: a training in two parts is to be the same to the last bit
-        trainer = ProgramTrainer(model, function, optimizer, samples, held_out)
-        if engine == "program" and trainer.reason:
-            raise ValueError(f"the loss of a sample cannot be recorded as a program: {trainer.reason}")
+        trainer = ProgramTrainer(model, function, optimizer, held_out, threads)
 
     history = History()
     with progress_bar(progress, epochs) as tick, interrupts() as interrupted:
         for epoch in range(first_epoch, first_epoch + epochs):
             began = time.perf_counter()
-            order = order_of(len(samples), size, seed, epoch)
-            total = 0.0
-            while len(order):
-                steps = trainer.steps(samples, order, size, epoch, len(history.steps), interrupted)
-                total += sum(loss * min(size, len(order) - k * size) for k, loss in enumerate(steps))
-                history.steps += steps
-                order = order[len(steps) * size :]
-                if interrupted[0]:
-                    history.interrupted = True
-                    return history
-            history.losses.append(total / len(samples))
+            total, count = 0.0, 0
+            for block, samples in enumerate(blocks):
+                size = min(batch_size or len(samples), len(samples))
+                trainer.attend(samples, size)
+                if engine == "program" and trainer.reason and not history.steps:
+                    raise ValueError(f"the loss of a sample cannot be recorded as a program: {trainer.reason}")
+                order = order_of(len(samples), size, seed, epoch, block)
+                while len(order):
+                    steps = trainer.steps(samples, order, size, epoch, len(history.steps), interrupted)
+                    total += sum(loss * min(size, len(order) - k * size) for k, loss in enumerate(steps))
+                    history.steps += steps
+                    order = order[len(steps) * size :]
+                    if interrupted[0]:
+                        history.interrupted = True
+                        return history
+                    if y is not None and len(order):
+                        tick(history, 1 - len(order) / len(samples))
+                count += len(samples)
+            history.losses.append(total / count)
             if held_out is not None:
                 history.validation.append(trainer.evaluate(held_out))
             history.times.append(time.perf_counter() - began)
-            tick(history)
+            tick(history, 0.0)
             if any([callback(history) is True for callback in callbacks]):  # noqa: C419 (all are to be called)
                 break
             if callbacks:
@@ -164,7 +183,7 @@ def fit(
     return history
 
 
-def predict(model: Model, X: Any) -> NDArray[float64]:  # noqa: N803
+def predict(model: Model, X: Any, *, threads: int = 1) -> NDArray[float64]:  # noqa: N803
     """The model's outputs for many samples; no graph is built.
 
     Parameters
@@ -172,6 +191,8 @@ def predict(model: Model, X: Any) -> NDArray[float64]:  # noqa: N803
     model : callable
         From a sample to a Value, a number, or a list of these.
     X : array_like or table, shape (n, ...)
+        As `fit` takes it.
+    threads : int, default 1
         As `fit` takes it.
 
     Returns
@@ -195,7 +216,7 @@ def predict(model: Model, X: Any) -> NDArray[float64]:  # noqa: N803
     if len(rows) >= _WORTH_RECORDING:
         try:
             recorded = Recorded(Surroundings(model), model, rows)
-            return recorded.program(recorded.rows(rows))
+            return np.concatenate([recorded.program(x, threads=threads) for x in Inputs(recorded, [rows]).pieces()])
         except (UnrecordableError, ValueError, ArithmeticError):
             pass  # the model itself shall say what is wrong
     with no_grad():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kilograd import tables
+from kilograd.checks import whole_number
 from kilograd.training.history import axes_or_new
 from kilograd.training.loop import predict
-from kilograd.training.samples import check_count
 from kilograd.training.steps import Model
 
 __all__ = ["plot_boundary"]
@@ -59,7 +59,7 @@ def plot_boundary(
         raise ValueError(f"a picture needs points of two coordinates, shape (n, 2), not {points.shape}")
     if classes.shape != points.shape[:1]:
         raise ValueError(f"{len(points)} points need as many classes; y has the shape {classes.shape}")
-    check_count("resolution", resolution, 2)
+    resolution = whole_number("resolution", resolution, 2)
     ax = axes_or_new(ax)
     (left, low), (right, high) = points.min(axis=0) - margin, points.max(axis=0) + margin
     across, up = np.meshgrid(np.linspace(left, right, resolution), np.linspace(low, high, resolution))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kilograd import _core, tables
 from kilograd._core import Value
+from kilograd.checks import repeatable
 from kilograd.tables import Rows
 
 if TYPE_CHECKING:
     from numpy import int64
     from numpy.typing import NDArray
 
-__all__ = ["Samples", "check_count", "hold_out", "order_of", "read_rows", "read_samples"]
+__all__ = ["Blocks", "Samples", "held_out_of_blocks", "hold_out", "order_of", "read_rows", "read_samples"]
+
+
+_CHECKED_AT_ONCE = 1 << 16  # numbers: what is made for a check is small, however large the table
 
 
 @dataclass
@@ -28,13 +33,18 @@ class Samples:
     def __len__(self) -> int:
         return len(self.x)
 
+    def check(self) -> None:
+        """Raise ValueError where there are more of the ones than of the others."""
+        if len(self.x) != len(self.y):
+            raise ValueError(f"X has {len(self.x)} samples, and y has {len(self.y)} targets")
+
     def pair(self, i: int) -> tuple[Any, Any]:
         """A sample and its target."""
         return self.x[i], self.y[i]
 
     def take(self, which: NDArray[int64]) -> Samples:
         """Some of the samples, in this order."""
-        return Samples(self.x.take(which.tolist()), self.y.take(which.tolist()))
+        return Samples(self.x.take(which), self.y.take(which))
 
 
 def read_rows(name: str, table: Any) -> Rows:
@@ -67,11 +77,14 @@ def _check_finite(name: str, table: NDArray[Any]) -> None:
 
     if table.dtype.kind != "f":
         return
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(table.astype(float, copy=False))
-    if not finite.all():
-        place = np.unravel_index(int(finite.argmin()), table.shape)
-        raise _not_finite(name, int(place[0]), table[place])
+    rows = max(1, _CHECKED_AT_ONCE * len(table) // max(1, table.size))
+    for start in range(0, len(table), rows):
+        some = table[start : start + rows]
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(some.astype(float, copy=False))
+        if not finite.all():
+            place = np.unravel_index(int(finite.argmin()), some.shape)
+            raise _not_finite(name, start + int(place[0]), some[place])
 
 
 def _not_finite(name: str, row: int, number: Any) -> ValueError:
@@ -89,9 +102,53 @@ def read_samples(X: Any, y: Any) -> Samples:  # noqa: N803
     samples = Samples(read_rows("X", X), read_rows("y", y))
     if not len(samples):
         raise ValueError("X has no samples")
-    if len(samples) != len(samples.y):
-        raise ValueError(f"X has {len(samples)} samples, and y has {len(samples.y)} targets")
+    samples.check()
     return samples
+
+
+class Blocks:
+    """Blocks of samples, gone through anew for each epoch.
+
+    Parameters
+    ----------
+    blocks : iterable of (X, y)
+    epochs : int
+
+    Raises
+    ------
+    TypeError
+        If it is no iterable of pairs, but a table.
+    ValueError
+        If it can be gone through but once and there are several epochs, or there is no sample.
+    """
+
+    def __init__(self, blocks: Any, epochs: int) -> None:
+        if tables.array(blocks, "X") is not None or not isinstance(blocks, Iterable):
+            raise TypeError("y is missing: the targets of X. Without y, X is an iterable of blocks (X, y)")
+        self._blocks: Iterable[Any] = repeatable(blocks, epochs, "epochs")
+
+    def __iter__(self) -> Iterator[Samples]:
+        found = False
+        for k, block in enumerate(self._blocks):
+            if not isinstance(block, (tuple, list)) or len(block) != 2:
+                raise TypeError(f"block {k} is a pair (X, y) of samples and their targets, not {type(block).__name__}")
+            try:
+                samples = Samples(read_rows("X", block[0]), read_rows("y", block[1]))
+                samples.check()
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"block {k}: {error}") from None
+            if len(samples):
+                found = True
+                yield samples
+        if not found:
+            raise ValueError("the blocks have no samples")
+
+
+def held_out_of_blocks(validation: tuple[Any, Any] | float | None) -> Samples | None:
+    """What to validate on where the samples come in blocks."""
+    if validation is None or isinstance(validation, tuple):
+        return None if validation is None else read_samples(*validation)
+    raise ValueError(f"validation={validation} is a share of samples that come in blocks: pass (X, y)")
 
 
 def hold_out(
@@ -111,18 +168,11 @@ def hold_out(
     return samples.take(np.sort(drawn[count:])), samples.take(np.sort(drawn[:count]))
 
 
-def order_of(count: int, size: int, seed: int | None, epoch: int) -> NDArray[int64]:
-    """In which order so many samples are used in an epoch."""
+def order_of(count: int, size: int, seed: int | None, epoch: int, block: int = 0) -> NDArray[int64]:
+    """In which order so many samples are used in an epoch: a permutation, where they make several batches."""
     import numpy as np
 
     if size == count:
         return np.arange(count)
-    order = list(range(count))
-    (random if seed is None else random.Random(f"{seed} {epoch}")).shuffle(order)
-    return np.array(order)
-
-
-def check_count(name: str, count: int, least: int) -> None:
-    """Refuse what is no whole number, or too small a one."""
-    if not isinstance(count, int) or count < least:
-        raise ValueError(f"{name} is a whole number of at least {least}, not {count!r}")
+    source = random if seed is None else random.Random(f"{seed} {epoch} {block}" if block else f"{seed} {epoch}")
+    return np.random.default_rng(source.getrandbits(128)).permutation(count)

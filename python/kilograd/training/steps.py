@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
@@ -18,10 +18,10 @@ from kilograd.tables import Rows
 from kilograd.training.samples import Samples
 
 if TYPE_CHECKING:
-    from numpy import int64
+    from numpy import float64, int64
     from numpy.typing import NDArray
 
-__all__ = ["Loss", "Model", "ProgramTrainer", "Trainer", "check_leaves", "loss_named"]
+__all__ = ["Inputs", "Loss", "Model", "ProgramTrainer", "Trainer", "check_leaves", "loss_named"]
 
 
 Model: TypeAlias = Callable[[Any], Any]
@@ -31,6 +31,9 @@ Loss: TypeAlias = LossName | Callable[[Any, Any], Any]
 """The name of a loss, or a function of one sample's prediction and target that gives a Value."""
 
 _LOSSES: dict[str, Callable[[Any, Any], Any]] = {name: getattr(functional, name) for name in get_args(LossName)}
+
+
+_NUMBERS_AT_ONCE = 1 << 16  # inputs that are made at once: they stay in a cache
 
 
 class _StoppedError(Exception):
@@ -45,6 +48,10 @@ class Trainer:
         self.loss = loss
         self.optimizer = optimizer
         self.before: _core._Bookmark | None = None  # the last step
+        self.reason = ""  # why there is no program
+
+    def attend(self, samples: Samples, size: int) -> None:
+        """Go over to these samples, of which a step takes `size`."""
 
     def mean_loss(self, batch: Iterable[tuple[Any, Any]], stop: bytearray | None = None) -> Value:
         """The mean over samples; _StoppedError where `stop` is set meanwhile."""
@@ -106,6 +113,53 @@ class Trainer:
         """Somebody may have changed the model."""
 
 
+class Inputs:
+    """The inputs of a recorded function for rows: of all, or of some at a time where that spares a copy of a table.
+
+    Parameters
+    ----------
+    recorded : Recorded
+    columns : sequence of Rows
+        The samples, and the targets.
+    size : int, default 1
+        Rows of a step: only whole steps are made at once.
+
+    Raises
+    ------
+    UnrecordableError
+        If a row is of another kind than the one that was recorded.
+    """
+
+    def __init__(self, recorded: Recorded, columns: Sequence[Rows], size: int = 1) -> None:
+        self._recorded = recorded
+        self._columns = columns
+        self._count = len(columns[0])
+        self._in_order = size >= self._count
+        self._at_once = max(1, _NUMBERS_AT_ONCE // (size * max(1, recorded.width))) * size
+        in_pieces = self._at_once < self._count and all(column.is_table for column in columns)
+        self._all = None if in_pieces else recorded.rows(*columns)
+        if in_pieces and not all(column.is_table_of_floats for column in columns):
+            for _ in self.pieces():  # all are looked at before the first step
+                pass
+
+    def _of(self, which: NDArray[int64]) -> NDArray[float64]:
+        return self._recorded.rows(*[column.take(which) for column in self._columns])
+
+    def pieces(self) -> Iterator[NDArray[float64]]:
+        """All of them, in order."""
+        import numpy as np
+
+        for start in range(0, self._count, self._at_once):
+            end = min(start + self._at_once, self._count)
+            yield self._of(np.arange(start, end)) if self._all is None else self._all[start:end]
+
+    def first(self, order: NDArray[int64]) -> NDArray[float64]:
+        """Those with which an order begins, as many as are made at once."""
+        if self._all is None:
+            return self._of(order[: self._at_once])
+        return self._all if self._in_order else self._all[order]
+
+
 class ProgramTrainer(Trainer):
     """The same with the loss of a sample as a program, while and where that is the same.
 
@@ -118,62 +172,84 @@ class ProgramTrainer(Trainer):
         model: Model,
         loss: Callable[[Any, Any], Any],
         optimizer: Optimizer,
-        samples: Samples,
         held_out: Samples | None,
+        threads: int,
     ) -> None:
         super().__init__(model, loss, optimizer)
-        self.samples = samples
         self.held_out = held_out
-        self.reason = ""
-        self.record()
-
-    def record(self) -> None:
-        """Record the loss, or note the reason why not."""
+        self.threads = threads
         self.recorded: Recorded | None = None
-        self.lr = self.optimizer.lr
+        self.samples: Samples | None = None
+        self.inputs: Inputs | None = None
+
+    def attend(self, samples: Samples, size: int) -> None:
+        """Go over to these samples; record their loss if that has not been tried yet."""
+        if samples is self.samples:
+            return
+        self.samples, self.inputs = samples, None
         try:
-            if self.optimizer._has_own_step():
-                raise UnrecordableError("the optimizer has a step of its own")
-            if not builds_graphs():
-                raise UnrecordableError("gradients are switched off: no_grad()")
-            own_rate = [self.lr] if callable(self.lr) and not is_known(self.lr) else []  # runs between the steps
-            surroundings = Surroundings(self.model, self.loss, *own_rate)
-            targets, loss = _targets(self.model, self.loss, self.samples)
-            self.recorded = Recorded(surroundings, lambda x, t: loss(self.model(x), t), self.samples.x, targets)
-            self.rows = self.recorded.rows(self.samples.x, targets)
-            if self.held_out is not None:
-                targets, _ = _targets(self.model, self.loss, self.held_out)
-                self.held_out_rows = self.recorded.rows(self.held_out.x, targets)
+            if self.recorded is None and not self.reason:
+                self.recorded = self.record(samples)
+            if self.recorded is not None:
+                targets, _ = _targets(self.model, self.loss, samples)
+                self.inputs = Inputs(self.recorded, (samples.x, targets), size)
         except UnrecordableError as reason:
-            self.recorded = None
             self.reason = str(reason)
+
+    def record(self, samples: Samples) -> Recorded:
+        """Record the loss of a sample."""
+        self.lr = self.optimizer.lr
+        if self.optimizer._has_own_step():
+            raise UnrecordableError("the optimizer has a step of its own")
+        if not builds_graphs():
+            raise UnrecordableError("gradients are switched off: no_grad()")
+        own_rate = [self.lr] if callable(self.lr) and not is_known(self.lr) else []  # runs between the steps
+        surroundings = Surroundings(self.model, self.loss, *own_rate)
+        targets, loss = _targets(self.model, self.loss, samples)
+        recorded = Recorded(surroundings, lambda x, t: loss(self.model(x), t), samples.x, targets)
+        if self.held_out is not None:
+            targets, _ = _targets(self.model, self.loss, self.held_out)
+            self.held_out_inputs = Inputs(recorded, (self.held_out.x, targets))
+        return recorded
 
     def look_again(self) -> None:
         """Record it anew if what it depends on has changed."""
         if self.recorded is None:
             return
         if self.optimizer.lr is not self.lr or self.optimizer._has_own_step() or not self.recorded.holds():
-            self.record()
+            self.recorded = self.samples = self.inputs = None
+            self.reason = ""
 
     def steps(
         self, samples: Samples, order: NDArray[int64], size: int, epoch: int, number: int, stop: bytearray
     ) -> list[float]:
-        """Make all steps of the order, where they can be made without Python in between."""
+        """Make steps from the beginning of the order, where they can be made without Python in between."""
         import numpy as np
 
-        if self.recorded is None:
+        if self.recorded is None or self.inputs is None:
             return super().steps(samples, order, size, epoch, number, stop)
-        program, count = self.recorded.program, -(-len(order) // size)
+        rows = self.inputs.first(order)
+        count = -(-len(rows) // size)
         rates = self.optimizer._rates(count)
-        alone = rates is None  # the rate is to be asked for in every step
-        rows = self.rows[order[:size] if alone else order] if size < len(samples) else self.rows
-        losses = np.empty(1 if alone else count)
-        done, before = self.optimizer._descend(program, rows, losses, rates, "mean", batch=size, finite=True, stop=stop)
+        if rates is None:  # the rate is to be asked for in every step
+            rows, count = rows[:size], 1
+        losses = np.empty(count)
+        done, before = self.optimizer._descend(
+            self.recorded.program,
+            rows,
+            losses,
+            rates,
+            "mean",
+            batch=size,
+            threads=self.threads,
+            finite=True,
+            stop=stop,
+        )
         if not done:
             if stop[0]:
                 return []
             return super().steps(samples, order, size, epoch, number, stop)
-        if alone:
+        if rates is None:
             self.update(epoch, number)
         else:
             self.before = before
@@ -183,10 +259,12 @@ class ProgramTrainer(Trainer):
     def evaluate(self, samples: Samples) -> float:
         """The mean loss of samples, those that were held out."""
         if self.recorded is not None:
+            program = self.recorded.program
             try:
-                loss = float(self.recorded.program(self.held_out_rows, reduce="mean"))
+                losses = [float(program(x, reduce="sum", threads=self.threads)) for x in self.held_out_inputs.pieces()]
             except (ValueError, ArithmeticError):
-                loss = math.nan
+                losses = [math.nan]
+            loss = math.fsum(losses) / len(samples)
             if math.isfinite(loss):
                 return loss
         return super().evaluate(samples)
@@ -204,10 +282,7 @@ def _targets(model: Model, loss: Callable[[Any, Any], Any], samples: Samples) ->
             except Exception as error:
                 raise UnrecordableError(f"it raises {type(error).__name__}: {error}") from error
         if np.shape(targets[0]) == shape[:-1] and shape:
-            indices = targets.array()
-            if indices.dtype.kind not in "biuf" or not np.isin(indices, np.arange(shape[-1])).all():
-                raise UnrecordableError("a target is no index of a class")
-            return Rows(np.eye(shape[-1])[indices.astype(int)]), loss
+            return targets.mapped(partial(_one_hot, shape[-1])), loss
         return targets, loss
     for name, predictions, allowed in _core.losses():
         if _LOSSES[name] is not loss or not (predictions or allowed):
@@ -216,6 +291,15 @@ def _targets(model: Model, loss: Callable[[Any, Any], Any], samples: Samples) ->
             raise UnrecordableError("a target is not one that the loss has")
         return targets, without_notes(partial(_of_sigmoids, loss) if predictions else loss)
     return targets, loss
+
+
+def _one_hot(classes: int, indices: NDArray[Any]) -> NDArray[float64]:
+    import numpy as np
+
+    if indices.dtype.kind not in "biuf" or not np.isin(indices, np.arange(classes)).all():
+        raise UnrecordableError("a target is no index of a class")
+    hot: NDArray[float64] = np.eye(classes)[indices.astype(int)]
+    return hot
 
 
 def _are_in(allowed: tuple[float, float, bool], numbers: NDArray[Any]) -> bool:
