@@ -381,17 +381,21 @@ class Call(NamedTuple):
         if len(counts) != 1:
             raise ValueError(f"the arrays of a batch have one number of rows, not {sorted(counts) or 'no rows at all'}")
         rows, position, blocks = counts.pop(), 0, []
+        known, integers, column = frozenset(self.integers), list[int](), 0
         for shape in shapes:
             size = math.prod(shape)
             part = self.x[position : position + size]
             width = -1 if rows else math.prod(shape[1:])
             blocks.append(part.reshape(rows, width) if shape else np.full((rows, 1), part))
+            if position in known:
+                integers.extend(range(column, column + blocks[-1].shape[1]))
             position += size
+            column += blocks[-1].shape[1]
         arguments = tuple([structure.of_row() for structure in self.arguments])
         keywords = tuple([(name, structure.of_row()) for name, structure in self.keywords])
         sizes = [size_of(structure) for structure in arguments]
         offsets = tuple([sum(sizes[:i]) for i in range(len(sizes))])
-        return Call(arguments, keywords, offsets, np.concatenate(blocks, axis=1))
+        return Call(arguments, keywords, offsets, np.concatenate(blocks, axis=1), tuple(integers))
 
     def by_argument(self, positions: Positions, block: Callable[[slice, Shape], Any]) -> Any:
         """`block(columns, shape)` for the numbers of the chosen arguments, in the structure of the arguments."""

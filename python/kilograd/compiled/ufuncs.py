@@ -198,6 +198,7 @@ NUMBERS: dict[str, Callable[..., Number]] = {
     "pseudo_huber": _pseudo_huber,
     "exprel": _exprel,
     "exp10": lambda x: 10.0**x,
+    "ldexp": lambda x, n: x * 2.0**n,
 }
 """By the name of the ufunc."""
 
