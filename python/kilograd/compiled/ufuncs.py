@@ -67,8 +67,8 @@ def _power(a: Number, b: Number) -> Number:
 
 
 def _unless_at_end(x: Number, y: Number, pole: float) -> Number:
-    """Give y, and 1 where x is 0 and the logarithm would be infinite."""
-    at_end = _core._equal(x, 0.0) * (_core._equal(y, pole) + _core._equal(y, math.inf))
+    """Give y, and 1 where x is 0 and the logarithm of y no number."""
+    at_end = _core._equal(x, 0.0) * (_core._less_equal(y, pole) + _core._equal(y, math.inf))
     return _select(at_end, 1.0, y)
 
 
