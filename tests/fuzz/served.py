@@ -185,6 +185,7 @@ class _Maker:
         self.late = source.random() < 0.4  # slopes read the result's data when gradients flow
         self.leaf = "same" if self.style != "closures" else pick(["same"] * 6 + ["list", "absent"])
         self.bases = ""
+        self.below: list[str] = []  # the class
         self.lines: dict[str, list[str]] = {}
         self.extra: list[str] = []  # in the class
         self.decorated: set[str] = set()  # methods
@@ -318,7 +319,7 @@ class _Maker:
             if name in self.decorated:
                 lines.append("    @wrapped")
             lines += [f"    {line}" for line in self.method(head, statements)]
-        return lines
+        return lines + self.below
 
     def slope(self, *forms: str) -> str:
         """A local gradient of the result t, which may be read late."""
@@ -334,7 +335,7 @@ class _Maker:
 
     def lifting(self) -> None:
         """Operands are lifted by a function of the module."""
-        if any("lifted" in line for line in self.before):
+        if any("lifted" in line for line in (*self.before, *self.below)):
             return
         twist = self.source.choice(
             [[]] * 3
@@ -345,8 +346,13 @@ class _Maker:
                 ["if str(x) == '0.5': x = 0.25"],
             ]
         )
-        self.before += [
-            "CALLS = []",
+        self.before.append("CALLS = []")
+        place = self.below if self.maybe(0.4) else self.before
+        if place is self.below and self.maybe(0.2):
+            place.append(
+                self.source.choice(["import random", "TEN = 10", "print('between')", "def other(x=print(0)): pass"])
+            )
+        place += [
             "def lifted(x):",
             *(f"    {line}" for line in twist),
             f"    return x if isinstance(x, {self.name}) else {self.name}(x)",
