@@ -182,6 +182,7 @@ class Program:
         threads: int = 1,
         check: bool = True,
         out: Sequence[Array] | None = None,
+        order: Literal["C", "F"] = "C",
     ) -> tuple[Array, ...]:
         """Compute the outputs, and the gradient of their (weighted) sum over all outputs and rows.
 
@@ -198,6 +199,9 @@ class Program:
             Values, and so gradients, of the mean or the sum over the rows. `weights` then has the shape S.
         threads, check, out
             See the class.
+        order : {"C", "F"}
+            Of the array ``dX`` of a batch: "F" has the rows of each column side by side, and is written faster. ``X``
+            is read in either order.
 
         Returns
         -------
@@ -207,7 +211,7 @@ class Program:
         dP : array, (n_parameters,), if asked for
             In the order of `parameters`, added up over the rows.
         """
-        return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out)
+        return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out, order)
 
     def backward(
         self,
