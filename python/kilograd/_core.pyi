@@ -589,6 +589,7 @@ class _Program:
         threads: int,
         check: bool,
         out: Sequence[NDArray[np.float64]] | None,
+        order: str,
         /,
     ) -> tuple[NDArray[np.float64], ...]: ...
     def backward(

@@ -25,6 +25,9 @@ class Symbol {
     bool is_constant() const { return !in_; }
     bool is_constant(double c) const { return !in_ && constant_ == c; }
     double constant() const { return constant_; }
+    bool is_same(const Symbol& other) const {
+        return in_ == other.in_ && node_ == other.node_ && constant_ == other.constant_;
+    }
     std::uint32_t number(Simplifier& in) const { return in_ ? node_ : in.constant(constant_); }
 
     static Symbol make(Code code, Symbol a, Symbol b = Symbol(), double c = 0.0) {
