@@ -237,7 +237,8 @@ class Survey:
         if "setattr" in self.mentioned["name"]:
             return "the program sets attributes by name, of a base class perhaps"
         for store in self.stores:
-            if not store.own and (store.name in inherited or (store.name[:2] == store.name[-2:] == "__")):
+            special = store.name[:2] == store.name[-2:] == "__"
+            if store.name in inherited or (special and not store.own):
                 return f"line {store.line} may set {store.name} of a base class"
         return None
 
