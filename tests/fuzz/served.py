@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
+from tests.fuzz import elsewhere
 from tests.fuzz.adversaries import PROGRAMS
 
 LIMIT = 60  # seconds for one program
@@ -76,7 +77,7 @@ def check(text: str, modules: dict[str, str] | None = None) -> None:
 
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """Programs that were once told apart, and others of their kinds."""
-    for name, text in PROGRAMS.items():
+    for name, text in (PROGRAMS | elsewhere.PROGRAMS).items():
         yield name, functools.partial(check, text)
 
 
