@@ -92,7 +92,7 @@ class Differentiator {
 
     std::optional<Entries> hessian(bool weighted) {
         copy();
-        if (!reverse(weighted) || !forward(gradient_)) return std::nullopt;
+        if (!reverse(weighted) || products() > 2 * limit_ || !forward(gradient_)) return std::nullopt;
         Entries result;
         for (std::uint32_t row = 0; row < count_; ++row) list(gradient_[row], row, row, result);
         return finished(std::move(result), weighted ? static_cast<std::uint32_t>(graph_.outputs.size()) : 0);
@@ -122,6 +122,15 @@ class Differentiator {
         const Range range = ranges_[of.number(in_)];
         for (std::uint32_t k = range.begin; k < range.end && tangents_[k].column <= last; ++k)
             keep(result, row, tangents_[k].column, tangents_[k].value);
+    }
+
+    // Of the chain rule for the tangents of the gradient: too many are told before they are written down.
+    std::size_t products() {
+        Graph copy;
+        copy.nodes = in_.nodes;
+        std::vector<std::uint32_t> column;
+        for (const Node& node : copy.nodes) column.push_back(is_leaf(node.code) ? column_in(node) : none);
+        return count_products(copy, column, live_for(gradient_), 2 * limit_);
     }
 
     // What may be refused is computed, too.
