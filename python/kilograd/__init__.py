@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
     from kilograd import arrays, draw, functional, micrograd, nn, optim, reference, training
     from kilograd.checkpoint import load, save
-    from kilograd.compiled import compile, grad, hessian, hvp, jacobian, value_and_grad, where
+    from kilograd.compiled import (
+        compile,
+        fori_loop,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        scan,
+        value_and_grad,
+        where,
+        while_loop,
+    )
     from kilograd.draw import draw_dot
     from kilograd.micrograd import install_as_micrograd
     from kilograd.nn import MLP, Layer, Module, Neuron
@@ -43,6 +54,7 @@ __all__ = [
     "draw",
     "draw_dot",
     "fit",
+    "fori_loop",
     "functional",
     "grad",
     "hessian",
@@ -61,16 +73,21 @@ __all__ = [
     "reference",
     "reserved_bytes",
     "save",
+    "scan",
     "training",
     "value_and_grad",
     "where",
+    "while_loop",
 ]
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
 _SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "reference", "training"}
 _HOMES = {
     "checkpoint": ("load", "save"),
-    "compiled": ("compile", "grad", "hessian", "hvp", "jacobian", "value_and_grad", "where"),
+    "compiled": (
+        *("compile", "grad", "hessian", "hvp", "jacobian", "value_and_grad", "where"),
+        *("fori_loop", "scan", "while_loop"),
+    ),
     "draw": ("draw_dot",),
     "micrograd": ("install_as_micrograd",),
     "nn": ("MLP", "Layer", "Module", "Neuron"),

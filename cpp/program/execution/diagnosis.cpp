@@ -20,24 +20,34 @@ std::string label_of(const Node& node) {
     return "**" + text_of(node.c);
 }
 
-std::string describe(Fault fault, const std::string& label, double operand, std::size_t row, bool in_every_row) {
+std::string describe(Fault fault, const std::string& label, double operand, std::size_t row, bool in_every_row,
+                     const std::vector<std::size_t>& turns) {
     std::string text = fault == Fault::Domain     ? "outside the domain of "
                        : fault == Fault::Overflow ? "result too large for "
                                                   : "division by zero in ";
     text += "'" + label + "' at " + text_of(operand);
-    text += in_every_row ? " (in every row)" : " (row " + std::to_string(row) + ")";
+    for (std::size_t turn : turns) text += " in turn " + std::to_string(turn) + " of a loop";
+    text += in_every_row && turns.empty() ? " (in every row)" : " (row " + std::to_string(row) + ")";
     return text + "; check=False lets infinities and NaN flow";
 }
 
 }  // namespace
 
-DomainError::DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_)
-    : std::runtime_error(describe(fault_, label_, operand_, row_, in_every_row_)),
+DomainError::DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_,
+                         std::vector<std::size_t> turns_)
+    : std::runtime_error(describe(fault_, label_, operand_, row_, in_every_row_, turns_)),
       fault(fault_),
       label(std::move(label_)),
       operand(operand_),
       row(row_),
-      in_every_row(in_every_row_) {}
+      in_every_row(in_every_row_),
+      turns(std::move(turns_)) {}
+
+DomainError DomainError::in_turn(std::size_t turn) const {
+    std::vector<std::size_t> all{turn};
+    all.insert(all.end(), turns.begin(), turns.end());
+    return {fault, label, operand, row, in_every_row, std::move(all)};
+}
 
 void diagnose(const Graph& graph, const Request& request, std::size_t row) {
     std::vector<double> v(graph.nodes.size());

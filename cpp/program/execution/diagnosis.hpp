@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "../graph.hpp"
 #include "request.hpp"
@@ -20,7 +21,12 @@ struct DomainError : std::runtime_error {
     double operand;     // its (first) operand
     std::size_t row;    // of the batch
     bool in_every_row;  // the op depends on no input
-    DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_);
+    std::vector<std::size_t> turns;  // of the loops around it, the outermost first
+    DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_,
+                std::vector<std::size_t> turns_ = {});
+
+    // The same in a turn of a loop.
+    DomainError in_turn(std::size_t turn) const;
 };
 
 // Throws a DomainError, or returns where eager code would raise nothing.

@@ -23,6 +23,7 @@ struct Request {
     const double* parameters = nullptr;
 
     const double* weights = nullptr;  // of the outputs, null: ones
+    const double* weight_tangents = nullptr;  // with tangents, null: none; as far apart as the weights
     std::ptrdiff_t weight_row_stride = 0;
     bool unit_weights = false;  // row r differentiates output r % repeat alone
     const double* tangents = nullptr;

@@ -11,6 +11,7 @@ of; `habits` and `agreement`, for functions that may treat Values otherwise than
 from kilograd.compiled.batch import Batch
 from kilograd.compiled.choice import where
 from kilograd.compiled.function import PATH_LIMIT, Compiled
+from kilograd.compiled.loops import fori_loop, scan, while_loop
 from kilograd.compiled.transforms import compile, grad, hessian, hvp, jacobian, value_and_grad
 
 __all__ = [
@@ -18,10 +19,13 @@ __all__ = [
     "Batch",
     "Compiled",
     "compile",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
+    "scan",
     "value_and_grad",
     "where",
+    "while_loop",
 ]

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from kilograd import _core
 from kilograd._core import Value
+from kilograd.compiled import stages
 from kilograd.compiled.agreement import disagreement
 from kilograd.compiled.habits import Habits
 from kilograd.compiled.structure import NUMBER, Call, Static, copied, holds, plain, take
 from kilograd.compiled.tracing import Function, name_of, trace
-from kilograd.program import Program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +47,7 @@ class Path:
     def __init__(self, function: Function, call: Call, habits: Habits) -> None:
         self.name = name_of(function)
         traced = trace(function, call)
-        leaves, notes, outputs, self.structure, dead = traced
+        leaves, notes, outputs, self.structure, dead, noted = traced
         # Where the function handled an error of an operation, no comparison says when it would do so again; and where
         # it may handle one of an operation that nothing needs, no program has the operation. NumPy orders NaN as it
         # likes among numbers, as comparisons say among objects.
@@ -77,9 +76,9 @@ class Path:
             self.is_number = isinstance(constant, (int, float)) or getattr(constant, "shape", None) == ()
             self._constant = float(constant) if self.is_number else 0.0
         self.key = tuple([(symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards])
-        self.guards = _core._guards(guards, leaves) if guards and self.recordable else None
+        self.guards = stages.guards(guards, leaves, noted) if guards and self.recordable else None
         del traced, notes, guards  # they hold numbers of the trace, which would count as parameters
-        self.program = Program(outputs, inputs=leaves) if outputs else None
+        self.program = stages.recorded(outputs, leaves, noted) if outputs else None
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
         """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""

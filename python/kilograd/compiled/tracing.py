@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,14 +23,20 @@ Function: TypeAlias = Callable[..., Any]
 class _Thread(threading.local):
     depth = 0  # how many functions run to be recorded, or to be compared with what was
     chose = False  # whether `where` was called in the trace that runs, or ran last
+    stages: list[Any] | None = None  # of the trace that runs: see `stages`; None where loops run as Python
 
 
 thread = _Thread()
 """What this thread does. While it runs a function to record it, compiled functions are plain functions."""
 
 
-def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[Any]) -> Any:
-    """Run a function with Values for the numbers of a call, and note what the path through it depends on."""
+def run_traced(
+    function: Function, call: Call, leaves: list[Value], notes: list[Any], stages: list[Any] | None = None
+) -> Any:
+    """Run a function with Values for the numbers of a call, and note what the path through it depends on.
+
+    With `stages`, loops are noted there as stages.
+    """
 
     def block(where: slice, shape: Shape) -> Any:
         if not shape:
@@ -41,8 +47,9 @@ def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[
         return conditions.numbers(array) if isinstance(notes, conditions.Notes) else array
 
     arguments, keywords = call.built(take(block))
-    before = _core._trace_into(notes)
+    before, stages_before = _core._trace_into(notes), thread.stages
     thread.depth += 1
+    thread.stages = stages
     try:
         with np.errstate(invalid="ignore"):  # comparing NaN is no fault of the function's
             return function(*arguments, **keywords)
@@ -55,6 +62,7 @@ def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[
         raise
     finally:
         thread.depth -= 1
+        thread.stages = stages_before
         _core._trace_into(before)
 
 
@@ -82,6 +90,7 @@ class Trace(NamedTuple):
     outputs: list[Any]
     structure: Structure
     dead: int = 0  # how many operations nothing needs
+    stages: Sequence[Any] = ()
 
     @property
     def numbers(self) -> list[Any]:
@@ -113,21 +122,24 @@ def trace(function: Function, call: Call) -> Trace:
 def _traced_into(notes: list[Any], function: Function, call: Call) -> Trace:
     leaves = [Value(number) for number in call.x.tolist()]
     outputs: list[Any] = []
+    stages: list[Any] = []
     dead = _core._dead_interior()
-    structure = of_result(run_traced(function, call, leaves, notes), outputs)
-    return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead)
+    structure = of_result(run_traced(function, call, leaves, notes, stages), outputs)
+    return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead, stages)
 
 
 def with_numbers(function: Function, call: Call) -> Trace:
     """Run a function with its numbers."""
     outputs: list[Any] = []
     arguments, keywords = call.with_numbers()
+    stages, thread.stages = thread.stages, None
     thread.depth += 1
     try:
         with np.errstate(all="ignore"):
             result = function(*arguments, **keywords)
     finally:
         thread.depth -= 1
+        thread.stages = stages
     return Trace([], [], outputs, of_result(result, outputs))
 
 
