@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from kilograd.checkpoint import load, save
     from kilograd.compiled import (
         compile,
+        custom,
         fori_loop,
         grad,
         hessian,
         hvp,
+        implicit,
         jacobian,
         scan,
         value_and_grad,
@@ -51,6 +53,7 @@ __all__ = [
     "Value",
     "arrays",
     "compile",
+    "custom",
     "draw",
     "draw_dot",
     "fit",
@@ -59,6 +62,7 @@ __all__ = [
     "grad",
     "hessian",
     "hvp",
+    "implicit",
     "install_as_micrograd",
     "jacobian",
     "live_nodes",
@@ -86,7 +90,7 @@ _HOMES = {
     "checkpoint": ("load", "save"),
     "compiled": (
         *("compile", "grad", "hessian", "hvp", "jacobian", "value_and_grad", "where"),
-        *("fori_loop", "scan", "while_loop"),
+        *("custom", "fori_loop", "implicit", "scan", "while_loop"),
     ),
     "draw": ("draw_dot",),
     "micrograd": ("install_as_micrograd",),

@@ -31,12 +31,10 @@ struct Stage {
     using boxed = void;
     MapPointer map;
 };
-py::object boxed_stage(MapPointer map) {
-    return Box<Stage>::make(std::unique_ptr<Stage>(new Stage{std::move(map)}));
-}
+py::object boxed_stage(MapPointer map) { return Box<Stage>::make(std::unique_ptr<Stage>(new Stage{std::move(map)})); }
 
-// Whose arithmetic is Python's: an object with the methods forward(X), jvp(X, V), vjp(X, W) and second(X, V, W, dW),
-// which gives (vjp, its derivative along V and dW), all over rows.
+// Whose arithmetic is Python's: an object with the methods forward(x), jvp(x, v), vjp(x, w) and second(x, v, w, dw),
+// which gives (vjp, its derivative along v and dw), all over rows.
 class PythonMap final : public Map {
   public:
     PythonMap(py::object object, std::size_t n_inputs, std::size_t n_outputs)

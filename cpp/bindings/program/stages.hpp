@@ -1,6 +1,7 @@
 // Stages of compiled functions for Python: Maps made of programs, loops, sequences and Python objects.
 //
-// kilograd/compiled/stages.py decides what follows what; here arrays become rows, and the GIL is given up while they run.
+// kilograd/compiled/stages.py decides what follows what; here arrays become rows, and the GIL is given up while they
+// run.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -26,7 +26,8 @@ std::string describe(Fault fault, const std::string& label, double operand, std:
                        : fault == Fault::Overflow ? "result too large for "
                                                   : "division by zero in ";
     text += "'" + label + "' at " + text_of(operand);
-    for (std::size_t turn : turns) text += " in turn " + std::to_string(turn) + " of a loop";
+    for (std::size_t k = 0; k < turns.size(); ++k)
+        text += " in turn " + std::to_string(turns[k]) + (k == 0 ? " of a loop" : " of the loop around it");
     text += in_every_row && turns.empty() ? " (in every row)" : " (row " + std::to_string(row) + ")";
     return text + "; check=False lets infinities and NaN flow";
 }
@@ -44,8 +45,8 @@ DomainError::DomainError(Fault fault_, std::string label_, double operand_, std:
       turns(std::move(turns_)) {}
 
 DomainError DomainError::in_turn(std::size_t turn) const {
-    std::vector<std::size_t> all{turn};
-    all.insert(all.end(), turns.begin(), turns.end());
+    std::vector<std::size_t> all = turns;
+    all.push_back(turn);
     return {fault, label, operand, row, in_every_row, std::move(all)};
 }
 

@@ -34,7 +34,8 @@ struct LoopShape {
 
 class Loop final : public Map {
   public:
-    // `constants` is (turns, constant). With a condition, of carried and shared numbers, turns have nothing of their own.
+    // `constants` is (turns, constant). With a condition, of carried and shared numbers, turns have nothing of their
+    // own.
     Loop(MapPointer body, MapPointer condition, const LoopShape& shape, std::vector<double> constants);
 
     void forward(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const override;

@@ -67,8 +67,7 @@ void Sequence::forward(const Rows& rows, Input x, Output y, Kept& kept, bool kee
     for (std::size_t k = 0; k < steps_.size(); ++k) {
         const Step& step = steps_[k];
         const std::size_t count = step.map->n_outputs();
-        const Input in =
-            step.inputs.gather(rows, all, width_, kept.buffers[In].take(rows.count * widest_in_, dual));
+        const Input in = step.inputs.gather(rows, all, width_, kept.buffers[In].take(rows.count * widest_in_, dual));
         if (rows.count == 1) {
             step.map->forward(rows, in, all.at(step.first), kept.parts[k], keep);
         } else {

@@ -1,7 +1,7 @@
 // Sequence: Maps one after the other, each of numbers that are there before it.
 //
-// What there is stands in one row of *places*: the inputs, then what each step computes. A step takes its inputs from any
-// places.
+// What there is stands in one row of *places*: the inputs, then what each step computes. A step takes its inputs from
+// any places.
 #pragma once
 
 #include <cstdint>

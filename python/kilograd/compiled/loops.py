@@ -396,7 +396,8 @@ class _Loop:
             x = own[0] if self.count_from is not None else None
             if self.structure is not None:
                 x = built(self._of_turn(), own, conditions.numbers)
-            after, y = _pair(self.what, self.step(carry, x))
+            result = self.step(carry, x)
+        after, y = _pair(self.what, result)
         # As a turn of the stage has them: the numbers of sequences that hold Values first, its count last.
         ends = np.cumsum([part.shape[1] for part in self.sequences], dtype=int)
         *blocks, count = np.split(np.array([*own, None], dtype=object), ends)
@@ -411,10 +412,10 @@ class _Loop:
     def _results(self, structure: Structure, entries: list[Entry], width: int) -> Any:
         rows = np.empty(len(entries), dtype=object)
         rows[:] = entries
-        rows = rows.reshape(self.turns, width)
+        table = rows.reshape(self.turns, width)
 
         def column(where: slice, shape: Shape) -> Any:
-            return array_of(rows[:, where].reshape(-1).tolist(), (self.turns, *shape), _view())
+            return array_of(table[:, where].reshape(-1).tolist(), (self.turns, *shape), _view())
 
         return structure.build(take(column), lambda constant: constant)
 
