@@ -307,3 +307,72 @@ def test_threads_share_a_loop():
     for thread in threads:
         thread.join()
     assert found == expected
+
+
+# --- gradients inside
+
+
+def potential(q: Any, s: Any) -> Any:
+    return -(q * q).sum() * s / 2 - (q[0] * q[1]) ** 2 * s - (np.cos(q) * q).sum()
+
+
+def force(q: Any, s: Any) -> Any:
+    g = np.array([-q[0] * s - 2 * q[0] * q[1] ** 2 * s, -q[1] * s - 2 * q[1] * q[0] ** 2 * s])
+    return g - (np.cos(q) - np.sin(q) * q)
+
+
+def leapfrog(force: Callable[..., Any]) -> Callable[..., Any]:
+    def f(q: Any, p: Any, eps: Any, s: Any) -> Any:
+        def step(state: Any, _: None) -> Any:
+            q, p = state
+            p = p + eps * force(q, s) * 0.5
+            q = q + eps * p
+            return (q, p + eps * force(q, s) * 0.5), None
+
+        (q, p), _ = scan(step, (q, p), None, 6)
+        return (q * p).sum() + q[0] * s
+
+    return f
+
+
+def test_gradients_inside_are_differentiated_once_more():
+    f = kilograd.compile(leapfrog(kilograd.grad(potential)))
+    g = kilograd.compile(leapfrog(force))
+    q, p = np.array([0.3, -0.4]), np.array([1.0, 0.5])
+    assert f(q, p, 0.1, 0.7) == pytest.approx(leapfrog(kilograd.grad(potential))(q, p, 0.1, 0.7), rel=1e-13)
+    for argnums in range(4):
+        np.testing.assert_allclose(f.grad(q, p, 0.1, 0.7, argnums=argnums), g.grad(q, p, 0.1, 0.7, argnums=argnums))
+        np.testing.assert_allclose(f.jacobian(q, p, 0.1, 0.7, argnums=argnums), g.grad(q, p, 0.1, 0.7, argnums=argnums))
+    rows = np.array([q, p]), np.array([q, q]), 0.1, 0.7
+    np.testing.assert_allclose(f.batch.grad(*rows), g.batch.grad(*rows))
+    with pytest.raises(TypeError, match="would be third ones"):
+        f.hessian(q, p, 0.1, 0.7)
+
+
+def test_an_argument_is_not_what_a_function_finds_elsewhere():
+    w = Value(2.0)
+    f = kilograd.compile(lambda x: kilograd.grad(lambda y: y * y * x * w + (y if y > 0 else -y))(x) + x)
+    assert [f(3.0), f.grad(3.0), f(-3.0), f.grad(-3.0)] == [40.0, 25.0, 32.0, -23.0]
+    w.data = 1.0
+    assert f(3.0) == 22.0
+
+    @kilograd.compile
+    def g(x):
+        def chain(a, b):
+            return scan(lambda c, z: (c * b + a * x, None), a, np.ones(2))[0]
+
+        return kilograd.value_and_grad(chain, argnums=(1, 0))(x, x * 2)
+
+    # a b^2 + a x b + a x
+    assert g(1.5) == (1.5 * 9 + 1.5 * 1.5 * 3 + 1.5 * 1.5, (2 * 1.5 * 3 + 1.5 * 1.5, 9 + 1.5 * 3 + 1.5))
+
+
+def test_gradients_inside_that_are_none():
+    cubed = kilograd.grad(lambda z: z**3)
+    with pytest.raises(TypeError, match="is that of a gradient"):
+        kilograd.compile(lambda x: kilograd.grad(lambda y: cubed(y))(x))(1.0)
+    assert kilograd.compile(lambda x: kilograd.grad(lambda y: 3.0)(x) + x)(1.0) == 1.0
+    with pytest.raises(TypeError, match="those of one number"):
+        kilograd.compile(lambda x: kilograd.grad(lambda y: [y, y])(x))(1.0)
+    with pytest.raises(ValueError, match="argnums names argument 1"):
+        kilograd.compile(lambda x: kilograd.grad(lambda y: y, argnums=1)(x))(1.0)

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../../program/kernels/isa.hpp"
+#include "../../program/stages/gradient.hpp"
 #include "../../program/stages/loop.hpp"
 #include "../../program/stages/program_map.hpp"
 #include "../../program/stages/sequence.hpp"
@@ -251,6 +252,12 @@ py::object loop_stage(const Stage& body, py::object condition, std::size_t carri
         body.map, test, shape, std::vector<double>(constants.data(), constants.data() + constants.size())));
 }
 
+py::object gradient_stage(const Stage& stage, std::size_t count) {
+    if (stage.map->n_outputs() != 1 || count > stage.map->n_inputs())
+        throw py::value_error("a gradient is that of one number");
+    return boxed_stage(std::make_shared<program::Gradient>(stage.map, count));
+}
+
 py::object python_stage(py::object object, std::size_t n_inputs, std::size_t n_outputs) {
     return boxed_stage(std::make_shared<PythonMap>(std::move(object), n_inputs, n_outputs));
 }
@@ -265,6 +272,7 @@ void add_stages(py::module_& m) {
         .def("jvp", stage_jvp)
         .def("hvp", stage_hvp)
         .def_property_readonly("nbytes", [](const Stage& self) { return self.map->bytes(); })
+        .def_property_readonly("order", [](const Stage& self) { return self.map->order(); })
         .def_property_readonly("n_inputs", [](const Stage& self) { return self.map->n_inputs(); })
         .def_property_readonly("n_outputs", [](const Stage& self) { return self.map->n_outputs(); });
     m.def("_program_stage", program_stage, arg("program"), "A program without parameters as a stage.");
@@ -273,6 +281,8 @@ void add_stages(py::module_& m) {
     m.def("_loop_stage", loop_stage, arg("body"), arg("condition"), arg("carried"), arg("varying"), arg("constants"),
           arg("first_count"), arg("shared"), arg("results"), arg("turns"), arg("backwards"), arg("checkpoints"),
           "A loop: see cpp/program/stages/loop.hpp.");
+    m.def("_gradient_stage", gradient_stage, arg("stage"), arg("count"),
+          "A stage with one output, and its derivatives by the first so many of its inputs.");
     m.def("_python_stage", python_stage, arg("object"), arg("n_inputs"), arg("n_outputs"),
           "A stage whose sweeps are methods of an object.");
 }

@@ -121,8 +121,10 @@ void Loop::run_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, s
         if (shape_.results)
             copy_columns(rows, w.at(carried + place(t) * shape_.results), n_outputs(), weights.at(carried), outputs,
                          shape_.results);
-        if (body_->keeps()) body_->forward(rows, in, out, kept.parts[Body], true);
-        body_->reverse(rows, in, weights, gradient, kept.parts[Body]);
+        if (body_->keeps())
+            body_->both(rows, in, out, weights, gradient, kept.parts[Body]);
+        else
+            body_->reverse(rows, in, weights, gradient, kept.parts[Body]);
         copy_columns(rows, gradient, inputs, weights, outputs, carried);
         if (shape_.varying)
             copy_columns(rows, Input(gradient).at(carried), inputs, dx.at(carried + place(t) * shape_.varying),

@@ -40,6 +40,7 @@ class Loop final : public Map {
 
     void forward(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const override;
     void reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept) const override;
+    int order() const override { return body_->order(); }
     std::size_t kept_per_row() const override;
     std::size_t cost() const override { return 64 * shape_.turns + body_->cost(); }
     std::size_t bytes() const override;

@@ -73,8 +73,15 @@ class Map {
     virtual void forward(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const = 0;
     // dx = the gradient of the sum of w * y by x, after forward(x) with the same `kept`. Dual with x.
     virtual void reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept) const = 0;
+    // One after the other.
+    virtual void both(const Rows& rows, Input x, Output y, Input w, Output dx, Kept& kept) const {
+        forward(rows, x, y, kept, true);
+        reverse(rows, x, w, dx, kept);
+    }
     // Whether reverse() needs what forward() kept.
     virtual bool keeps() const { return true; }
+    // How many times it can be differentiated: twice, reverse sweeps over dual numbers, or once.
+    virtual int order() const { return 2; }
     // About how many numbers are kept for a row, and how many ops a row takes.
     virtual std::size_t kept_per_row() const = 0;
     virtual std::size_t cost() const = 0;

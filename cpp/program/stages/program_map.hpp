@@ -25,11 +25,16 @@ class ProgramMap final : public Map {
         if (n_inputs() == 0) return;
         Request request = request_of(rows, x);
         request.check = false;
-        request.weights = w.value;
-        request.weight_tangents = w.tangent;
-        request.weight_row_stride = static_cast<std::ptrdiff_t>(n_outputs());
-        request.dx = dx.value;
-        request.dx_tangents = dx.tangent;
+        differentiate(request, w, dx);
+        program_->run(request, rows.kernels);
+    }
+
+    void both(const Rows& rows, Input x, Output y, Input w, Output dx, Kept& kept) const override {
+        if (n_inputs() == 0) return forward(rows, x, y, kept, false);
+        Request request = request_of(rows, x);
+        request.values = y.value;
+        request.value_tangents = y.tangent;
+        differentiate(request, w, dx);
         program_->run(request, rows.kernels);
     }
 
@@ -48,6 +53,14 @@ class ProgramMap final : public Map {
         request.check = rows.check;
         if (n_inputs() != 0) request.tangents = x.tangent;
         return request;
+    }
+
+    void differentiate(Request& request, Input w, Output dx) const {
+        request.weights = w.value;
+        request.weight_tangents = w.tangent;
+        request.weight_row_stride = static_cast<std::ptrdiff_t>(n_outputs());
+        request.dx = dx.value;
+        request.dx_tangents = dx.tangent;
     }
 
     const std::shared_ptr<const Program> program_;

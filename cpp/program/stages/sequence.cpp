@@ -106,6 +106,12 @@ void Sequence::reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept
     copy_columns(rows, adjoints, width_, dx, n_inputs(), n_inputs());
 }
 
+int Sequence::order() const {
+    int least = 2;
+    for (const Step& step : steps_) least = std::min(least, step.map->order());
+    return least;
+}
+
 std::size_t Sequence::kept_per_row() const {
     std::size_t total = 2 * width_ + 2 * widest_in_ + widest_out_;
     for (const Step& step : steps_) total += step.map->kept_per_row();

@@ -43,6 +43,7 @@ class Sequence final : public Map {
 
     void forward(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const override;
     void reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept) const override;
+    int order() const override;
     std::size_t kept_per_row() const override;
     std::size_t cost() const override;
     std::size_t bytes() const override;

@@ -11,6 +11,7 @@ import numpy as np
 
 from kilograd.compiled.path import Path
 from kilograd.compiled.structure import Call, Positions, Shape, Structure, call_of, plain, shapes_of, take
+from kilograd.compiled.tracing import thread
 
 if TYPE_CHECKING:
     from kilograd.compiled.structure import Array, Indices
@@ -43,6 +44,8 @@ class Derivatives(ABC, Generic[P, N]):
 
         A float, or an array of shape (rows,); the gradient of a row is that by its own numbers.
         """
+        if thread.stages is not None:
+            return self._value_and_grad_in_trace(args, kwargs, self._argnums if argnums is None else argnums)
         call = self._numbers(args, kwargs)
         positions = self._positions(call, argnums)
         value, gradient = self._computed(call, Path.value_and_grad, ((), call.x.shape[-1:]))
@@ -140,6 +143,13 @@ class Derivatives(ABC, Generic[P, N]):
     @abstractmethod
     def _jacobian(self, call: Call, columns: Indices) -> tuple[Structure, Array]:
         """The structure of the result, and the derivatives of all of its numbers by those in the columns."""
+
+    def _value_and_grad_in_trace(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums
+    ) -> tuple[Any, Any]:
+        """The same while a function that is compiled is recorded, with Values."""
+        self._numbers(args, kwargs)  # which refuses
+        raise AssertionError
 
     def _positions(self, call: Call, argnums: Argnums | None) -> Positions:
         chosen = self._argnums if argnums is None else checked_argnums(argnums, "argnums")

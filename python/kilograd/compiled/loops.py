@@ -25,6 +25,7 @@ from kilograd.compiled.stages import (
     outside,
     paused,
     staged,
+    view_of_trace,
 )
 from kilograd.compiled.structure import Listed, Named, Structure, shapes_of, take
 from kilograd.compiled.tracing import add_note, name_of, thread
@@ -343,7 +344,7 @@ class _Loop:
         varying = [part for part in self.sequences if part.dtype == object]
         own = np.hstack(varying).reshape(-1).tolist() if varying else []
         found = staged(core, [*before, *own, *others], self.what)
-        return built(carried, found[: len(before)], _view()), self._results(ys, found[len(before) :], width)
+        return built(carried, found[: len(before)], view_of_trace()), self._results(ys, found[len(before) :], width)
 
     def _core(self, turn: _Turn, outputs: list[Entry], carried: int) -> tuple[_core._Stage, list[Value]]:
         tested = [] if turn.holds is None else [turn.holds]
@@ -415,15 +416,9 @@ class _Loop:
         table = rows.reshape(self.turns, width)
 
         def column(where: slice, shape: Shape) -> Any:
-            return array_of(table[:, where].reshape(-1).tolist(), (self.turns, *shape), _view())
+            return array_of(table[:, where].reshape(-1).tolist(), (self.turns, *shape), view_of_trace())
 
         return structure.build(take(column), lambda constant: constant)
-
-
-def _view() -> Any:
-    """What makes of an array of Values what arrays are in the trace that runs."""
-    with paused() as notes:
-        return conditions.numbers if isinstance(notes, conditions.Notes) else None
 
 
 @contextmanager

@@ -13,9 +13,8 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.arrays import data
-from kilograd.compiled import conditions
 from kilograd.compiled.function import Compiled
-from kilograd.compiled.stages import built, entries_of, flattened, paused, staged
+from kilograd.compiled.stages import built, entries_of, flattened, paused, staged, view_of_trace
 from kilograd.compiled.structure import Listed, Numbers, Static, Structure, call_of, places, shapes_of, size_of, take
 from kilograd.compiled.tracing import Function, name_of, thread
 
@@ -141,7 +140,7 @@ class _Function(ABC, Generic[P, R]):
             call = self.at(structures, result, x, y)
             if eager:
                 return built(result, _eager(call, inputs, x, y, self.name))  # type: ignore[no-any-return]
-        view = conditions.numbers if isinstance(notes, conditions.Notes) else None
+        view = view_of_trace()
         if not len(y):
             return built(result, [])  # type: ignore[no-any-return]
         found = staged(_core._python_stage(call, len(x), len(y)), inputs, self.name)

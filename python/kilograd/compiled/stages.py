@@ -15,6 +15,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.arrays import data
+from kilograd.compiled import conditions
 from kilograd.compiled.structure import NUMBER, Listed, Named, Numbers, Static, Structure, of_argument, take
 from kilograd.compiled.tracing import thread
 from kilograd.program import Program
@@ -47,6 +48,12 @@ def paused() -> Iterator[list[Any] | None]:
     finally:
         thread.stages = stages
         _core._trace_into(notes)
+
+
+def view_of_trace() -> Any:
+    """What makes of an array of Values what arrays are in the trace that runs, or None."""
+    with paused() as notes:
+        return conditions.numbers if isinstance(notes, conditions.Notes) else None
 
 
 def staged(core: _core._Stage, inputs: list[Entry], what: str) -> list[Entry]:
@@ -163,6 +170,11 @@ class Staged:
 
     def hvp(self, x: Array, v: Array, *, weights: Array | None = None, check: bool = True) -> Array:
         """Products of the Hessian of the weighted sum with vectors, (..., n)."""
+        if self._core.order < 2:
+            raise TypeError(
+                "second derivatives of a function that takes a gradient inside would be third ones, which are not "
+                "there: write its gradient out, or take the gradient of the whole"
+            )
         lead = (*x.shape[:-1], self._outputs)
         return self._core.hvp(self._parameters, x, v, np.broadcast_to(1.0 if weights is None else weights, lead), check)
 
