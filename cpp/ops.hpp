@@ -26,7 +26,7 @@ inline constexpr std::size_t first_row = 3;  // rows of ops.def follow leaf, cus
 inline constexpr std::size_t method_end = static_cast<std::size_t>(Op::less);  // rows before it are methods of Value
 
 enum class Arity : std::uint8_t { None, Unary, Param, Binary };
-enum class Edge : std::uint8_t { Bounded, Total, Flows, Overflows, Pole, Power };
+enum class Edge : std::uint8_t { Bounded, Total, Flows, Overflows, Pole, Power, Divides };
 
 struct OpInfo {
     const char* name;
@@ -54,6 +54,7 @@ enum class Fault : std::uint8_t { None, Domain, Overflow, ZeroDivision };
 
 // Of the result y of a row at a, and at `second`: b, or the constant.
 inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
+    if (row.edge == Edge::Divides) return second == 0.0 ? Fault::ZeroDivision : Fault::None;
     const bool finite = std::isfinite(a) && (row.arity == Arity::Unary || std::isfinite(second));
     if (!finite || std::isfinite(y) || is_total(row)) return Fault::None;
     if (std::isnan(y)) return Fault::Domain;
@@ -71,6 +72,7 @@ inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
 
 namespace scalar {
 using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;
+using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2, std::copysign;
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
 inline double select(bool mask, double x, double y) { return mask ? x : y; }
@@ -78,7 +80,25 @@ inline double logistic(double x) {
     const double e = exp(-abs(x));  // never overflows
     return select(x < 0.0, e, 1.0) / (1.0 + e);
 }
+// As Python's `%` and `//`, and NaN or infinity where these refuse.
+inline double modulo(double a, double b) {
+    const double rest = std::fmod(a, b);
+    if (rest == 0.0) return std::copysign(0.0, b);
+    return (b < 0.0) != (rest < 0.0) ? rest + b : rest;
+}
+inline double floor_divide(double a, double b) {
+    if (b == 0.0) return a / b;
+    const double rest = std::fmod(a, b);
+    double quotient = (a - rest) / b;
+    if (rest != 0.0 && (b < 0.0) != (rest < 0.0)) quotient -= 1.0;
+    if (quotient == 0.0) return std::copysign(0.0, a / b);
+    const double whole = floor(quotient);
+    return quotient - whole > 0.5 ? whole + 1.0 : whole;
+}
 }  // namespace scalar
+
+// The functions of two operands that the table uses.
+#define KILOGRAD_BINARY_FUNCTIONS(F) F(pow) F(hypot) F(atan2) F(modulo) F(floor_divide) F(copysign)
 
 // The formulas of a row as templates over the number type.
 #define KILOGRAD_FORMULAS(value_, da_, db_)                                                               \

@@ -210,7 +210,7 @@ def test_reasons_for_leaving_a_class_alone(tmp_path: pathlib.Path) -> None:
         "class Value"
         + (ROOT / "tests" / "programs" / "article.py").read_text().split("class Neuron")[0].partition("class Value")[2]
     )
-    script = "import math\n\nscale = 1\nclass Base: pass\nclass Meta(type): pass\n"
+    script = "import math\n\nscale = [1]\nclass Meta(type): pass\n"
     for change, *_ in rows:
         script += "\n\n" + changed(source, re.findall(r"`(.+?)`", change)).rstrip()
     path = tmp_path / "script.py"

@@ -9,6 +9,7 @@ import random
 import signal
 import threading
 import tracemalloc
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -316,6 +317,33 @@ import kilograd
 print(kilograd.fit(kilograd.MLP(1, [1]), [[1.0]], [1.0], epochs=3, progress=True))
 """
     assert run_python(program).startswith("History(3 epochs, loss ")
+
+
+def test_the_history_is_shown_as_a_table_with_its_curve():
+    assert History()._repr_html_().count("<td>") == 1
+    assert "<svg" not in History([1.0], [], [0.1])._repr_html_()
+    assert "<svg" not in History([1.0, math.inf])._repr_html_()
+    falling = [10.0 ** (-k / 100) for k in range(1000)]
+    text = History(falling, falling[::-1], [0.001] * 1000, interrupted=True)._repr_html_()
+    root = ElementTree.fromstring(text)
+    assert [row[0].text for row in root[0]] == ["epochs", "loss", "validation", "time", "interrupted"]
+    assert root[0][1][1].text == "1 → 1.023e-10"
+    assert root[1][0].text == "loss and validation, logarithmic"
+    lines = [line.get("points").split() for line in root[1][1:]]
+    assert [len(line) for line in lines] == [200, 200]
+    assert (lines[0][0], lines[0][-1], lines[1][0]) == ("5.0,5.0", "195.0,55.0", "5.0,55.0")
+    assert len(text) < 8000
+    assert History([2.0, 2.0])._curve().count("polyline") == 1
+
+
+def test_the_history_is_drawn():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    ax = History([100.0, 1.0, 0.1], [90.0, 2.0, 0.2]).plot()
+    ax.figure.canvas.draw()
+    assert ax.get_yscale() == "log"
+    assert all(tick == int(tick) for tick in ax.get_xticks())
+    assert History([2.0, 1.0]).plot().get_yscale() == "linear"
+    plt.close("all")
 
 
 def test_the_history_is_shown_in_a_line():

@@ -97,6 +97,20 @@ def test_several_outputs_and_probabilities():
         same(*[trained(e, model=make(2), y=y, loss=loss) for e in ("graph", "program")])
 
 
+def test_functions_of_math_and_numpy():
+    class Scaled(Module):
+        def __init__(self):
+            self.inner = make()
+
+        def __call__(self, x):
+            return self.inner([math.tanh(v) for v in np.asarray(x, dtype=float) * 0.5])
+
+        def parameters(self):
+            return self.inner.parameters()
+
+    same(*[trained(e, model=Scaled()) for e in ("graph", "program")])
+
+
 def test_a_model_and_a_loss_of_ones_own():
     class Residual(Module):
         def __init__(self):
@@ -355,7 +369,7 @@ def catching(inner):
 
 
 def as_floats(inner):
-    return lambda x: inner([math.tanh(v) for v in x])
+    return lambda x: inner([math.tanh(float(v)) for v in x])
 
 
 def typed(inner):

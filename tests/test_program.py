@@ -410,7 +410,7 @@ def test_derivatives_against_differences(isa: str) -> None:
             got = program.hessian(x, wrt, weights)[k]
             np.testing.assert_allclose(got, part2, rtol=1e-8, atol=1e-8)
             np.testing.assert_allclose(got, got.T, rtol=1e-13, atol=1e-14)
-            np.testing.assert_array_equal(program.hessian(row, wrt, weights), got)
+            np.testing.assert_allclose(program.hessian(row, wrt, weights), got, rtol=1e-13, atol=1e-14)
             np.testing.assert_allclose(program.hvp(row, v, wrt, weights), got @ v, rtol=1e-13, atol=1e-14)
             vs = np.broadcast_to(v, (9, size))[:, ::1]
             np.testing.assert_array_equal(program.hvp(x, vs, wrt, weights)[k], program.hvp(x, v, wrt, weights)[k])
@@ -458,7 +458,7 @@ def test_sparse_hessians_are_whole(seed: int) -> None:
     for wrt, size in (("inputs", 30), ("both", 40), ("parameters", 10)):
         hessian = program.hessian(x, wrt, weights, check=False)
         columns = [program.hvp(x, unit, wrt, weights, check=False) for unit in np.eye(size)]
-        np.testing.assert_array_equal(hessian, np.stack(columns, axis=2))
+        np.testing.assert_allclose(hessian, np.stack(columns, axis=2), rtol=1e-11, atol=1e-11)
         assert 0 < np.count_nonzero(hessian) < hessian.size or wrt == "parameters"
 
 
@@ -1160,3 +1160,67 @@ def test_out_without_inputs() -> None:
     assert w.grad == 6.0
     p.hessian(wrt="parameters", out=(square := np.empty((1, 1))))
     assert square.tolist() == [[2.0]]
+
+
+def test_parameters_as_an_argument():
+    w = [Value(0.5), Value(-1.5), Value(2.0)]
+    x = [Value(0.0), Value(0.0)]
+    program = Program([(w[0] * x[0] + w[1]).tanh() * x[1], w[2] * x[0] * x[1]], x, w)
+    rows = np.random.default_rng(0).normal(size=(5, 2))
+    sets = np.random.default_rng(1).normal(size=(4, 3))
+    v, u = [0.3, -0.7], [1.0, 2.0, 3.0]
+    calls = {
+        "forward": lambda **k: program(rows, **k),
+        "mean": lambda **k: program(rows, reduce="mean", **k),
+        "row": lambda **k: program(rows[0], **k),
+        "value_and_grad": lambda **k: program.value_and_grad(rows, "both", **k),
+        "vjp": lambda **k: program.vjp(rows, v, "parameters", **k),
+        "jvp": lambda **k: program.jvp(rows, u, "parameters", **k),
+        "jacobian": lambda **k: program.jacobian(rows, "both", **k),
+        "hessian": lambda **k: program.hessian(rows, "both", weights=v, **k),
+        "hvp": lambda **k: program.hvp(rows, u, "parameters", **k),
+        "sparse": lambda **k: program.jacobian(rows[0], sparse=True, **k),
+        "sparse rows": lambda **k: program.hessian(rows, "both", sparse=True, **k),
+    }
+    before = [p.data for p in w]
+
+    def dense(result):
+        if isinstance(result, (tuple, list)):
+            return [dense(part) for part in result]
+        return result.toarray() if hasattr(result, "toarray") else np.asarray(result)
+
+    for name, call in calls.items():
+        right = []
+        for numbers in sets:
+            kilograd.arrays.assign(w, numbers)
+            right.append(dense(call()))
+        kilograd.arrays.assign(w, before)
+        for numbers, expected in zip(sets, right):
+            found = dense(call(parameters=numbers))
+            assert all(np.array_equal(a, b) for a, b in zip(found, expected)), name
+        found = dense(call(parameters=sets.tolist()))
+        if isinstance(found, list) and not name.startswith("sparse"):
+            found = list(zip(*found))
+        for each, expected in zip(found, right):
+            assert all(np.array_equal(a, b) for a, b in zip(each, expected)), name
+        assert [p.data for p in w] == before
+        assert [p.grad for p in w] == [0, 0, 0]
+    assert program(rows, parameters=sets).shape == (4, 5, 2)
+
+
+def test_parameters_that_are_refused():
+    w, x = Value(0.5), Value(0.0)
+    program = Program(w * x, [x])
+    for numbers, error, message in [
+        ([1.0, 2.0], ValueError, r"parameters has shape \(2,\), not \(1,\) or \(sets, 1\)"),
+        (1.0, ValueError, r"parameters has shape \(\)"),
+        (np.empty((0, 1)), ValueError, "parameters is a table without rows"),
+        ({"a": 1.0}, TypeError, "a list, an array or a table is needed"),
+    ]:
+        with pytest.raises(error, match=message):
+            program([1.0], parameters=numbers)
+    with pytest.raises(ValueError, match="out is for one set of parameters"):
+        program([[1.0]], parameters=[[1.0]], out=np.empty(1))
+    out = np.empty(1)
+    assert program([[3.0]], parameters=[2.0], out=out) is out
+    assert out.tolist() == [6.0]

@@ -37,6 +37,7 @@ bool note(const char* symbol, PyObject* left, PyObject* right, bool result) {
 }
 
 bool refuse_traced(const char* what) {
+    if (!note("raises", Py_None, Py_None, true)) return true;  // a function may handle the error
     PyErr_Format(PyExc_TypeError,
                  "%s cannot be recorded inside a compiled function, where a Value stands for a number: leave it out, "
                  "or call the function without kilograd.compile",

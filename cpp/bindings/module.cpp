@@ -12,6 +12,7 @@
 #include "pybind.hpp"
 #include "served/served.hpp"
 #include "update.hpp"
+#include "value/dispatch.hpp"
 #include "value/pickle.hpp"
 #include "value/value.hpp"
 
@@ -21,7 +22,7 @@ namespace {
 
 py::list op_table() {
     static constexpr const char* arities[] = {"None", "Unary", "Param", "Binary"};
-    static constexpr const char* edges[] = {"Bounded", "Total", "Flows", "Overflows", "Pole", "Power"};
+    static constexpr const char* edges[] = {"Bounded", "Total", "Flows", "Overflows", "Pole", "Power", "Divides"};
     py::list rows;
     for (std::size_t i = first_row; i < method_end; ++i) {
         const OpInfo& row = op_infos[i];
@@ -89,18 +90,22 @@ PYBIND11_MODULE(_core, m) {
         m.def(
             "reserved_bytes", [] { return arena.reserved_bytes(); },
             "reserved_bytes()\n--\n\nThe memory that the arena holds, in bytes.");
-        const auto define = [&](const char* name, Op op, PyObject* (*function)(PyObject*, PyObject*)) {
-            const std::string doc = std::string(name) + "(a, b, /)\n--\n\n" + info(op).doc;
-            m.def(
-                name, [function](py::object a, py::object b) { return checked(function(a.ptr(), b.ptr())); },
-                py::arg("a"), py::arg("b"), py::pos_only(), doc.c_str());
+        const auto define = [&](const std::string& name, Op op) {
+            const bool binary = info(op).arity == Arity::Binary;
+            const std::string doc = name + (binary ? "(a, b, /)\n--\n\n" : "(a, /)\n--\n\n") + info(op).doc;
+            if (binary)
+                m.def(
+                    name.c_str(), [op](py::object a, py::object b) { return checked(apply_row(op, a.ptr(), b.ptr())); },
+                    py::arg("a"), py::arg("b"), py::pos_only(), doc.c_str());
+            else
+                m.def(
+                    name.c_str(), [op](py::object a) { return checked(apply_row(op, a.ptr(), nullptr)); }, py::arg("a"),
+                    py::pos_only(), doc.c_str());
         };
-        define("maximum", Op::maximum, value_maximum);
-        define("minimum", Op::minimum, value_minimum);
-        define("_less", Op::less, value_less);
-        define("_less_equal", Op::less_equal, value_less_equal);
-        define("_equal", Op::equal, value_equal);
-        define("_gate", Op::gate, value_gate);
+        define("maximum", Op::maximum);
+        define("minimum", Op::minimum);
+        for (std::size_t i = method_end; i < op_count; ++i)
+            define(std::string("_") + op_infos[i].name, static_cast<Op>(i));
     }
     m.def("_enter_no_grad", [] {
         if (!enter_no_grad()) throw py::error_already_set();
@@ -117,6 +122,14 @@ PYBIND11_MODULE(_core, m) {
         py::arg("notes"), py::pos_only(),
         "Trace in this thread: note what a path through a function depends on in a list; None stops. Returns what was "
         "set.");
+    m.def(
+        "_dispatch_by",
+        [](py::object of_ufuncs, py::object of_functions, py::tuple operators) {
+            if (operators.size() != 10) throw py::value_error("ten ufuncs");
+            set_dispatch(of_ufuncs.ptr(), of_functions.ptr(), operators.ptr());
+        },
+        py::arg("of_ufuncs"), py::arg("of_functions"), py::arg("operators"), py::pos_only(),
+        "What NumPy's protocols of a Value call while a function is traced.");
     add_guards(m);
 }
 

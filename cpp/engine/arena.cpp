@@ -38,9 +38,11 @@ void Arena::map_spare_blocks(std::size_t nodes, std::size_t leaves) {
 }
 
 void Arena::open_chunk() {
+    const std::size_t first = given_;
     given_ += Chunk::slots;
     if (last_ && last_->freed == Chunk::slots) {  // everything in it died while it was being filled
         last_->freed = 0;
+        last_->first = first;
         bump_ = last_->begin();
         return;
     }
@@ -50,6 +52,7 @@ void Arena::open_chunk() {
         last_->next = chunk;
     }
     chunk->previous = last_;
+    chunk->first = first;
     last_ = chunk;
     bump_ = chunk->begin();
     bump_end_ = chunk->end();

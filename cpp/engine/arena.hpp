@@ -7,6 +7,7 @@
 // Single-threaded by contract: callers hold the GIL.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -25,6 +26,7 @@ struct Chunk {
     Node* free = nullptr;       // pool: the free slots, linked through Node::a
     std::uint32_t used = open;  // tape: slots handed out, or `open` while the chunk is being filled
     std::uint32_t freed = 0;    // tape: slots that died; pool: slots on the free list
+    std::size_t first = 0;      // tape: how many slots had been handed out before its own
     bool pool = false;
     bool dirty = false;  // the running sweep has marked a node in here
 
@@ -79,6 +81,21 @@ class Arena {
 
     Chunk* last() { return last_; }
     Node* end_of(Chunk* chunk) { return chunk == last_ ? bump_ : chunk->end(); }  // behind its newest node
+
+    // How many slots of the tape were ever handed out, or left over: what is made later has a higher place.
+    std::size_t place() const { return given_ - static_cast<std::size_t>(bump_end_ - bump_); }
+
+    // Calls fn(node) for each living node of the tape that was made between these places. fn makes and frees none.
+    template <class Fn>
+    void for_each_node_between(std::size_t from, std::size_t to, Fn&& fn) {
+        for (Chunk* chunk = last_; chunk && chunk->first + Chunk::slots > from; chunk = chunk->previous) {
+            if (chunk->first >= to) continue;
+            const auto made = static_cast<std::size_t>(end_of(chunk) - chunk->begin());
+            const std::size_t end = std::min(made, to - chunk->first);
+            for (std::size_t i = from > chunk->first ? from - chunk->first : 0; i < end; ++i)
+                if (Node* node = chunk->begin() + i; node->refs) fn(node);
+        }
+    }
 
     // Calls fn(node) for each living node of the tape, operands before results. fn makes and frees none.
     template <class Fn>

@@ -1,8 +1,10 @@
 #include "backward.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "order.hpp"
 #include "sweep.hpp"
@@ -10,6 +12,7 @@
 namespace kilograd {
 
 Locals locals_of(const Node* node) {
+    if (node->is_fixed() && !node->b) return {node->constant, 0.0};
     double a = node->a->data;
     double b = node->b ? node->b->data : 0.0;
     double c = node->constant;
@@ -26,9 +29,10 @@ Locals locals_of(const Node* node) {
 }
 
 Kind local_kind(const Node* node, bool second) {
+    if (node->is_fixed() && !node->b) return static_cast<Kind>(node->kinds.constant);
     switch (node->op) {
         case Op::add:
-            return IntKind;
+            return node->is_fixed() ? FloatKind : IntKind;
         case Op::relu:  // `y > 0`, which is a numpy.bool where y is NumPy's
             return is_numpy(relu_decider(node)->kinds.data) ? NumpyKind : IntKind;
         case Op::mul:
@@ -85,6 +89,10 @@ inline void propagate(Node* node, Visit&& visit) {
         const double to_right = select(product, Row<Op::mul>::db(a, b, 0.0, y), Row<Op::add>::db(a, b, 0.0, y)) * g;
         add(left, to_left, false);
         add(right, to_right, true);
+        return;
+    }
+    if (node->is_fixed()) {
+        add(node->a, node->constant * g, false);
         return;
     }
     switch (node->op) {
@@ -240,6 +248,7 @@ bool backward(Node* root, double seed, Kind seed_kind) {
 // made.
 static bool power_stays_float(const Node* node) {
     const Node* base = node->a;
+    if (node->is_fixed()) return true;
     if (base->kinds.data == NumpyIntKind) return false;                                  // wraps around, or raises
     if (base->data < 0.0 && node->constant != std::trunc(node->constant)) return false;  // complex
     if (!(base->kinds.data & node->kinds.constant & IntKind) || node->constant < 1.0) return true;
@@ -251,7 +260,7 @@ bool stays_exact(const Node* node) {
     if (!(node->kinds.grad & IntKind) && node->kinds.grad != NumpyIntKind) [[likely]]
         return true;  // floats, whatever they meet
     if (node->kinds.grad == NumpyIntKind) return false;
-    if (node->op == Op::relu && is_numpy(relu_decider(node)->kinds.data))
+    if (node->op == Op::relu && !node->is_fixed() && is_numpy(relu_decider(node)->kinds.data))
         return false;  // numpy.bool * int: numpy.int64
     const double g = node->grad;
     double terms = 0.0;  // the sum of their magnitudes: an operand may get several of them
@@ -275,10 +284,50 @@ bool stays_exact(const Node* node) {
     return exact;
 }
 
-std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind) {
-    root->grad = 1.0;
-    root->kinds.grad = seed_kind;
+// The same over runs that are known, results last: how many of them are left, and of the last one up to which node.
+static std::pair<std::size_t, Node*> descend_while_exact(const std::vector<TopologicalOrder::Run>& runs) {
+    for (std::size_t i = runs.size(); i-- > 0;) {
+        const TopologicalOrder::Run& run = runs[i];
+        double g = run.end()[-1].grad;
+        for (Node* end = run.end(); end != run.begin;) {
+            Node *const node = end - 1, *const product = end - 2;
+            if (run.pairs && propagate_pair<true>(node, product, other_term(node, product), g)) {
+                end = product;
+                continue;
+            }
+            for (const Node* const last = run.pairs ? product : node; end != last; --end) {
+                if (!stays_exact(end - 1)) [[unlikely]]
+                    return {i + 1, end};
+                propagate<true>(end - 1, [](Node*) {});
+            }
+            if (end != run.begin) g = end[-1].grad;
+        }
+    }
+    return {0, nullptr};
+}
+
+constexpr std::size_t most_kept = std::size_t{1} << 19;  // 8 MiB
+
+std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind, Order order) {
     std::vector<Node*> rest;
+    const auto set_seed = [&] {
+        root->grad = 1.0;
+        root->kinds.grad = seed_kind;
+    };
+    if (order != Order::Tape) {
+        static std::vector<TopologicalOrder::Run> kept;  // its memory, for the graphs of a training loop
+        std::vector<TopologicalOrder::Run> runs = std::move(kept);
+        find_postorder(root, order, runs);
+        for (auto& run : runs) unmark(run.end() - 1);
+        set_seed();
+        auto [left, end] = descend_while_exact(runs);
+        for (runs.resize(left); !runs.empty(); runs.pop_back(), end = nullptr)
+            for (Node* node = end ? end : runs.back().end(); node != runs.back().begin;) rest.push_back(--node);
+        runs.clear();
+        if (runs.capacity() <= most_kept) kept = std::move(runs);
+        return rest;
+    }
+    set_seed();
     sweep_from(root, [&](Node* node, Sweep& sweep) {
         if (rest.empty() && stays_exact(node)) [[likely]] {
             visit<true>(node, sweep);  // what this does of a second node is done in floats, and so is exact

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "graph.hpp"
+#include "order.hpp"
 
 namespace kilograd {
 
@@ -26,9 +26,9 @@ bool backward(Node* root, double seed, Kind seed_kind);
 // operands as a double holds.
 bool stays_exact(const Node* node);
 
-// As backward(), without Python rules, up to the first node whose rule would not stay exact: the rules of that node and
-// of what is left below it, newest first, are for the caller to run.
-std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind);
+// As backward(), without Python rules and in the given order, up to the first node whose rule would not stay exact: the
+// rules of that node and of what is left after it, in order, are for the caller to run.
+std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind, Order order);
 
 // Runs the op's own rule on this node alone, whatever rule Python supplies: its gradient flows one step.
 void apply_own_rule(Node* node);

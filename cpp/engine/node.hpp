@@ -40,22 +40,23 @@ struct Kinds {
     std::uint8_t constant : 2 = FloatKind;  // never one of NumPy's
 };
 
-// How many hold a node, counted in fours: the two bits below are two more flags.
+// How many hold a node, counted in eights: the three bits below are three more flags.
 class References {
   public:
     enum Bit : std::uint32_t {
         Replayed = 1,  // this root's order is kept: see order.hpp
         Foreign = 2,   // the host's: boxed, the handle holds an object instead of a double
+        Fixed = 4,     // its local gradients are those of the moment it was made: see fixed.hpp
     };
 
-    constexpr References(std::uint32_t count = 0) : raw_(4 * count) {}
-    constexpr operator std::uint32_t() const { return raw_ / 4; }
+    constexpr References(std::uint32_t count = 0) : raw_(8 * count) {}
+    constexpr operator std::uint32_t() const { return raw_ / 8; }
     References& operator++() {
-        raw_ += 4;
+        raw_ += 8;
         return *this;
     }
     References& operator--() {
-        raw_ -= 4;
+        raw_ -= 8;
         return *this;
     }
     bool has(Bit bit) const { return (raw_ & bit) != 0; }
@@ -90,6 +91,7 @@ struct Fan {
     std::uint32_t tag = 0;  // the host's: which operation of a served class made the node
     Edge* begin() { return reinterpret_cast<Edge*>(this + 1); }
     Edge* end() { return begin() + count; }
+    const Edge* begin() const { return reinterpret_cast<const Edge*>(this + 1); }
 };
 
 // What is known of a node but its numbers and its place in the graph; the last eight bytes of a node.
@@ -107,7 +109,7 @@ struct Edges {
     Node* a;  // operands: null where there is none
     Node* b;
     union {
-        double constant;  // Param ops; of a product, 1 where it is a quotient (see is_quotient)
+        double constant;  // Param ops; of a product, 1 where it is a quotient (see is_quotient); Fixed: see fixed.hpp
         Fan* fan;         // custom, linear
     };
     void* handle;  // the Python object that stands for this node, or null
@@ -116,6 +118,7 @@ struct Edges {
 struct Node : Edges, Tag {
     bool has(std::uint8_t mask) const { return (flags & mask) != 0; }
     bool is_foreign() const { return refs.has(References::Foreign); }
+    bool is_fixed() const { return refs.has(References::Fixed); }
     bool is_leaf() const { return op == Op::leaf; }
     bool has_fan() const { return op == Op::custom || op == Op::linear; }
 };

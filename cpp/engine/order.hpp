@@ -39,10 +39,21 @@ struct TopologicalOrder {
     };
     std::vector<Run> runs;  // everything but leaves that the root reaches, oldest first
     std::size_t count = 0;
-    Node* fixed = nullptr;  // a `linear` node among them: its local gradients cannot be recomputed
+    Node* fixed = nullptr;  // a node among them whose local gradients cannot be recomputed
     bool custom = false;    // `custom` nodes are among them
     bool fallible = false;  // an operation among them can be refused
 };
+
+// The newest first; or the reverse of the order in which a recursive search leaves them, operands first to last or last
+// to first.
+enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
+
+// Everything but leaves that a root reaches, in the second or third of these orders: results first.
+std::vector<Node*> depth_first(Node* root, Order order);
+
+// Appends the same as runs, operands first. The last node of each is Marked: the caller's to clear.
+void find_postorder(Node* root, Order order, std::vector<TopologicalOrder::Run>& found);
+inline void unmark(Node* node) { node->flags &= static_cast<std::uint8_t>(~Marked); }
 
 // The other operand of a sum with this product.
 inline Node* other_term(const Node* sum, const Node* product) { return sum->a == product ? sum->b : sum->a; }

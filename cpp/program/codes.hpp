@@ -28,8 +28,14 @@ inline constexpr std::size_t code_count = static_cast<std::size_t>(Code::count_)
 
 constexpr std::size_t index_of(Code code) { return static_cast<std::size_t>(code); }
 constexpr bool is_leaf(Code code) { return code <= Code::input; }
-constexpr bool is_comparison(Code code) {
-    return code == Code::less || code == Code::less_equal || code == Code::equal;
+// Constant but for jumps: no derivative goes through it, not even a NaN.
+constexpr bool is_step(Code code) {
+    return code == Code::less || code == Code::less_equal || code == Code::equal || code == Code::floor ||
+           code == Code::rint || code == Code::sign || code == Code::floor_divide;
+}
+// A rounding of an operand may change the result by more than a rounding.
+constexpr bool jumps(Code code) {
+    return is_step(code) || code == Code::modulo || code == Code::atan2 || code == Code::copysign;
 }
 
 inline constexpr OpInfo code_infos[code_count] = {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 
 namespace kilograd::program {
 
@@ -29,6 +30,44 @@ class Lazy {
 
   private:
     mutable std::atomic<const T*> made_{nullptr};
+};
+
+// A few of them, by keys.
+template <class Key, class T>
+class LazyList {
+  public:
+    LazyList() = default;
+    ~LazyList() {
+        for (Entry* entry = first_.load(); entry;) delete std::exchange(entry, entry->next);
+    }
+    LazyList(const LazyList&) = delete;
+    LazyList& operator=(const LazyList&) = delete;
+
+    const T* get(const Key& key) const {
+        for (const Entry* entry = first_.load(std::memory_order_acquire); entry; entry = entry->next)
+            if (entry->key == key) return entry->made.get();
+        return nullptr;
+    }
+    template <class Make>  // gives a unique_ptr
+    const T& get(const Key& key, Make&& make) const {
+        if (const T* made = get(key)) return *made;
+        auto mine = std::make_unique<Entry>(Entry{key, make(), first_.load()});
+        while (!first_.compare_exchange_weak(mine->next, mine.get()))
+            if (const T* made = get(key)) return *made;
+        return *mine.release()->made;
+    }
+    template <class F>
+    void each(F&& f) const {
+        for (const Entry* entry = first_.load(std::memory_order_acquire); entry; entry = entry->next) f(*entry->made);
+    }
+
+  private:
+    struct Entry {
+        Key key;
+        std::unique_ptr<const T> made;
+        Entry* next;
+    };
+    mutable std::atomic<Entry*> first_{nullptr};
 };
 
 }  // namespace kilograd::program

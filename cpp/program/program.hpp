@@ -8,10 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "derivatives.hpp"
 #include "execution/diagnosis.hpp"
 #include "execution/request.hpp"
 #include "graph.hpp"
-#include "hessian.hpp"
 #include "kernels/isa.hpp"
 #include "lazy.hpp"
 #include "passes/optimise.hpp"
@@ -35,23 +35,27 @@ class Program {
     void run(const Request& request) const { run(request, chosen_kernels()); }
     void run(const Request& request, const Kernels& kernels) const;
 
-    // The Hessians (rows, columns, columns) of the weighted sum of the outputs, of all results of the request alone.
-    void hessian(const Request& request, double* to) const { hessian(request, to, chosen_kernels()); }
-    void hessian(const Request& request, double* to, const Kernels& kernels) const {
-        hessians_.run(*this, request, to, kernels);
-    }
-    void hessian_by_sweeps(const Request& request, double* to, const Kernels& kernels) const {
-        hessians_.run_by_sweeps(*this, request, to, kernels);
-    }
+    const Derivatives& derivatives() const { return derivatives_; }
 
   private:
     const LaneSchedule& lanes(Wants wants) const;
     const RowSchedule& row(Wants wants) const;
 
+    // What the graph is made of, as far as the price of rows depends on it.
+    struct Kinds {
+        std::size_t varying = 0;   // ops that cost a block a dispatch each
+        std::size_t matrices = 0;  // terms of sums of uniform multiples, for which blocks have small matrix products
+        std::size_t uniform = 0;   // ops that depend on no row
+        Kinds(const Graph& graph, bool promoted);
+        bool suit_groups(std::size_t rows, std::size_t width) const;
+    };
+    const Kinds& kinds(bool promoted) const;
+
     Graph graph_;
     Lazy<LaneSchedule> lanes_[Wants::key_count];
     Lazy<RowSchedule> row_[Wants::key_count];
-    Hessians hessians_;
+    Lazy<Kinds> kinds_[2];  // by promoted
+    Derivatives derivatives_;
 };
 
 }  // namespace kilograd::program

@@ -13,10 +13,11 @@ _Array: TypeAlias = NDArray[Any]
 _Values: TypeAlias = NDArray[np.object_]
 
 # NumPy's functions take a Value: they call its method of their own name. Their stubs know only this protocol for
-# arguments that are neither numbers nor arrays; at run time there is no such method.
+# arguments that are neither numbers nor arrays; at run time the methods are there while a function is recorded.
 @type_check_only
 class _UfuncArgument:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any: ...
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any: ...
 
 # The result of what raises an error that says what to write: float(v), math.exp(v), round(v, 2), v.item().
 @type_check_only
@@ -254,6 +255,9 @@ class Value(_UfuncArgument):
     def __float__(self) -> _Refused: ...
     def __int__(self) -> _Refused: ...
     def __round__(self, ndigits: None = None, /) -> _Refused: ...
+    def __floor__(self) -> _Refused: ...  # these are numbers in a function that is recorded
+    def __ceil__(self) -> _Refused: ...
+    def __trunc__(self) -> _Refused: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...  # attributes of one's own, like v.note = "x"
     def __dir__(self) -> list[str]: ...
     def __format__(self, format_spec: str, /) -> str: ...
@@ -312,15 +316,25 @@ def new_member(
     name: str,
     role: str,
     container: str = "tuple",
+    leaf_container: str = "tuple",
     empty: Any = None,
     on_class: Any = ...,
     live: type | None = None,
     watched: bool = False,
 ) -> Any: ...
 def new_method(
-    cls: Any, name: str, recipe: str, function: Any, fixed: bool, numpy: bool, local_kind: str, label: Any
+    cls: Any,
+    name: str,
+    recipe: str,
+    function: Any,
+    fixed: bool,
+    numpy: bool,
+    local_kind: str,
+    label: Any,
+    steps: Any,
 ) -> Any: ...
 def served_attribute(cls: type, name: str, value: Any, /) -> None: ...
+def served_bases(cls: type, bases: tuple[type, ...], /) -> None: ...
 def served_conventions(
     cls: Any,
     *,
@@ -329,6 +343,8 @@ def served_conventions(
     order: str,
     closed: bool,
     closures: bool,
+    floats: bool,
+    paused: bool,
     numpy_ints: bool,
     data: Any,
     grad: Any,
@@ -339,7 +355,9 @@ def served_conventions(
 def served_init(cls: Any, function: Any, plain: bool) -> None: ...
 def served_keep(node: Served, name: str, value: object, /) -> None: ...
 def served_nodes_built() -> int: ...
-def served_operator(cls: Any, name: str, reflected: bool, function: Any, mode: SupportsInt, label: Any) -> None: ...
+def served_operator(
+    cls: Any, name: str, reflected: bool, function: Any, mode: SupportsInt, label: Any, steps: Any
+) -> None: ...
 def served_rule(cls: Any, function: Any, /) -> None: ...
 def served_subclass(cls: type, /) -> None: ...
 
@@ -353,6 +371,23 @@ def _less(a: Value | _Number, b: Value | _Number, /) -> Value: ...
 def _less_equal(a: Value | _Number, b: Value | _Number, /) -> Value: ...
 def _equal(a: Value | _Number, b: Value | _Number, /) -> Value: ...
 def _gate(mask: Value, x: Value | _Number, /) -> Value: ...
+
+# What functions of NumPy are recorded as; a float of floats.
+def _floor(a: Value | _Number, /) -> Value: ...
+def _rint(a: Value | _Number, /) -> Value: ...
+def _sign(a: Value | _Number, /) -> Value: ...
+def _cbrt(a: Value | _Number, /) -> Value: ...
+def _exp2(a: Value | _Number, /) -> Value: ...
+def _log2(a: Value | _Number, /) -> Value: ...
+def _log10(a: Value | _Number, /) -> Value: ...
+def _fmax(a: Value | _Number, b: Value | _Number, /) -> Value: ...
+def _fmin(a: Value | _Number, b: Value | _Number, /) -> Value: ...
+def _modulo(a: Value | _Number, b: Value | _Number, /) -> Value: ...
+def _floor_divide(a: Value | _Number, b: Value | _Number, /) -> Value: ...
+def _hypot(a: Value | _Number, b: Value | _Number, /) -> Value: ...
+def _atan2(a: Value | _Number, b: Value | _Number, /) -> Value: ...
+def _copysign(a: Value | _Number, b: Value | _Number, /) -> Value: ...
+def _dispatch_by(of_ufuncs: Any, of_functions: Any, operators: tuple[Any, ...], /) -> None: ...
 
 @type_check_only
 class _Guards:
@@ -574,7 +609,7 @@ class _Program:
     def dump(self, data: Sequence[float], /) -> bytes: ...
     def forward(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         reduce: str | None,
         threads: int,
@@ -584,7 +619,7 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def value_and_grad(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         wrt: str,
         weights: ArrayLike | None,
@@ -623,10 +658,11 @@ class _Program:
     ) -> tuple[int, _Bookmark | None, BaseException | None]: ...
     def vjp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,
@@ -634,10 +670,11 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def jvp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,
@@ -645,9 +682,10 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def jacobian(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
-        wrt: str,
+        wrt: str | tuple[int, ...],
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,
@@ -655,22 +693,41 @@ class _Program:
     ) -> NDArray[np.float64]: ...
     def hessian(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
-        wrt: str,
+        wrt: str | tuple[int, ...],
         weights: ArrayLike | None,
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,
         /,
     ) -> NDArray[np.float64]: ...
+    def entries(
+        self,
+        parameters: tuple[Value | NDArray[np.float64], ...],
+        x: ArrayLike | None,
+        second: bool,
+        wrt: str | tuple[int, ...],
+        weights: ArrayLike | None,
+        reduce: str | None,
+        threads: int,
+        check: bool,
+        out: NDArray[np.float64] | None,
+        /,
+    ) -> NDArray[np.float64]: ...
+    def shared(self, inputs: tuple[int, ...], /) -> _Program: ...
+    def pattern(
+        self, second: bool, wrt: str | tuple[int, ...], weighted: bool, /
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
     def hvp(
         self,
-        parameters: tuple[Value, ...],
+        parameters: tuple[Value | NDArray[np.float64], ...],
         x: ArrayLike | None,
         v: ArrayLike,
         wrt: str,
         weights: ArrayLike | None,
+        reduce: str | None,
         threads: int,
         check: bool,
         out: NDArray[np.float64] | None,

@@ -15,10 +15,10 @@ T = TypeVar("T")
 def not_negative(name: str, value: float) -> None:
     """Refuse a number below 0, and one that is not finite."""
     try:
-        good = value >= 0.0 and math.isfinite(value)
+        number = math.nan if isinstance(value, (str, bytes)) else float(value)
     except TypeError:
         raise TypeError(f"{name} is a number of at least 0, not {value!r}") from None
-    if not good:
+    if not 0.0 <= number < math.inf:
         raise ValueError(f"{name} is a number of at least 0, not {value!r}")
 
 

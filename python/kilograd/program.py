@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from kilograd import _core, tables
 from kilograd._core import Value
+from kilograd.sparse import csr, entries_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +68,9 @@ class Program:
 
     All methods take these keywords:
 
+    ``parameters`` : array_like, (n_parameters,) or (sets, n_parameters), optional
+        Numbers in place of the parameters' data, in the order of `parameters`; the Values are left alone. With several
+        sets all results have one more axis in front, of the sets. `backward` has it not: it is about the Values.
     ``threads`` : int, default 1
         On how many threads blocks of rows are computed; -1 takes all processors that the process may use. Results are
         the same to the last bit for any number.
@@ -148,6 +152,7 @@ class Program:
         X: ArrayLike | None = None,
         *,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -160,7 +165,7 @@ class Program:
             The inputs.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
@@ -168,6 +173,8 @@ class Program:
         array, B + S, or S if reduced
             A NumPy scalar where the shape is ().
         """
+        if parameters is not None:
+            return self._with(parameters, self._core.forward, X, reduce, threads, check, out)
         return self._core.forward(self._parameters, X, reduce, threads, check, out)
 
     __call__ = forward
@@ -179,6 +186,7 @@ class Program:
         weights: ArrayLike | None = None,
         *,
         reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Sequence[Array] | None = None,
@@ -196,7 +204,7 @@ class Program:
             weighted.
         reduce : {"mean", "sum"}, optional
             Values, and so gradients, of the mean or the sum over the rows. `weights` then has the shape S.
-        threads, check, out
+        parameters, threads, check, out
             See the class.
 
         Returns
@@ -207,6 +215,8 @@ class Program:
         dP : array, (n_parameters,), if asked for
             In the order of `parameters`, added up over the rows.
         """
+        if parameters is not None:
+            return self._with(parameters, self._core.value_and_grad, X, wrt, weights, reduce, threads, check, out)
         return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out)
 
     def backward(
@@ -243,6 +253,8 @@ class Program:
         v: ArrayLike,
         wrt: Wrt = "inputs",
         *,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -257,14 +269,18 @@ class Program:
             What multiplies the outputs from the left.
         wrt : {"inputs", "parameters", "both"}
             The columns of the Jacobian: ``m`` of them, the inputs, the parameters, or the one after the other.
-        threads, check, out
+        reduce : {"mean", "sum"}, optional
+            Give the mean or the sum over the rows.
+        parameters, threads, check, out
             See the class.
 
         Returns
         -------
-        array, B + (m,)
+        array, B + (m,), or (m,) if reduced
         """
-        return self._core.vjp(self._parameters, X, v, wrt, threads, check, out)
+        if parameters is not None:
+            return self._with(parameters, self._core.vjp, X, v, wrt, reduce, threads, check, out)
+        return self._core.vjp(self._parameters, X, v, wrt, reduce, threads, check, out)
 
     def jvp(
         self,
@@ -272,6 +288,8 @@ class Program:
         v: ArrayLike,
         wrt: Wrt = "inputs",
         *,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -286,19 +304,61 @@ class Program:
             The direction, the same in all rows or row by row.
         wrt : {"inputs", "parameters", "both"}
             What `v` moves: ``m`` inputs, parameters, or inputs and then parameters.
-        threads, check, out
+        reduce : {"mean", "sum"}, optional
+            Give the mean or the sum over the rows.
+        parameters, threads, check, out
             See the class.
 
         Returns
         -------
-        array, B + S
+        array, B + S, or S if reduced
         """
-        return self._core.jvp(self._parameters, X, v, wrt, threads, check, out)
+        if parameters is not None:
+            return self._with(parameters, self._core.jvp, X, v, wrt, reduce, threads, check, out)
+        return self._core.jvp(self._parameters, X, v, wrt, reduce, threads, check, out)
 
+    @overload
     def jacobian(
-        self, X: ArrayLike | None = None, wrt: Wrt = "inputs", *, threads: int = 1, check: bool = True, out: Out = None
-    ) -> Array:
-        """Jacobian of each row, by as many sweeps as there are outputs or columns, whichever are fewer.
+        self,
+        X: ArrayLike | None = None,
+        wrt: Wrt = "inputs",
+        *,
+        sparse: Literal[False] = False,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Out = None,
+    ) -> Array: ...
+    @overload
+    def jacobian(
+        self,
+        X: ArrayLike | None = None,
+        wrt: Wrt = "inputs",
+        *,
+        sparse: bool,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Any = None,
+    ) -> Any: ...
+    def jacobian(
+        self,
+        X: ArrayLike | None = None,
+        wrt: Wrt = "inputs",
+        *,
+        sparse: bool = False,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Any = None,
+    ) -> Any:
+        """Jacobian of each row, exact.
+
+        By a program of the entries that may differ from zero, which is made at the first call; where that would be
+        longer, by as many sweeps as there are outputs or columns, whichever are fewer.
 
         Parameters
         ----------
@@ -306,30 +366,71 @@ class Program:
             The inputs.
         wrt : {"inputs", "parameters", "both"}
             The columns: ``m`` inputs, parameters, or inputs and then parameters.
-        threads, check, out
+        sparse : bool, default False
+            Give a SciPy sparse array with the pattern that `sparsity` tells, the outputs in C order being its rows; of
+            a batch a list of them. ``out`` is then one that an earlier call gave.
+        reduce : {"mean", "sum"}, optional
+            Give the mean or the sum over the rows.
+        parameters, threads, check, out
             See the class.
 
         Returns
         -------
-        array, B + S + (m,)
+        array, B + S + (m,), or S + (m,) if reduced
+            With `sparse`, ``scipy.sparse.csr_array`` of shape (outputs, m).
         """
-        return self._core.jacobian(self._parameters, X, wrt, threads, check, out)
+        if sparse:
+            return self._sparse(False, X, wrt, None, reduce, parameters, threads, check, out)
+        if parameters is not None:
+            return self._with(parameters, self._core.jacobian, X, wrt, reduce, threads, check, out)
+        return self._core.jacobian(self._parameters, X, wrt, reduce, threads, check, out)
 
+    @overload
     def hessian(
         self,
         X: ArrayLike | None = None,
         wrt: Wrt = "inputs",
         weights: ArrayLike | None = None,
         *,
+        sparse: Literal[False] = False,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
-    ) -> Array:
+    ) -> Array: ...
+    @overload
+    def hessian(
+        self,
+        X: ArrayLike | None = None,
+        wrt: Wrt = "inputs",
+        weights: ArrayLike | None = None,
+        *,
+        sparse: bool,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Any = None,
+    ) -> Any: ...
+    def hessian(
+        self,
+        X: ArrayLike | None = None,
+        wrt: Wrt = "inputs",
+        weights: ArrayLike | None = None,
+        *,
+        sparse: bool = False,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
+        threads: int = 1,
+        check: bool = True,
+        out: Any = None,
+    ) -> Any:
         """Hessian of the (weighted) sum of the outputs of each row, exact.
 
-        Where second derivatives are few and short, and no weights are given, by a program of these entries, which is
-        made at the first call; else by forward over reverse sweeps, several columns in one where it is sparse. The two
-        agree to rounding.
+        By a program of the second derivatives that may differ from zero, which is made at the first call; where that
+        would be longer, by forward over reverse sweeps, several columns in one where it is sparse. The two agree to
+        rounding.
 
         Parameters
         ----------
@@ -339,14 +440,51 @@ class Program:
             The variables: ``m`` inputs, parameters, or inputs and then parameters.
         weights : array_like, S or B + S, optional
             Of the outputs in the sum; by default ones.
-        threads, check, out
+        sparse : bool, default False
+            Give a SciPy sparse array with the pattern that `sparsity` tells, both triangles; of a batch a list of them.
+            ``out`` is then one that an earlier call gave.
+        reduce : {"mean", "sum"}, optional
+            Give the mean or the sum over the rows.
+        parameters, threads, check, out
             See the class.
 
         Returns
         -------
-        array, B + (m, m)
+        array, B + (m, m), or (m, m) if reduced
+            With `sparse`, ``scipy.sparse.csr_array``.
         """
-        return self._core.hessian(self._parameters, X, wrt, weights, threads, check, out)
+        if sparse:
+            return self._sparse(True, X, wrt, weights, reduce, parameters, threads, check, out)
+        if parameters is not None:
+            return self._with(parameters, self._core.hessian, X, wrt, weights, reduce, threads, check, out)
+        return self._core.hessian(self._parameters, X, wrt, weights, reduce, threads, check, out)
+
+    def sparsity(
+        self, of: Literal["jacobian", "hessian"] = "jacobian", wrt: Wrt = "inputs", *, weighted: bool = False
+    ) -> Any:
+        """Tell which entries of a Jacobian or a Hessian may differ from zero.
+
+        What solvers ask for beforehand, as ``jac_sparsity`` of ``scipy.optimize.least_squares``. The sparse arrays that
+        `jacobian` and `hessian` give hold these entries, zeros included, in this order. A matrix of which few entries
+        are known to be zero counts as full.
+
+        Parameters
+        ----------
+        of : {"jacobian", "hessian"}
+            Which of the two.
+        wrt : {"inputs", "parameters", "both"}
+            The columns, as in `jacobian` and `hessian`.
+        weighted : bool, default False
+            Of the Hessian with weights.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of bool
+        """
+        if of not in ("jacobian", "hessian"):
+            raise ValueError(f'of must be "jacobian" or "hessian", not {of!r}')
+        starts, columns = self._core.pattern(of == "hessian", wrt, weighted)
+        return csr(columns >= 0, starts, columns, self._width(wrt))
 
     def hvp(
         self,
@@ -355,6 +493,8 @@ class Program:
         wrt: Wrt = "inputs",
         weights: ArrayLike | None = None,
         *,
+        reduce: Reduce = None,
+        parameters: ArrayLike | None = None,
         threads: int = 1,
         check: bool = True,
         out: Out = None,
@@ -371,14 +511,68 @@ class Program:
             The variables: ``m`` inputs, parameters, or inputs and then parameters.
         weights : array_like, S or B + S, optional
             Of the outputs in the sum; by default ones.
-        threads, check, out
+        reduce : {"mean", "sum"}, optional
+            Give the mean or the sum over the rows.
+        parameters, threads, check, out
             See the class.
 
         Returns
         -------
-        array, B + (m,)
+        array, B + (m,), or (m,) if reduced
         """
-        return self._core.hvp(self._parameters, X, v, wrt, weights, threads, check, out)
+        if parameters is not None:
+            return self._with(parameters, self._core.hvp, X, v, wrt, weights, reduce, threads, check, out)
+        return self._core.hvp(self._parameters, X, v, wrt, weights, reduce, threads, check, out)
+
+    def _sparse(
+        self,
+        second: bool,
+        X: ArrayLike | None,
+        wrt: Wrt,
+        weights: ArrayLike | None,
+        reduce: Reduce,
+        parameters: ArrayLike | None,
+        threads: int,
+        check: bool,
+        out: Any,
+    ) -> Any:
+        starts, columns = self._core.pattern(second, wrt, weights is not None)
+        width = self._width(wrt)
+        given = None if out is None else entries_of(out, starts, columns, width)
+        arguments = X, second, wrt, weights, reduce, threads, check, given
+        if parameters is None:
+            data = self._core.entries(self._parameters, *arguments)
+        else:
+            data = self._with(parameters, self._core.entries, *arguments)
+        if out is not None:
+            return out
+        if data.ndim == 1:
+            return csr(data, starts, columns, width)
+        shape = data.shape[:-1]
+        made = [csr(row, starts.copy(), columns.copy(), width) for row in data.reshape(-1, data.shape[-1])]
+        return made if len(shape) == 1 else [made[k : k + shape[1]] for k in range(0, len(made), shape[1])]
+
+    def _with(self, parameters: ArrayLike, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the core with numbers in place of the parameters' data, or with each row of a table of them."""
+        import numpy as np
+
+        numbers = np.asarray(tables.numbers(parameters, "parameters"), dtype=np.float64, order="C")
+        wanted = len(self._parameters)
+        if numbers.ndim not in (1, 2) or numbers.shape[-1] != wanted:
+            raise ValueError(f"parameters has shape {numbers.shape}, not ({wanted},) or (sets, {wanted})")
+        if numbers.ndim == 1:
+            return call((numbers,), *arguments)
+        if arguments[-1] is not None:
+            raise ValueError("out is for one set of parameters, and there is a table of them")
+        if not len(numbers):
+            raise ValueError("parameters is a table without rows")
+        results = [call((row,), *arguments) for row in numbers]
+        if isinstance(results[0], tuple):
+            return tuple([np.stack(each) for each in zip(*results, strict=True)])
+        return np.stack(results)
+
+    def _width(self, wrt: Wrt) -> int:
+        return (self._core.n_inputs if wrt != "parameters" else 0) + (len(self._parameters) if wrt != "inputs" else 0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the program, with the present data of its parameters, to a file.

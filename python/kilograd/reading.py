@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import dis
 from collections.abc import Iterator
+from functools import cache
 from types import CodeType, FunctionType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "EMPTY",
@@ -20,7 +24,9 @@ __all__ = [
     "instructions",
     "names",
     "nested_names",
+    "outside_names",
     "own_attributes",
+    "stored_attributes",
 ]
 
 EMPTY: Any = object()
@@ -40,17 +46,38 @@ def instructions(code: CodeType) -> list[dis.Instruction]:
     return [instruction for instruction in dis.get_instructions(code) if instruction.opname not in ("PRECALL", "CACHE")]
 
 
-def names(code: CodeType) -> set[str]:
+@cache
+def names(code: CodeType) -> frozenset[str]:
     """Every global, attribute and variable name that `code` and its nested functions mention."""
     found: set[str] = set()
     for part in code_objects(code):
         found.update(part.co_names, part.co_varnames, part.co_freevars)
-    return found
+    return frozenset(found)
 
 
-def nested_names(code: CodeType) -> set[str]:
+def nested_names(code: CodeType) -> frozenset[str]:
     """Those that its nested functions mention."""
-    return set().union(*(names(part) for part in code.co_consts if isinstance(part, CodeType)))
+    return frozenset().union(*(names(part) for part in code.co_consts if isinstance(part, CodeType)))
+
+
+def outside_names(code: CodeType) -> set[str]:
+    """The names that `code` and its nested functions look up outside of themselves."""
+    return {
+        str(instruction.argval)
+        for part in code_objects(code)
+        for instruction in instructions(part)
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF")
+    }
+
+
+def stored_attributes(code: CodeType) -> set[str]:
+    """The attributes that `code` and its nested functions set on whatever it is."""
+    return {
+        str(instruction.argval)
+        for part in code_objects(code)
+        for instruction in instructions(part)
+        if instruction.opname == "STORE_ATTR"
+    }
 
 
 def constants(code: CodeType) -> set[float]:

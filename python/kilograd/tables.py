@@ -230,7 +230,9 @@ class Rows:
     def copy_into(self, matrix: NDArray[np.float64], first: int) -> bool:
         """Write them into columns of a matrix, from `first` on, if they are some of an array of float64 in C order."""
         table, which = self._table, self._which
-        if table is None or which is None or table.dtype != "float64" or not table.flags.c_contiguous:
+        if table is None or which is None or table.dtype != "float64":
+            return False
+        if not (table.flags.c_contiguous and table.flags.aligned):
             return False
         _core.take_rows(table, which, matrix, first)
         return True

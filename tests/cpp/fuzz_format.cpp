@@ -23,6 +23,7 @@
 #include "../../cpp/program/kernels/isa.hpp"
 #include "../../cpp/program/program.hpp"
 #include "random_graph.hpp"
+#include "runs.hpp"
 
 using namespace kilograd::program;
 
@@ -100,8 +101,8 @@ void run_program(const Program& p, const std::vector<double>& parameters, const 
     h.check = false;
     const std::size_t columns = p.n_inputs() + p.n_parameters();
     std::vector<double> square(rows * columns * columns + 1);
-    p.hessian(h, square.data(), kernels);
-    p.hessian_by_sweeps(h, square.data(), kernels);
+    testing::whole_hessian(p, h, square.data(), kernels);
+    testing::swept_hessian(p, h, square.data(), kernels);
 }
 
 }  // namespace

@@ -116,8 +116,16 @@ inline Case random_case(unsigned seed, std::size_t inputs, std::size_t parameter
             good = std::abs(y.back()) < 30.0 && std::abs(da) < 30.0 && std::abs(db) < 30.0;
             // Kinks and the edges of domains, where neighbouring doubles differ.
             if (op == Op::relu || op == Op::leaky_relu || op == Op::abs) good = good && std::abs(va) > 1e-6;
-            if (op == Op::maximum || op == Op::minimum || op == Op::less || op == Op::less_equal || op == Op::equal)
+            if (op == Op::maximum || op == Op::minimum || op == Op::fmax || op == Op::fmin || op == Op::less ||
+                op == Op::less_equal || op == Op::equal)
                 good = good && std::abs(va - vb) > 1e-6;
+            if (op == Op::sign || op == Op::cbrt || op == Op::copysign) good = good && std::abs(va) > 1e-6;
+            if (op == Op::copysign) good = good && std::abs(vb) > 1e-6;
+            if (op == Op::atan2) good = good && std::abs(va) > 1e-6 && std::abs(vb) > 1e-6;
+            if (op == Op::floor) good = good && std::abs(va - std::rint(va)) > 1e-6;
+            if (op == Op::rint) good = good && std::abs(va - std::floor(va) - 0.5) > 1e-6;
+            if (op == Op::modulo || op == Op::floor_divide)
+                good = good && std::abs(va / vb - std::rint(va / vb)) > 1e-6;
             if (op == Op::gate) good = good && (va == 0.0 || std::abs(va) > 1e-6);
         }
         if (!good) continue;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "../../cpp/program/kernels/isa.hpp"
-#include "../../cpp/program/passes/second_order.hpp"
+#include "../../cpp/program/passes/entries.hpp"
 #include "random_graph.hpp"
 
 namespace kilograd::program::testing {
@@ -46,6 +46,16 @@ inline Results run(const Program& p, const Case& c, const Kernels& kernels, unsi
     return r;
 }
 
+using Of = Derivatives::Of;
+
+inline Columns columns_of(const Program& p, const Request& q) { return Columns::of(p.graph(), true, q.promoted); }
+inline void whole_hessian(const Program& p, const Request& q, double* to, const Kernels& kernels) {
+    p.derivatives().whole(Of::Hessian, p, q, columns_of(p, q), to, kernels);
+}
+inline void swept_hessian(const Program& p, const Request& q, double* to, const Kernels& kernels) {
+    p.derivatives().by_sweeps(Of::Hessian, p, q, columns_of(p, q), to, kernels);
+}
+
 // The Hessians of all rows by inputs and parameters: by sweeps over dual numbers, and by the program of the entries.
 inline std::vector<double> hessians(const Program& p, const Case& c, const Kernels& kernels) {
     const std::size_t columns = p.n_inputs() + p.n_parameters();
@@ -53,10 +63,10 @@ inline std::vector<double> hessians(const Program& p, const Case& c, const Kerne
     Request q = request(p, c);
     q.promoted = true;
     q.check = false;
-    p.hessian_by_sweeps(q, result.data(), kernels);
+    swept_hessian(p, q, result.data(), kernels);
     return result;
 }
-inline std::vector<double> hessians(const Program& entries, const SecondOrder& found, const Case& c,
+inline std::vector<double> hessians(const Program& entries, const Entries& found, const Case& c,
                                     const Kernels& kernels) {
     const std::size_t columns = entries.n_inputs() + entries.n_parameters();
     std::vector<double> result(c.rows * columns * columns, 0.0), values(c.rows * found.at.size());

@@ -76,14 +76,78 @@ TEST(tangents_and_second_derivatives) {
     }
 }
 
+TEST(jacobians_as_a_program) {
+    for (unsigned seed = 1200; seed < 1320; ++seed) {
+        const std::size_t rows = seed % 2 ? 1 : 5, inputs = 1 + seed % 7, outputs = 1 + seed / 7 % 7;
+        const Case c = random_case(seed, inputs, seed % 3, 30 + seed % 30, outputs, rows);
+        const Program p(c.recording);
+        for (const Columns& columns :
+             {Columns::of(p.graph(), true, true), Columns::of(p.graph(), false, true),
+              Columns::of(p.graph(), true, false), Columns({{0, 1}}),
+              Columns(
+                  {{0, 1}, {static_cast<std::uint32_t>(inputs - (inputs > 1)), static_cast<std::uint32_t>(inputs)}})}) {
+            if (columns.size() == 2 && inputs == 1) continue;
+            const std::size_t area = outputs * columns.size();
+            for (const Kernels* kernels : available_kernels()) {
+                Request q = request(p, c);
+                q.check = false;
+                std::vector<double> want(rows * area, -1.0), got(want), sum(area, -1.0), swept(area, -1.0);
+                p.derivatives().by_sweeps(Of::Jacobian, p, q, columns, want.data(), *kernels);
+                p.derivatives().whole(Of::Jacobian, p, q, columns, got.data(), *kernels);
+                double scale = 1.0;
+                for (double d : want) scale = std::max(scale, std::abs(d));
+                for (std::size_t k = 0; k < want.size(); ++k) CHECK(std::abs(got[k] - want[k]) <= 1e-10 * scale);
+                q.reduce = Reduce::Mean;
+                p.derivatives().by_sweeps(Of::Jacobian, p, q, columns, swept.data(), *kernels);
+                p.derivatives().whole(Of::Jacobian, p, q, columns, sum.data(), *kernels);
+                for (std::size_t k = 0; k < area; ++k) CHECK(std::abs(sum[k] - swept[k]) <= 1e-10 * scale);
+                q.reduce = Reduce::None;
+                const Pattern& pattern = p.derivatives().pattern(Of::Jacobian, p, columns, false);
+                std::vector<double> entries(rows * pattern.size(), -1.0), spread(rows * area, 0.0);
+                p.derivatives().entries(Of::Jacobian, p, q, columns, entries.data(), *kernels);
+                for (std::size_t r = 0; r < rows; ++r)
+                    for (std::size_t row = 0; row < outputs; ++row)
+                        for (std::size_t k = pattern.starts[row]; k < pattern.starts[row + 1]; ++k)
+                            spread[(r * outputs + row) * pattern.width + pattern.columns[k]] =
+                                entries[r * pattern.size() + k];
+                CHECK(spread == got);
+            }
+        }
+    }
+}
+
+TEST(hessians_of_weighted_sums_as_a_program) {
+    for (unsigned seed = 1400; seed < 1440; ++seed) {
+        const std::size_t rows = seed % 2 ? 1 : 5;
+        const Case c = random_case(seed, 4, 2, 40, 3, rows);
+        const Program p(c.recording);
+        std::mt19937_64 g(seed);
+        std::vector<double> weights(rows * 3);
+        for (double& w : weights) w = std::uniform_real_distribution<double>(-1.0, 1.0)(g);
+        for (const Kernels* kernels : available_kernels())
+            for (std::ptrdiff_t stride : {0, 3}) {
+                Request q = request(p, c);
+                q.promoted = true;
+                q.check = false;
+                q.weights = weights.data();
+                q.weight_row_stride = stride;
+                std::vector<double> want(rows * 36, -1.0), got(want);
+                swept_hessian(p, q, want.data(), *kernels);
+                whole_hessian(p, q, got.data(), *kernels);
+                double scale = 1.0;
+                for (double h : want) scale = std::max(scale, std::abs(h));
+                for (std::size_t k = 0; k < want.size(); ++k) CHECK(std::abs(got[k] - want[k]) <= 1e-10 * scale);
+            }
+    }
+}
+
 TEST(second_derivatives_as_a_program) {
     for (unsigned seed = 200; seed < 320; ++seed) {
         const std::size_t rows = seed % 2 ? 1 : 5;
         const Case c = random_case(seed, 1 + seed % 4, seed % 3, 30 + seed % 30, 1 + seed % 2, rows);
         const Program p(c.recording);
-        const auto found = differentiate_twice(p.graph(), true, 1000);
+        const auto found = differentiate_twice(p.graph(), Columns::of(p.graph(), true, true), false, 100000);
         CHECK(found.has_value());
-        validate(found->graph);
         const Program entries(found->graph);
         for (const Kernels* kernels : available_kernels()) {
             const std::vector<double> want = hessians(p, c, *kernels), got = hessians(entries, *found, c, *kernels);
@@ -104,7 +168,7 @@ TEST(second_derivatives_have_no_more_nan_than_sweeps) {
         std::mt19937_64 g(seed);
         for (double& x : c.x) x = edges[g() % std::size(edges)];
         const Program p(c.recording);
-        const auto found = differentiate_twice(p.graph(), true, 1000);
+        const auto found = differentiate_twice(p.graph(), Columns::of(p.graph(), true, true), false, 100000);
         CHECK(found.has_value());
         const Program entries(found->graph);
         const Kernels& kernels = *available_kernels().front();

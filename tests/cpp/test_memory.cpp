@@ -239,8 +239,10 @@ TEST(programs) {
         p.run(request);
         request.values = request.dx = nullptr;
         request.promoted = true;
-        p.hessian(request, hessian.data());
-        p.hessian_by_sweeps(request, hessian.data(), chosen_kernels());
+        const Columns columns = Columns::of(p.graph(), true, true);
+        const auto second = Derivatives::Of::Hessian;
+        p.derivatives().whole(second, p, request, columns, hessian.data(), chosen_kernels());
+        p.derivatives().by_sweeps(second, p, request, columns, hessian.data(), chosen_kernels());
         const std::string bytes = serialise(Saved{p.graph(), {2}, c.p});
         deserialise(bytes.data(), bytes.size());
     });

@@ -106,7 +106,7 @@ TEST(choices) {
         return std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) { return node.code == code; });
     };
     CHECK(has(Code::less) && has(Code::gate) && has(Code::enter));
-    const auto found = differentiate_twice(program.graph(), false, 1000);
+    const auto found = differentiate_twice(program.graph(), Columns::of(program.graph(), true, false), false, 100000);
     CHECK(found.has_value());
     const Program entries(found->graph);
     std::vector<double> x;
@@ -124,7 +124,7 @@ TEST(choices) {
                 program.run(q, *kernels);
                 q.dx = nullptr;
                 q.values = nullptr;
-                program.hessian_by_sweeps(q, sweeps.data(), *kernels);
+                swept_hessian(program, q, sweeps.data(), *kernels);
                 q.values = made.data();
                 q.check = false;
                 entries.run(q, *kernels);
@@ -189,9 +189,9 @@ TEST(nested_choices_and_shared_operands) {
             CHECK(near(gradient, slope));
             Request again;
             again.x = &at;
-            p.hessian(again, &second, *kernels);
+            whole_hessian(p, again, &second, *kernels);
             CHECK(near(second, curvature));
-            p.hessian_by_sweeps(again, &second, *kernels);
+            swept_hessian(p, again, &second, *kernels);
             CHECK(near(second, curvature));
         }
 }

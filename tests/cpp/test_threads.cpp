@@ -56,9 +56,9 @@ std::vector<double> ask(const Program& p, const Case& c, int question, unsigned 
     const std::size_t columns = p.n_inputs() + (q.promoted ? p.n_parameters() : 0);
     std::vector<double> result(c.rows * columns * columns);
     if (question == 6) {
-        p.hessian_by_sweeps(q, result.data(), chosen_kernels());
+        testing::swept_hessian(p, q, result.data(), chosen_kernels());
     } else {
-        p.hessian(q, result.data());
+        testing::whole_hessian(p, q, result.data(), chosen_kernels());
     }
     return result;
 }

@@ -581,12 +581,21 @@ def close(
         expect("gradient", dx[at], gradient[:n], w_error[:n])
         every = np.reshape(program.jacobian(rows, **options), (many, -1, n))
         expect("jacobian", every[at], jacobian[:, :n], j_error[:, :n])
+        both = np.reshape(program.jacobian(x[r], "both", check=check), (-1, n + recipe.n_parameters))
+        expect("jacobian of one row by all", both, jacobian, j_error)
+        expect("its entries", program.jacobian(x[r], "both", sparse=True, check=check).toarray(), jacobian, j_error)
+        total_of_rows = np.reshape(program.jacobian(rows, reduce="sum", **options), (-1, n))
+        finite = np.isfinite(every).all(axis=0) & (abs(every).max(axis=0, initial=0.0) < 1e150)
+        gap = abs(total_of_rows - every.sum(axis=0))
+        assert (gap <= 1e-9 * abs(every).sum(axis=0) + TINY)[finite].all(), f"jacobians reduced: off by {gap}"
         pushed = np.reshape(program.jvp(rows, np.tile(vector, (many, 1)), **options), (many, -1))[at]
         expect("jvp", pushed, jacobian[:, :n] @ vector, j_error[:, :n] @ abs(vector) * 1.01 + TINY)
         pulled = program.vjp(rows, np.tile(weights, (many, 1)), **options)
         expect("vjp", pulled[at], gradient[:n], w_error[:n])
         hess = program.hessian(rows, weights=weights, **options)
         expect("hessian", hess[at], hessian[:n, :n], h_error[:n, :n])
+        entries = program.hessian(x[r], "both", weights, sparse=True, check=check)
+        expect("hessian's entries by all", entries.toarray(), hessian, h_error)
         product = program.hvp(rows, np.tile(vector, (many, 1)), weights=weights, **options)
         expect("hvp", product[at], hessian[:n, :n] @ vector, h_error[:n, :n] @ abs(vector) * 1.01 + TINY)
         if recipe.n_parameters:

@@ -182,8 +182,12 @@ class _Maker:
         self.slots = self.style == "locals" and source.random() < 0.3
         self.has_op = source.random() < 0.7 or self.style == "method"
         self.has_repr = source.random() < 0.7
+        self.late = source.random() < 0.4  # slopes read the result's data when gradients flow
+        self.leaf = "same" if self.style != "closures" else pick(["same"] * 6 + ["list", "absent"])
+        self.bases = ""
         self.lines: dict[str, list[str]] = {}
         self.extra: list[str] = []  # in the class
+        self.decorated: set[str] = set()  # methods
         self.before: list[str] = []
         self.after: list[str] = []
 
@@ -206,8 +210,14 @@ class _Maker:
             f"    {name}.{self.grad} += {f'out.{self.grad}' if local == '1' else f'({local}) * out.{self.grad}'}"
             for name, local in operands
         ]
+        operands = f"({names}{tail})" if self.container != "set" else f"{{{names}}}"
+        made = {
+            "same": [f"out = {self.name}({value}, ({names}{tail}){symbol})"],
+            "list": [f"out = {self.name}({value}{symbol})", f"out.{self.children} = ({names}{tail})"],
+            "absent": [f"out = {self.name}({value}{symbol})", f"out.{self.children} = {operands}"],
+        }[self.leaf]
         return [
-            f"out = {self.name}({value}, ({names}{tail}){symbol})",
+            *made,
             "def _backward():",
             *rule,
             "out._backward = _backward",
@@ -219,16 +229,18 @@ class _Maker:
 
     def build_class(self) -> list[str]:
         name, data = self.name, self.data
-        parameters = f"self, {data}, _children=()"
-        body = [f"self.{data} = {data}", f"self.{self.grad} = {self.zero}"]
-        body.append(f"self.{self.children} = {self.container}(_children)")
+        parameters = f"self, {data}" if self.leaf != "same" else f"self, {data}, _children=()"
+        made = f"float({data})" if self.maybe(0.2) else data
+        body = [f"self.{data} = {made}", f"self.{self.grad} = {self.zero}"]
+        if self.leaf != "absent":
+            body.append(f"self.{self.children} = " + ("[]" if self.leaf == "list" else f"{self.container}(_children)"))
         if self.style == "locals":
             parameters += ", _locals=()"
             body.append("self._locals = _locals")
         if self.has_op:
             parameters += ", _op=''"
             body.append("self._op = _op")
-        if self.style == "closures":
+        if self.style == "closures" and self.leaf != "absent":
             body.append("self._backward = lambda: None")
         lift = f"other = other if isinstance(other, {name}) else {name}(other)"
         a, b = f"self.{data}", f"other.{data}"
@@ -238,9 +250,14 @@ class _Maker:
             "mul": ("__mul__(self, other)", [lift, *self.node(f"{a} * {b}", [("self", b), ("other", a)], "*")]),
             "radd": ("__radd__(self, other)", ["return self + other"]),
             "rmul": ("__rmul__(self, other)", ["return self * other"]),
-            "neg": ("__neg__(self)", ["return self * -1"]),
-            "sub": ("__sub__(self, other)", ["return self + (-other)"]),
         }
+        choose = self.source.choice
+        negative = choose(["self * -1", "self * -1", "-1.0 * self", "0 - self" if self.maybe(0.1) else "self * -1.0"])
+        methods["neg"] = ("__neg__(self)", [f"return {negative}"])
+        difference = choose(["self + (-other)", "self + (-other)", "self + other * -1", "(-1 * other) + self"])
+        methods["sub"] = ("__sub__(self, other)", [*([lift] if self.maybe(0.3) else []), f"return {difference}"])
+        if self.maybe(0.6):
+            methods["rsub"] = ("__rsub__(self, other)", [f"return {choose(['other + (-self)', '-(self - other)'])}"])
         if self.maybe(0.6):
             methods["pow"] = (
                 "__pow__(self, other)",
@@ -248,12 +265,25 @@ class _Maker:
             )
             if self.style == "method":
                 del methods["pow"]
+            elif self.maybe(0.7):
+                quotient = choose(["self * other ** -1", "self * (1.0 * other) ** -1.0"])
+                methods["truediv"] = ("__truediv__(self, other)", [f"return {quotient}"])
+                methods["cube"] = ("cube(self)", ["return self * self ** 2"])
         if self.style != "method":
             if self.maybe(0.7):
                 methods["tanh"] = (
                     "tanh(self)",
-                    [f"t = math.tanh({a})", *self.node("t", [("self", "1 - t * t")], "tanh")],
+                    [f"t = math.tanh({a})", *self.node("t", [("self", self.slope("1 - t * t", "1 - t**2"))], "tanh")],
                 )
+            if self.maybe(0.3):
+                s = f"1 / (1 + math.exp(-{a}))"
+                methods["sigmoid"] = (
+                    "sigmoid(self)",
+                    [f"t = {s}", *self.node("t", [("self", self.slope("t * (1 - t)"))], "sigmoid")],
+                )
+            if self.maybe(0.2):
+                slope = self.source.choice([f"1 / {a}", f"{a} ** -1"])
+                methods["log"] = ("log(self)", self.node(f"math.log({a})", [("self", slope)], "log"))
             if self.maybe(0.5):
                 methods["exp"] = ("exp(self)", [f"e = math.exp({a})", *self.node("e", [("self", "e")], "exp")])
             if self.maybe(0.6):
@@ -277,19 +307,138 @@ class _Maker:
         if self.has_repr:
             methods["repr"] = ("__repr__(self)", [f"return f'{name}({{self.{data}:.9g}}, {{self.{self.grad}:.9g}})'"])
         self.methods = methods
+        self.widen()
         self.mutate()
-        lines = [f"class {name}:"]
+        lines = [f"class {name}{self.bases}:"]
         if self.slots:
             fields = [data, self.grad, self.children, "_locals", *(["_op"] if self.has_op else [])]
             lines.append(f"    __slots__ = {tuple(fields)}")
         lines += [f"    {line}" for line in self.extra]
-        for head, statements in self.methods.values():
+        for name, (head, statements) in self.methods.items():
+            if name in self.decorated:
+                lines.append("    @wrapped")
             lines += [f"    {line}" for line in self.method(head, statements)]
         return lines
+
+    def slope(self, *forms: str) -> str:
+        """A local gradient of the result t, which may be read late."""
+        form = self.source.choice(forms)
+        return form.replace("t", f"out.{self.data}") if self.late and self.style == "closures" else form
+
+    # --- what more classes have
+
+    def widen(self) -> None:
+        """Parts of the class that lie elsewhere; each may have a twist that `run` must see through."""
+        for _ in range(self.source.choice([0, 0, 1, 1, 2])):
+            self.source.choice([self.lifting, self.decorator, self.mixin, self.switch])()
+
+    def lifting(self) -> None:
+        """Operands are lifted by a function of the module."""
+        if any("lifted" in line for line in self.before):
+            return
+        twist = self.source.choice(
+            [[]] * 3
+            + [
+                ["x = x if x is None or not isinstance(x, float) or x < 2.75 else x + 1"],
+                ["CALLS.append(1)"],
+                ["lifted.calls = 1"],
+                ["if str(x) == '0.5': x = 0.25"],
+            ]
+        )
+        self.before += [
+            "CALLS = []",
+            "def lifted(x):",
+            *(f"    {line}" for line in twist),
+            f"    return x if isinstance(x, {self.name}) else {self.name}(x)",
+        ]
+        for key in ("add", "mul"):
+            head, body = self.methods[key]
+            self.methods[key] = (head, ["other = lifted(other)" if "isinstance(other" in s else s for s in body])
+        self.after.append("print(len(CALLS))")
+        if self.maybe(0.2):
+            self.after += [f"def lifted(x): return {self.name}(1.5)", f"print(show({self.name}(2.0) + 1))"]
+
+    def decorator(self) -> None:
+        """Operators are wrapped by a decorator."""
+        if any("wrapped" in line for line in self.before):
+            return
+        twist = self.source.choice(
+            [[]] * 3
+            + [
+                ["COUNT[0] += 1"],
+                [f"if other is self: return {self.name}(0.125)"],
+                ["nonlocal operation", "operation = operation"],
+                ["if isinstance(other, float) and other > 2.75: other = 3.0"],
+            ]
+        )
+        self.before += [
+            "COUNT = [0]",
+            "def wrapped(operation):",
+            "    def wrapper(self, other):",
+            *(f"        {line}" for line in twist),
+            "        return operation(self, other)",
+            "    return wrapper",
+        ]
+        for key in self.source.sample(["add", "mul", "sub"], 2):
+            self.decorated.add(key)
+        self.after.append("print(COUNT)")
+
+    def mixin(self) -> None:
+        """Some operators are inherited."""
+        if self.bases:
+            return
+        moved = [key for key in ("radd", "rmul", "neg", "sub") if self.maybe(0.7)]
+        self.before.append("class Mixin:")
+        self.before.append("    pass")
+        for key in moved:
+            head, body = self.methods.pop(key)
+            self.before += [f"    {line}" for line in self.method(head, body)]
+        self.bases = "(Mixin)"
+        self.after.append(f"print(isinstance({self.name}(1.0), Mixin), {self.name}.__mro__[1].__name__)")
+        twist = self.source.choice([""] * 4 + ["Mixin.__neg__", "alias", "setattr", "new"])
+        change = "lambda self: self * -2"
+        if twist == "Mixin.__neg__":
+            self.after.append(f"Mixin.__neg__ = {change}")
+        elif twist == "alias":
+            self.after += ["M = Mixin", f"M.__neg__ = {change}"]
+        elif twist == "setattr":
+            self.after += ["for key in ['__neg__']:", f"    setattr(Mixin, key, {change})"]
+        elif twist == "new":
+            self.after += [f"Mixin.double = {change}", f"print(show({self.name}(1.5).double()))"]
+        self.after.append(f"print(show({self.name}(2.0) + 1))")
+        if "neg" in self.methods or "neg" in moved:
+            self.after.append(f"print(show(-{self.name}(2.0)))")
+
+    def switch(self) -> None:
+        """The class has a switch that turns recording off."""
+        if "enabled = True" in self.extra:
+            return
+        self.extra.append("enabled = True")
+        a = f"self.{self.data}"
+        for key, sign in (("add", "+"), ("mul", "*")):
+            head, body = self.methods[key]
+            test = [f"if not {self.name}.enabled: return {self.name}({a} {sign} other.{self.data})"]
+            self.methods[key] = (head, [*body[:1], *test, *body[1:]])
+        x = f"{self.name}(1.25)"
+        value = self.source.choice(["False", "False", "False", "0", "None"])
+        self.after += [
+            f"x = {x}; held = x * 2 + x",
+            *(["act = x.tanh"] if "tanh" in self.methods else []),
+            f"{self.name}.enabled = {value}",
+            "print(show(x * 3 + 1), show(held))",
+            *(["print(show(act()))"] if "tanh" in self.methods else []),
+            "held.backward(); print(show(x))",
+            f"{self.name}.enabled = True",
+            "held = x * 3 + x; held.backward(); print(show(held), show(x))",
+        ]
 
     def backward(self) -> list[str]:
         test, note = self.source.choice([("v not in seen", "seen.add(v)"), ("id(v) not in seen", "seen.add(id(v))")])
         step = ["v._backward()"]
+        kids = f"v.{self.children}"
+        if self.leaf == "absent":
+            step = ["if hasattr(v, '_backward'): v._backward()"]
+            kids = f"getattr(v, '{self.children}', ())"
         if self.style == "locals":
             step = [
                 f"for child, local in zip(v.{self.children}, v._locals):",
@@ -300,7 +449,7 @@ class _Maker:
             "def build(v):",
             f"    if {test}:",
             f"        {note}",
-            f"        for child in v.{self.children}:",
+            f"        for child in {kids}:",
             "            build(child)",
             "        topo.append(v)",
             "build(self)",
@@ -490,7 +639,8 @@ class _Maker:
         body += self.show()
         body += self.graph()
         for _ in range(self.source.choice([0, 1, 1, 2])):
-            body += self.source.choice([self.walk, self.disturbance, self.disturbance, self.training])()
+            parts = [self.walk, self.disturbance, self.disturbance, self.training, self.writes]
+            body += self.source.choice(parts)()
         body += self.after
         body += ["print(show(y), [show(p) for p in leaves])"]
         head = ["import math", *self.before]
@@ -498,7 +648,9 @@ class _Maker:
             return "\n".join([*head, *cls, *body]) + "\n", {}
         names = f"from engine import {self.name}"
         extra = [
-            f"from engine import {name}" for name in ("LOG", "count", "tick") if any(name in one for one in self.before)
+            f"from engine import {name}"
+            for name in ("LOG", "count", "tick", "CALLS", "COUNT", "Mixin")
+            if any(name in one for one in self.before)
         ]
         extra = [one for one in extra if not one.endswith("count")]
         body = [line.replace("print(count)", "import engine; print(engine.count)") for line in body]
@@ -511,13 +663,13 @@ class _Maker:
             "    if isinstance(x, float): return f'{type(x).__name__} {x:.9g}'",
             "    return type(x).__name__ + ' ' + repr(x).partition(' at ')[0]",
             f"def show(n): return (type(n).__name__, number(n.{self.data}), number(n.{self.grad}), "
-            + f"len(n.{self.children})"
+            + f"len(getattr(n, '{self.children}', '12345678'))"
             + (", n._op" if self.has_op else "")
-            + f") if type(n) is {self.name} or hasattr(n, '{self.children}') else repr(n).partition(' at ')[0]",
+            + f") if type(n) is {self.name} or hasattr(n, '{self.grad}') else repr(n).partition(' at ')[0]",
         ]
 
     def unary(self) -> list[str]:
-        return [name for name in ("tanh", "exp", "relu") if name in self.methods]
+        return [name for name in ("tanh", "exp", "relu", "sigmoid", "cube") if name in self.methods]
 
     def graph(self) -> list[str]:
         source = self.source
@@ -532,14 +684,17 @@ class _Maker:
         nodes = [f"leaves[{i}]" for i in range(count)]
         for i in range(source.randint(3, 12)):
             one, two = source.choice(nodes), source.choice([*nodes[-3:], *others])
-            form = source.choice(["{} + {}", "{} * {}", "{} * {} + {}", "{} - {}", *([".m"] if self.unary() else [])])
+            forms = ["{} + {}", "{} * {}", "{} * {} + {}", "{} - {}", *([".m"] if self.unary() else [])]
+            forms += ["{} / 2.5"] if "truediv" in self.methods else []
+            form = source.choice(forms)
+            reflected = ("{} + {}", "{} * {}", *(["{} - {}"] if "rsub" in self.methods else []))
             if form == ".m":
                 method = source.choice(self.unary())
                 scaled = f"({one} * 0.125)" if method == "exp" else one
                 text = f"{scaled}.{method}()"
             else:
                 text = form.format(one, two, source.choice(nodes))
-                if (two[0].isdigit() or two.startswith("np.")) and self.maybe(0.3) and form in ("{} + {}", "{} * {}"):
+                if (two[0].isdigit() or two.startswith("np.")) and self.maybe(0.3) and form in reflected:
                     text = form.format(two, one)
             if "pow" in self.methods and self.maybe(0.1):
                 text = f"({text} * 0.5) ** {source.choice([2, 3])}"
@@ -552,7 +707,7 @@ class _Maker:
         return lines
 
     def walk(self) -> list[str]:
-        kids = f"n.{self.children}"
+        kids = f"getattr(n, '{self.children}', ())" if self.leaf == "absent" else f"n.{self.children}"
         return self.source.choice(
             [
                 [
@@ -604,6 +759,38 @@ class _Maker:
             f"        p.{self.data} -= 0.015625 * p.{self.grad}",
             "print([show(p) for p in leaves])",
         ]
+
+    def writes(self) -> list[str]:
+        """Data written between operations and backward(), in graphs old and new."""
+        source, lines = self.source, ["kept = [build()]"]
+        for _ in range(source.randint(4, 16)):
+            leaf = f"leaves[{source.randrange(2)}]"
+            old = f"kept[{source.choice([0, -1, -1])}]"
+            number = source.choice(
+                ["0.5", "-1.75", "3", "-0.0", "1e300", "True", "2 ** 70", f"{leaf}.{self.data} * 0.5"]
+            )
+            if self.numpy and self.maybe(0.3):
+                number = source.choice(["np.float64(0.75)", "np.int64(-2)", "np.float32(0.5)"])
+            inner = f"sorted({old}.{self.children}, key=lambda n: repr(n.{self.data}))[0]"
+            lines += source.choice(
+                [
+                    [f"{leaf}.{self.data} = {number}"],
+                    [f"{leaf}.{self.data} = {number}"],
+                    [f"for p in leaves: p.{self.data} -= 0.125 * p.{self.grad}"],
+                    [f"{old}.{self.data} = {number}"],
+                    [f"{inner}.{self.data} = {number}"],
+                    ["kept.append(build())"],
+                    [f"kept.append({old} * {leaf} + {old} * 0.5)"],
+                    [f"kept.append({old} * {inner})"],
+                    ["kept = kept[-1:]"],
+                    [f"del leaves[-1]; leaves.append({self.name}({number}))"],
+                    [f"{old}.backward()", "print([show(p) for p in leaves], show(kept[0]))"],
+                    [f"{old}.backward()", "print([show(p) for p in leaves], show(kept[0]))"],
+                    *([[f"print([number(x) for x in {old}._locals])"]] if self.style == "locals" else []),
+                ]
+            )
+        lines += [f"{old}.backward()" for old in ("kept[0]", "kept[-1]")]
+        return ["try:", *(f"    {line}" for line in lines), "except Exception as error: print(type(error).__name__)"]
 
     def disturbance(self) -> list[str]:
         name = self.name

@@ -1,7 +1,10 @@
 #include "call.hpp"
 
+#include <pybind11/stl.h>
+
 #include <algorithm>
 
+#include "../../program/execution/parts.hpp"
 #include "../../program/execution/threads.hpp"
 #include "../../program/kernels/isa.hpp"
 
@@ -46,16 +49,40 @@ Wrt with_respect_to(py::handle wrt) {
     throw py::value_error("wrt must be \"inputs\", \"parameters\" or \"both\", not " + std::string(py::repr(wrt)));
 }
 
+program::Columns columns_of(const program::Program& program, py::handle wrt) {
+    if (!py::isinstance<py::tuple>(wrt)) {
+        const auto [inputs, parameters] = with_respect_to(wrt);
+        return program::Columns::of(program.graph(), inputs, parameters);
+    }
+    const auto ends = py::cast<std::vector<std::uint32_t>>(wrt);
+    std::vector<program::Stretch> stretches;
+    std::uint32_t last = 0;
+    for (std::size_t k = 0; k + 1 < ends.size(); k += 2) {
+        if (ends[k] < last || ends[k + 1] < ends[k] || ends[k + 1] > program.n_inputs() + program.n_parameters())
+            throw py::value_error("wrt: stretches of columns, in order and without overlap, are needed");
+        last = ends[k + 1];
+        if (ends[k] < last) stretches.push_back({ends[k], last});
+    }
+    return program::Columns(std::move(stretches));
+}
+
 Call::Call(const Recorded& recorded, const py::tuple& parameters, py::handle x, py::handle threads, bool check)
     : recorded_(recorded), program_(recorded.program) {
     request.threads = count_of_threads(threads);
     request.check = check;
-    if (parameters.size() != program_.n_parameters()) throw py::value_error("wrong number of parameters");
-    parameters_.reserve(parameters.size());
+    parameters_.reserve(program_.n_parameters());
     for (py::handle value : parameters) {
-        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
-        parameters_.push_back(node_of(value.ptr())->data);
+        if (is_value(value.ptr())) {
+            parameters_.push_back(node_of(value.ptr())->data);
+        } else if (Doubles::check_(value)) {  // of a shared argument of a compiled function
+            const py::array numbers = contiguous(value, "parameters");
+            const auto* from = static_cast<const double*>(numbers.data());
+            parameters_.insert(parameters_.end(), from, from + numbers.size());
+        } else {
+            throw py::type_error("parameters must be Values");
+        }
     }
+    if (parameters_.size() != program_.n_parameters()) throw py::value_error("wrong number of parameters");
     request.parameters = parameters_.data();
     take(x);
 }
@@ -67,9 +94,14 @@ Shape Call::by_row(std::initializer_list<Shape> parts) const {
     return shape;
 }
 
-Shape Call::values_shape() const {
-    return request.reduce == Reduce::None ? by_row({recorded_.shape}) : recorded_.shape;
+Shape Call::unless_reduced(std::initializer_list<Shape> parts) const {
+    if (request.reduce == Reduce::None) return by_row(parts);
+    Shape shape;
+    for (const Shape& part : parts) shape.insert(shape.end(), part.begin(), part.end());
+    return shape;
 }
+
+Shape Call::values_shape() const { return unless_reduced({recorded_.shape}); }
 
 void Call::set_reduce(py::handle reduce) {
     request.reduce = reduction(reduce);
@@ -117,11 +149,6 @@ void Call::set_tangents(py::handle vectors) {
     request.tangents = tangents_.data();
 }
 
-void Call::repeat(std::size_t count) {
-    request.repeat = std::max<std::size_t>(count, 1);
-    request.rows = rows_ * count;
-}
-
 py::array Call::target(py::handle out, const Shape& shape, const char* what) {
     if (out.is_none()) return Doubles(shape);
     if (!Doubles::check_(out)) throw py::type_error(std::string(what) + " must be a float64 array");
@@ -148,9 +175,9 @@ py::array Call::target(py::handle out, const Shape& shape, const char* what) {
 }
 
 py::array Call::wide_target(py::handle out, const Shape& before) {
-    narrow_ = target(out, by_row({before, columns()}), "out");
+    narrow_ = target(out, unless_reduced({before, columns()}), "out");
     if (first_ == 0) return narrow_;
-    return Doubles(by_row({before, {static_cast<py::ssize_t>(all_)}}));
+    return Doubles(unless_reduced({before, {static_cast<py::ssize_t>(all_)}}));
 }
 
 py::object Call::narrow(const py::array& wide) {
@@ -166,10 +193,28 @@ void Call::run() {
     program_.run(request, kernels);
 }
 
-void Call::run_hessian(double* to) {
+void Call::run(double* program::Request::*what, double* to, std::size_t area) {
+    request.*what = to;
+    if (request.reduce == Reduce::None) return run();
     const program::Kernels& kernels = program::chosen_kernels();
     const py::gil_scoped_release released;
-    program_.hessian(request, to, kernels);
+    program::add_up(request, area, to, [&](program::Request& part, std::size_t first, double* results) {
+        if (part.tangents) part.tangents += first * all_;
+        part.*what = results;
+        program_.run(part, kernels);
+    });
+}
+
+void Call::run_whole(program::Derivatives::Of of, const program::Columns& columns, double* to) {
+    const program::Kernels& kernels = program::chosen_kernels();
+    const py::gil_scoped_release released;
+    program_.derivatives().whole(of, program_, request, columns, to, kernels);
+}
+
+void Call::run_entries(program::Derivatives::Of of, const program::Columns& columns, double* to) {
+    const program::Kernels& kernels = program::chosen_kernels();
+    const py::gil_scoped_release released;
+    program_.derivatives().entries(of, program_, request, columns, to, kernels);
 }
 
 void Call::take(py::handle x) {

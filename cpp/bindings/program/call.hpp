@@ -17,9 +17,16 @@ struct Wrt {
     bool inputs, parameters;
 };
 Wrt with_respect_to(py::handle wrt);
+// The same, or a tuple of stretches: (first, one past the last, first, ...).
+program::Columns columns_of(const program::Program& program, py::handle wrt);
 
 inline Node* node_at(const py::tuple& values, std::size_t k) {
     return node_of(PyTuple_GET_ITEM(values.ptr(), static_cast<py::ssize_t>(k)));
+}
+
+inline void require_values(const py::tuple& parameters) {
+    for (py::handle value : parameters)
+        if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
 }
 
 class Call {
@@ -33,6 +40,8 @@ class Call {
 
     // ([rows,] ...)
     Shape by_row(std::initializer_list<Shape> parts) const;
+    // The same where rows are not reduced.
+    Shape unless_reduced(std::initializer_list<Shape> parts) const;
     Shape values_shape() const;
 
     void set_reduce(py::handle reduce);
@@ -47,9 +56,6 @@ class Call {
 
     void set_tangents(py::handle vectors);
 
-    // Each row `count` times over.
-    void repeat(std::size_t count);
-
     // The array that a result goes to: what the caller gave, or a new one. What is read must not be written: an input
     // in the same memory is copied, and another result there is refused. To be called when all inputs are known.
     py::array target(py::handle out, const Shape& shape, const char* what);
@@ -59,7 +65,10 @@ class Call {
     py::object narrow(const py::array& wide);
 
     void run();
-    void run_hessian(double* to);
+    // Products: `to` is what the request is to compute, `area` numbers a row, given whole or reduced.
+    void run(double* program::Request::*what, double* to, std::size_t area);
+    void run_whole(program::Derivatives::Of of, const program::Columns& columns, double* to);
+    void run_entries(program::Derivatives::Of of, const program::Columns& columns, double* to);
 
   private:
     void take(py::handle x);

@@ -31,15 +31,22 @@ class Descent {
           data_(nodes_.size() + 1),
           gradient_(nodes_.size() + 1),
           grads_(nodes_.size()) {
-        for (py::handle value : trained_)
-            if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
+        require_values(parameters_);
+        require_values(trained_);
         request_.parameters = data_.data();
         request_.dp = gradient_.data();
     }
 
+    // Lets the handlers of signals run now and then: they are Python code. False where one raised an exception.
+    bool listen() {
+        if (steps_++ % patience_of_signals != 0) return true;
+        if (PyErr_CheckSignals() < 0) return false;
+        look_up();
+        return true;
+    }
+
     // Computes loss and gradient; false where the numbers are not regular. May run Python code.
     bool compute() {
-        look_up();
         for (std::size_t k = 0; k < nodes_.size(); ++k) data_[k] = nodes_[k]->data;
         work_ += request_.rows * program_.graph().nodes.size();
         const bool lets_others_run = work_ > patience;
@@ -71,7 +78,7 @@ class Descent {
         const auto is_leaf = [](const Node* node) { return node->is_leaf(); };
         if (!std::all_of(trained_nodes_.begin(), trained_nodes_.end(), is_leaf)) return false;
         if (!rule_.fits(trained_nodes_.size())) return false;
-        before_.take(rule_, trained_nodes_);
+        if (finite_) before_.take(rule_, trained_nodes_);
         set_gradients();
         bool good = rule_.step(trained_nodes_, rate);
         const auto is_finite = [](const Node* node) { return std::isfinite(node->data); };
@@ -90,7 +97,8 @@ class Descent {
     nn::Bookmark before_last_step() { return std::move(before_last_); }
 
   private:
-    static constexpr std::size_t patience = 1 << 16;  // row times op: some tens of microseconds
+    static constexpr std::size_t patience = 1 << 16;        // row times op: some tens of microseconds
+    static constexpr std::size_t patience_of_signals = 32;  // steps: a program that takes long listens itself
 
     static void set_gradient(Node* node, double value) {
         node->grad = value;
@@ -112,7 +120,7 @@ class Descent {
     const bool finite_;
     std::vector<Node*> nodes_, trained_nodes_;
     std::vector<double> data_, gradient_, grads_;
-    std::size_t work_ = 0;
+    std::size_t work_ = 0, steps_ = 0;
     nn::Bookmark before_, before_last_;
 };
 
@@ -137,7 +145,7 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
     py::object error = py::none();
     try {
         for (; done < losses.size(); ++done) {
-            if (PyErr_CheckSignals() < 0) throw py::error_already_set();
+            if (!descent.listen()) throw py::error_already_set();
             if (stop.raised() && done) break;
             call.request.rows = std::min(static_cast<std::size_t>(batch), rows - from);
             call.request.x = first + static_cast<std::ptrdiff_t>(from) * call.request.row_stride;
@@ -156,7 +164,7 @@ py::tuple descend(const Recorded& self, const py::tuple& parameters, py::handle 
         error = raised.value();
     }
     py::object bookmark = py::none();
-    if (done && rate) {
+    if (done && rate && finite) {
         auto made = std::make_unique<Bookmark>();
         made->state = descent.before_last_step();
         bookmark = Box<Bookmark>::make(std::move(made));

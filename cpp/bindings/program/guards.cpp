@@ -70,7 +70,7 @@ class Guards {
                 if (is_value(operand.ptr())) roots.push_back(node_of(operand.ptr()));
         const Ancestry graph = ancestors(roots.data(), roots.size());
         for (Node* node : graph.interior)
-            if (node->has_fan()) refuse_rule(node);
+            if (node->has_fan() || node->is_fixed()) refuse_rule(node);
 
         const Numbering number(graph);
         std::vector<bool> is_input(graph.leaves.size());
@@ -108,16 +108,17 @@ class Guards {
         if (rows.ndim() != 2 || static_cast<std::size_t>(rows.shape(1)) != inputs_.size())
             throw py::value_error("guards need rows of shape (batch, " + std::to_string(inputs_.size()) + ")");
         py::array_t<std::int8_t> result(rows.shape(0));
-        std::vector<double> values = initial_;
-        for (const auto& [number, parameter] : parameters_) values[number] = node_of(parameter.ptr())->data;
+        std::vector<std::pair<std::uint32_t, double>> parameters;
+        for (const auto& [number, parameter] : parameters_)
+            parameters.emplace_back(number, node_of(parameter.ptr())->data);
         const double* x = rows.data();
         std::int8_t* out = result.mutable_data();
         const auto count = static_cast<std::size_t>(rows.shape(0));
         py::gil_scoped_release release;
-        for (std::size_t row = 0; row < count; ++row) {
-            for (std::uint32_t input : inputs_) values[input] = *x++;
-            out[row] = holds_for(values);
-        }
+        if (count == 1)
+            look_at<1>(x, 1, parameters, out);
+        else
+            look_at<several>(x, count, parameters, out);
         return result;
     }
 
@@ -154,27 +155,66 @@ class Guards {
                              "operations, or call the function without kilograd.compile");
     }
 
-    std::int8_t holds_for(std::vector<double>& values) const {
+    static constexpr std::size_t several = 8;
+
+    // `width` rows at a time, side by side.
+    template <std::size_t width>
+    void look_at(const double* x, std::size_t count, const std::vector<std::pair<std::uint32_t, double>>& parameters,
+                 std::int8_t* out) const {
+        std::vector<double> values(initial_.size() * width);
+        for (std::size_t k = 0; k < initial_.size(); ++k) std::fill_n(&values[k * width], width, initial_[k]);
+        for (const auto& [number, data] : parameters) std::fill_n(&values[number * width], width, data);
+        for (std::size_t first = 0; first < count; first += width) {
+            const std::size_t rows = std::min(width, count - first);
+            for (std::size_t r = 0; r < width; ++r) {  // beyond the last, that one again
+                const double* row = x + (first + std::min(r, rows - 1)) * inputs_.size();
+                for (std::uint32_t input : inputs_) values[input * width + r] = *row++;
+            }
+            std::int8_t held[width];
+            hold<width>(values.data(), held);
+            std::copy_n(held, rows, out + first);
+        }
+    }
+
+    template <std::size_t width>
+    void hold(double* values, std::int8_t* held) const {
+        std::fill_n(held, width, std::int8_t{1});
+        std::size_t left = width;
+        const auto settle = [&](std::size_t r, std::int8_t as) {
+            held[r] = as;
+            --left;
+        };
         std::uint32_t next = first_step_;
         for (const Check& check : checks_) {
             for (std::uint32_t operand : {check.left, check.right}) {
                 if (operand >= first_step_ + steps_.size()) continue;  // a number
                 for (; next <= operand; ++next) {
                     const Step& step = steps_[next - first_step_];
+                    const double *a = values + step.a * width, *b = values + step.b * width;
+                    double* y = values + next * width;
                     if (step.divides) {  // the reciprocal was a step of its own, and refused what cannot be divided by
-                        values[next] = values[step.a] / values[step.b];
-                        continue;
+                        for (std::size_t r = 0; r < width; ++r) y[r] = a[r] / b[r];
+                    } else if (step.op == Op::add) {
+                        for (std::size_t r = 0; r < width; ++r) y[r] = a[r] + b[r];
+                    } else if (step.op == Op::mul) {
+                        for (std::size_t r = 0; r < width; ++r) y[r] = a[r] * b[r];
+                    } else {
+                        for (std::size_t r = 0; r < width; ++r) {
+                            if (held[r] != 1) continue;
+                            Fault fault;
+                            y[r] = evaluate(step.op, a[r], b[r], step.c, fault);
+                            if (fault != Fault::None) settle(r, -1);
+                        }
                     }
-                    Fault fault;
-                    values[next] = evaluate(step.op, values[step.a], values[step.b], step.c, fault);
-                    if (fault != Fault::None) return -1;
                 }
             }
-            const double x = values[check.left], y = values[check.right];
-            const bool unordered = check.relation != Relation::Same && (std::isnan(x) || std::isnan(y));
-            if (unordered || compare(check.relation, x, y) != check.result) return 0;
+            const double *x = values + check.left * width, *y = values + check.right * width;
+            for (std::size_t r = 0; r < width; ++r) {
+                const bool unordered = check.relation != Relation::Same && (std::isnan(x[r]) || std::isnan(y[r]));
+                if (held[r] == 1 && (unordered || compare(check.relation, x[r], y[r]) != check.result)) settle(r, 0);
+            }
+            if (!left) return;
         }
-        return 1;
     }
 
     std::vector<std::uint32_t> inputs_;

@@ -9,6 +9,7 @@
 
 #include "../../program/format.hpp"
 #include "../../program/kernels/isa.hpp"
+#include "../../program/passes/share.hpp"
 #include "../value/handle.hpp"
 #include "call.hpp"
 #include "descent.hpp"
@@ -63,6 +64,7 @@ py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::
 
 py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle weights,
                          py::handle reduce, py::handle threads, bool check, py::handle out) {
+    require_values(parameters);
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
     call.set_weights(weights);
@@ -80,84 +82,107 @@ py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::
 }
 
 py::object vjp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
-               py::handle threads, bool check, py::handle out) {
+               py::handle reduce, py::handle threads, bool check, py::handle out) {
     if (v.is_none()) throw py::type_error("vjp: v is missing");
     Call call(self, parameters, x, threads, check);
     call.set_weights(v);
+    call.set_reduce(reduce);
     call.set_columns(with_respect_to(wrt));
     py::array wide = call.wide_target(out, {});
-    call.request.dx = data_of(wide);
-    call.run();
+    call.run(&program::Request::dx, data_of(wide), call.all_columns());
     return call.narrow(wide);
 }
 
 py::object jvp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
-               py::handle threads, bool check, py::handle out) {
+               py::handle reduce, py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_columns(with_respect_to(wrt));
     call.set_tangents(v);
+    call.set_reduce(reduce);
     py::array tangents = call.target(out, call.values_shape(), "out");
-    call.request.value_tangents = data_of(tangents);
-    call.run();
+    call.run(&program::Request::value_tangents, data_of(tangents), self.n_outputs());
     return shown(tangents, out);
 }
 
 py::object hvp(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle v, py::handle wrt,
-               py::handle weights, py::handle threads, bool check, py::handle out) {
+               py::handle weights, py::handle reduce, py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_weights(weights);
     call.set_columns(with_respect_to(wrt));
     call.set_tangents(v);
+    call.set_reduce(reduce);
     py::array wide = call.wide_target(out, {});
-    call.request.dx_tangents = data_of(wide);
-    call.run();
+    call.run(&program::Request::dx_tangents, data_of(wide), call.all_columns());
     return call.narrow(wide);
 }
 
-// A column of the Jacobian costs a forward sweep over dual numbers, a row of it a reverse sweep: whichever are fewer.
-py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt, py::handle threads,
-                    bool check, py::handle out) {
+using Of = program::Derivatives::Of;
+
+py::object jacobian(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt, py::handle reduce,
+                    py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
-    call.set_columns(with_respect_to(wrt));
-    py::array wide = call.wide_target(out, self.shape);
-    const std::size_t columns = call.all_columns(), outputs = self.n_outputs();
-    if (outputs <= columns) {
-        call.repeat(outputs);
-        call.request.unit_weights = true;
-        call.request.dx = data_of(wide);
-        call.run();
-        return call.narrow(wide);
-    }
-    call.repeat(columns);
-    call.request.unit_tangents = true;
-    std::vector<double> transposed(call.request.rows * outputs + 1);
-    call.request.value_tangents = transposed.data();
-    call.run();
-    double* to = data_of(wide);
-    program::Pace pace;
-    for (std::size_t r = 0; r < call.rows(); ++r) {
-        pace(outputs * columns);
-        for (std::size_t o = 0; o < outputs; ++o)
-            for (std::size_t k = 0; k < columns; ++k) *to++ = transposed[(r * columns + k) * outputs + o];
-    }
-    return call.narrow(wide);
+    call.set_reduce(reduce);
+    const program::Columns columns = columns_of(self.program, wrt);
+    py::array matrix =
+        call.target(out, call.unless_reduced({self.shape, {static_cast<py::ssize_t>(columns.size())}}), "out");
+    call.run_whole(Of::Jacobian, columns, data_of(matrix));
+    return matrix;
 }
 
 py::object hessian(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt, py::handle weights,
-                   py::handle threads, bool check, py::handle out) {
+                   py::handle reduce, py::handle threads, bool check, py::handle out) {
     Call call(self, parameters, x, threads, check);
     call.set_weights(weights);
-    call.set_columns(with_respect_to(wrt));
-    py::array square = call.target(out, call.by_row({call.columns(), call.columns()}), "out");
-    const auto all = static_cast<py::ssize_t>(call.all_columns());
-    const auto first = all - call.columns()[0];
-    py::array wide = first == 0 ? square : Doubles(call.by_row({{all, all}}));
-    call.run_hessian(data_of(wide));
-    if (first != 0) {
-        const py::slice kept(first, std::nullopt, 1);
-        square[py::ellipsis()] = wide[py::make_tuple(py::ellipsis(), kept, kept)];
+    call.set_reduce(reduce);
+    const program::Columns columns = columns_of(self.program, wrt);
+    const auto size = static_cast<py::ssize_t>(columns.size());
+    py::array matrix = call.target(out, call.unless_reduced({{size, size}}), "out");
+    call.run_whole(Of::Hessian, columns, data_of(matrix));
+    return matrix;
+}
+
+// The entries of the pattern, ([rows,] n), of Jacobians or, with any weights, Hessians.
+py::object entries(const Recorded& self, const py::tuple& parameters, py::handle x, bool second, py::handle wrt,
+                   py::handle weights, py::handle reduce, py::handle threads, bool check, py::handle out) {
+    Call call(self, parameters, x, threads, check);
+    call.set_weights(weights);
+    call.set_reduce(reduce);
+    const Of of = second ? Of::Hessian : Of::Jacobian;
+    const program::Columns columns = columns_of(self.program, wrt);
+    std::size_t count;
+    {
+        const py::gil_scoped_release released;
+        count = self.program.derivatives().pattern(of, self.program, columns, call.request.weights != nullptr).size();
     }
-    return square;
+    py::array found = call.target(out, call.unless_reduced({{static_cast<py::ssize_t>(count)}}), "out");
+    call.run_entries(of, columns, data_of(found));
+    return found;
+}
+
+// (starts, columns) of the entries that may differ from zero, as in a CSR matrix.
+py::tuple pattern(const Recorded& self, bool second, py::handle wrt, bool weighted) {
+    const program::Columns columns = columns_of(self.program, wrt);
+    const Signals signals;
+    const program::Pattern* found;
+    {
+        const py::gil_scoped_release released;
+        found =
+            &self.program.derivatives().pattern(second ? Of::Hessian : Of::Jacobian, self.program, columns, weighted);
+    }
+    const auto array = [](const std::vector<std::uint32_t>& numbers) {
+        py::array_t<std::int32_t> made(static_cast<py::ssize_t>(numbers.size()));
+        std::copy(numbers.begin(), numbers.end(), made.mutable_data());
+        return made;
+    };
+    return py::make_tuple(array(found->starts), array(found->columns));
+}
+
+// The program with some of its inputs, a tuple of stretches, as further parameters.
+py::object shared(const Recorded& self, const py::tuple& inputs) {
+    const program::Columns columns = columns_of(self.program, inputs);
+    if (columns.end() > self.program.n_inputs()) throw py::value_error("only inputs become parameters");
+    const Signals signals;
+    return boxed(program::share(self.program.graph(), columns), self.shape);
 }
 
 py::dict counts(const Recorded& self) {
@@ -213,6 +238,9 @@ void add_program(py::module_& m) {
         .def("hvp", hvp)
         .def("jacobian", jacobian)
         .def("hessian", hessian)
+        .def("entries", entries)
+        .def("pattern", pattern)
+        .def("shared", shared)
         .def("counts", counts)
         .def("dump", dump)
         .def_property_readonly("nbytes", [](const Recorded& self) { return self.program.bytes(); })

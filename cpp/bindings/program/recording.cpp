@@ -35,7 +35,7 @@ struct CtrlC {
     std::string name = py::str(value.attr("_op")), label = py::str(value.attr("label"));
     std::string what = node->is_leaf() ? "the leaf" : "the op '" + name + "'";
     if (!label.empty()) what += " labelled '" + label + "'";
-    if (node->op == Op::linear && !node->has(Rule))
+    if ((node->op == Op::linear || node->is_fixed()) && !node->has(Rule))
         what += " has local gradients given as numbers, which cannot be recorded; build it from Value operations";
     else
         what += " has a rule of its own in Python, which cannot be recorded; build it from Value operations";
@@ -121,7 +121,7 @@ Recording read(const py::tuple& outputs, const std::vector<double>& constants, R
     Ancestry graph = ancestors(roots.data(), roots.size(), cut.empty() ? Stop() : Stop(is_cut));
     graph.outside = std::move(cut);  // those that nothing needs included
     for (Node* node : graph.interior)
-        if (node->has_fan() || node->has(Rule)) refuse_rule(node);
+        if (node->has_fan() || node->is_fixed() || node->has(Rule)) refuse_rule(node);
     for (Node* node : graph.leaves)
         if (node->has(Rule)) refuse_rule(node);
     const Numbering number(graph);

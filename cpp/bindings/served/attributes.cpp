@@ -14,12 +14,13 @@ enum class Container : std::uint8_t { Set, Frozenset, Tuple, List };
 // An attribute of a served class, under the author's name for it.
 struct Member {
     PyObject_HEAD PyObject* name;
-    PyObject* empty;     // what a leaf shows, where that is not the engine's own
+    PyObject* empty;     // what a leaf shows, Ellipsis where it has no such attribute; or null, for one of its own
     PyObject* on_class;  // what the class itself shows (a dataclass default), or null
     PyObject* live;      // the class of the lists or sets that it shows, or null: they note that they are being changed
     bool watched;        // the author's methods read it: a value of the program's makes a node foreign
     Role role;
     Container container;
+    Container leaf_container;  // of a leaf, empty
 };
 
 PyObject* in_container(Container container, PyObject* tuple) {  // steals
@@ -62,6 +63,7 @@ PyObject* operand_tuple(Node* node) {
 PyObject* local_tuple(Node* node) {
     // A sum needs no place for its local gradients: they are one, whatever becomes of the data.
     std::uint32_t count = node->op == Op::linear ? node->fan->count : node->op == Op::add ? 2 : 0;
+    if (node->is_fixed()) count = node->b ? 2 : 1;
     PyObject* tuple = PyTuple_New(count);
     for (std::uint32_t i = 0; tuple && i < count; ++i) {
         PyObject* local = local_object(node, i);
@@ -79,16 +81,27 @@ PyObject* op_text(Node* node, PyObject* empty) {
     if (node->is_leaf() || node->op == Op::custom) return Py_NewRef(empty);
     PyObject* text = served_of(node)->op_pattern(node);
     if (!text) return Py_NewRef(empty);
-    if (node->op != Op::powc) return Py_NewRef(text);
+    if (node->op != Op::powc || node->is_fixed()) return Py_NewRef(text);
     PyObject* exponent = exact_number_object(node->constant, node->kinds.constant);
     PyObject* result = exponent ? PyObject_CallMethod(text, "format", "O", exponent) : nullptr;
     Py_XDECREF(exponent);
     return result;
 }
 
+PyObject* absent(Member* member, PyObject* object) {
+    PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '%U'", Py_TYPE(object)->tp_name, member->name);
+    return nullptr;
+}
+
+PyObject* shown_empty(Member* member, PyObject* object) {
+    return member->empty == Py_Ellipsis ? absent(member, object) : Py_NewRef(member->empty);
+}
+
 // What a program may change in place is of a class that knows whose it is.
 PyObject* shown(Member* member, PyObject* object, PyObject* tuple) {  // steals
-    if (!member->live || !tuple) return in_container(member->container, tuple);
+    const Container container = node_of(object)->is_leaf() ? member->leaf_container : member->container;
+    const bool changes = container == Container::Set || container == Container::List;
+    if (!member->live || !changes || !tuple) return in_container(container, tuple);
     PyObject* result = PyObject_CallOneArg(member->live, tuple);
     Py_DECREF(tuple);
     static PyObject* owner = PyUnicode_InternFromString("owner");
@@ -124,10 +137,7 @@ PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject* type) {
         if (kept) return Py_NewRef(kept);
         if (PyErr_Occurred()) return nullptr;
         if (is_exposed(handle)) {
-            if (member->on_class) return Py_NewRef(member->on_class);
-            PyErr_Format(PyExc_AttributeError, "'%.200s' object has no attribute '%U'", Py_TYPE(object)->tp_name,
-                         member->name);
-            return nullptr;
+            return member->on_class ? Py_NewRef(member->on_class) : absent(member, object);
         }
     }
     switch (member->role) {
@@ -136,16 +146,20 @@ PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject* type) {
         case Role::Grad:
             return exact_number_object(node->grad, node->kinds.grad);
         case Role::Children:
-            if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
+            if (node->is_leaf() && member->empty) return shown_empty(member, object);
             return shown(member, object, operand_tuple(node));
         case Role::Locals:
-            if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
+            if (node->is_leaf() && member->empty) return shown_empty(member, object);
             return shown(member, object, local_tuple(node));
-        case Role::Op:
-            return op_text(node, member->empty);
+        case Role::Op: {
+            PyObject* text = op_text(node, member->empty);
+            if (text != Py_Ellipsis) return text;
+            Py_DECREF(text);
+            return absent(member, object);
+        }
         case Role::Rule:
             if (handle->state && handle->state->rule) return Py_NewRef(handle->state->rule);
-            if (node->is_leaf() && member->empty) return Py_NewRef(member->empty);
+            if (node->is_leaf() && member->empty) return shown_empty(member, object);
             return PyCFunction_New(&own_rule_def, object);
         case Role::Label:
             return Py_NewRef(handle->state && handle->state->label ? handle->state->label : member->empty);
@@ -232,15 +246,24 @@ bool set_operands(Handle* handle, PyObject* sequence) {
     return !own.rule || set_method_rule(handle);
 }
 
+// Whether that is what a leaf shows.
+bool shows_empty(Member* member, PyObject* value) {
+    if (member->empty == Py_Ellipsis) return false;
+    if (value == member->empty) return true;
+    if (!member->empty) return is_container(member->leaf_container, value) && PyObject_Size(value) == 0;
+    return PyFrozenSet_CheckExact(value) && PyFrozenSet_CheckExact(member->empty) && PySet_GET_SIZE(value) == 0;
+}
+
 int set_children(Member* member, Handle* handle, PyObject* value) {
     Node* node = handle->node;
+    give_fan(node);
     bool fitting = is_container(member->container, value);
     PyObject* sequence =
         PyAnySet_Check(value) || PyTuple_Check(value) || PyList_Check(value) ? PySequence_Tuple(value) : nullptr;
     if (member->empty && value == member->empty) {
         Py_XSETREF(sequence, PyTuple_New(0));
-        fitting = true;
     }
+    if (sequence && PySequence_Fast_GET_SIZE(sequence) == 0) fitting = shows_empty(member, value);
     for (Py_ssize_t i = 0; sequence && i < PySequence_Fast_GET_SIZE(sequence); ++i) {
         PyObject* item = PySequence_Fast_GET_ITEM(sequence, i);
         if (!PyObject_TypeCheck(item, served_type) || node_of(item)->family != node->family || node_of(item) == node)
@@ -272,13 +295,13 @@ int set_children(Member* member, Handle* handle, PyObject* value) {
 
 int set_locals(Member* member, Handle* handle, PyObject* value) {
     Node* node = handle->node;
-    bool fitting = is_container(member->container, value);
+    bool fitting = node->is_leaf() ? shows_empty(member, value) : is_container(member->container, value);
+    if (node->is_leaf() && fitting) return drop_foreign(handle, member->name) ? 0 : -1;
     PyObject* sequence = fitting ? PySequence_Tuple(value) : nullptr;
     Py_ssize_t count = sequence ? PySequence_Fast_GET_SIZE(sequence) : -1;
     bool ok = false;
-    if (count == 0 && node->is_leaf()) {
-        ok = true;
-    } else if (count > 0 && node->has_fan() && count == static_cast<Py_ssize_t>(node->fan->count)) {
+    give_fan(node);
+    if (count > 0 && node->has_fan() && count == static_cast<Py_ssize_t>(node->fan->count)) {
         std::vector<Number> locals(static_cast<std::size_t>(count));
         ok = true;
         for (Py_ssize_t i = 0; i < count; ++i)
@@ -298,7 +321,7 @@ int set_locals(Member* member, Handle* handle, PyObject* value) {
 }
 
 int set_rule_member(Member* member, Handle* handle, PyObject* value) {
-    if (does_nothing(value) || (member->empty && value == member->empty)) {
+    if (member->empty != Py_Ellipsis && (does_nothing(value) || (member->empty && value == member->empty))) {
         if (handle->state && handle->state->rule) set_rule(handle, nullptr);
         if (handle->node->is_leaf() || handle->node->op == Op::custom)
             return drop_foreign(handle, member->name) ? 0 : -1;
@@ -331,6 +354,8 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
             if (!is_held(*served_of(node), value, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
             if (node->is_foreign() && !drop_foreign(handle, member->name)) return -1;
             if (member->role == Role::Data) {
+                if (!refresh_slope(node, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+                if (served_of(node)->fixes_products) overwritten.before_write(node);
                 node->data = number.value;
                 node->kinds.data = number.kind;
             } else {
@@ -442,6 +467,10 @@ bool expose(Handle* handle) {
     if (!dict) return false;
     for (PyObject* name : served_of(handle->node)->names) {
         const Owned value(held_value(handle, name));
+        if (!value && PyErr_ExceptionMatches(PyExc_AttributeError)) {  // only results have it
+            PyErr_Clear();
+            continue;
+        }
         if (!value || PyDict_SetItem(dict.get(), name, value.get()) < 0) return false;
     }
     if (handle->dict && PyDict_Merge(dict.get(), handle->dict, 0) < 0) return false;
@@ -472,6 +501,9 @@ bool Served::share_rule(Node* original, Node* copy) {
     return true;
 }
 
+bool is_member(PyObject* descriptor) { return Py_IS_TYPE(descriptor, member_type); }
+int set_member(PyObject* member, PyObject* object, PyObject* value) { return member_set(member, object, value); }
+
 bool make_member_type() {
     member_type =
         make_type("kilograd._core.Member", sizeof(Member), Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
@@ -481,8 +513,9 @@ bool make_member_type() {
     return member_type != nullptr;
 }
 
-PyObject* new_member(PyObject* name, const std::string& role, const std::string& container, PyObject* empty,
-                     PyObject* on_class, PyObject* live, bool watched) {
+PyObject* new_member(PyObject* name, const std::string& role, const std::string& container,
+                     const std::string& leaf_container, PyObject* empty, PyObject* on_class, PyObject* live,
+                     bool watched) {
     static const std::pair<const char*, Role> roles[] = {
         {"data", Role::Data}, {"grad", Role::Grad}, {"children", Role::Children}, {"locals", Role::Locals},
         {"op", Role::Op},     {"rule", Role::Rule}, {"label", Role::Label},       {"extra", Role::Extra}};
@@ -500,17 +533,16 @@ PyObject* new_member(PyObject* name, const std::string& role, const std::string&
     bool known = false;
     for (auto& [text, value] : roles)
         if (role == text) member->role = value, known = true;
-    for (auto& [text, value] : containers)
+    for (auto& [text, value] : containers) {
         if (container == text) member->container = value;
+        if (leaf_container == text) member->leaf_container = value;
+    }
     if (!known) {
         PyErr_Format(PyExc_ValueError, "no such role: %s", role.c_str());
         return nullptr;
     }
     // An empty container is made anew for every reader: it may be a mutable one.
-    bool fresh = empty == Py_None &&
-                 (member->role == Role::Children || member->role == Role::Locals || member->role == Role::Rule) &&
-                 container != "none";
-    if (!fresh) member->empty = Py_NewRef(empty);
+    if (empty != Py_NotImplemented) member->empty = Py_NewRef(empty);
     if (on_class != Py_Ellipsis) member->on_class = Py_NewRef(on_class);
     return result.release();
 }

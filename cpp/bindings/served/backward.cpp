@@ -36,7 +36,9 @@ bool run_in_python(Node* node) {
         PyObject* grad = PyObject_GetAttr(self, name);
         PyObject* local = grad ? local_object(node, i) : nullptr;
         // `+` adds the gradient itself: multiplying it by one could change its type.
-        PyObject* term = !local ? nullptr : node->op == Op::add ? Py_NewRef(grad) : PyNumber_Multiply(local, grad);
+        PyObject* term = !local                                     ? nullptr
+                         : node->op == Op::add && !node->is_fixed() ? Py_NewRef(grad)
+                                                                    : PyNumber_Multiply(local, grad);
         PyObject* operand = term ? handle_of(operands[i]) : nullptr;
         PyObject* old = operand ? PyObject_GetAttr(operand, name) : nullptr;
         PyObject* sum = old ? PyNumber_InPlaceAdd(old, term) : nullptr;
@@ -49,6 +51,7 @@ bool run_in_python(Node* node) {
 
 // The op's own rule: the engine's where it has all the numbers and no integer outgrows it.
 bool run_own_rule(Node* node) {
+    overwritten.settle();  // also in the midst of a sweep, where other rules are Python's
     if (node->is_leaf() || node->op == Op::custom) return true;
     if ((foreign_alive && any_foreign(node)) || !stays_exact(node)) return run_in_python(node);
     apply_own_rule(node);
@@ -58,9 +61,22 @@ bool run_own_rule(Node* node) {
 }  // namespace
 
 PyObject* local_object(Node* node, std::uint32_t index) {
+    const Slope slope = late_slope(node);
+    if (slope != Slope::None && node->is_foreign()) {
+        const Owned y(data_object(node));
+        return y ? slope_object(slope, y.get()) : nullptr;
+    }
     if (node->op == Op::linear) {
         Fan::Edge& edge = node->fan->begin()[index];
         return exact_number_object(edge.local, edge.kind);
+    }
+    if (node->is_fixed()) {
+        overwritten.settle();
+        if (!node->is_fixed()) return local_object(node, index);
+        if (node->op == Op::add) return PyFloat_FromDouble(1.0);
+        const Node* factor = index ? node->a : node->b;
+        return node->op == Op::mul ? exact_number_object(factor->data, factor->kinds.data)
+                                   : exact_number_object(node->constant, node->kinds.constant);
     }
     if (node->op == Op::add) return PyLong_FromLong(1);
     if (node->op == Op::mul) return data_object(index ? node->a : node->b);
@@ -75,10 +91,12 @@ PyObject* local_object(Node* node, std::uint32_t index) {
         PyObject* kept = foreign_value(holder, name);
         Number number{};
         if (kept &&
-            is_held(*served_of(node), kept, number))  // the program looked into __dict__, where the number is now
+            is_held(*served_of(node), kept, number)) {  // the program looked into __dict__, where the number is now
+            if (served_of(node)->fixes_products) overwritten.before_write(holder);
             holder->data = number.value, holder->kinds.data = number.kind;
-        else if (kept && !data)
+        } else if (kept && !data) {
             data = kept;
+        }
     }
     if (data) {
         PyErr_Format(PyExc_TypeError,
@@ -95,56 +113,13 @@ PyObject* run_served_rule(Node* node) {
     Py_RETURN_NONE;
 }
 
-namespace {
-
-std::vector<Node*> depth_first(Node* root, Order which) {
-    struct Frame {
-        Node* node;
-        std::uint32_t next;
-    };
-    std::vector<Node*> order;
-    std::vector<Frame> stack;
-    auto operand = [which](Node* node, std::uint32_t i) -> Node* {
-        std::uint32_t count = node->has_fan() ? node->fan->count : node->b ? 2 : 1;
-        if (i >= count) return nullptr;
-        if (which == Order::LastOperand) i = count - 1 - i;
-        return node->has_fan() ? node->fan->begin()[i].operand : i ? node->b : node->a;
-    };
-    std::vector<Node*> marked;
-    struct Marks {
-        std::vector<Node*>& marked;
-        ~Marks() {
-            for (Node* node : marked) node->flags &= static_cast<std::uint8_t>(~Marked);
-        }
-    } marks{marked};
-    auto enter = [&](Node* node) {
-        if (node->flags & Marked) return;  // a leaf, or seen
-        marked.push_back(node);
-        node->flags |= Marked;
-        stack.push_back({node, 0});
-    };
-    enter(root);
-    while (!stack.empty()) {
-        Frame& frame = stack.back();
-        if (Node* next = operand(frame.node, frame.next++)) {
-            enter(next);
-        } else {
-            order.push_back(frame.node);
-            stack.pop_back();
-        }
-    }
-    std::reverse(order.begin(), order.end());
-    return order;
-}
-
-}  // namespace
-
 PyObject* native_backward(PyObject* self) {
     Node* root = node_of(self);
     const Served& own = *served_of(root);
-    if (root->is_foreign() || !recording()) return nullptr;
-    if (foreign_alive == 0 && rules_alive == 0 && own.order == Order::Tape) {
-        for (Node* node : backward_while_exact(root, own.one))
+    if (root->is_foreign() || !recording() || own.paused) return nullptr;
+    overwritten.settle();
+    if (foreign_alive == 0 && rules_alive == 0) {
+        for (Node* node : backward_while_exact(root, own.one, own.order))
             if (!run_own_rule(node)) return nullptr;
         Py_RETURN_NONE;
     }

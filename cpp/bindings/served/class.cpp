@@ -1,16 +1,27 @@
 #include "class.hpp"
 
-#include <algorithm>
-
 namespace kilograd {
 
 std::array<std::unique_ptr<Served>, 256> served;
 PyTypeObject* served_type = nullptr;
 std::uint64_t built_natively = 0;
 
+void Served::prepare_results() {
+    constexpr Op rows[] = {Op::add, Op::mul};
+    constexpr int fixed[] = {Captured | FloatUnit, Captured};  // 1 is an int in any case unless fixed to 1.0
+    for (const OperatorIndex index : {Add, Multiply}) {
+        const std::uint8_t mode = operators[index].mode;
+        Tag tag{1, mode & Nodes ? rows[index] : Op::leaf, Kinds{FloatKind, zero, FloatKind}, ExactInts,
+                static_cast<std::uint8_t>(family_of(type))};
+        tag.refs.set(References::Fixed, (mode & fixed[index]) == fixed[index]);
+        plain_results[index] = tag;
+    }
+}
+
 // --- what the op attribute shows ---------------------------------------------------------------------------------
 
 PyObject* Served::op_pattern(const Node* node) const {
+    if (node->is_fixed()) return tags[static_cast<std::size_t>(node->op)];
     if (node->op != Op::linear) return labels[static_cast<std::size_t>(node->op)];
     return node->fan->tag < tags.size() ? tags[node->fan->tag] : nullptr;
 }
@@ -25,7 +36,6 @@ void Served::note_op_pattern(Node* node, PyObject* pattern) {
         PyObject* known = tags[node->fan->tag];
         if (known && PyUnicode_Compare(known, pattern) == 0) return;
     }
-    tags.resize(std::max<std::size_t>(tags.size(), first_method_tag), nullptr);
     node->fan->tag = static_cast<std::uint32_t>(tags.size());
     tags.push_back(Py_NewRef(pattern));
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "../../engine/fixed.hpp"
+#include "../../engine/order.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
 #include "../python.hpp"
@@ -22,18 +24,35 @@ enum OperatorMode : std::uint8_t {
     FloatUnit = 16  // the local gradient of + is 1.0 and not 1
 };
 
+// What a method does that only applies operators to its operands: steps for a machine with a stack.
+struct Composition {
+    enum Kind : std::uint8_t { Operand, Constant, Negative, Call, Add, Subtract, Multiply, Divide, Power };
+    struct Step {
+        Kind kind;
+        bool second;       // of the operands
+        PyObject* object;  // the number, or the name of the method: for as long as the process lives
+    };
+    std::vector<Step> steps;
+    bool lifts = false;  // a number as its other operand is a leaf from the beginning
+};
+
 struct Operator {
     PyObject* function = nullptr;  // the author's method, or null where the class has none
     PyObject* reflected = nullptr;
     std::uint8_t mode = 0;
     std::uint8_t reflected_mode = 0;
+    std::unique_ptr<Composition> composition;
+    std::unique_ptr<Composition> reflected_composition;
 };
 
-enum OperatorIndex { Add, Multiply, Power, operator_count };
+// A local gradient that authors compute of the result's data when gradients flow. It is kept with the node, and anew
+// where the data is changed.
+enum class Slope : std::uint8_t { None, OneMinusPower, OneMinusProduct, Logistic };
+double slope_of(Slope slope, double y);
+PyObject* slope_object(Slope slope, PyObject* y);
 
-// The newest first; or the reverse of the order in which a recursive search leaves them, operands first to last or last
-// to first: authors sum gradients in that order when their nodes keep the operands in a tuple.
-enum class Order : std::uint8_t { Tape, FirstOperand, LastOperand };
+// Negate has one operand, and no reflected form.
+enum OperatorIndex { Add, Multiply, Power, Subtract, Divide, Negate, operator_count };
 
 struct Served final : Conventions {
     PyTypeObject* type = nullptr;
@@ -43,17 +62,28 @@ struct Served final : Conventions {
     bool bare = false;         // its objects begin without attributes: all that they get is in __dict__
     Kind zero = IntKind;
     Kind one = IntKind;
-    bool numpy_ints = false;    // it does with numpy.int64 what the engine would
-    bool closed = false;        // its objects take no attributes but their own (`__slots__`)
-    bool closures = false;      // its rules are closures over the node and its operands
-    Order order = Order::Tape;  // in which backward() visits nodes
+    bool paused = false;          // all that is done is the author's, for the time being
+    bool floats = false;          // its constructor makes a float of every number
+    bool numpy_ints = false;      // it does with numpy.int64 what the engine would
+    bool closed = false;          // its objects take no attributes but their own (`__slots__`)
+    bool closures = false;        // its rules are closures over the node and its operands
+    bool fixes_products = false;  // some of its nodes are products with fixed local gradients, or were
+    // What results of + and * of two of its nodes are, where all numbers are floats; no operation where none is native.
+    std::array<Tag, 2> plain_results{};
+    Order order = Order::Tape;  // in which backward() visits nodes: depth first where they keep operands in a tuple
     std::array<Operator, operator_count> operators;
     std::array<PyObject*, op_count> labels{};  // what the op attribute shows for a row; "{}" is the exponent
-    std::vector<PyObject*> tags;               // the same for nodes with fixed local gradients
+    // The same for nodes with fixed local gradients. Those without a fan are at the number of their row; what follows
+    // is for methods that share a row with another and show something else.
+    std::vector<PyObject*> tags = std::vector<PyObject*>(op_count);
+    std::array<bool, op_count> tagged{};  // a method has claimed the row's
+    std::vector<Slope> late;                // by tag, where the local gradient follows the data
     PyObject* data_name = nullptr;
     PyObject* grad_name = nullptr;
     std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot
     std::vector<PyObject*> names;          // all attributes, as the author's constructor sets them
+
+    void prepare_results();  // after its operators or its zero have changed
 
     PyObject* op_pattern(const Node* node) const override;  // with "{}" for an exponent
     void note_op_pattern(Node* node, PyObject* pattern) override;
@@ -87,11 +117,22 @@ inline bool is_held(const Served& own, PyObject* object, Number& out) {
     return is_exact_number(object, out) && own.holds(out.kind);
 }
 
+// The kind of data that this class's constructor makes of a number of another.
+inline Kind made_kind(const Served& own, Kind kind) { return own.floats ? FloatKind : kind; }
+
 inline bool any_foreign(const Node* node) {
     bool found = node->is_foreign();
     for_each_operand(node, [&](Node* operand) { found |= operand->is_foreign(); });
     return found;
 }
+
+inline Slope late_slope(const Node* node) {
+    const std::vector<Slope>& late = served_of(node)->late;
+    return node->op == Op::linear && node->fan->tag < late.size() ? late[node->fan->tag] : Slope::None;
+}
+
+// The data of a node is about to become `number`; false where its local gradient is no longer the engine's.
+bool refresh_slope(Node* node, Number number);
 
 // --- building ----------------------------------------------------------------------------------------------------
 
@@ -113,23 +154,12 @@ struct Local {
     std::uint8_t kind;
 };
 
-inline Node* served_fixed(double y, Kind kind, Node* a, Local da, Node* b, Local db, std::uint32_t tag) {
-    Fan* fan = new_fan(b ? 2 : 1);
-    fan->tag = tag;
-    fan->begin()[0] = {a, da.value, da.kind};
-    if (b) fan->begin()[1] = {b, db.value, db.kind};
-    Node* node = record_fan(Op::linear, y, kind, fan, a->family, ExactInts);
-    node->kinds.grad = served_of(a)->zero;
-    ++built_natively;
+// A sum with the local gradients 1.0, a product whose own are its operands' present data, or an op of one operand.
+inline Node* served_fixed(Op op, double y, Kind kind, Node* a, Node* b, Local local = {}) {
+    Node* node = served_node(op, y, kind, a, b, local.value, static_cast<Kind>(local.kind));
+    node->refs.set(References::Fixed, true);
     return node;
 }
-
-// The handle of a node that served_fixed made over a and b.
-inline PyObject* wrap_fixed(Node* node, const Node* a, const Node* b) {
-    return carries_state(a) || carries_state(b) ? wrap_slow(node) : new_handle(node);
-}
-
-constexpr std::uint32_t tag_add = 1, tag_multiply = 2, tag_power = 3, first_method_tag = 4;
 
 // --- the parts of the type ---------------------------------------------------------------------------------------
 
@@ -143,15 +173,22 @@ PyObject* served_vectorcall(PyObject* type, PyObject* const* args, std::size_t n
 // operators.cpp
 void add_operator_slots(std::vector<PyType_Slot>& slots);
 void give_operators(PyTypeObject* type);  // to a subclass
+// Lets the slot of an operator that not every class has do what this class's methods do.
+void set_operator_slot(const Served& own, OperatorIndex index);
 // Native results for the methods of the same meaning (`__add__`, ...); null without an error where the author's has to
 // do it.
 using NativeOperation = PyObject* (*)(PyObject* self, PyObject* other, bool reflected);
 extern const NativeOperation native_operations[operator_count];
 
+// composed.cpp
+std::unique_ptr<Composition> read_composition(PyObject* steps);  // null with an error set
+// Null without an error where the author's method has to do it.
+PyObject* composed(const Composition& composition, PyObject* self, PyObject* other);
+
 // methods.cpp: methods of one operand, `backward` and the operators' methods
 PyTypeObject* make_method_type();  // which lives as long as the process; null with an error set
 PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyObject* function, bool fixed, bool numpy,
-                     const std::string& local_kind, PyObject* label);
+                     const std::string& local_kind, PyObject* label, PyObject* steps);
 
 // backward.cpp
 PyObject* native_backward(PyObject* self);                // null without an error where the author's has to do it
@@ -160,8 +197,11 @@ PyObject* local_object(Node* node, std::uint32_t index);  // d node / d operand,
 
 // attributes.cpp: the author's names for what the engine holds
 bool make_member_type();  // false with an error set
-PyObject* new_member(PyObject* name, const std::string& role, const std::string& container, PyObject* empty,
-                     PyObject* on_class, PyObject* live, bool watched);
+PyObject* new_member(PyObject* name, const std::string& role, const std::string& container,
+                     const std::string& leaf_container, PyObject* empty, PyObject* on_class, PyObject* live,
+                     bool watched);
+bool is_member(PyObject* descriptor);
+int set_member(PyObject* member, PyObject* object, PyObject* value);
 bool set_method_rule(Handle* handle);
 bool make_bare(Handle* handle);  // a new object of a class that is served no longer
 bool expose(Handle* handle);     // the program looks into the object's __dict__, or deletes an attribute

@@ -13,8 +13,9 @@ namespace {
 // value is NaN where Python would raise.
 struct Formula {
     const char* name;
+    Op op;
     double (*value)(double x);
-    double (*local)(double x, double y);
+    Slope slope;
 };
 
 double checked_exp(double x) {
@@ -26,16 +27,13 @@ double tanh_by_math(double x) { return std::tanh(x); }
 double logistic_by_exp(double x) { return 1.0 / (1.0 + checked_exp(-x)); }
 // A constant exponent would be compiled into y * y, which differs from Python's y**2 in one case of a thousand.
 volatile double two = 2.0;
-double one_minus_power(double, double y) { return 1.0 - std::pow(y, two); }
-double one_minus_product(double, double y) { return 1.0 - y * y; }
-double logistic_slope(double, double y) { return y * (1.0 - y); }
 
 constexpr Formula formulas[] = {
-    {"tanh_by_exp, 1 - t**2", tanh_by_exp, one_minus_power},
-    {"tanh_by_exp, 1 - t*t", tanh_by_exp, one_minus_product},
-    {"math.tanh, 1 - t**2", tanh_by_math, one_minus_power},
-    {"math.tanh, 1 - t*t", tanh_by_math, one_minus_product},
-    {"logistic_by_exp, s * (1 - s)", logistic_by_exp, logistic_slope},
+    {"tanh_by_exp, 1 - t**2", Op::tanh, tanh_by_exp, Slope::OneMinusPower},
+    {"tanh_by_exp, 1 - t*t", Op::tanh, tanh_by_exp, Slope::OneMinusProduct},
+    {"math.tanh, 1 - t**2", Op::tanh, tanh_by_math, Slope::OneMinusPower},
+    {"math.tanh, 1 - t*t", Op::tanh, tanh_by_math, Slope::OneMinusProduct},
+    {"logistic_by_exp, s * (1 - s)", Op::sigmoid, logistic_by_exp, Slope::Logistic},
 };
 
 // What the negative half of a ReLU gives, and which half zero is in.
@@ -55,8 +53,17 @@ struct Method {
     bool backward;
     bool reflected;
     NativeOperation operation;  // of `__add__` and its like
-    std::uint32_t tag;
+    Composition* composition;   // of a method that applies operators; owned
+    std::uint32_t tag;          // of nodes with a fan, where another method shows something else for the same row
 };
+
+Node* fixed_unary(Method* method, double y, Kind kind, Node* a, Local local) {
+    Node* node = served_fixed(method->op, y, kind, a, nullptr, local);
+    if (!method->tag) return node;
+    give_fan(node);
+    node->fan->tag = method->tag;
+    return node;
+}
 
 Node* native_unary(Method* method, Node* a) {
     double x = a->data;
@@ -66,17 +73,17 @@ Node* native_unary(Method* method, Node* a) {
         bool kept = strict ? x > 0.0 : !(x < 0.0);
         bool to_int = method->relu == NegativeToInt || method->relu == PositiveOrInt;
         Kind kind = kept ? static_cast<Kind>(a->kinds.data) : to_int ? IntKind : FloatKind;
+        kind = made_kind(*served_of(a), kind);
         double y = kept ? x : 0.0;
         if (method->fixed && method->local_kind == BoolKind && is_numpy(a->kinds.data))
             return nullptr;  // it would be a numpy.bool
-        if (method->fixed)
-            return served_fixed(y, kind, a, {y > 0.0 ? 1.0 : 0.0, method->local_kind}, nullptr, {}, method->tag);
+        if (method->fixed) return fixed_unary(method, y, kind, a, {y > 0.0 ? 1.0 : 0.0, method->local_kind});
         return served_node(Op::relu, y, kind, a, nullptr, 0.0, method->asks_operand ? asks_operand : FloatKind);
     }
     double y, local;
     if (method->formula) {
         y = method->formula->value(x);
-        local = method->formula->local(x, y);
+        local = slope_of(method->formula->slope, y);
     } else {
         Fault fault;
         y = evaluate(method->op, x, 0.0, 0.0, fault);
@@ -84,21 +91,22 @@ Node* native_unary(Method* method, Node* a) {
         local = 0.0;
     }
     if (!std::isfinite(y) || !std::isfinite(local)) return nullptr;
-    if (method->formula) return served_fixed(y, FloatKind, a, {local, FloatKind}, nullptr, {}, method->tag);
+    if (method->formula) return fixed_unary(method, y, FloatKind, a, {local, FloatKind});
     Node* node = served_node(method->op, y, FloatKind, a, nullptr, 0.0, FloatKind);
     local = locals_of(node).da;
     if (std::isfinite(local) && !method->fixed) return node;
     release(node);
     --built_natively;
     if (!std::isfinite(local)) return nullptr;
-    return served_fixed(y, FloatKind, a, {local, FloatKind}, nullptr, {}, method->tag);
+    return fixed_unary(method, y, FloatKind, a, {local, FloatKind});
 }
 
 PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nargsf, PyObject* keywords) {
     auto* method = reinterpret_cast<Method*>(callable);
     if (method->operation) {
-        if (PyVectorcall_NARGS(nargsf) == 2 && !keywords && PyObject_TypeCheck(args[0], served_type)) {
-            PyObject* result = method->operation(args[0], args[1], method->reflected);
+        const Py_ssize_t operands = method->operation == native_operations[Negate] ? 1 : 2;
+        if (PyVectorcall_NARGS(nargsf) == operands && !keywords && PyObject_TypeCheck(args[0], served_type)) {
+            PyObject* result = method->operation(args[0], operands == 2 ? args[1] : nullptr, method->reflected);
             if (result || PyErr_Occurred()) return result;
         }
         return PyObject_Vectorcall(method->function, args, nargsf, keywords);
@@ -109,7 +117,10 @@ PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nar
         if (method->backward) {
             PyObject* result = native_backward(args[0]);
             if (result || PyErr_Occurred()) return result;
-        } else if (!node->is_foreign() && recording()) {
+        } else if (method->composition) {
+            PyObject* result = composed(*method->composition, args[0], nullptr);
+            if (result || PyErr_Occurred()) return result;
+        } else if (!node->is_foreign() && recording() && !served_of(node)->paused) {
             if (Node* made = native_unary(method, node)) return wrap(made);
         }
     }
@@ -151,6 +162,7 @@ void method_dealloc(PyObject* self) {
     PyObject_GC_UnTrack(self);
     Py_XDECREF(reinterpret_cast<Method*>(self)->function);
     Py_XDECREF(reinterpret_cast<Method*>(self)->name);
+    delete reinterpret_cast<Method*>(self)->composition;
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -163,6 +175,45 @@ PyMemberDef method_members[] = {
 PyTypeObject* method_type = nullptr;
 
 }  // namespace
+
+static bool same_text(PyObject* one, PyObject* other) {
+    return PyUnicode_Check(one) && PyUnicode_Check(other) && PyUnicode_Compare(one, other) == 0;
+}
+
+double slope_of(Slope slope, double y) {
+    switch (slope) {
+        case Slope::OneMinusPower:
+            return 1.0 - std::pow(y, two);
+        case Slope::OneMinusProduct:
+            return 1.0 - y * y;
+        case Slope::Logistic:
+            return y * (1.0 - y);
+        case Slope::None:
+            break;
+    }
+    return 0.0;
+}
+
+PyObject* slope_object(Slope slope, PyObject* y) {
+    const Owned one(PyLong_FromLong(1)), exponent(PyLong_FromLong(2));
+    if (!one || !exponent) return nullptr;
+    if (slope == Slope::Logistic) {
+        const Owned rest(PyNumber_Subtract(one.get(), y));
+        return rest ? PyNumber_Multiply(y, rest.get()) : nullptr;
+    }
+    const Owned square(slope == Slope::OneMinusPower ? PyNumber_Power(y, exponent.get(), Py_None)
+                                                     : PyNumber_Multiply(y, y));
+    return square ? PyNumber_Subtract(one.get(), square.get()) : nullptr;
+}
+
+bool refresh_slope(Node* node, Number number) {
+    const Slope slope = late_slope(node);
+    if (slope == Slope::None) return true;
+    const double local = slope_of(slope, number.value);
+    if (number.kind != FloatKind || !std::isfinite(local)) return false;
+    node->fan->begin()->local = local;
+    return true;
+}
 
 PyTypeObject* make_method_type() {
     method_type = make_type("kilograd._core.Method", sizeof(Method),
@@ -180,7 +231,7 @@ PyTypeObject* make_method_type() {
 }
 
 PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyObject* function, bool fixed, bool numpy,
-                     const std::string& local_kind, PyObject* label) {
+                     const std::string& local_kind, PyObject* label, PyObject* steps) {
     auto* method = reinterpret_cast<Method*>(method_type->tp_alloc(method_type, 0));
     if (!method) return nullptr;
     Owned result(reinterpret_cast<PyObject*>(method));
@@ -199,7 +250,11 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
         method->backward = true;
         return result.release();
     }
-    constexpr const char* operators[operator_count] = {"add", "mul", "pow"};
+    if (steps != Py_None) {
+        method->composition = read_composition(steps).release();
+        return method->composition ? result.release() : nullptr;
+    }
+    constexpr const char* operators[operator_count] = {"add", "mul", "pow", "sub", "truediv", "neg"};
     for (std::size_t i = 0; i < operator_count; ++i) {
         if (recipe != operators[i]) continue;
         method->operation = native_operations[i];
@@ -213,7 +268,7 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
         method->relu = form, method->op = Op::relu, method->asks_operand = of_operand, found = true;
     }
     for (const Formula& formula : formulas)
-        if (recipe == formula.name) method->formula = &formula, found = true;
+        if (recipe == formula.name) method->formula = &formula, method->op = formula.op, found = true;
     for (std::size_t i = first_row; !found && i < op_count; ++i)
         if (recipe == op_infos[i].name && op_infos[i].arity == Arity::Unary)
             method->op = static_cast<Op>(i), found = true;
@@ -221,14 +276,20 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
         PyErr_Format(PyExc_ValueError, "no such recipe: %s", recipe.c_str());
         return nullptr;
     }
-    if (label != Py_None) {
-        if (fixed || method->formula) {
-            if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
-            own.tags.push_back(Py_NewRef(label));
-            method->tag = static_cast<std::uint32_t>(own.tags.size() - 1);
-        } else {
-            keep(own.labels[static_cast<std::size_t>(method->op)], label);
-        }
+    const auto row = static_cast<std::size_t>(method->op);
+    if (method->formula && !fixed) {
+        own.tags.push_back(label == Py_None ? nullptr : Py_NewRef(label));
+        method->tag = static_cast<std::uint32_t>(own.tags.size() - 1);
+        own.late.resize(own.tags.size(), Slope::None);
+        own.late[method->tag] = method->formula->slope;
+    } else if (!fixed) {
+        if (label != Py_None) keep(own.labels[row], label);
+    } else if (!own.tagged[row]) {
+        own.tagged[row] = true;
+        keep(own.tags[row], label);
+    } else if (own.tags[row] ? !same_text(own.tags[row], label) : label != Py_None) {
+        own.tags.push_back(label == Py_None ? nullptr : Py_NewRef(label));
+        method->tag = static_cast<std::uint32_t>(own.tags.size() - 1);
     }
     return result.release();
 }

@@ -20,15 +20,11 @@ PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
         } else if (!std::isfinite(y)) {
             return nullptr;  // NumPy warns
         }
+        kind = made_kind(*served_of(a), kind);
     }
-    if (mode & Captured) {
-        constexpr std::uint32_t tag = op == Op::add ? tag_add : tag_multiply;
-        std::uint8_t unit = mode & FloatUnit ? FloatKind : IntKind;
-        Local da = op == Op::add ? Local{1.0, unit} : Local{b->data, b->kinds.data};
-        Local db = op == Op::add ? Local{1.0, unit} : Local{a->data, a->kinds.data};
-        return wrap_fixed(served_fixed(y, kind, a, da, b, db, tag), a, b);
-    }
-    return wrap(served_node(op, y, kind, a, b, 0.0, FloatKind));
+    const std::uint8_t fixed = op == Op::add ? Captured | FloatUnit : Captured;  // 1 is an int unless fixed to 1.0
+    return wrap((mode & fixed) == fixed ? served_fixed(op, y, kind, a, b)
+                                        : served_node(op, y, kind, a, b, 0.0, FloatKind));
 }
 
 // Whether the local derivative of a**c is finite, and c is a case that Python and the engine compute alike.
@@ -56,11 +52,12 @@ PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
     std::uint8_t local = kind == NumpyKind                                      ? NumpyKind
                          : (a->kinds.data & c.kind & IntKind) && c.value >= 1.0 ? IntKind
                                                                                 : FloatKind;
+    kind = made_kind(*served_of(a), kind);
     if ((mode & Captured) || local == IntKind) {
         double da = Row<Op::powc>::da(a->data, 0.0, c.value, y);
         if (local == IntKind && !(std::fabs(da) < exact_integers)) return nullptr;
         if (!(mode & Captured)) return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
-        return wrap_fixed(served_fixed(y, kind, a, {da, local}, nullptr, {}, tag_power), a, nullptr);
+        return wrap(served_fixed(Op::powc, y, kind, a, nullptr, {da, local}));
     }
     return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
 }
@@ -74,7 +71,11 @@ template <OperatorIndex index>
 PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std::uint8_t mode) {
     Node* node = node_of(self);
     if (node->is_foreign() || !recording() || !is_exact_value(self)) return nullptr;
-    if constexpr (index == Power) {
+    if constexpr (index > Power) {
+        const Operator& own = served_of(node)->operators[index];
+        const Composition* composition = (reflected ? own.reflected_composition : own.composition).get();
+        return composition ? composed(*composition, self, other) : nullptr;
+    } else if constexpr (index == Power) {
         Number number{};
         if (reflected || !(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
         return native_power(node, number, mode);
@@ -86,6 +87,7 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
         }
         Number number{};
         if (!(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
+        number.kind = made_kind(*served_of(node), number.kind);
         Node* leaf = served_leaf(number, node->family);
         bool node_first = !reflected || (mode & Swapped);
         PyObject* result = native_plain<op>(node_first ? node : leaf, node_first ? leaf : node, mode);
@@ -106,8 +108,8 @@ PyObject* operate(PyObject* left, PyObject* right) {
     return PyObject_Vectorcall(function, arguments, 2, nullptr);
 }
 
-constexpr const char* forward_names[] = {"__add__", "__mul__", "__pow__"};
-constexpr const char* reflected_names[] = {"__radd__", "__rmul__", "__rpow__"};
+constexpr const char* forward_names[] = {"__add__", "__mul__", "__pow__", "__sub__", "__truediv__"};
+constexpr const char* reflected_names[] = {"__radd__", "__rmul__", "__rpow__", "__rsub__", "__rtruediv__"};
 
 // Python's own rule for a binary operator, for operands whose classes may override it: the right operand goes first
 // where its class derives from the left one's and has a reflected method of its own.
@@ -147,9 +149,18 @@ PyObject* native_or_null(PyObject* self, PyObject* other, bool reflected) {
     return mode ? native_operation<index>(self, other, reflected, mode) : nullptr;
 }
 
+// What the result of two nodes is where they are of one class and hold floats and nothing else; else null.
+template <OperatorIndex index>
+const Tag* plain_result(const Node* a, const Node* b) {
+    if (a->kinds.data != FloatKind || b->kinds.data != FloatKind || a->family != b->family) return nullptr;
+    if (carries_state(a) || carries_state(b)) return nullptr;  // what is foreign does
+    const Tag& result = served_of(a)->plain_results[index];
+    return result.op == Op::leaf ? nullptr : &result;
+}
+
 // left + right where both are served, of two classes: the left one's method, then the right one's reflected one.
 template <OperatorIndex index>
-PyObject* binary_slot(PyObject* left, PyObject* right) {
+[[gnu::noinline]] PyObject* binary_slow(PyObject* left, PyObject* right) {
     // What is native needs neither a look at the classes' methods nor at what they derive from.
     bool forward = is_exact_value(left);
     if (forward || is_exact_value(right)) [[likely]] {
@@ -172,19 +183,54 @@ PyObject* binary_slot(PyObject* left, PyObject* right) {
     return PyObject_Vectorcall(function, arguments, 2, nullptr);
 }
 
+template <OperatorIndex index>
+PyObject* binary_slot(PyObject* left, PyObject* right) {
+    if constexpr (index < Power) {
+        if (is_exact_value(left) && is_exact_value(right) && no_grad_blocks == 0) [[likely]] {
+            Node *const a = node_of(left), *const b = node_of(right);
+            if (const Tag* result = plain_result<index>(a, b)) [[likely]] {
+                Node* node = arena.new_node();
+                ++a->refs;
+                ++b->refs;
+                ++built_natively;
+                const double y = index == Add ? a->data + b->data : a->data * b->data;
+                return new_handle(fill(node, *result, y, a, b, 0.0));
+            }
+        }
+    }
+    return binary_slow<index>(left, right);
+}
+
 PyObject* power_slot(PyObject* left, PyObject* right, PyObject* modulus) {
     if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
     return binary_slot<Power>(left, right);
 }
 
+PyObject* negative_slot(PyObject* self) {
+    if (is_exact_value(self)) {
+        PyObject* result = native_or_null<Negate>(self, nullptr, false);
+        if (result || PyErr_Occurred()) return result;
+    }
+    return PyObject_CallOneArg(served_of(node_of(self))->operators[Negate].function, self);
+}
+
 }  // namespace
 
-const NativeOperation native_operations[operator_count] = {native_or_null<Add>, native_or_null<Multiply>,
-                                                           native_or_null<Power>};
+const NativeOperation native_operations[operator_count] = {native_or_null<Add>,    native_or_null<Multiply>,
+                                                           native_or_null<Power>,  native_or_null<Subtract>,
+                                                           native_or_null<Divide>, native_or_null<Negate>};
 
 void add_operator_slots(std::vector<PyType_Slot>& slots) {
     slots.insert(slots.end(), {slot<binary_slot<Add>>(Py_nb_add), slot<binary_slot<Multiply>>(Py_nb_multiply),
                                slot<power_slot>(Py_nb_power)});
+}
+
+void set_operator_slot(const Served& own, OperatorIndex index) {
+    PyNumberMethods* number = own.type->tp_as_number;
+    const bool there = own.operators[index].function || own.operators[index].reflected;
+    if (index == Subtract) number->nb_subtract = there ? Slot<binary_slot<Subtract>>::call : nullptr;
+    if (index == Divide) number->nb_true_divide = there ? Slot<binary_slot<Divide>>::call : nullptr;
+    if (index == Negate) number->nb_negative = there ? Slot<negative_slot>::call : nullptr;
 }
 
 void give_operators(PyTypeObject* type) {
@@ -192,6 +238,8 @@ void give_operators(PyTypeObject* type) {
     number->nb_add = Slot<binary_slot<Add>>::call;
     number->nb_multiply = Slot<binary_slot<Multiply>>::call;
     number->nb_power = Slot<power_slot>::call;
+    number->nb_subtract = Slot<binary_slot<Subtract>>::call;
+    number->nb_true_divide = Slot<binary_slot<Divide>>::call;
 }
 
 }  // namespace kilograd

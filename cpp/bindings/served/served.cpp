@@ -30,6 +30,9 @@ OperatorIndex operator_index(const std::string& name) {
     if (name == "add") return Add;
     if (name == "mul") return Multiply;
     if (name == "pow") return Power;
+    if (name == "sub") return Subtract;
+    if (name == "truediv") return Divide;
+    if (name == "neg") return Negate;
     throw py::value_error("no such operator: " + name);
 }
 
@@ -51,11 +54,14 @@ void add_served(py::module_& m) {
     m.def(
         "served_conventions",
         [](py::object cls, bool int_zero, bool int_one, const std::string& order, bool closed, bool closures,
-           bool numpy_ints, py::object data, py::object grad, py::list foreign, py::list names, bool bare) {
+           bool floats, bool paused, bool numpy_ints, py::object data, py::object grad, py::list foreign,
+           py::list names, bool bare) {
             Served& own = own_of(cls);
             own.closed = closed;
             own.closures = closures;
             own.bare = bare;
+            own.floats = floats;
+            own.paused = paused;
             own.numpy_ints = numpy_ints;
             own.zero = int_zero ? IntKind : FloatKind;
             own.one = int_one ? IntKind : FloatKind;
@@ -68,10 +74,11 @@ void add_served(py::module_& m) {
             for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
             own.names.clear();
             for (py::handle name : names) own.names.push_back(Py_NewRef(name.ptr()));
+            own.prepare_results();
         },
         py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
-        py::arg("closures"), py::arg("numpy_ints"), py::arg("data"), py::arg("grad"), py::arg("foreign"),
-        py::arg("names"), py::arg("bare"));
+        py::arg("closures"), py::arg("floats"), py::arg("paused"), py::arg("numpy_ints"), py::arg("data"),
+        py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {
@@ -95,30 +102,55 @@ void add_served(py::module_& m) {
         if (type == served_type || !is_served(type)) throw py::type_error("a subclass of a served class is expected");
         give_operators(type);
     });
+    // Lets a served class derive from what its author's derives from. It has the members of its bases already, and
+    // Python would make its slots anew.
+    m.def("served_bases", [](py::type cls, py::tuple bases) {
+        own_of(cls);
+        auto* type = reinterpret_cast<PyTypeObject*>(cls.ptr());
+        const PyTypeObject before = *type;
+        const PyNumberMethods numbers = *type->tp_as_number;
+        py::type::of(py::type::of(py::none())).attr("__dict__")["__bases__"].attr("__set__")(cls, bases);
+        *type->tp_as_number = numbers;
+        type->tp_new = before.tp_new;
+        type->tp_init = before.tp_init;
+        type->tp_setattro = before.tp_setattro;
+        type->tp_getattro = before.tp_getattro;
+        type->tp_vectorcall = before.tp_vectorcall;
+    });
     m.def("served_rule", [](py::object cls, py::object function) { keep(own_of(cls).rule, function.ptr()); });
     m.def(
         "served_operator",
-        [](py::object cls, const std::string& name, bool reflected, py::object function, int mode, py::object label) {
+        [](py::object cls, const std::string& name, bool reflected, py::object function, int mode, py::object label,
+           py::object steps) {
             Served& own = own_of(cls);
             OperatorIndex index = operator_index(name);
             Operator& operation = own.operators[index];
             keep(reflected ? operation.reflected : operation.function, function.ptr());
             (reflected ? operation.reflected_mode : operation.mode) = static_cast<std::uint8_t>(mode);
-            if (label.is_none()) return;
+            own.fixes_products |= index == Multiply && mode & Captured;
+            own.prepare_results();
+            auto& composition = reflected ? operation.reflected_composition : operation.composition;
+            composition.reset();
+            if (!steps.is_none() && !(composition = read_composition(py::tuple(steps).ptr())))
+                throw py::error_already_set();
+            set_operator_slot(own, index);
+            if (label.is_none() || index > Power) return;
             constexpr Op rows[] = {Op::add, Op::mul, Op::powc};
             keep(own.labels[static_cast<std::size_t>(rows[index])], label.ptr());
-            if (own.tags.size() < first_method_tag) own.tags.resize(first_method_tag, nullptr);
-            keep(own.tags[index + 1u], label.ptr());
+            keep(own.tags[static_cast<std::size_t>(rows[index])], label.ptr());
         },
-        py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"));
+        py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"),
+        py::arg("steps"));
     m.def(
         "new_member",
-        [](py::str name, const std::string& role, const std::string& container, py::object empty, py::object on_class,
-           py::object live, bool watched) {
-            return checked(new_member(name.ptr(), role, container, empty.ptr(), on_class.ptr(), live.ptr(), watched));
+        [](py::str name, const std::string& role, const std::string& container, const std::string& leaf_container,
+           py::object empty, py::object on_class, py::object live, bool watched) {
+            return checked(new_member(name.ptr(), role, container, leaf_container, empty.ptr(), on_class.ptr(),
+                                      live.ptr(), watched));
         },
-        py::arg("name"), py::arg("role"), py::arg("container") = "tuple", py::arg("empty") = py::none(),
-        py::arg("on_class") = py::ellipsis(), py::arg("live") = py::none(), py::arg("watched") = false);
+        py::arg("name"), py::arg("role"), py::arg("container") = "tuple", py::arg("leaf_container") = "tuple",
+        py::arg("empty") = py::none(), py::arg("on_class") = py::ellipsis(), py::arg("live") = py::none(),
+        py::arg("watched") = false);
     // Keeps an object of the program's as what an attribute of a node shows, whatever the engine holds.
     m.def("served_keep", [](py::object node, py::str name, py::object value) {
         if (!is_served(Py_TYPE(node.ptr()))) throw py::type_error("an object of a served class is expected");
@@ -127,12 +159,12 @@ void add_served(py::module_& m) {
     m.def(
         "new_method",
         [](py::object cls, py::str name, const std::string& recipe, py::object function, bool fixed, bool numpy,
-           const std::string& local_kind, py::object label) {
-            return checked(
-                new_method(own_of(cls), name.ptr(), recipe, function.ptr(), fixed, numpy, local_kind, label.ptr()));
+           const std::string& local_kind, py::object label, py::object steps) {
+            return checked(new_method(own_of(cls), name.ptr(), recipe, function.ptr(), fixed, numpy, local_kind,
+                                      label.ptr(), steps.ptr()));
         },
         py::arg("cls"), py::arg("name"), py::arg("recipe"), py::arg("function"), py::arg("fixed"), py::arg("numpy"),
-        py::arg("local_kind"), py::arg("label"));
+        py::arg("local_kind"), py::arg("label"), py::arg("steps"));
     m.def("served_nodes_built", [] { return built_natively; });
 }
 

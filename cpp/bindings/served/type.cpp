@@ -1,6 +1,7 @@
 // The base of all served classes: how their objects are made, initialised and given attributes. Class(number) makes a
 // leaf without a call into Python where the author's constructor would only store the number.
 #include <algorithm>
+#include <array>
 
 #include "../value/pickle.hpp"
 #include "class.hpp"
@@ -49,7 +50,38 @@ int served_init(PyObject* self, PyObject* args, PyObject* kwargs) {
     return none ? 0 : -1;
 }
 
+// The attribute of the author's under this name, or null; borrowed. Of the last two that were asked for the answer is
+// known: a training loop sets data and gradients.
+PyObject* member_called(PyTypeObject* type, PyObject* name) {
+    struct Answer {
+        PyTypeObject* type;
+        PyObject* name;  // owned: no other object has its address
+        unsigned int version;
+        PyObject* member;
+    };
+    static std::array<Answer, 2> known{};
+    static std::size_t oldest = 0;
+    const bool versioned = PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG);
+    for (const Answer& answer : known)
+        if (answer.name == name && answer.type == type && versioned && answer.version == type->tp_version_tag)
+            return answer.member;
+    PyObject* own = PyDict_GetItemWithError(type->tp_dict, name);
+    if (!own || !is_member(own)) return nullptr;
+    if (versioned) {
+        Answer& answer = known[oldest];
+        Py_XDECREF(answer.name);
+        answer = {type, Py_NewRef(name), type->tp_version_tag, own};
+        oldest = 1 - oldest;
+    }
+    return own;
+}
+
 int served_setattr(PyObject* self, PyObject* name, PyObject* value) {
+    if (is_exact_value(self)) {
+        PyObject* member = member_called(Py_TYPE(self), name);
+        if (member) return set_member(member, self, value);
+        if (PyErr_Occurred()) return -1;
+    }
     if (is_exact_value(self) && served_of(node_of(self))->closed) {
         PyObject* descriptor = PyObject_GetAttr(reinterpret_cast<PyObject*>(Py_TYPE(self)), name);
         bool own = descriptor && Py_TYPE(descriptor)->tp_descr_set;
@@ -103,6 +135,7 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
     Number number{};
     if (own.plain_init && count == 1 && !keywords && is_held(own, args[0], number)) {
         ++built_natively;
+        number.kind = made_kind(own, number.kind);
         return new_handle(served_leaf(number, family));
     }
     PyObject* self = new_handle(served_leaf({0.0, FloatKind}, family));

@@ -1,5 +1,6 @@
 // The operators. Their structure is part of the contract, because people draw it: `-a` is `a * -1`, `a - b` is
 // `a + (-b)`, `a / b` is `a * b**-1`, and a number operand becomes a leaf.
+#include <cmath>
 #include <cstring>
 
 #include "../errors.hpp"
@@ -203,18 +204,74 @@ PyObject* value_power(PyObject* left, PyObject* right, PyObject* modulus) {
     return wrap_or_null(build(Op::pow, leaf.node(), node_of(right), 0.0, FloatKind));
 }
 
+// `%` and `//` are recorded, and no operators of Values otherwise.
+template <Op op>
+PyObject* while_tracing(PyObject* left, PyObject* right) {
+    if (!tracing()) return Py_NewRef(Py_NotImplemented);
+    Number number{};
+    for (PyObject* other : {left, right}) {
+        if (is_value(other)) continue;
+        const char* ufunc = op == Op::modulo ? "remainder" : "floor_divide";
+        if (PyObject* result = other_operand(other, other == left, ufunc, left, right, number)) return result;
+        if (PyErr_Occurred()) return nullptr;
+    }
+    return apply_row(op, left, right);
+}
+
+PyObject* value_divmod(PyObject* left, PyObject* right) {
+    const Owned quotient(while_tracing<Op::floor_divide>(left, right));
+    if (!quotient || quotient.get() == Py_NotImplemented) return Py_XNewRef(quotient.get());
+    const Owned rest(while_tracing<Op::modulo>(left, right));
+    return rest ? PyTuple_Pack(2, quotient.get(), rest.get()) : nullptr;
+}
+
 PyObject* value_negative(PyObject* self) { return wrap(negated(node_of(self))); }
 PyObject* value_positive(PyObject* self) { return Py_NewRef(self); }
 PyObject* value_absolute(PyObject* self) {
     return wrap_or_null(build(Op::abs, node_of(self), nullptr, 0.0, FloatKind));
 }
 
-PyObject* refuse_float(PyObject* self) {
-    (void)self;
+PyObject* refuse_float(PyObject*) {
+    if (tracing()) {
+        if (!note("raises", Py_None, Py_None, true)) return nullptr;  // a function may handle the error
+        PyErr_SetString(
+            PyExc_TypeError,
+            "a number that is recorded cannot become a plain float: leave out float(x), call functions as "
+            "numpy.exp(x) or math.exp(x), which are recorded where they are attributes of their modules, and "
+            "write into arrays that the function itself makes by numpy.zeros(n), empty, ones, full or eye, or "
+            "into copies of its arguments");
+        return nullptr;
+    }
     PyErr_SetString(PyExc_TypeError,
                     "a Value does not convert to a number, because that would silently drop its gradient: use v.data "
                     "for the number, v.exp() and the like for functions, kilograd.arrays.data(array) for arrays");
     return nullptr;
+}
+
+// The whole number that a traced Value becomes: a constant, where the guards hold that it be this one.
+PyObject* whole(PyObject* self, double number, bool above, bool below) {
+    const double x = node_of(self)->data;
+    if (!std::isfinite(x)) {
+        PyErr_SetString(std::isnan(x) ? PyExc_ValueError : PyExc_OverflowError,
+                        "NaN and infinity do not become integers");
+        return nullptr;
+    }
+    const auto holds = [&](const char* symbol, double bound) {
+        const Owned object(PyFloat_FromDouble(bound));
+        return object && note(symbol, self, object.get(), true);
+    };
+    const bool exact = number - 1.0 == number || number + 1.0 == number;
+    if (exact && !holds("==", x)) return nullptr;
+    if (!exact && above && !(holds(">=", number) && holds("<", number + 1.0))) return nullptr;
+    if (!exact && below && !(holds("<=", number) && holds(">", number - 1.0))) return nullptr;
+    if (!exact && !above && !below && !(holds(">", -1.0) && holds("<", 1.0))) return nullptr;
+    return PyLong_FromDouble(number);
+}
+
+PyObject* value_int(PyObject* self) {
+    if (!tracing()) return refuse_float(self);
+    const double number = std::trunc(node_of(self)->data);
+    return whole(self, number, number > 0.0, number < 0.0);
 }
 
 bool compare_doubles(double x, double y, int comparison) {
@@ -309,16 +366,18 @@ Py_hash_t value_hash(PyObject* self) {
     return hash == -1 ? -2 : hash;
 }
 
-template <Op op>
-PyObject* binary_function(PyObject* left, PyObject* right) {
-    PyObject* like = is_value(left) ? left : is_value(right) ? right : nullptr;
+}  // namespace
+
+PyObject* apply_row(Op op, PyObject* left, PyObject* right) {
+    PyObject* like = is_value(left) ? left : right && is_value(right) ? right : nullptr;
     Number x{}, y{};
     if (!is_value(left) && !require_number(left, info(op).name, x)) return nullptr;
-    if (!is_value(right) && !require_number(right, info(op).name, y)) return nullptr;
+    if (right && !is_value(right) && !require_number(right, info(op).name, y)) return nullptr;
     if (!like) {
         Fault fault;
         return PyFloat_FromDouble(evaluate(op, x.value, y.value, 0.0, fault));
     }
+    if (!right) return wrap_or_null(build(op, node_of(left), nullptr, 0.0, FloatKind));
     if (is_value(left) && is_value(right))
         return wrap_or_null(build(op, node_of(left), node_of(right), 0.0, FloatKind));
     LeafOperand leaf(is_value(left) ? y : x, node_of(like));
@@ -326,8 +385,6 @@ PyObject* binary_function(PyObject* left, PyObject* right) {
     Node* b = is_value(right) ? node_of(right) : leaf.node();
     return wrap_or_null(build(op, a, b, 0.0, FloatKind));
 }
-
-}  // namespace
 
 Node* build(Op op, Node* a, Node* b, double c, Kind constant) {
     Fault fault;
@@ -343,12 +400,16 @@ Node* build(Op op, Node* a, Node* b, double c, Kind constant) {
     return record(op, y, kind, a, b, c, constant, a);
 }
 
-PyObject* value_maximum(PyObject* left, PyObject* right) { return binary_function<Op::maximum>(left, right); }
-PyObject* value_minimum(PyObject* left, PyObject* right) { return binary_function<Op::minimum>(left, right); }
-PyObject* value_less(PyObject* left, PyObject* right) { return binary_function<Op::less>(left, right); }
-PyObject* value_less_equal(PyObject* left, PyObject* right) { return binary_function<Op::less_equal>(left, right); }
-PyObject* value_equal(PyObject* left, PyObject* right) { return binary_function<Op::equal>(left, right); }
-PyObject* value_gate(PyObject* mask, PyObject* x) { return binary_function<Op::gate>(mask, x); }
+PyObject* value_floor(PyObject* self, PyObject*) {
+    return tracing() ? whole(self, std::floor(node_of(self)->data), true, false) : refuse_float(self);
+}
+PyObject* value_ceil(PyObject* self, PyObject*) {
+    return tracing() ? whole(self, std::ceil(node_of(self)->data), false, true) : refuse_float(self);
+}
+PyObject* value_trunc(PyObject* self, PyObject*) { return value_int(self); }
+
+PyObject* value_maximum(PyObject* left, PyObject* right) { return apply_row(Op::maximum, left, right); }
+PyObject* value_minimum(PyObject* left, PyObject* right) { return apply_row(Op::minimum, left, right); }
 
 void add_arithmetic_slots(std::vector<PyType_Slot>& slots) {
     slots.insert(slots.end(), {
@@ -357,12 +418,15 @@ void add_arithmetic_slots(std::vector<PyType_Slot>& slots) {
                                   slot<value_subtract>(Py_nb_subtract),
                                   slot<value_divide>(Py_nb_true_divide),
                                   slot<value_power>(Py_nb_power),
+                                  slot<while_tracing<Op::modulo>>(Py_nb_remainder),
+                                  slot<while_tracing<Op::floor_divide>>(Py_nb_floor_divide),
+                                  slot<value_divmod>(Py_nb_divmod),
                                   slot<value_negative>(Py_nb_negative),
                                   slot<value_positive>(Py_nb_positive),
                                   slot<value_absolute>(Py_nb_absolute),
                                   slot<value_truth>(Py_nb_bool),
                                   slot<refuse_float>(Py_nb_float),
-                                  slot<refuse_float>(Py_nb_int),
+                                  slot<value_int>(Py_nb_int),
                                   slot<value_compare>(Py_tp_richcompare),
                                   slot<value_hash>(Py_tp_hash),
                               });

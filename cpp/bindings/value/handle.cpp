@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "../numbers.hpp"
+#include "dispatch.hpp"
 #include "late_tracking.hpp"
 #include "value.hpp"
 
@@ -439,7 +440,7 @@ PyTypeObject* make_value_type(PyObject* module) {
     PyObject* name = PyUnicode_FromString("Value");
     PyObject* priority = PyFloat_FromDouble(1000.0);  // NumPy's operators leave Values to us
     bool ok = name && priority && register_family(value_type, name, false, false) &&
-              add_absent_attributes(value_type) &&
+              add_absent_attributes(value_type) && add_protocols(value_type) &&
               PyObject_SetAttrString(reinterpret_cast<PyObject*>(value_type), "__array_priority__", priority) == 0 &&
               PyModule_AddObjectRef(module, "Value", reinterpret_cast<PyObject*>(value_type)) == 0;
     Py_XDECREF(name);

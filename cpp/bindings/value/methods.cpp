@@ -119,7 +119,11 @@ PyObject* value_format(PyObject* self, PyObject* spec) {
     return text;
 }
 
-PyObject* value_round(PyObject*, PyObject*) {
+PyObject* value_round(PyObject* self, PyObject* args) {
+    if (tracing() && PyTuple_GET_SIZE(args) == 0) {  // an int, as of a float
+        const Owned near(apply_row(Op::rint, self, nullptr));
+        return near ? PyNumber_Long(near.get()) : nullptr;
+    }
     PyErr_SetString(PyExc_TypeError,
                     "a Value is not rounded, because that would silently drop its gradient: use round(v.data, 2) for "
                     "the number, f\"{v:.2f}\" for its text");
@@ -188,13 +192,21 @@ std::vector<PyMethodDef> make_methods() {
         method<value_round>(
             "__round__", METH_VARARGS,
             "__round__($self, ndigits=None, /)\n--\n\nRefused: it would drop the gradient. Round ``v.data``."),
+        method<value_floor>("__floor__", METH_NOARGS,
+                            "__floor__($self, /)\n--\n\nOf the number, in a function that is recorded."),
+        method<value_ceil>("__ceil__", METH_NOARGS,
+                           "__ceil__($self, /)\n--\n\nOf the number, in a function that is recorded."),
+        method<value_trunc>("__trunc__", METH_NOARGS,
+                            "__trunc__($self, /)\n--\n\nOf the number, in a function that is recorded."),
         method<value_dir>("__dir__", METH_NOARGS, "__dir__($self, /)\n--\n\nThe attributes that there are."),
         method<value_reduce>("__reduce__", METH_NOARGS,
                              "__reduce__($self, /)\n--\n\nPickle with the graph, without recursion."),
         method<value_copy>("__copy__", METH_NOARGS,
                            "__copy__($self, /)\n--\n\nA new node with the same operands, data and gradient."),
     };
-#define UNARY_METHOD_Unary(name, doc) methods.push_back(unary_row<unary_method<Op::name>>(#name, doc));
+#define UNARY_METHOD_Unary(name, doc)                    \
+    if (static_cast<std::size_t>(Op::name) < method_end) \
+        methods.push_back(unary_row<unary_method<Op::name>>(#name, doc));
 #define UNARY_METHOD_Param(name, doc)
 #define UNARY_METHOD_Binary(name, doc)
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) UNARY_METHOD_##arity(name, doc)

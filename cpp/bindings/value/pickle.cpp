@@ -1,5 +1,6 @@
 #include "pickle.hpp"
 
+#include "../../engine/fixed.hpp"
 #include "../boxed.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
@@ -210,7 +211,8 @@ PyObject* value_reduce(PyObject* self, PyObject*) {
 PyObject* value_copy(PyObject* self, PyObject*) {
     if (tracing()) return Py_NewRef(self);  // a number needs no copy
     Handle* handle = as_handle(self);
-    const Node* node = handle->node;
+    Node* const node = handle->node;
+    give_fan(node);
     const std::uint8_t dialect = node->flags & ExactInts;
     Node* copy;
     if (node->is_leaf()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "../../engine/fixed.hpp"
 #include "../../engine/order.hpp"
 
 namespace kilograd {
@@ -71,8 +72,10 @@ std::unique_ptr<Snapshot> Snapshot::of(Node* root) {
     for (Node* leaf : found.leaves)
         snapshot->hold(leaf->handle || leaf->refs > 0 ? snapshot->externals : snapshot->leaves, leaf);
     each_edge_to_leaf([](Node* leaf) { ++leaf->refs; });
-    for (auto node = found.interior.rbegin(); node != found.interior.rend(); ++node)
+    for (auto node = found.interior.rbegin(); node != found.interior.rend(); ++node) {
+        give_fan(*node);
         snapshot->hold(snapshot->interior, *node);
+    }
     snapshot->publish();
     return snapshot;
 }

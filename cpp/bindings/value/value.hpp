@@ -21,12 +21,13 @@ PyObject* op_label(Node* node);                  // what `_op` shows: a new refe
 void add_arithmetic_slots(std::vector<PyType_Slot>& slots);
 // A node for op over a and b or c, a leaf under no_grad(); null with an error set where the operands are refused.
 Node* build(Op op, Node* a, Node* b, double c, Kind constant);
+// A row of the table without a constant, of Values and numbers; `right` is null where it has one operand.
+PyObject* apply_row(Op op, PyObject* left, PyObject* right);
+PyObject* value_floor(PyObject* self, PyObject*);  // while tracing: ints, and guards of them
+PyObject* value_ceil(PyObject* self, PyObject*);
+PyObject* value_trunc(PyObject* self, PyObject*);
 PyObject* value_maximum(PyObject* left, PyObject* right);
 PyObject* value_minimum(PyObject* left, PyObject* right);
-PyObject* value_less(PyObject* left, PyObject* right);  // masks, 0 or 1, and what one lets through
-PyObject* value_less_equal(PyObject* left, PyObject* right);
-PyObject* value_equal(PyObject* left, PyObject* right);
-PyObject* value_gate(PyObject* mask, PyObject* x);
 
 // methods.cpp: one method per row of the op table, backward, formatting
 void add_method_slots(std::vector<PyType_Slot>& slots);

@@ -69,6 +69,8 @@ class Batch {
         const std::size_t block_count = ceil_div(request.rows, block_rows_);
         shard_blocks_ = std::max<std::size_t>(1, ceil_div(block_count, most_shards));
         shard_count_ = ceil_div(block_count, shard_blocks_);
+        for (std::size_t o = 0; o < schedule.outputs.size(); ++o)
+            if (!schedule.outputs[o].value.uniform) varying_outputs_.push_back(o);
     }
 
     void run() {
@@ -100,7 +102,7 @@ class Batch {
         const RowSchedule& uniform = schedule_.uniform;
         uniform.load(nullptr, 0, request_.parameters, uniforms);
         if (kernels_.row_forward(uniform.code(), uniforms) && request_.check && request_.rows)
-            diagnose(graph_, request_, 0);
+            diagnose(request_.original ? *request_.original : graph_, request_, 0);
         for (std::size_t k = 0; k < schedule_.spread.size(); ++k) {
             double* to = spread_ + k * factor_ * width_;
             std::fill(to, to + width_, uniforms[schedule_.spread[k]]);
@@ -201,7 +203,8 @@ class Batch {
             pace(block.padded);
         }
         if (suspects && request_.check)
-            for (std::size_t r = 0; r < block.count; ++r) diagnose(graph_, request_, block.first + r);
+            for (std::size_t r = 0; r < block.count; ++r)
+                diagnose(request_.original ? *request_.original : graph_, request_, block.first + r);
         store_values(block, result + sum_count_);
         if (!reverse_) return;
         seed(block, result + sum_count_ + schedule_.outputs.size());
@@ -232,11 +235,16 @@ class Batch {
             double* tangent = to + block.padded;
             for (std::size_t r = 0; r < block.count; ++r) {
                 const std::size_t row = block.first + r;
-                tangent[r] = request_.unit_tangents ? (row % request_.repeat == item.number ? 1.0 : 0.0)
+                tangent[r] = request_.unit_tangents ? (moved(row) == item.number ? 1.0 : 0.0)
                                                     : request_.tangents[row * columns_ + item.number];
             }
             std::fill(tangent + block.count, tangent + block.padded, 0.0);
         }
+    }
+
+    std::size_t moved(std::size_t row) const {
+        const std::size_t k = row % request_.repeat;
+        return request_.moved ? request_.moved[k] : k;
     }
 
     // Rows of x into slots.
@@ -366,18 +374,24 @@ class Batch {
         for (std::size_t o = 0; o < outputs; ++o) {
             const Ref ref = schedule_.outputs[o].value;
             const double* from = operand(block, ref);
-            if (request_.values && request_.reduce != Reduce::None) {
+            if (request_.values && request_.reduce != Reduce::None)
                 totals[o] += ref.uniform ? *from * static_cast<double>(block.count) : sum_of(from, block.count);
-            } else if (request_.values) {
-                double* to = request_.values + block.first * outputs + o;
-                for (std::size_t r = 0; r < block.count; ++r) to[r * outputs] = from[ref.uniform ? 0 : r];
-            }
-            if (request_.value_tangents) {
-                double* to = request_.value_tangents + block.first * outputs + o;
-                for (std::size_t r = 0; r < block.count; ++r)
-                    to[r * outputs] = ref.uniform ? 0.0 : from[block.padded + r];
+            for (std::size_t r = 0; ref.uniform && r < block.count; ++r) {
+                const std::size_t at = (block.first + r) * outputs + o;
+                if (request_.values && request_.reduce == Reduce::None) request_.values[at] = *from;
+                if (request_.value_tangents) request_.value_tangents[at] = 0.0;
             }
         }
+        if (request_.values && request_.reduce == Reduce::None) store_outputs(block, 0, request_.values);
+        if (request_.value_tangents) store_outputs(block, block.padded, request_.value_tangents);
+    }
+
+    void store_outputs(const Block& block, std::size_t offset, double* rows) const {
+        const std::size_t outputs = schedule_.outputs.size();
+        store_rows(
+            block.count, varying_outputs_.size(), [&](std::size_t k) { return varying_outputs_[k]; },
+            [&](std::size_t k) { return block.at(schedule_.outputs[varying_outputs_[k]].value.index) + offset; },
+            rows + block.first * outputs, outputs);
     }
 
     void seed(const Block& block, double* uniform_weights) const {
@@ -413,22 +427,31 @@ class Batch {
         const std::vector<LaneSchedule::Load>& columns = schedule_.gradients;
         rows += block.first * columns_;
         if (columns.size() < columns_) std::fill_n(rows, block.count * columns_, 0.0);
-        for (std::size_t first = 0; first < block.count; first += tile) {
-            const std::size_t count = std::min(tile, block.count - first);
-            const auto from = [&](std::size_t k) { return block.at(columns[k].slot) + offset + first; };
-            for (std::size_t k = 0; k < columns.size();) {
-                double* to = rows + first * columns_ + columns[k].number;
+        store_rows(
+            block.count, columns.size(), [&](std::size_t k) { return columns[k].number; },
+            [&](std::size_t k) { return block.at(columns[k].slot) + offset; }, rows, columns_);
+    }
+
+    // `count` numbers from each of several places into columns of rows.
+    template <class Column, class From>
+    static void store_rows(std::size_t count, std::size_t places, Column&& column, From&& from, double* rows,
+                           std::size_t width) {
+        for (std::size_t first = 0; first < count; first += tile) {
+            const std::size_t part = std::min(tile, count - first);
+            const auto at = [&](std::size_t k) { return from(k) + first; };
+            for (std::size_t k = 0; k < places;) {
+                double* to = rows + first * width + column(k);
                 const auto side_by_side = [&](std::size_t n) {
-                    return k + n <= columns.size() && columns[k + n - 1].number == columns[k].number + n - 1;
+                    return k + n <= places && column(k + n - 1) == column(k) + n - 1;
                 };
                 if (side_by_side(4)) {
-                    interleave<4>({from(k), from(k + 1), from(k + 2), from(k + 3)}, count, to, columns_);
+                    interleave<4>({at(k), at(k + 1), at(k + 2), at(k + 3)}, part, to, width);
                     k += 4;
                 } else if (side_by_side(2)) {
-                    interleave<2>({from(k), from(k + 1)}, count, to, columns_);
+                    interleave<2>({at(k), at(k + 1)}, part, to, width);
                     k += 2;
                 } else {
-                    interleave<1>({from(k)}, count, to, columns_);
+                    interleave<1>({at(k)}, part, to, width);
                     k += 1;
                 }
             }
@@ -443,6 +466,7 @@ class Batch {
     const std::size_t width_, factor_, columns_;
     const std::size_t sum_count_, result_size_;  // per shard: sums of gradients; these, then values and weights
     const double seed_scale_;
+    std::vector<std::size_t> varying_outputs_;
     std::size_t block_rows_ = 0, shard_blocks_ = 0, shard_count_ = 0;
     double *spread_ = nullptr, *packed_ = nullptr, *results_ = nullptr;
 };

@@ -27,12 +27,14 @@ struct Request {
     std::ptrdiff_t weight_row_stride = 0;
     bool unit_weights = false;  // row r differentiates output r % repeat alone
     const double* tangents = nullptr;
-    bool unit_tangents = false;  // row r moves input r % repeat alone
+    bool unit_tangents = false;            // row r moves input r % repeat alone,
+    const std::uint32_t* moved = nullptr;  // or moved[r % repeat]
 
     Reduce reduce = Reduce::None;
     bool promoted = false;
     unsigned threads = 1;
     bool check = true;
+    const Graph* original = nullptr;  // what says whether eager code would raise, where it is not the program's own
 
     double* values = nullptr;          // (rows, n_outputs), reduced: (n_outputs)
     double* value_tangents = nullptr;  // (rows, n_outputs), never reduced

@@ -40,6 +40,8 @@ template <Code code>
 KILOGRAD_INLINE Mask suspicious(Lane a, Lane b, Lane y) {
     if constexpr (code == Code::div) {
         return abs(b) <= Lane(0x1p-1024);  // 1 / b is infinite
+    } else if constexpr (info(code).edge == Edge::Divides) {
+        return b == Lane(0.0);
     } else if constexpr (info(code).arity == Arity::Binary) {
         return ~is_finite(y) & is_finite(a) & is_finite(b);
     } else {
@@ -50,7 +52,7 @@ KILOGRAD_INLINE Mask suspicious(Lane a, Lane b, Lane y) {
 // At a kink the derivative is what the table says, as in a reverse sweep, and not that of one side of the value.
 constexpr bool has_kink(Code code) {
     return code == Code::relu || code == Code::leaky_relu || code == Code::softplus || code == Code::maximum ||
-           code == Code::minimum;
+           code == Code::minimum || code == Code::fmax || code == Code::fmin;
 }
 
 template <Code code>
@@ -128,11 +130,11 @@ void reverse(const ReverseArguments& s) {
         T b(0.0);
         if constexpr (binary) b = load<T>(pb, gap_b);
         // A choice is none of numbers: 0 * dy would keep a NaN.
-        constexpr bool compares = is_comparison(code);
+        constexpr bool steps = is_step(code);
         constexpr bool chooses = code == Code::gate || code == Code::enter;
-        if constexpr (compares || chooses) {
+        if constexpr (steps || chooses) {
             if (s.da) into_a.add(T(0.0), T(0.0));
-            if (s.db) into_b.add(T(1.0), chooses ? select(a == T(0.0), T(0.0), dy) : T(0.0));
+            if (binary && s.db) into_b.add(T(1.0), chooses ? select(a == T(0.0), T(0.0), dy) : T(0.0));
             pa += s.step_a;
             pb += s.step_b;
             continue;

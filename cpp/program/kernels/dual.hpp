@@ -55,12 +55,17 @@ inline Dual through_row(Dual a) {
 
 inline Dual logistic(Dual a) { return through_row<Op::sigmoid>(a); }
 
-inline Dual pow(Dual a, Dual b) {
+template <Op op>
+inline Dual through_row(Dual a, Dual b) {
     const Lane unused(0.0);
-    const Lane y = Row<Op::pow>::value(a.v, b.v, unused);
-    return {y, directional(Row<Op::pow>::da(a.v, b.v, unused, y), a.t) +
-                   directional(Row<Op::pow>::db(a.v, b.v, unused, y), b.t)};
+    const Lane y = Row<op>::value(a.v, b.v, unused);
+    return {y, directional(Row<op>::da(a.v, b.v, unused, y), a.t) + directional(Row<op>::db(a.v, b.v, unused, y), b.t)};
 }
+
+#define KILOGRAD_BINARY(name) \
+    inline Dual name(Dual a, Dual b) { return through_row<Op::name>(a, b); }
+KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
+#undef KILOGRAD_BINARY
 
 // a to the whole number that every lane of `exponent` holds.
 KILOGRAD_INLINE Lane whole_power(Lane a, Lane exponent) {

@@ -7,6 +7,7 @@
 
 #include "block_kernels.hpp"
 #include "row_kernels.hpp"
+#include "rows_kernels.hpp"
 
 namespace kilograd::program {
 namespace {
@@ -32,7 +33,9 @@ constexpr Kernels make_table(std::index_sequence<k...>) {
             outer,
             sum_lanes,
             row_forward,
-            row_reverse};
+            row_reverse,
+            rows_forward,
+            rows_reverse};
 }
 
 }  // namespace

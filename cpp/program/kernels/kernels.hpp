@@ -123,6 +123,9 @@ struct Kernels {
     void (*sum_lanes)(const double* vectors, std::size_t count, double* sums);
     bool (*row_forward)(const RowCode&, double* values);  // values has room for one vector more
     void (*row_reverse)(const RowCode&, const double* values, double* adjoints);
+    // The same for `width` rows: each value a vector.
+    bool (*rows_forward)(const RowCode&, double* values);
+    void (*rows_reverse)(const RowCode&, const double* values, double* adjoints);
 };
 
 }  // namespace kilograd::program

@@ -20,7 +20,56 @@ std::uint32_t gather(const std::uint32_t* from, const double* values, std::uint3
     return padded;
 }
 
+// A node by itself, in all lanes, of which one counts: what was just written as a number is read as one. (A vector
+// gathered from such numbers has to wait for them to leave the store buffer.)
+template <Code code>
+bool forward_one(const RowCode& s, std::uint32_t i, double* v) {
+    const Lane a(v[s.a[i]]), b(info(code).arity == Arity::Binary ? v[s.b[i]] : 0.0);
+    const Lane y = value_at<code>(a, b, Lane(s.c[i]));
+    v[i] = get(y, 0);
+    if constexpr (is_total(code))
+        return false;
+    else
+        return any(suspicious<code>(a, b, y));
+}
+template <Code code>
+void reverse_one(const RowCode& s, std::uint32_t i, const double* v, double* d) {
+    constexpr bool binary = info(code).arity == Arity::Binary;
+    const double dy = d[i];
+    if constexpr (is_step(code)) return;
+    if constexpr (code == Code::gate || code == Code::enter) {
+        d[s.b[i]] += v[s.a[i]] == 0.0 ? 0.0 : dy;
+        return;
+    }
+    const Lane a(v[s.a[i]]), b(binary ? v[s.b[i]] : 0.0), c(s.c[i]), y(v[i]);
+    d[s.a[i]] += get(Rule<code>::template da<Lane>(a, b, c, y), 0) * dy;
+    if constexpr (binary) d[s.b[i]] += get(Rule<code>::template db<Lane>(a, b, c, y), 0) * dy;
+}
+
+using ForwardOne = bool (*)(const RowCode&, std::uint32_t, double*);
+using ReverseOne = void (*)(const RowCode&, std::uint32_t, const double*, double*);
+constexpr ForwardOne forward_one_of[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) forward_one<Code::name>,
+#include "../../ops.def"
+#include "../reduced_ops.def"
+#undef KILOGRAD_OP
+                                         nullptr};
+constexpr ReverseOne reverse_one_of[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) reverse_one<Code::name>,
+#include "../../ops.def"
+#include "../reduced_ops.def"
+#undef KILOGRAD_OP
+                                         nullptr};
+
+inline constexpr std::uint32_t few = width < 2 ? 0 : 2;  // as many by themselves
+
 bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
+    if (run.count <= few) {
+        bool suspects = false;
+        for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i)
+            suspects |= forward_one_of[index_of(run.code)](s, i, v);
+        return suspects;
+    }
     alignas(64) double a[chunk], b[chunk];
     const bool binary = info(run.code).arity == Arity::Binary;
     const Forward kernel = forward_of<Lane>(index_of(run.code));
@@ -35,6 +84,11 @@ bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
 }
 
 void row_reverse_gathered(const RowCode& s, const Run& run, const double* v, double* adjoints) {
+    if (run.count <= few) {
+        for (std::uint32_t i = run.begin + run.count; i-- > run.begin;)
+            reverse_one_of[index_of(run.code)](s, i, v, adjoints);
+        return;
+    }
     alignas(64) double a[chunk], b[chunk], y[chunk], dy[chunk], da[chunk], db[chunk];
     const bool binary = info(run.code).arity == Arity::Binary;
     const Reverse kernel = reverse_of<Lane>(index_of(run.code));

@@ -1,4 +1,4 @@
-// Elementary functions of a Lane: all by polynomials, but for the inverse hyperbolic ones, which go through libm.
+// Elementary functions of a Lane: by polynomials, but for the rarer ones at the end, which go through libm.
 //
 // Each reduces its argument to a small interval exactly, evaluates a polynomial there (of 60 digits' Remez exchange,
 // where nothing else is said), and puts the result together with compensated sums where a plain one would cost an ulp.
@@ -520,7 +520,31 @@ inline Lane erfc(Lane x) {
 KILOGRAD_LIBM(asinh)
 KILOGRAD_LIBM(acosh)
 KILOGRAD_LIBM(atanh)
+KILOGRAD_LIBM(cbrt)
+KILOGRAD_LIBM(exp2)
+KILOGRAD_LIBM(log2)
+KILOGRAD_LIBM(log10)
 #undef KILOGRAD_LIBM
+
+inline Lane hypot(Lane a, Lane b) {
+    return each([](double x, double y) { return ::hypot(x, y); }, a, b);
+}
+inline Lane atan2(Lane a, Lane b) {
+    return each([](double y, double x) { return ::atan2(y, x); }, a, b);
+}
+inline Lane modulo(Lane a, Lane b) { return each(scalar::modulo, a, b); }
+inline Lane copysign(Lane a, Lane b) { return copy_sign(a, b); }
+inline Lane floor_divide(Lane a, Lane b) { return each(scalar::floor_divide, a, b); }
+
+// Beyond 2**52 every number is whole.
+inline Lane rint(Lane x) {
+    const Lane big(4503599627370496.0), a = abs(x);
+    return select(a < big, copy_sign((a + big) - big, x), x);
+}
+inline Lane floor(Lane x) {
+    const Lane near = rint(x);
+    return select(near > x, near - Lane(1.0), near);
+}
 
 }  // namespace
 }  // namespace kilograd::program

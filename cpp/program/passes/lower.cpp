@@ -55,12 +55,12 @@ class Lowering {
             if (uses_[n]) graph_.for_operands(nodes_[n], [&](std::uint32_t operand) { ++uses_[operand]; });
     }
 
-    // What a comparison depends on is computed as it was written, to the last bit.
+    // What a comparison or another jump depends on is computed as it was written, to the last bit.
     std::vector<bool> deciding() const {
         std::vector<bool> decides(nodes_.size());
         for (std::size_t n = nodes_.size(); n-- > 0;) {
             if (!uses_[n]) continue;
-            if (!decides[n] && !is_comparison(nodes_[n].code)) continue;
+            if (!decides[n] && !jumps(nodes_[n].code)) continue;
             graph_.for_operands(nodes_[n], [&](std::uint32_t operand) { decides[operand] = true; });
         }
         return decides;

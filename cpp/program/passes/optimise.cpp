@@ -15,7 +15,7 @@ Graph optimise(const Recording& recording) {
     graph.recorded.assign(op_count, 0);
 
     Pace pace;
-    enum : std::uint8_t { Live = 1, Decides = 2 };  // a comparison depends on it
+    enum : std::uint8_t { Live = 1, Decides = 2 };  // a jump depends on it
     std::vector<std::uint8_t> use(size, 0);
     for (std::uint32_t n : recording.outputs) use[n] = Live;
     for (std::size_t n = size; n-- > 0;) {
@@ -23,7 +23,7 @@ Graph optimise(const Recording& recording) {
         ++graph.recorded[static_cast<std::size_t>(recording.op[n])];
         if (!use[n]) continue;
         const Arity arity = info(recording.op[n]).arity;
-        const std::uint8_t passed_on = is_comparison(static_cast<Code>(recording.op[n])) ? Live | Decides : use[n];
+        const std::uint8_t passed_on = jumps(static_cast<Code>(recording.op[n])) ? Live | Decides : use[n];
         if (arity != Arity::None) use[recording.a[n]] |= passed_on;
         if (arity == Arity::Binary) use[recording.b[n]] |= passed_on;
     }

@@ -1,5 +1,6 @@
 #include "sparsity.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "../watch.hpp"
@@ -37,8 +38,45 @@ bool is_linear(Code code) {
 // Linear wherever it has a derivative.
 bool is_piecewise_linear(Code code) {
     return code == Code::relu || code == Code::leaky_relu || code == Code::abs || code == Code::maximum ||
-           code == Code::minimum || is_comparison(code) || code == Code::gate || code == Code::enter;
+           code == Code::minimum || code == Code::fmax || code == Code::fmin || code == Code::modulo ||
+           code == Code::copysign || is_step(code) || code == Code::gate || code == Code::enter;
 }
+
+// Unions of small sets of numbers, each kept once while it is only passed on.
+class Unions {
+  public:
+    explicit Unions(std::size_t nodes) : of_(nodes, 0), sets_(1) {}
+
+    void begin() { parts_.clear(); }
+    // Gives the size of the set of a node that becomes a part of the union.
+    std::size_t add(std::uint32_t node) {
+        if (of_[node]) parts_.push_back(of_[node]);
+        return sets_[of_[node]].size();
+    }
+    void add_alone(std::uint32_t number) {
+        parts_.push_back(static_cast<std::uint32_t>(sets_.size()));
+        sets_.push_back({number});
+    }
+    void end(std::uint32_t node) {
+        std::sort(parts_.begin(), parts_.end());
+        parts_.erase(std::unique(parts_.begin(), parts_.end()), parts_.end());
+        if (parts_.size() < 2) {
+            of_[node] = parts_.empty() ? 0 : parts_[0];
+            return;
+        }
+        std::vector<std::uint32_t> all;
+        for (std::uint32_t part : parts_) all.insert(all.end(), sets_[part].begin(), sets_[part].end());
+        std::sort(all.begin(), all.end());
+        all.erase(std::unique(all.begin(), all.end()), all.end());
+        of_[node] = static_cast<std::uint32_t>(sets_.size());
+        sets_.push_back(std::move(all));
+    }
+
+  private:
+    std::vector<std::uint32_t> of_;  // by node: its set
+    std::vector<std::vector<std::uint32_t>> sets_;
+    std::vector<std::uint32_t> parts_;
+};
 
 }  // namespace
 
@@ -95,6 +133,58 @@ Colouring colour_hessian(const Graph& graph, bool promoted) {
         result.colours[column] = colour;
         result.colour_count = std::max(result.colour_count, colour + 1);
         if (result.colour_count > columns / 2) return {};
+    }
+    return result;
+}
+
+ChainRule count_products(const Graph& graph, const Columns& columns, std::size_t most) {
+    const auto size = static_cast<std::uint32_t>(graph.nodes.size());
+    const std::vector<std::uint32_t> places = columns.places(graph.n_inputs + graph.n_parameters);
+    ChainRule result{0, 0};
+    Pace pace;
+    std::vector<std::uint8_t> varies(size, 0);
+    Unions depends(size);
+    for (std::uint32_t n = 0; n < size; ++n) {
+        const Node& node = graph.nodes[n];
+        const std::uint32_t place = node.code == Code::input       ? places[node.a]
+                                    : node.code == Code::parameter ? places[graph.n_inputs + node.a]
+                                                                   : none;
+        std::size_t products = 0;
+        depends.begin();
+        if (place != none) depends.add_alone(place);
+        varies[n] = place != none;
+        graph.for_operands(node, [&](std::uint32_t operand) {
+            varies[n] |= varies[operand];
+            if (result.by_columns <= most) products += depends.add(operand);
+        });
+        pace(products + 1);
+        if (result.by_columns > most) continue;
+        result.by_columns += products;
+        depends.end(n);
+    }
+
+    std::vector<std::uint32_t> first(size + 1, 0), consumers;
+    const auto each_consumer = [&](auto&& f) {
+        for (std::uint32_t n = 0; n < size; ++n)
+            if (varies[n]) graph.for_operands(graph.nodes[n], [&](std::uint32_t operand) { f(operand, n); });
+    };
+    each_consumer([&](std::uint32_t operand, std::uint32_t) { ++first[operand + 1]; });
+    for (std::uint32_t n = 0; n < size; ++n) first[n + 1] += first[n];
+    consumers.resize(first[size]);
+    std::vector<std::uint32_t> next(first.begin(), first.end() - 1);
+    each_consumer([&](std::uint32_t operand, std::uint32_t consumer) { consumers[next[operand]++] = consumer; });
+    std::vector<std::vector<std::uint32_t>> rows(size);
+    for (std::uint32_t k = 0; k < graph.outputs.size(); ++k) rows[graph.outputs[k]].push_back(k);
+    Unions reaches(size);
+    for (std::uint32_t n = size; n-- > 0 && result.by_outputs <= most;) {
+        if (!varies[n]) continue;
+        std::size_t products = 0;
+        reaches.begin();
+        for (std::uint32_t row : rows[n]) reaches.add_alone(row);
+        for (std::uint32_t k = first[n]; k < first[n + 1]; ++k) products += reaches.add(consumers[k]);
+        pace(products + 1);
+        result.by_outputs += products;
+        reaches.end(n);
     }
     return result;
 }

@@ -1,4 +1,4 @@
-// Which second derivatives can differ from zero, and how few sweeps give them all.
+// Which derivatives can differ from zero, what the chain rule takes for them, and how few sweeps give them all.
 //
 // Columns of the Hessian without a common row are found by one sweep with the sum of their directions (Curtis, Powell
 // and Reid). A tridiagonal Hessian takes three sweeps in any dimension.
@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "../columns.hpp"
 #include "../graph.hpp"
 
 namespace kilograd::program {
@@ -18,5 +19,12 @@ struct Colouring {
 
 // Of the Hessian of any weighted sum of the outputs by the inputs and, if `promoted`, the parameters after them.
 Colouring colour_hessian(const Graph& graph, bool promoted);
+
+// Products of the chain rule for the entries of the Jacobian alone: along the columns that each node depends on, and
+// along the outputs that depend on it. More than `most` are not counted.
+struct ChainRule {
+    std::size_t by_columns, by_outputs;
+};
+ChainRule count_products(const Graph& graph, const Columns& columns, std::size_t most);
 
 }  // namespace kilograd::program

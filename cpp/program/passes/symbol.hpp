@@ -98,7 +98,10 @@ inline Symbol select(SymbolMask m, Symbol x, Symbol y) { return gate(m.mask, x) 
 #include "../../unary_functions.def"
 #undef KILOGRAD_UNARY
 inline Symbol logistic(Symbol a) { return sigmoid(a); }
-inline Symbol pow(Symbol a, Symbol b) { return Symbol::make(Code::pow, a, b); }
+#define KILOGRAD_BINARY(name) \
+    inline Symbol name(Symbol a, Symbol b) { return Symbol::make(Code::name, a, b); }
+KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
+#undef KILOGRAD_BINARY
 inline Symbol whole_power(Symbol a, Symbol exponent) {
     return Symbol::make(Code::powc, a, Symbol(), exponent.constant());
 }

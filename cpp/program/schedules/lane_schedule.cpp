@@ -33,7 +33,10 @@ constexpr unsigned reads_a = 1, reads_b = 2, reads_y = 4;
 [[maybe_unused]] Dependence operator==(Dependence a, Dependence b) { return a | b; }
 [[maybe_unused]] Dependence operator!=(Dependence a, Dependence b) { return a | b; }
 [[maybe_unused]] Dependence select(Dependence m, Dependence x, Dependence y) { return m | x | y; }
-[[maybe_unused]] Dependence pow(Dependence a, Dependence b) { return a | b; }
+#define KILOGRAD_BINARY(name) \
+    [[maybe_unused]] Dependence name(Dependence a, Dependence b) { return a | b; }
+KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
+#undef KILOGRAD_BINARY
 [[maybe_unused]] Dependence whole_power(Dependence a, Dependence b) { return a | b; }
 #define KILOGRAD_UNARY(name) \
     [[maybe_unused]] Dependence name(Dependence a) { return a; }

@@ -240,11 +240,12 @@ RowSchedule::RowSchedule(const Graph& graph, const std::vector<std::uint8_t>& in
     Builder(*this, graph, include, wanted).run();
 }
 
-void RowSchedule::load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters,
-                       double* values) const {
-    std::copy(constants_.begin(), constants_.end(), values);
-    for (const Leaf& leaf : inputs_) values[leaf.position] = inputs[leaf.number * input_stride];
-    for (const Leaf& leaf : parameters_) values[leaf.position] = parameters[leaf.number];
+void RowSchedule::load_constants(std::size_t width, double* values) const {
+    for (double constant : constants_) values = std::fill_n(values, width, constant);
+}
+
+void RowSchedule::load_parameters(const double* parameters, std::size_t width, double* values) const {
+    for (const Leaf& leaf : parameters_) std::fill_n(values + leaf.position * width, width, parameters[leaf.number]);
 }
 
 std::size_t RowSchedule::bytes() const {

@@ -23,18 +23,32 @@ class RowSchedule {
         return {runs_.data(), runs_.size(), a_.data(), b_.data(), d_.data(), c_.data(), terms_.data()};
     }
     // Fills the leaves' values. inputs may be null when no input is included.
-    void load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters, double* values) const;
+    void load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters, double* values) const {
+        load_constants(1, values);
+        load_inputs(inputs, input_stride, 1, values);
+        load_parameters(parameters, 1, values);
+    }
+    // `width` copies of each, side by side.
+    void load_constants(std::size_t width, double* values) const;
+    void load_parameters(const double* parameters, std::size_t width, double* values) const;
+    // Each `width` after the one before.
+    void load_inputs(const double* inputs, std::ptrdiff_t input_stride, std::size_t width, double* values) const {
+        for (const Leaf& leaf : inputs_) values[leaf.position * width] = inputs[leaf.number * input_stride];
+    }
     // The adjoints of the leaves that are included, by their numbers.
     void store_inputs(const double* adjoints, double* to) const { store(inputs_, adjoints, to); }
     void store_parameters(const double* adjoints, double* to) const { store(parameters_, adjoints, to); }
+
+    struct Leaf {
+        std::uint32_t position, number;
+    };
+    const std::vector<Leaf>& inputs() const { return inputs_; }
+    const std::vector<Leaf>& parameters() const { return parameters_; }
 
     std::size_t bytes() const;
 
   private:
     class Builder;
-    struct Leaf {
-        std::uint32_t position, number;
-    };
     static void store(const std::vector<Leaf>& leaves, const double* adjoints, double* to) {
         for (const Leaf& leaf : leaves) to[leaf.number] = adjoints[leaf.position];
     }

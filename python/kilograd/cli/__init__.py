@@ -8,21 +8,22 @@ status. A module is listed in `COMMANDS`, and imports what is heavy only when it
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
-
-from kilograd.cli import demo, run
+from importlib import import_module
 
 __all__ = ["main"]
 
-COMMANDS = (demo, run)
+COMMANDS = ("demo", "run")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (by default that of the process) and return the exit status."""
+    given = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(prog="kilograd", description="Scalar autograd at C++ speed.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_to(commands)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, prog="kilograd")
+    for name in [given[0]] if given and given[0] in COMMANDS else COMMANDS:  # the others need not be loaded
+        import_module(f"kilograd.cli.{name}").add_to(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)
     return status

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled.conditions import Condition, numbers
-from kilograd.compiled.tracing import thread
+from kilograd.compiled import functions
+from kilograd.compiled.conditions import thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,33 +57,13 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     >>> kilograd.where(x > 0, x, 0.1 * x)
     array([Value(data=1.0), Value(data=-0.2)], dtype=object)
     """
+    if thread.notes is not None:
+        result = functions.where(condition, a, b)
+        return result if result.ndim else result.item()
     mask = np.asarray(condition)
-    if thread.depth:
-        thread.chose = True
-        if any(isinstance(entry, Condition) for entry in mask.flat):
-            return _chosen(mask, a, b)
     if mask.dtype == object and all(isinstance(entry, (bool, np.bool_)) for entry in mask.flat):
         mask = mask.astype(bool)
     if mask.dtype != bool:
         raise TypeError("where: the condition is a bool or an array of bools, such as x > 0")
     result = np.where(mask, a, b)
     return result if result.ndim else result.item()
-
-
-def _chosen(mask: NDArray[Any], a: Any, b: Any) -> Any:
-    """As `where`, for an array of conditions."""
-    parts = np.broadcast_arrays(mask, *(np.asarray(part, dtype=object) for part in (a, b)))
-    result = np.empty(parts[0].shape, dtype=object)
-    for place in np.ndindex(result.shape):
-        result[place] = _choose(*(part[place] for part in parts))
-    return numbers(result) if result.ndim else result.item()
-
-
-def _choose(condition: Any, a: Any, b: Any) -> Any:
-    """Give `a` where a condition holds, else `b`; as an operation unless both are integers, or no numbers."""
-    sides = [type(side) for side in (a, b)]
-    are_numbers = all(issubclass(side, (Value, float, int)) and side is not bool for side in sides)
-    if isinstance(condition, Condition) and are_numbers and not all(issubclass(side, int) for side in sides):
-        holds, fails = condition.mask()
-        return _core._gate(holds, a) + _core._gate(fails, b)
-    return a if condition else b

@@ -8,18 +8,28 @@ it from the first: every condition was decided or chosen by, and the results are
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+__all__ = ["Condition", "Notes", "choose", "decided", "refusal", "thread"]
 
-__all__ = ["Condition", "Notes", "numbers"]
+
+class _Thread(threading.local):
+    depth = 0  # how many functions run to be recorded, or to be compared with what was
+    notes: list[Any] | None = None  # of the trace that runs
+    integers: frozenset[int] = frozenset()  # the ids of the Values that stand for integers, as indices may
+    stages: list[Any] | None = None  # of that trace: see `stages`; None where loops run as Python
+    chose = False  # whether that trace, or the last, met a choice that conditions would make an operation of
+
+
+thread = _Thread()
+"""What this thread does. While it runs a function to record it, compiled functions are plain functions."""
 
 Mask = tuple[Value, Value]
 """1 where a condition holds, else 0; and the reverse."""
@@ -28,8 +38,9 @@ Mask = tuple[Value, Value]
 class Notes(list[Any]):
     """Notes of a trace in which comparisons give conditions."""
 
-    def __init__(self) -> None:
+    def __init__(self, choose_always: bool = False) -> None:
         super().__init__()
+        self.choose_always = choose_always  # also between integers, which are floats then
         self.made: list[Condition] = []
 
     def compare(self, symbol: str, left: Any, right: Any, result: bool) -> Condition:
@@ -106,7 +117,10 @@ class Condition:
     def __invert__(self) -> Condition:
         return Condition(self._notes, not self._result, lambda: self.mask()[::-1], parts=(self,))
 
-    def __and__(self, other: Any) -> Condition:
+    def __and__(self, other: Any) -> Condition | bool:
+        if isinstance(other, (bool, np.bool_)):
+            self.is_spent = True
+            return self if other else False
         if not isinstance(other, Condition):
             return NotImplemented
 
@@ -116,26 +130,67 @@ class Condition:
 
         return Condition(self._notes, self._result and other._result, mask, parts=(self, other))
 
-    def __or__(self, other: Any) -> Condition:
-        return ~(~self & ~other) if isinstance(other, Condition) else NotImplemented
+    def __or__(self, other: Any) -> Condition | bool:
+        if isinstance(other, (bool, np.bool_)):
+            self.is_spent = True
+            return True if other else self
+        if not isinstance(other, Condition):
+            return NotImplemented
+        neither = ~self & ~other
+        return ~neither if isinstance(neither, Condition) else not neither
+
+    __rand__, __ror__ = __and__, __or__
+
+    # As a number, 1 or 0, which has no derivative.
+    def __mul__(self, other: Any) -> Any:
+        return NotImplemented if isinstance(other, Condition) else self.mask()[0] * other
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Any) -> Any:
+        return NotImplemented if isinstance(other, Condition) else self.mask()[0] + other
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return NotImplemented if isinstance(other, Condition) else self.mask()[0] - other
+
+    def __rsub__(self, other: Any) -> Any:
+        return other - self.mask()[0]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        from kilograd.compiled import traced  # which imports this module
+
+        return traced.of_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        from kilograd.compiled import traced
+
+        return traced.of_function(function, args, options)
 
 
-def _comparison(ufunc: Any) -> Callable[[Any, Any], Any]:
-    return lambda self, other: ufunc(self, other, dtype=object)
+def refusal(text: str) -> TypeError:
+    """Make an error of what cannot be recorded, and note it: the function may handle it."""
+    if thread.notes is not None:
+        thread.notes.append(("raises", None, None, True))
+    return TypeError(text)
 
 
-class _Numbers(np.ndarray):
-    """An array of Values whose comparisons are arrays of conditions."""
-
-    __lt__ = _comparison(np.less)
-    __le__ = _comparison(np.less_equal)
-    __eq__ = _comparison(np.equal)
-    __ne__ = _comparison(np.not_equal)
-    __gt__ = _comparison(np.greater)
-    __ge__ = _comparison(np.greater_equal)
-    __hash__ = None
+def decided(condition: Any) -> Any:
+    """The bool of a condition, or of an array of them an array of bools: each becomes a guard."""
+    if isinstance(condition, np.ndarray):
+        return np.array([bool(entry) for entry in condition.flat], dtype=bool).reshape(condition.shape)
+    return bool(condition)
 
 
-def numbers(array: NDArray[Any]) -> NDArray[Any]:
-    """View an array of Values such that comparisons give arrays of conditions."""
-    return array.view(_Numbers)
+def choose(condition: Any, a: Any, b: Any) -> Any:
+    """Give `a` where a condition holds, else `b`; as an operation unless both are integers, or no numbers."""
+    if not isinstance(condition, Condition):
+        return a if condition else b
+    sides = [type(side) for side in (a, b)]
+    are_numbers = all(issubclass(side, (Value, float, int)) and side is not bool for side in sides)
+    are_integers = all(issubclass(side, int) for side in sides) and not condition._notes.choose_always
+    if not are_numbers or are_integers:
+        return a if condition else b
+    holds, fails = condition.mask()
+    return _core._gate(holds, a) + _core._gate(fails, b)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlia
 
 import numpy as np
 
+from kilograd.compiled.conditions import thread
+from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
-from kilograd.compiled.structure import Call, Positions, Shape, Structure, call_of, plain, shapes_of, take
-from kilograd.compiled.tracing import thread
+from kilograd.compiled.structure import Call, Positions, Shape, Structure, call_of, plain, shapes_of, take, width_of
 
 if TYPE_CHECKING:
-    from kilograd.compiled.structure import Array, Indices
+    from kilograd.compiled.structure import Array, Columns
 
 Argnums: TypeAlias = "int | Sequence[int]"
 P = ParamSpec("P")  # the arguments of a function that is compiled
@@ -46,6 +47,11 @@ class Derivatives(ABC, Generic[P, N]):
         """
         if thread.stages is not None:
             return self._value_and_grad_in_trace(args, kwargs, self._argnums if argnums is None else argnums)
+        if argnums is None and not kwargs and (only := self._only(args)) is not None and only.is_number:
+            try:
+                return only.value_and_grad(args[0])  # type: ignore[return-value]
+            except (ValueError, ArithmeticError):
+                pass
         call = self._numbers(args, kwargs)
         positions = self._positions(call, argnums)
         value, gradient = self._computed(call, Path.value_and_grad, ((), call.x.shape[-1:]))
@@ -62,8 +68,8 @@ class Derivatives(ABC, Generic[P, N]):
     @overload
     def jacobian(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
     @overload
-    def jacobian(self, *args: Any, argnums: Argnums | None, **kwargs: Any) -> Any: ...
-    def jacobian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:  # type: ignore[misc]
+    def jacobian(self, *args: Any, argnums: Argnums | None = None, sparse: bool = False, **kwargs: Any) -> Any: ...
+    def jacobian(self, *args: Any, argnums: Argnums | None = None, sparse: bool = False, **kwargs: Any) -> Any:  # type: ignore[misc]
         """Compute the Jacobian: see `kilograd.jacobian`.
 
         Parameters
@@ -72,6 +78,9 @@ class Derivatives(ABC, Generic[P, N]):
             The arguments; of a batch, with the rows in front.
         argnums : int or sequence of int, optional
             The positional arguments to differentiate by, by default those of `compile`.
+        sparse : bool, default False
+            Give a ``scipy.sparse.csr_array`` with a row for each number of the result, which is one array, and a column
+            for each of the chosen arguments, with the pattern that `sparsity` tells. Not of a batch.
 
         Returns
         -------
@@ -80,27 +89,33 @@ class Derivatives(ABC, Generic[P, N]):
             container, one of these for each of its entries; with a sequence of argnums tuples of these. Zeros where the
             path gives a constant.
         """
+        if argnums is None and not sparse and not kwargs and (only := self._only(args)) is not None:
+            try:
+                return only.jacobian(args[0])
+            except (ValueError, ArithmeticError):
+                pass
         call = self._numbers(args, kwargs)
         positions = self._positions(call, argnums)
-        columns, compact = call.columns(positions)
-        structure, jacobian = self._jacobian(call, columns)
-        return _jacobian_blocks(structure, compact, positions, jacobian)
+        if sparse:
+            return self._sparse(call, call.columns(positions)[0], False)
+        return self._jacobian_of(call, positions)
 
     @overload
     def hessian(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
     @overload
-    def hessian(self, *args: Any, argnums: Argnums | None, **kwargs: Any) -> Any: ...
-    def hessian(self, *args: Any, argnums: Argnums | None = None, **kwargs: Any) -> Any:  # type: ignore[misc]
-        """Compute the Hessian: see `kilograd.hessian`."""
+    def hessian(self, *args: Any, argnums: Argnums | None = None, sparse: bool = False, **kwargs: Any) -> Any: ...
+    def hessian(self, *args: Any, argnums: Argnums | None = None, sparse: bool = False, **kwargs: Any) -> Any:  # type: ignore[misc]
+        """Compute the Hessian: see `kilograd.hessian`; with `sparse` as in `jacobian`."""
+        if argnums is None and not sparse and not kwargs and (only := self._only(args)) is not None and only.is_number:
+            try:
+                return only.hessian(args[0])
+            except (ValueError, ArithmeticError):
+                pass
         call = self._numbers(args, kwargs)
         positions = self._positions(call, argnums)
-        columns, compact = call.columns(positions)
-
-        def compute(path: Path, x: Array, check: bool) -> tuple[Array, ...]:
-            return path.hessian(x, check, columns)
-
-        (hessian,) = self._computed(call, compute, ((len(columns), len(columns)),))
-        return _hessian_blocks(compact, positions, hessian)
+        if sparse:
+            return self._sparse(call, call.columns(positions)[0], True)
+        return self._hessian_of(call, positions)
 
     @overload
     def hvp(self: Derivatives[Concatenate[X, Q], N], x: X, v: Any, /, *args: Q.args, **kwargs: Q.kwargs) -> Any: ...
@@ -125,10 +140,31 @@ class Derivatives(ABC, Generic[P, N]):
             In the structure of the argument; with a sequence of argnums a tuple of these.
         """
         call = self._numbers((x, *args), kwargs)
-        positions = self._positions(call, argnums)
+        return self._hvp_of(call, self._positions(call, argnums), v)
+
+    def _jacobian_of(self, call: Call, positions: Positions) -> Any:
+        columns, compact = call.columns(positions)
+        structure, jacobian = self._jacobian(call, columns)
+        return jacobian_blocks(structure, compact, positions, jacobian)
+
+    def _hessian_of(self, call: Call, positions: Positions) -> Any:
+        columns, compact = call.columns(positions)
+
+        def compute(path: Path, x: Array, check: bool) -> tuple[Array, ...]:
+            return path.hessian(x, check, columns)
+
+        k = width_of(columns)
+        (hessian,) = self._computed(call, compute, ((k, k),))
+        return hessian_blocks(compact, positions, hessian)
+
+    def _hvp_of(self, call: Call, positions: Positions, v: Any) -> Any:
         vector = _vector(call, positions, v)
         (product,) = self._computed(call, Path.hvp, (call.x.shape[-1:],), vector)
         return call.gradients(positions, product)
+
+    def _only(self, args: Sequence[Any]) -> Only | None:
+        """The program of a call with one array of floats, where all such calls take one path."""
+        return None
 
     @abstractmethod
     def _numbers(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call:
@@ -141,7 +177,7 @@ class Derivatives(ABC, Generic[P, N]):
         """What ``compute(path, x, check, *others)`` gives on the path of each row, of these shapes in each."""
 
     @abstractmethod
-    def _jacobian(self, call: Call, columns: Indices) -> tuple[Structure, Array]:
+    def _jacobian(self, call: Call, columns: Columns) -> tuple[Structure, Array]:
         """The structure of the result, and the derivatives of all of its numbers by those in the columns."""
 
     def _value_and_grad_in_trace(
@@ -150,6 +186,10 @@ class Derivatives(ABC, Generic[P, N]):
         """The same while a function that is compiled is recorded, with Values."""
         self._numbers(args, kwargs)  # which refuses
         raise AssertionError
+
+    @abstractmethod
+    def _sparse(self, call: Call, columns: Columns, second: bool) -> Any:
+        """The Jacobian or, if `second`, the Hessian as a sparse array."""
 
     def _positions(self, call: Call, argnums: Argnums | None) -> Positions:
         chosen = self._argnums if argnums is None else checked_argnums(argnums, "argnums")
@@ -203,7 +243,8 @@ def _vector(call: Call, positions: Positions, v: Any) -> Array:
     return vector
 
 
-def _jacobian_blocks(structure: Structure, call: Call, positions: Positions, jacobian: Array) -> Any:
+def jacobian_blocks(structure: Structure, call: Call, positions: Positions, jacobian: Array) -> Any:
+    """A Jacobian in the structure of the result, each part in that of the chosen arguments."""
     lead = jacobian.shape[:-2]
 
     def block(r: slice, shape: Shape) -> Any:
@@ -217,7 +258,8 @@ def _jacobian_blocks(structure: Structure, call: Call, positions: Positions, jac
     return structure.build(take(block), constant)
 
 
-def _hessian_blocks(call: Call, positions: Positions, hessian: Array) -> Any:
+def hessian_blocks(call: Call, positions: Positions, hessian: Array) -> Any:
+    """A Hessian in the structure of the chosen arguments, twice."""
     lead = hessian.shape[:-2]
 
     def rows(r: slice, shape: Shape) -> Any:

@@ -9,20 +9,26 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from itertools import count
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
+
+import numpy as np
 
 from kilograd.compiled.batch import Batch
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
 from kilograd.compiled.gradients import value_and_grad_in_trace
 from kilograd.compiled.habits import Habits, habits
+from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
-from kilograd.compiled.structure import Call, Shape, Structure, call_of
-from kilograd.compiled.tracing import Function, name_of, thread
+from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, width_of
+from kilograd.compiled.tracing import Function, name_of
+from kilograd.sparse import csr
 
 if TYPE_CHECKING:
-    from kilograd.compiled.structure import Array, Indices
+    from kilograd.compiled.structure import Array, Columns
 
+FLOAT64 = np.dtype(np.float64)
 PATH_LIMIT = 64
 """How many paths of a function are kept for arguments of one structure."""
 
@@ -53,6 +59,7 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         self._name = name_of(plain_function)
         self._static_names = _names_of(plain_function, static)
         self._paths: dict[tuple[Any, ...], tuple[Path, ...]] = {}  # by the signatures of calls
+        self._only_paths: dict[Shape, Only] = {}  # of calls with one array, by its shape
         self._lock = threading.Lock()
         self._warned = False
         self._habits: Habits | None = None
@@ -82,6 +89,11 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function: what it would return, with floats and float arrays in place of Values."""
+        if not kwargs and (only := self._only(args)) is not None:
+            try:
+                return only.value(args[0])  # type: ignore[no-any-return, arg-type]
+            except (ValueError, ArithmeticError):
+                pass
         call = self._call_of(args, kwargs)
         if call is None:
             return self._function(*args, **kwargs)  # type: ignore[no-any-return]
@@ -92,11 +104,54 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         """The same function over rows."""
         return Batch(self)
 
+    def sparsity(
+        self,
+        *args: Any,
+        of: Literal["jacobian", "hessian"] = "jacobian",
+        argnums: Argnums | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Tell which entries of the Jacobian or the Hessian may differ from zero, for calls on the path of this one.
+
+        What solvers ask for beforehand, as ``jac_sparsity`` of ``scipy.optimize.least_squares``. The sparse arrays that
+        `jacobian` and `hessian` give hold these entries, zeros included. A matrix of which few entries are known to be
+        zero counts as full.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            The arguments.
+        of : {"jacobian", "hessian"}
+            Which of the two.
+        argnums : int or sequence of int, optional
+            The positional arguments to differentiate by, by default those of `compile`.
+
+        Returns
+        -------
+        scipy.sparse.csr_array of bool
+        """
+        if of not in ("jacobian", "hessian"):
+            raise ValueError(f'of must be "jacobian" or "hessian", not {of!r}')
+        call = self._numbers(args, kwargs)
+        columns, _ = call.columns(self._positions(call, argnums))
+        path = self._find(call) or self._record(call)
+        starts, places = path.pattern(of == "hessian", columns)
+        return csr(np.ones(len(places), dtype=bool), starts, places, width_of(columns))
+
     # --- calls and paths
 
     def _call_of(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call | None:
         """The numbers of a call, or None where it is one of the function itself: with Values, or while tracing."""
         return None if thread.depth else call_of(args, kwargs, self._static_argnums, self._static_names)
+
+    def _rows_of(self, args: Sequence[Any], kwargs: dict[str, Any], shared: frozenset[int]) -> Rows | None:
+        """The same of a batch, of which all rows share some arguments."""
+        return None if thread.depth else rows_of(args, kwargs, self._static_argnums, self._static_names, shared)
+
+    def _only(self, args: Sequence[Any]) -> Only | None:
+        if len(args) == 1 and type(x := args[0]) is np.ndarray and x.dtype is FLOAT64 and not thread.depth:
+            return self._only_paths.get(x.shape) if self._argnums == 0 else None
+        return None
 
     def _paths_of(self, call: Call) -> tuple[Path, ...]:
         """Those recorded for calls of the structure of this one."""
@@ -119,6 +174,9 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
                 return path
             if len(paths) < PATH_LIMIT:
                 self._paths[call.signature] = (*paths, path)
+                match call.signature:
+                    case ((Numbers(shape),), ()) if shape and path.only:
+                        self._only_paths[shape] = path.only
                 return path
             warn, self._warned = not self._warned, True
         if warn:
@@ -163,8 +221,11 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         # An operation was refused. The function itself says what that means: it raises, or handles the error.
         return compute(self._path(call), call.x, False, *others)
 
-    def _jacobian(self, call: Call, columns: Indices) -> tuple[Structure, Array]:
+    def _jacobian(self, call: Call, columns: Columns) -> tuple[Structure, Array]:
         return self._computed(call, lambda path, x, check: (path.structure, path.jacobian(x, check, columns)), ())
+
+    def _sparse(self, call: Call, columns: Columns, second: bool) -> Any:
+        return self._computed(call, lambda path, x, check: path.sparse(x, check, second, columns), ())
 
 
 def _names_of(function: Function, positions: tuple[int, ...]) -> frozenset[str]:

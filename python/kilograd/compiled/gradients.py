@@ -8,9 +8,9 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled.stages import built, composed, entries_of, flattened, outside, staged, view_of_trace
+from kilograd.compiled.conditions import thread
+from kilograd.compiled.stages import built, composed, entries_of, flattened, outside, staged
 from kilograd.compiled.structure import size_of
-from kilograd.compiled.tracing import thread
 
 if TYPE_CHECKING:
     from kilograd.compiled.structure import Positions
@@ -24,7 +24,7 @@ def value_and_grad_in_trace(
     assert thread.stages is not None
     chosen = (positions,) if isinstance(positions, int) else positions
     chosen = tuple([i % len(args) if -len(args) <= i < len(args) else i for i in chosen])
-    view, arguments = view_of_trace(), list(args)
+    arguments = list(args)
     structures, entries = {}, []
     for i in dict.fromkeys(chosen):
         if i >= len(args):
@@ -35,11 +35,11 @@ def value_and_grad_in_trace(
     # Other nodes with the same numbers: what the function takes from elsewhere, these or not, is constant to it.
     inner = [[(v if isinstance(v, Value) else Value(v)) * 1.0 for v in part] for part in entries]
     for (i, structure), part in zip(structures.items(), inner, strict=True):
-        arguments[i] = built(structure, part, view)
+        arguments[i] = built(structure, part)
     since, first = Value(0.0).tanh(), len(thread.stages)
     result = function(*arguments, **kwargs)
     if isinstance(result, np.ndarray) and result.shape == ():
-        result = result.item()
+        result = result.view(np.ndarray).item()
     if not isinstance(result, (Value, float, int)) or isinstance(result, bool):
         raise TypeError(f"gradients are those of one number, and {name} returned {type(result).__name__}")
     leaves = [v for part in inner for v in part]
@@ -56,5 +56,5 @@ def value_and_grad_in_trace(
     gradients = {}
     for i, structure in structures.items():
         size = size_of(structure)
-        gradients[i], found = built(structure, found[:size], view), found[size:]
+        gradients[i], found = built(structure, found[:size]), found[size:]
     return value, gradients[chosen[0]] if isinstance(positions, int) else tuple([gradients[i] for i in chosen])

@@ -17,13 +17,10 @@ from typing import Any, NamedTuple
 
 from kilograd import reading
 
-__all__ = ["Habits", "habits"]
+__all__ = ["Habits", "globals_of", "habits"]
 
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
-_ASKING_ATTRIBUTES = frozenset(
-    {"__class__", "dtype", "itemsize", "nbytes", "issubdtype", "result_type", "isrealobj", "iscomplexobj"}
-    | {"tobytes", "tostring", "dumps", "view"}
-)
+_ASKING_ATTRIBUTES = frozenset({"__class__", "tobytes", "tostring", "dumps", "view", "ctypes"})
 # The text of a Value in a trace is its number's; NumPy lays out the text of an array of objects in another way.
 _DOUBTFUL = frozenset({"getattr", "callable", "str", "repr", "ascii", "format"})
 _TEXTS = frozenset({"FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE"})
@@ -36,7 +33,6 @@ _OF_BOOLS = (
     *("STORE_", "RETURN_VALUE", "YIELD_VALUE", "BINARY_", "INPLACE_", "BUILD_", "LIST_APPEND", "COPY", "DUP_TOP"),
     *("JUMP_FORWARD", "JUMP_IF_FALSE_OR_POP", "JUMP_IF_TRUE_OR_POP"),
 )
-_POWERS = frozenset({"pow", "power", "float_power", "__pow__", "__rpow__"})
 _HANDLERS = frozenset({"CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH", "POP_EXCEPT"})
 _ATOMS = (int, float, complex, str, bytes, type(None))
 _PARTS = 100  # how much of a container is looked into: functions are kept in short ones
@@ -52,13 +48,28 @@ class Habits(NamedTuple):
     """It may see a difference between Values and numbers in another way, such as ``(x > 0) is True``."""
     handles: bool
     """It handles errors."""
-    roots: bool
-    """It may take a root: of a negative number complex in Python, NaN in NumPy."""
 
 
 def habits(function: Callable[..., Any]) -> Habits:
     """Read a function and all that it can reach."""
-    found = Habits(False, False, False, False)
+    found = Habits(False, False, False)
+    for thing in _reached(function):
+        if thing is None:
+            return Habits(found.asks, True, True)
+        if isinstance(thing, types.CodeType):
+            found = Habits(*map(max, found, _read(thing)))
+    return found
+
+
+def globals_of(function: Callable[..., Any]) -> Iterator[tuple[dict[str, Any], set[str]]]:
+    """The globals of a function and of those that it can reach, each with the names that it reads there."""
+    for thing in _reached(function):
+        if isinstance(thing, types.FunctionType) and not _is_own(thing.__module__):
+            yield thing.__globals__, {name for code in reading.code_objects(thing.__code__) for name in code.co_names}
+
+
+def _reached(function: Callable[..., Any]) -> Iterator[Any]:
+    """Whatever a function can reach; None at the end where that is too much."""
     seen: set[int] = set()
     kept: list[Any] = []
     stack: list[Any] = [function]
@@ -67,13 +78,12 @@ def habits(function: Callable[..., Any]) -> Habits:
         if isinstance(thing, _ATOMS) or id(thing) in seen:
             continue
         if len(kept) == _LIMIT:
-            return Habits(found.asks, True, True, True)
+            yield None
+            return
         seen.add(id(thing))
         kept.append(thing)  # so that no id comes twice
-        if isinstance(thing, types.CodeType):
-            found = Habits(*map(max, found, _read(thing)))
+        yield thing
         stack += _parts(thing)
-    return found
 
 
 def _parts(thing: Any) -> Iterator[Any]:
@@ -117,7 +127,7 @@ def _is_own(module: Any) -> bool:
 
 
 def _read(code: types.CodeType) -> Habits:
-    asks = doubtful = handles = roots = False
+    asks = doubtful = handles = False
     instructions = reading.instructions(code)
     for i, instruction in enumerate(instructions):
         name, argument = instruction.opname, instruction.argval
@@ -125,14 +135,12 @@ def _read(code: types.CodeType) -> Habits:
         if name in ("LOAD_GLOBAL", "LOAD_NAME"):
             asks |= argument in _ASKING
             doubtful |= argument in _DOUBTFUL
-            roots |= argument in _POWERS
             if argument == "isinstance":
                 classes = _classes(instructions[i + 1 :])
                 asks |= not classes or not classes <= _NUMBERS | _CONTAINERS
                 doubtful |= not classes <= _CONTAINERS
         elif name in ("LOAD_ATTR", "LOAD_METHOD"):
             asks |= argument in _ASKING_ATTRIBUTES
-            roots |= argument in _POWERS
         elif name in _TEXTS:
             doubtful = True
         elif name == "IS_OP":
@@ -143,20 +151,7 @@ def _read(code: types.CodeType) -> Habits:
         doubtful |= name == "UNARY_INVERT" or (before.opname == "COMPARE_OP" and name.startswith(_OF_BOOLS))
         asks |= name == "COMPARE_OP" and _is_added(code, instruction.offset)
         handles |= name in _HANDLERS
-        roots |= _is_power(instruction) and not _is_whole(before)
-    return Habits(asks, doubtful or handles, handles, roots)
-
-
-def _is_power(instruction: dis.Instruction) -> bool:
-    return instruction.opname in ("BINARY_POWER", "INPLACE_POWER") or (  # until 3.10
-        instruction.opname == "BINARY_OP" and instruction.argrepr in ("**", "**=")
-    )
-
-
-def _is_whole(instruction: dis.Instruction) -> bool:
-    """Whether it loads an integer that is written in the function."""
-    number = instruction.argval if instruction.opname in ("LOAD_CONST", "LOAD_SMALL_INT") else None
-    return isinstance(number, (int, float)) and float(number).is_integer()
+    return Habits(asks, doubtful or handles, handles)
 
 
 def _is_added(code: types.CodeType, offset: int) -> bool:

@@ -14,6 +14,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.arrays import data
 from kilograd.compiled import conditions
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.stages import (
     Entry,
     Stage,
@@ -25,10 +26,9 @@ from kilograd.compiled.stages import (
     outside,
     paused,
     staged,
-    view_of_trace,
 )
 from kilograd.compiled.structure import Listed, Named, Structure, shapes_of, take
-from kilograd.compiled.tracing import add_note, name_of, thread
+from kilograd.compiled.tracing import add_note, name_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -344,7 +344,7 @@ class _Loop:
         varying = [part for part in self.sequences if part.dtype == object]
         own = np.hstack(varying).reshape(-1).tolist() if varying else []
         found = staged(core, [*before, *own, *others], self.what)
-        return built(carried, found[: len(before)], view_of_trace()), self._results(ys, found[len(before) :], width)
+        return built(carried, found[: len(before)]), self._results(ys, found[len(before) :], width)
 
     def _core(self, turn: _Turn, outputs: list[Entry], carried: int) -> tuple[_core._Stage, list[Value]]:
         tested = [] if turn.holds is None else [turn.holds]
@@ -392,11 +392,11 @@ class _Loop:
         leaves, own = _core.leaves(numbers, Value), _core.leaves(first, Value)
         with _inner_trace(self.what, name_of(self.step)) as stages:
             since = Value(0.0).tanh()
-            carry = built(carried, leaves, conditions.numbers)
+            carry = built(carried, leaves)
             holds = None if self.condition is None else _mask(self.what, self.condition(carry))
             x = own[0] if self.count_from is not None else None
             if self.structure is not None:
-                x = built(self._of_turn(), own, conditions.numbers)
+                x = built(self._of_turn(), own)
             result = self.step(carry, x)
         after, y = _pair(self.what, result)
         # As a turn of the stage has them: the numbers of sequences that hold Values first, its count last.
@@ -416,7 +416,7 @@ class _Loop:
         table = rows.reshape(self.turns, width)
 
         def column(where: slice, shape: Shape) -> Any:
-            return array_of(table[:, where].reshape(-1).tolist(), (self.turns, *shape), view_of_trace())
+            return array_of(table[:, where].reshape(-1).tolist(), (self.turns, *shape))
 
         return structure.build(take(column), lambda constant: constant)
 
@@ -424,11 +424,11 @@ class _Loop:
 @contextmanager
 def _inner_trace(what: str, name: str) -> Iterator[list[Stage]]:
     """Trace what is done many times over: nothing may be decided in it by a number."""
-    notes = conditions.Notes()
-    outer, stages = _core._trace_into(notes), thread.stages
-    chose, thread.chose = thread.chose, False
+    notes = conditions.Notes(choose_always=True)
+    before = thread.notes, thread.stages, thread.chose
     inner: list[Stage] = []
-    thread.stages = inner
+    thread.notes, thread.stages, thread.chose = notes, inner, False
+    _core._trace_into(notes)
     thread.depth += 1
     try:
         yield inner
@@ -441,8 +441,8 @@ def _inner_trace(what: str, name: str) -> Iterator[list[Stage]]:
         raise
     finally:
         thread.depth -= 1
-        thread.stages, thread.chose = stages, chose
-        _core._trace_into(outer)
+        thread.notes, thread.stages, thread.chose = before
+        _core._trace_into(before[0])
         sound = notes.is_sound
         notes.made.clear()
     if notes or not sound:
@@ -458,7 +458,7 @@ def _inner_trace(what: str, name: str) -> Iterator[list[Stage]]:
 def _mask(what: str, holds: Any) -> Entry:
     """1 where a condition holds, else 0."""
     if isinstance(holds, np.ndarray) and holds.shape == ():
-        holds = holds.item()
+        holds = holds.view(np.ndarray).item()
     if isinstance(holds, conditions.Condition):
         return holds.mask()[0]
     if isinstance(holds, (bool, np.bool_)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -10,13 +11,16 @@ from kilograd._core import Value
 from kilograd.compiled import stages
 from kilograd.compiled.agreement import disagreement
 from kilograd.compiled.habits import Habits
-from kilograd.compiled.structure import NUMBER, Call, Static, copied, holds, plain, take
+from kilograd.compiled.only import Only
+from kilograd.compiled.structure import NUMBER, Call, Numbers, Static, copied, holds, plain, take, width_of
 from kilograd.compiled.tracing import Function, name_of, trace
+from kilograd.program import Program
+from kilograd.sparse import csr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kilograd.compiled.structure import Array, Indices
+    from kilograd.compiled.structure import Array, Columns
 
     Arrays: TypeAlias = tuple[Array, ...]
 
@@ -37,6 +41,7 @@ class Path:
         "is_number",
         "key",
         "name",
+        "only",
         "outputs",
         "program",
         "recordable",
@@ -56,16 +61,9 @@ class Path:
         unordered = any(symbol != "is" and (_is_nan(left) or _is_nan(right)) for symbol, left, right, _ in guards)
         self.recordable = not (raised or unordered or habits.asks or (habits.handles and dead))
         self.refusal: str | None = None
-        # A bool among numbers stays one in an array of objects, and is 1.0 in one of numbers; NumPy's roots are real.
+        # A bool among numbers stays one in a list; roots that NumPy takes are real.
         mixed = holds(call.arguments, bool) or holds((self.structure,), complex)
-        # A number that NumPy chose by comparing, such as a sign, is Python's in a trace, and its roots may be complex.
-        # The numbers of one call tell only where the root takes part in the result: others are looked at too, and
-        # those of a call that hide it are never taken for all that come this way.
-        rooted = bool(habits.roots and guards)
-        mixed = mixed or rooted
-        if rooted and not np.isfinite(call.x).all():
-            self.recordable = False
-        answers = habits.asks or habits.doubtful or rooted
+        answers = habits.asks or habits.doubtful
         if (answers or raised or unordered or mixed) and (plain := disagreement(traced, function, call, answers)):
             self.refusal, self.structure = plain
             self.recordable, outputs = False, []
@@ -77,8 +75,13 @@ class Path:
             self._constant = float(constant) if self.is_number else 0.0
         self.key = tuple([(symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards])
         self.guards = stages.guards(guards, leaves, noted) if guards and self.recordable else None
+        is_only = self.recordable and not guards
         del traced, notes, guards  # they hold numbers of the trace, which would count as parameters
         self.program = stages.recorded(outputs, leaves, noted) if outputs else None
+        self.only: Only | None = None
+        """Where every call of the structure takes this path."""
+        if isinstance(self.program, Program) and is_only and isinstance(self.structure, Numbers):
+            self.only = Only(self.program, self.structure)
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
         """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
@@ -102,29 +105,54 @@ class Path:
         values, gradient = self.program.value_and_grad(x, check=check)
         return values[..., 0], gradient
 
-    def jacobian(self, x: Array, check: bool, columns: Indices) -> Array:
+    def jacobian(self, x: Array, check: bool, columns: Columns) -> Array:
         """The derivatives of all numbers that are computed by those in the columns, (..., m, k)."""
         if self.refusal:
             raise TypeError(self.refusal)
-        m, n, k = self.outputs, x.shape[-1], len(columns)
         if self.program is None:
-            return np.zeros((*x.shape[:-1], 0, k))
-        if k == n or x.ndim > 1:
-            return self.program.jacobian(x, check=check)[..., columns]
-        if k <= m:  # only what is asked for: the other arguments may be a large data set
-            return self.program.jvp(np.broadcast_to(x, (k, n)), np.eye(n)[columns], check=check).T
-        return self.program.vjp(np.broadcast_to(x, (m, n)), np.eye(m), check=check)[:, columns]
+            return np.zeros((*x.shape[:-1], 0, width_of(columns)))
+        program = self.program
+        if isinstance(program, stages.Staged):
+            return program.jacobian(x, columns, check=check)
+        return program._core.jacobian(program._parameters, x, columns, None, 1, check, None)
 
-    def hessian(self, x: Array, check: bool, columns: Indices) -> Arrays:
+    def hessian(self, x: Array, check: bool, columns: Columns) -> Arrays:
         """By the numbers in the columns, (..., k, k)."""
         if self.refusal or not self.is_number:
             self._refuse()
-        n, k = x.shape[-1], len(columns)
         if self.program is None:
+            k = width_of(columns)
             return (np.zeros((*x.shape[:-1], k, k)),)
-        if k == n or x.ndim > 1:
-            return (self.program.hessian(x, check=check)[..., columns[:, None], columns],)
-        return (self.program.hvp(np.broadcast_to(x, (k, n)), np.eye(n)[columns], check=check)[:, columns],)
+        program = self.program
+        if isinstance(program, stages.Staged):
+            return (program.hessian(x, columns, check=check),)
+        return (program._core.hessian(program._parameters, x, columns, None, None, 1, check, None),)
+
+    def sparse(self, x: Array, check: bool, second: bool, columns: Columns) -> Any:
+        """The Jacobian or, if `second`, the Hessian of one row as a sparse array."""
+        starts, places = self.pattern(second, columns)
+        if self.program is None:
+            return csr(np.empty(0), starts, places, width_of(columns))
+        program = self.program
+        if isinstance(program, stages.Staged):
+            found = program.entries(x, second, columns, check=check)
+        else:
+            found = program._core.entries(program._parameters, x, second, columns, None, None, 1, check, None)
+        return csr(found, starts, places, width_of(columns))
+
+    def pattern(self, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Which entries of the Jacobian or the Hessian may differ from zero, as in a CSR matrix."""
+        if self.refusal or (second and not self.is_number):
+            self._refuse()
+        numbers = self.structure.of_numbers()
+        if not isinstance(numbers, Numbers):
+            raise TypeError(f"sparse Jacobians are those of one array, and {self.name} returned {self.structure}")
+        if self.program is None:
+            height = width_of(columns) if second else math.prod(numbers.shape)
+            return np.zeros(height + 1, np.int32), np.empty(0, np.int32)
+        if isinstance(self.program, stages.Staged):
+            return self.program.pattern(second, columns)
+        return self.program._core.pattern(second, columns, False)
 
     def hvp(self, x: Array, check: bool, v: Array) -> Arrays:
         """The product of the Hessian with a vector, (..., n)."""

@@ -13,10 +13,11 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.arrays import data
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.function import Compiled
-from kilograd.compiled.stages import built, entries_of, flattened, paused, staged, view_of_trace
+from kilograd.compiled.stages import built, entries_of, flattened, paused, staged
 from kilograd.compiled.structure import Listed, Numbers, Static, Structure, call_of, places, shapes_of, size_of, take
-from kilograd.compiled.tracing import Function, name_of, thread
+from kilograd.compiled.tracing import Function, name_of
 
 if TYPE_CHECKING:
     from kilograd.compiled.path import Path
@@ -140,11 +141,10 @@ class _Function(ABC, Generic[P, R]):
             call = self.at(structures, result, x, y)
             if eager:
                 return built(result, _eager(call, inputs, x, y, self.name))  # type: ignore[no-any-return]
-        view = view_of_trace()
         if not len(y):
             return built(result, [])  # type: ignore[no-any-return]
         found = staged(_core._python_stage(call, len(x), len(y)), inputs, self.name)
-        return built(result, found, view)  # type: ignore[no-any-return]
+        return built(result, found)  # type: ignore[no-any-return]
 
     def value(self, structures: Sequence[Structure], x: Array) -> tuple[Array, Structure]:
         """The numbers of the result, and its structure."""
@@ -173,14 +173,14 @@ class _Function(ABC, Generic[P, R]):
             yield
             return
         notes: list[Any] = []
-        before, depth, chose = _core._trace_into(notes), thread.depth, thread.chose
-        stages, thread.stages = thread.stages, None
-        thread.depth = 0
+        traced = _core._trace_into(notes)
+        before = thread.depth, thread.notes, thread.stages, thread.chose, thread.integers
+        thread.depth, thread.notes, thread.stages = 0, None, None
         try:
             yield
         finally:
-            thread.depth, thread.chose, thread.stages = depth, chose, stages
-            _core._trace_into(before)
+            thread.depth, thread.notes, thread.stages, thread.chose, thread.integers = before
+            _core._trace_into(traced)
         if notes:
             raise self.closes_over_a_value()
 
@@ -406,7 +406,7 @@ class _ImplicitCall(_Call):
             raise ValueError(f"implicit: {name} gives {size} numbers for a root of {len(z)}")
         jacobian = np.zeros((size, len(call.x)))
         if path.program is not None:
-            jacobian[places(path.structure)] = path.program.jacobian(call.x)
+            jacobian[places(path.structure)] = path.jacobian(call.x, True, (0, len(call.x)))
         return path, call.x, jacobian
 
     def solved(self, matrix: Array, right: Array) -> Array:

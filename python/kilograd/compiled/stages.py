@@ -6,6 +6,7 @@ sequence: a program of what the first stage needs, the stage, a program of what 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -15,15 +16,26 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.arrays import data
-from kilograd.compiled import conditions
-from kilograd.compiled.structure import NUMBER, Listed, Named, Numbers, Static, Structure, of_argument, take
-from kilograd.compiled.tracing import thread
+from kilograd.compiled.conditions import thread
+from kilograd.compiled.structure import (
+    NUMBER,
+    Collected,
+    Listed,
+    Named,
+    Numbers,
+    Static,
+    Structure,
+    of_argument,
+    take,
+    width_of,
+)
+from kilograd.compiled.traced import Traced
 from kilograd.program import Program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kilograd.compiled.structure import Array, Shape
+    from kilograd.compiled.structure import Array, Columns, Shape
 
 Entry: TypeAlias = "Value | float"
 
@@ -41,19 +53,14 @@ class Stage(NamedTuple):
 @contextmanager
 def paused() -> Iterator[list[Any] | None]:
     """Run what is no part of the trace; gives the notes of the trace."""
-    notes = _core._trace_into(None)
-    stages, thread.stages = thread.stages, None
+    before = thread.notes, thread.stages
+    _core._trace_into(None)
+    thread.notes = thread.stages = None
     try:
-        yield notes
+        yield before[0]
     finally:
-        thread.stages = stages
-        _core._trace_into(notes)
-
-
-def view_of_trace() -> Any:
-    """What makes of an array of Values what arrays are in the trace that runs, or None."""
-    with paused() as notes:
-        return conditions.numbers if isinstance(notes, conditions.Notes) else None
+        thread.notes, thread.stages = before
+        _core._trace_into(before[0])
 
 
 def staged(core: _core._Stage, inputs: list[Entry], what: str) -> list[Entry]:
@@ -178,23 +185,46 @@ class Staged:
         lead = (*x.shape[:-1], self._outputs)
         return self._core.hvp(self._parameters, x, v, np.broadcast_to(1.0 if weights is None else weights, lead), check)
 
-    def jacobian(self, x: Array, *, check: bool = True) -> Array:
-        """Jacobians, (..., m, n), by sweeps over as many rows as there are outputs or inputs, whichever are fewer."""
-        n, m, lead = x.shape[-1], self._outputs, x.shape[:-1]
-        if m <= n:
-            return self.vjp(*_unit(x, m), check=check).reshape(*lead, m, n)
-        return self.jvp(*_unit(x, n), check=check).reshape(*lead, n, m).swapaxes(-1, -2)
+    def jacobian(self, x: Array, columns: Columns, *, check: bool = True) -> Array:
+        """Jacobians by the inputs in the columns, (..., m, k): sweeps over a row for each output or each column."""
+        n, m, k, lead = x.shape[-1], self._outputs, width_of(columns), x.shape[:-1]
+        if m <= k:
+            return self.vjp(_repeated(x, m), _unit(x, range(m), m), check=check).reshape(*lead, m, n)[..., _at(columns)]
+        found = self.jvp(_repeated(x, k), _unit(x, _at(columns), n), check=check)
+        return found.reshape(*lead, k, m).swapaxes(-1, -2)
 
-    def hessian(self, x: Array, *, check: bool = True) -> Array:
-        """Hessians of the sum of the outputs, (..., n, n)."""
-        n = x.shape[-1]
-        return self.hvp(*_unit(x, n), check=check).reshape(*x.shape[:-1], n, n)
+    def hessian(self, x: Array, columns: Columns, *, check: bool = True) -> Array:
+        """Hessians of the sum of the outputs by the inputs in the columns, (..., k, k)."""
+        n, k = x.shape[-1], width_of(columns)
+        found = self.hvp(_repeated(x, k), _unit(x, _at(columns), n), check=check)
+        return found.reshape(*x.shape[:-1], k, n)[..., _at(columns)]
+
+    def pattern(self, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The pattern of a sparse Jacobian or, if `second`, Hessian: every entry may differ from zero."""
+        width = width_of(columns)
+        height = width if second else self._outputs
+        starts = width * np.arange(height + 1, dtype=np.int32)
+        return starts, np.tile(np.arange(width, dtype=np.int32), height)
+
+    def entries(self, x: Array, second: bool, columns: Columns, *, check: bool = True) -> Array:
+        """The entries of the pattern."""
+        return (self.hessian if second else self.jacobian)(x, columns, check=check).reshape(-1)
 
 
-def _unit(x: Array, count: int) -> tuple[Array, Array]:
-    """Each row so many times, with a unit vector each."""
-    rows = x.reshape(-1, x.shape[-1])
-    return np.repeat(rows, count, axis=0), np.tile(np.eye(count), (len(rows), 1))
+def _at(columns: Columns) -> list[int]:
+    return [k for first, last in zip(columns[::2], columns[1::2], strict=True) for k in range(first, last)]
+
+
+def _repeated(x: Array, count: int) -> Array:
+    """Each row so many times."""
+    return np.repeat(x.reshape(-1, x.shape[-1]), count, axis=0)
+
+
+def _unit(x: Array, places: Sequence[int], size: int) -> Array:
+    """For each row unit vectors, with the ones at these places."""
+    vectors = np.zeros((len(places), size))
+    vectors[np.arange(len(places)), list(places)] = 1.0
+    return np.tile(vectors, (math.prod(x.shape[:-1]), 1))
 
 
 def recorded(outputs: Sequence[Entry], inputs: list[Value], stages: Sequence[Stage]) -> Program | Staged:
@@ -269,13 +299,15 @@ def flattened(thing: Any, parts: list[NDArray[Any]], what: str, others: bool = F
         return Listed(type(thing), tuple([flattened(part, parts, what, others) for part in thing]))
     if isinstance(thing, dict):
         return Named(tuple(thing), tuple([flattened(part, parts, what, others) for part in thing.values()]))
-    is_objects = isinstance(thing, np.ndarray) and thing.dtype == object
-    if is_objects and any(isinstance(entry, Value) for entry in thing.flat):
-        parts.append(_objects([v if isinstance(v, Value) else _number(v, what) for v in thing.flat]))
-        return Numbers(thing.shape)
+    if isinstance(thing, np.ndarray) and (isinstance(thing, Traced) or thing.dtype == object):
+        inside = thing.view(np.ndarray)
+        if any(isinstance(entry, Value) for entry in inside.flat):
+            parts.append(_objects([v if isinstance(v, Value) else _number(v, what) for v in inside.flat]))
+            return Numbers(inside.shape)
+        thing = inside
     if thing is None:
         return Static(type(None), None)
-    numbers: list[Any] = []
+    numbers = Collected()
     structure = of_argument(thing, numbers)
     if isinstance(structure, Numbers):
         parts.append(np.atleast_1d(numbers[0]))
@@ -289,7 +321,7 @@ def _kind(thing: Any) -> str:
 
 
 def _number(entry: Any, what: str) -> float:
-    numbers: list[Any] = []
+    numbers = Collected()
     if of_argument(entry, numbers) != NUMBER:
         raise TypeError(f"{what} is made of numbers and Values, not of {_kind(entry)}")
     return float(numbers[0])
@@ -306,20 +338,18 @@ def entries_of(parts: Sequence[NDArray[Any]]) -> list[Entry]:
     return [entry for part in parts for entry in part.tolist()]
 
 
-def built(structure: Structure, entries: Sequence[Entry], view: Any = None) -> Any:
-    """The container of a structure with these numbers and Values; `view` makes of an array of Values what it is."""
+def built(structure: Structure, entries: Sequence[Entry]) -> Any:
+    """The container of a structure with these numbers and Values."""
 
     def block(where: slice, shape: Shape) -> Any:
-        if not shape:
-            return entries[where.start]
-        return array_of(entries[where], shape, view)
+        return array_of(entries[where], shape) if shape else entries[where.start]
 
     return structure.build(take(block), lambda constant: constant)
 
 
-def array_of(entries: Sequence[Entry], shape: Shape, view: Any = None) -> NDArray[Any]:
-    """An array of floats, or of objects where there are Values."""
+def array_of(entries: Sequence[Entry], shape: Shape) -> NDArray[Any]:
+    """An array of floats, or of objects where there are Values: one as the trace that runs has them."""
     if not any(isinstance(entry, Value) for entry in entries):
         return np.array(entries, dtype=np.float64).reshape(shape)
     array = _objects(list(entries)).reshape(shape)
-    return array if view is None else view(array)
+    return array if thread.notes is None else array.view(Traced)

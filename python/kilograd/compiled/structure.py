@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 Positions: TypeAlias = "int | tuple[int, ...]"
+Columns: TypeAlias = tuple[int, ...]
+"""Stretches of the numbers of a call: (first, one past the last, first, ...)."""
 T = TypeVar("T")
 Leaf: TypeAlias = Callable[[Shape], Any]
 """Gives the number, or the array, of a shape that comes next."""
@@ -130,6 +132,28 @@ Structure: TypeAlias = Numbers | Static | Mask | Listed | Named
 NUMBER = Numbers(())
 
 
+class Collected(list[Any]):
+    """The numbers of arguments, as floats and flat float64 arrays, and which of them were integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.integers: set[int] = set()
+
+    def add_integers(self, number: Any) -> None:
+        self.integers.add(len(self))
+        self.append(number)
+
+    def places_of_integers(self) -> tuple[int, ...]:
+        found: list[int] = []
+        position = 0
+        for k, part in enumerate(self):
+            size = 1 if isinstance(part, float) else part.size
+            if k in self.integers:
+                found.extend(range(position, position + size))
+            position += size
+        return tuple(found)
+
+
 class HoldsValues(Exception):  # noqa: N818 - a signal, no error
     """The arguments hold Values: the function runs as it is."""
 
@@ -157,14 +181,16 @@ def _refuse_inexact_entries(array: NDArray[Any]) -> None:
         _refuse_inexact(entry)
 
 
-def of_argument(argument: Any, numbers: list[Any]) -> Structure:
-    """The structure of an argument; its numbers are appended to a list as floats and flat float64 arrays."""
+def of_argument(argument: Any, numbers: Collected) -> Structure:
+    """The structure of an argument; its numbers are collected."""
     if isinstance(argument, (bool, np.bool_)):
         return Static(bool, bool(argument))
     if isinstance(argument, _REAL):
         if not isinstance(argument, float) and isinstance(argument, (int, np.integer)):
             _refuse_inexact(argument)
-        numbers.append(float(argument))
+            numbers.add_integers(float(argument))
+        else:
+            numbers.append(float(argument))
         return NUMBER
     if isinstance(argument, Value):
         raise HoldsValues
@@ -186,7 +212,7 @@ def of_argument(argument: Any, numbers: list[Any]) -> Structure:
     return Static(type(argument), argument)
 
 
-def _of_array(argument: Any, numbers: list[Any]) -> Structure:
+def _of_array(argument: Any, numbers: Collected) -> Structure:
     array = np.asarray(argument)
     if array.dtype == object and any(isinstance(entry, Value) for entry in array.flat):
         raise HoldsValues
@@ -198,8 +224,9 @@ def _of_array(argument: Any, numbers: list[Any]) -> Structure:
         _refuse_inexact_entries(array)
     if type(argument) is not np.ndarray:
         tables.refuse_masks(argument, "an argument of a compiled function")
+    add = numbers.add_integers if array.dtype.kind in "iu" else numbers.append
     array = array.astype(np.float64, copy=False)
-    numbers.append(array.reshape(-1) if array.ndim else float(array))
+    add(array.reshape(-1) if array.ndim else float(array))
     return Numbers(array.shape)
 
 
@@ -221,10 +248,11 @@ def of_result(result: Any, outputs: list[Any]) -> Structure:
     if isinstance(result, dict):
         return Named(tuple(result), tuple([of_result(part, outputs) for part in result.values()]))
     if isinstance(result, np.ndarray):
-        if result.dtype == object and any(isinstance(entry, Value) for entry in result.flat):
-            outputs.extend(result.flat)
+        entries = result.view(np.ndarray)
+        if entries.dtype == object and any(isinstance(entry, Value) for entry in entries.flat):
+            outputs.extend(entries.flat)
             return Numbers(result.shape)
-        return Static(np.ndarray, result.copy())
+        return Static(np.ndarray, entries.astype(result.dtype))
     if result is None or isinstance(result, (float, int, complex, str, bytes, np.generic)):
         return Static(type(result), result)
     raise TypeError(
@@ -263,6 +291,11 @@ def nothing(_: Any) -> None:
 
 
 # --- questions
+
+
+def width_of(columns: Columns) -> int:
+    """How many they are."""
+    return sum(columns[1::2]) - sum(columns[::2])
 
 
 def shapes_of(structure: Structure) -> list[Shape]:
@@ -321,6 +354,7 @@ class Call(NamedTuple):
     keywords: tuple[tuple[str, Structure], ...]
     offsets: tuple[int, ...]
     x: Array
+    integers: tuple[int, ...] = ()  # the places of those that were integers: such a number may be an index
 
     @property
     def signature(self) -> tuple[Any, ...]:
@@ -340,32 +374,6 @@ class Call(NamedTuple):
         """The arguments as they were passed, in copies."""
         return self.built(take(lambda s, shape: plain(self.x[s].reshape(shape).copy())))
 
-    def in_rows(self) -> Call:
-        """The call of one row, with the numbers of all rows: those of this call, whose arrays have the rows in front.
-
-        Raises
-        ------
-        ValueError
-            If arrays differ in their number of rows.
-        """
-        structures = [*self.arguments, *(structure for _, structure in self.keywords)]
-        shapes = [shape for structure in structures for shape in shapes_of(structure)]
-        counts = {shape[0] for shape in shapes if shape}
-        if len(counts) != 1:
-            raise ValueError(f"the arrays of a batch have one number of rows, not {sorted(counts) or 'no rows at all'}")
-        rows, position, blocks = counts.pop(), 0, []
-        for shape in shapes:
-            size = math.prod(shape)
-            part = self.x[position : position + size]
-            width = -1 if rows else math.prod(shape[1:])
-            blocks.append(part.reshape(rows, width) if shape else np.full((rows, 1), part))
-            position += size
-        arguments = tuple([structure.of_row() for structure in self.arguments])
-        keywords = tuple([(name, structure.of_row()) for name, structure in self.keywords])
-        sizes = [size_of(structure) for structure in arguments]
-        offsets = tuple([sum(sizes[:i]) for i in range(len(sizes))])
-        return Call(arguments, keywords, offsets, np.concatenate(blocks, axis=1))
-
     def by_argument(self, positions: Positions, block: Callable[[slice, Shape], Any]) -> Any:
         """`block(columns, shape)` for the numbers of the chosen arguments, in the structure of the arguments."""
 
@@ -379,17 +387,46 @@ class Call(NamedTuple):
         lead = gradient.shape[:-1]
         return self.by_argument(positions, lambda s, shape: plain(gradient[..., s].reshape(lead + shape)))
 
-    def columns(self, positions: Positions) -> tuple[Indices, Call]:
+    def columns(self, positions: Positions) -> tuple[Columns, Call]:
         """The numbers of the chosen arguments, and the call with offsets that count these alone."""
         chosen = (positions,) if isinstance(positions, int) else positions
-        columns: list[Indices] = []
+        columns: list[int] = []
         offsets, size = list(self.offsets), 0
-        for i in dict.fromkeys(chosen):
+        for i in sorted(set(chosen)):
             width = size_of(self.arguments[i])
-            columns.append(np.arange(self.offsets[i], self.offsets[i] + width))
+            columns += (self.offsets[i], self.offsets[i] + width)
             offsets[i] = size
             size += width
-        return np.concatenate(columns), self._replace(offsets=tuple(offsets))
+        return tuple(columns), self._replace(offsets=tuple(offsets))
+
+
+_NO_NUMBERS = np.empty(0)
+
+
+class Rows(NamedTuple):
+    """The numbers of a batch."""
+
+    call: Call
+    """Of one row, without numbers of its own."""
+    varying: Array
+    """Those that differ from row to row, (rows, k)."""
+    fixed: Array
+    """Those that all rows share."""
+    columns: Columns
+    """Where these stand among the numbers of a row."""
+
+    def whole(self) -> Call:
+        """The call of a row, with the numbers of all rows, (rows, n)."""
+        if not self.columns:
+            return self.call._replace(x=self.varying)
+        rows, k = self.varying.shape
+        x = np.empty((rows, k + len(self.fixed)))
+        is_fixed = np.zeros(x.shape[1], dtype=bool)
+        for first, last in zip(self.columns[::2], self.columns[1::2], strict=True):
+            is_fixed[first:last] = True
+        x[:, is_fixed] = self.fixed
+        x[:, ~is_fixed] = self.varying
+        return self.call._replace(x=x)
 
 
 def call_of(
@@ -403,7 +440,21 @@ def call_of(
         x = args[0]
         if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
             return Call((Numbers(x.shape),), (), (0,), x.reshape(-1))
-    numbers: list[Any] = []
+    numbers = Collected()
+    call = _call_without_numbers(args, kwargs, static_argnums, static_names, numbers)
+    if call is None:
+        return None
+    integers = numbers.places_of_integers() if numbers.integers else ()
+    return call._replace(x=joined(numbers), integers=integers)
+
+
+def _call_without_numbers(
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    static_argnums: Sequence[int],
+    static_names: frozenset[str],
+    numbers: Collected,
+) -> Call | None:
     structures: list[Structure] = []
     offsets: list[int] = []
     size = counted = 0
@@ -425,7 +476,62 @@ def call_of(
         )
     except HoldsValues:
         return None
-    return Call(tuple(structures), keywords, tuple(offsets), joined(numbers))
+    return Call(tuple(structures), keywords, tuple(offsets), _NO_NUMBERS)
+
+
+def rows_of(
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    static_argnums: Sequence[int],
+    static_names: frozenset[str],
+    shared: frozenset[int],
+) -> Rows | None:
+    """The numbers of all rows of a batch, whose arrays have the rows in front, or None where arguments hold Values.
+
+    Parameters
+    ----------
+    shared : set of int
+        The positional arguments that are the same in all rows, and have no such axis.
+
+    Raises
+    ------
+    ValueError
+        If arrays differ in their number of rows.
+    """
+    numbers = Collected()
+    call = _call_without_numbers(args, kwargs, static_argnums, static_names, numbers)
+    if call is None:
+        return None
+    by_row = [(structure, i in shared) for i, structure in enumerate(call.arguments)]
+    by_row += [(structure, False) for _, structure in call.keywords]
+    shapes = [(shape, is_shared) for structure, is_shared in by_row for shape in shapes_of(structure)]
+    counts = {shape[0] for shape, is_shared in shapes if shape and not is_shared}
+    if len(counts) != 1:
+        raise ValueError(f"the arrays of a batch have one number of rows, not {sorted(counts) or 'no rows at all'}")
+    rows, size = counts.pop(), 0
+    varying: list[Array] = []
+    fixed: list[Any] = []
+    columns: list[int] = []
+    integers: list[int] = []
+    for k, ((shape, is_shared), part) in enumerate(zip(shapes, numbers, strict=True)):
+        width = math.prod(shape if is_shared else shape[1:])
+        if is_shared:
+            fixed.append(part)
+            columns += (size, size + width)
+        else:
+            varying.append(part.reshape(rows, width) if shape else np.full((rows, 1), part))
+        if k in numbers.integers:
+            integers += range(size, size + width)
+        size += width
+    arguments = tuple([structure if i in shared else structure.of_row() for i, structure in enumerate(call.arguments)])
+    keywords = tuple([(name, structure.of_row()) for name, structure in call.keywords])
+    sizes = [size_of(structure) for structure in arguments]
+    return Rows(
+        Call(arguments, keywords, tuple([sum(sizes[:i]) for i in range(len(sizes))]), _NO_NUMBERS, tuple(integers)),
+        varying[0] if len(varying) == 1 else np.concatenate(varying, axis=1),
+        joined(fixed),
+        tuple(columns),
+    )
 
 
 def joined(numbers: list[Any]) -> Array:

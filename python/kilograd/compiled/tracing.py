@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -11,23 +10,15 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled import conditions
+from kilograd.compiled import conditions, names
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.structure import Call, Shape, Structure, of_result, take
+from kilograd.compiled.traced import Traced
 
 if TYPE_CHECKING:
     from kilograd.compiled.structure import Array
 
 Function: TypeAlias = Callable[..., Any]
-
-
-class _Thread(threading.local):
-    depth = 0  # how many functions run to be recorded, or to be compared with what was
-    chose = False  # whether `where` was called in the trace that runs, or ran last
-    stages: list[Any] | None = None  # of the trace that runs: see `stages`; None where loops run as Python
-
-
-thread = _Thread()
-"""What this thread does. While it runs a function to record it, compiled functions are plain functions."""
 
 
 def run_traced(
@@ -43,15 +34,16 @@ def run_traced(
             return leaves[where.start]
         array = np.empty(where.stop - where.start, dtype=object)
         array[:] = leaves[where]
-        array = array.reshape(shape)
-        return conditions.numbers(array) if isinstance(notes, conditions.Notes) else array
+        return array.reshape(shape).view(Traced)
 
     arguments, keywords = call.built(take(block))
-    before, stages_before = _core._trace_into(notes), thread.stages
+    before = _core._trace_into(notes), thread.notes, thread.integers, thread.stages
     thread.depth += 1
+    thread.notes = notes
+    thread.integers = frozenset([id(leaves[i]) for i in call.integers])
     thread.stages = stages
     try:
-        with np.errstate(invalid="ignore"):  # comparing NaN is no fault of the function's
+        with np.errstate(all="ignore"), names.replaced(function):  # what NaN does is no fault of the function's
             return function(*arguments, **keywords)
     except TypeError as error:
         add_note(
@@ -62,8 +54,8 @@ def run_traced(
         raise
     finally:
         thread.depth -= 1
-        thread.stages = stages_before
-        _core._trace_into(before)
+        _, thread.notes, thread.integers, thread.stages = before
+        _core._trace_into(before[0])
 
 
 def without_notes(function: Function) -> Function:
@@ -99,7 +91,7 @@ class Trace(NamedTuple):
 
 
 def trace(function: Function, call: Call) -> Trace:
-    """Trace a function; a function that calls `where` once more, for fewer guards and so fewer paths.
+    """Trace a function; one that chooses by comparisons once more, for fewer guards and so fewer paths.
 
     The second trace, with conditions in place of bools, counts only where it went as the first did.
     """

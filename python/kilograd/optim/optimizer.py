@@ -304,7 +304,7 @@ class Optimizer:
             How many were made: fewer than asked for where the next one raises an error, or a loop was to stop. All
             is as it was after them.
         bookmark
-            Of before the last of them; None if there is no such update.
+            Of before the last of them, where `finite` is set; None if there is no such update.
         """
         count = 1 if rows is None or rows.ndim < 2 else len(rows)
         done, bookmark, error = program._core.descend(

@@ -4,4 +4,6 @@
 wherever they lie; `judge` tries each class on `probes` and decides what the engine serves; `served` dresses the
 engine's type with the author's methods; `program` runs the whole as if it had been run directly. `notebook`, `report`
 and `compare` are what their names say.
+
+A short program pays for what is imported here: neither `typing` nor NumPy is.
 """

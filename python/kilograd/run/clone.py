@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import CellType, FunctionType
-from typing import Any
 
-__all__ = ["functions_of", "map_functions", "rebinder", "retarget_cells"]
+from kilograd import reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["cell_of", "functions_of", "helper_named", "map_functions", "parts_of", "rebinder", "retarget_cells"]
 
 
 def map_functions(attribute: Any, change: Callable[[FunctionType], FunctionType]) -> Any:
@@ -41,21 +46,62 @@ def functions_of(attribute: Any) -> list[FunctionType]:
     return found
 
 
+def cell_of(function: FunctionType, name: str) -> Any:
+    """What a variable of an enclosing function holds that `function` uses; None where it has no value yet."""
+    try:
+        return (function.__closure__ or ())[function.__code__.co_freevars.index(name)].cell_contents
+    except ValueError:
+        return None
+
+
+def helper_named(function: FunctionType, name: str) -> FunctionType | None:
+    """The function that `name` means in `function`, where it is one of an enclosing function or of the module."""
+    found = cell_of(function, name) if name in function.__code__.co_freevars else function.__globals__.get(name)
+    return found if isinstance(found, FunctionType) else None
+
+
+def parts_of(function: FunctionType) -> list[FunctionType]:
+    """A function, and the functions outside of it that it may call by their names, and those that they call."""
+    found, waiting = [function], [function]
+    while waiting:
+        part = waiting.pop()
+        helpers = {name: helper_named(part, name) for name in reading.names(part.__code__)}
+        if not any(helpers.values()):
+            continue
+        for name in reading.outside_names(part.__code__) & set(helpers):
+            helper = helpers[name]
+            if helper is not None and helper not in found:
+                found.append(helper)
+                waiting.append(helper)
+    return found
+
+
 def rebinder(name: str, target: type) -> Callable[[FunctionType], FunctionType]:
-    """A function that copies functions so that `name`, global or enclosed, means `target`."""
-    copies: dict[int, dict[str, Any]] = {}
+    """A function that copies functions, and those that they call, so that `name`, global or enclosed, is `target`."""
+    modules: dict[int, dict[str, Any]] = {}
+    copies: dict[FunctionType, FunctionType] = {}
 
     def rebind(function: FunctionType) -> FunctionType:
-        variables = copies.get(id(function.__globals__))
+        if function in copies:
+            return copies[function]
+        variables = modules.get(id(function.__globals__))
         if variables is None:
-            variables = copies[id(function.__globals__)] = {**function.__globals__, name: target}
+            variables = modules[id(function.__globals__)] = {**function.__globals__, name: target}
         cells = tuple(
-            CellType(target) if free in (name, "__class__") else cell
+            CellType(target) if free in (name, "__class__") else CellType() if helper_named(function, free) else cell
             for free, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         )
         copy = FunctionType(function.__code__, variables, function.__name__, function.__defaults__, cells)
+        copies[function] = copy
         copy.__kwdefaults__ = function.__kwdefaults__
         copy.__qualname__ = function.__qualname__
+        for free, cell in zip(function.__code__.co_freevars, cells, strict=True):
+            helper = helper_named(function, free)
+            if helper is not None and free not in (name, "__class__"):
+                cell.cell_contents = rebind(helper)
+        for other in reading.names(function.__code__):
+            if isinstance(variables.get(other), FunctionType) and variables[other] is function.__globals__.get(other):
+                variables[other] = rebind(variables[other])
         return copy
 
     return rebind

@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
 from kilograd.run.source import compile_marked
 from kilograd.run.survey import survey
 from kilograd.run.territory import is_own
+
+TYPE_CHECKING = False
 
 __all__ = ["Finder", "MicrogradFinder", "install", "looked_at", "uninstall"]
 
@@ -66,6 +67,12 @@ class MicrogradFinder:
 
         kilograd.install_as_micrograd()
         return ModuleSpec(PACKAGE, _Present())
+
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+else:  # importlib.abc takes as long to load as this package
+    Loader = object
 
 
 class _Present(Loader):

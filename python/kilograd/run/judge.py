@@ -13,21 +13,33 @@ import ast
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from types import FunctionType
-from typing import Any
 
 from kilograd import _core, reading
-from kilograd.run.clone import functions_of, retarget_cells
-from kilograd.run.reasons import READ_BY_RULES, LeftAlone, facts_of, functions_named, methods_of, objections_to
+from kilograd.run.bases import check_bases, flattened, inherited
+from kilograd.run.clone import functions_of, parts_of, retarget_cells
+from kilograd.run.reasons import (
+    READ_BY_RULES,
+    LeftAlone,
+    facts_of,
+    functions_named,
+    methods_of,
+    names_in,
+    objections_to,
+)
+from kilograd.run.record import field, record, replace
 from kilograd.run.served import AUTHORS, WATCHERS, Plan, ServedMeta, dress
 from kilograd.run.survey import survey
 from kilograd.run.trial import judged
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Judgement", "judgements", "reconsider", "serve"]
 
 
-@dataclass
+@record
 class Judgement:
     """What became of a class.
 
@@ -65,7 +77,7 @@ def serve(cls: Any) -> Any:
     A class that has nothing to do with gradients is returned silently. One that looks like an autograd class and
     cannot be served faithfully is returned too, with the reason in one line on standard error.
     """
-    if not isinstance(cls, type) or not _looks_like_autograd(cls):
+    if not isinstance(cls, type) or isinstance(cls, ServedMeta) or not _looks_like_autograd(cls):
         return cls
     for known, (author, _) in CLASSES.items():
         if _homes(author) & _homes(cls):
@@ -73,29 +85,34 @@ def serve(cls: Any) -> Any:
     judgement = Judgement(cls.__name__, cls.__module__)
     judgements.append(judgement)
     try:
+        flat = flattened(cls)
+        names = inherited(cls)
+        check_bases(names)
         with _trial_type(cls) as served:
-            plan = judged(cls, served)
+            plan = replace(judged(flat, served), inherited=names)
             _spare.remove(served)
     except LeftAlone as error:
         judgement.reason = str(error)
         _say(judgement)
         return cls
     PLANS[served] = plan
-    _finish(cls, served, plan, judgement)
-    CLASSES[served] = (cls, judgement)
+    _finish(flat, served, plan, judgement)
+    if flat is not cls:
+        _core.served_bases(served, (_core.Served, *cls.__bases__))
+    CLASSES[served] = (flat, judgement)
     AUTHORS[served] = cls
-    WATCHERS[served] = lambda name, value: _patched(cls, served, judgement, name, value)
+    WATCHERS[served] = lambda name, value: _patched(flat, served, judgement, name, value)
     return served
 
 
 def _looks_like_autograd(cls: type) -> bool:
-    members = vars(cls)
-    if not all(isinstance(members.get(name), FunctionType) for name in ("__add__", "__mul__", "__init__")):
+    if not all(isinstance(getattr(cls, name, None), FunctionType) for name in ("__add__", "__mul__", "__init__")):
         return False
-    mentioned = set(members)
-    for value in members.values():
+    members = [member for one in cls.__mro__[:-1] for member in vars(one).items()]
+    mentioned = {name for name, _ in members}
+    for _, value in members:
         for function in functions_of(value):
-            mentioned |= reading.names(function.__code__)
+            mentioned |= names_in(function)
     return any("grad" in name.lower() or "backward" in name.lower() for name in mentioned)
 
 
@@ -103,7 +120,7 @@ def _homes(cls: type) -> set[tuple[str, int]]:
     """Where the methods of a class find the class itself: a variable of a function, or one of the module."""
     name, found = cls.__name__, set()
     for value in vars(cls).values():
-        for function in functions_of(value):
+        for function in (part for one in functions_of(value) for part in parts_of(one)):
             code = function.__code__
             if name in code.co_freevars and function.__closure__:
                 found.add((name, id(function.__closure__[code.co_freevars.index(name)])))
@@ -123,9 +140,19 @@ def _trial_type(cls: type) -> Iterator[type]:
     yield _spare[-1]
 
 
+def _as_judged(cls: type, plan: Plan) -> bool:
+    """Whether the switches of the class are as they were when it was judged."""
+    return all(vars(cls).get(name) is usual for name, usual in plan.switches.items())
+
+
+def _paused(plan: Plan) -> Plan:
+    """Every method runs as the author wrote it, for the time being."""
+    return replace(plan, modes={}, methods={}, plain_init=False, paused=True)
+
+
 def _unserved(plan: Plan) -> Plan:
     """Objects of the class exist, and stay on the engine; every method runs as the author wrote it from here on."""
-    return replace(plan, modes={}, methods={}, plain_init=False, bare=True)
+    return replace(_paused(plan), paused=False, bare=True)
 
 
 def _retire(served: type, reason: str) -> None:
@@ -145,7 +172,7 @@ def reconsider(filename: str, tree: ast.Module) -> None:
         plan = PLANS[served]
         closed = "__slots__" in vars(cls) and "__dict__" not in vars(cls)
         kept = {name for name, attribute in plan.attributes.items() if closed or attribute.role in READ_BY_RULES}
-        reason = survey.objection(kept - methods_of(cls))
+        reason = survey.objection(kept - methods_of(cls)) or survey.changes(plan.inherited)
         if reason is None:
             facts, _ = facts_of(cls, set(plan.attributes) | {"_backward"})
             objections = objections_to(cls, facts, judgement.turn)
@@ -193,16 +220,24 @@ def _patched(cls: type, served: type, judgement: Judgement, name: str, value: An
     if isinstance(value, _core.ServedMethod):  # read off the class, and put back
         value = value.__wrapped__
     former = vars(cls).get(name)
+    author = AUTHORS[served]
     if value is ...:
-        type.__delattr__(cls, name)
+        type.__delattr__(author, name)
     else:
-        type.__setattr__(cls, name, value)
+        type.__setattr__(author, name, value)
+    if author is not cls:  # what it inherits is seen again where its own is gone
+        value = next((vars(one)[name] for one in author.__mro__ if name in vars(one)), ...)
+        type.__delattr__(cls, name) if value is ... else type.__setattr__(cls, name, value)
+    plan = PLANS[served]
+    if name in plan.switches and type(value) is bool and not plan.bare:
+        dress(served, cls, plan if _as_judged(cls, plan) else _paused(plan), lambda function: function)
+        return
     if not functions_of(value) and not functions_of(former) and not _mentioned(cls, name):
         type.__delattr__(served, name) if value is ... else type.__setattr__(served, name, value)
         return
     try:
         with _trial_type(cls) as trial:
-            plan = judged(cls, trial)
+            plan = replace(judged(cls, trial), inherited=plan.inherited)
         judgement.reason = None
     except LeftAlone as error:
         judgement.reason = f"after {cls.__name__}.{name} was changed, {error}"
@@ -213,6 +248,4 @@ def _patched(cls: type, served: type, judgement: Judgement, name: str, value: An
 
 
 def _mentioned(cls: type, name: str) -> bool:
-    return any(
-        name in reading.names(function.__code__) for value in vars(cls).values() for function in functions_of(value)
-    )
+    return any(name in names_in(function) for value in vars(cls).values() for function in functions_of(value))

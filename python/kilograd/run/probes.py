@@ -18,11 +18,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from typing import Any
 
 from kilograd.run.served import Plan
 
-__all__ = ["Probe", "binary", "composite", "numpy_integers", "observe", "quiet", "same", "unary"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Probe", "binary", "composite", "constructor", "half", "numpy_integers", "observe", "quiet", "same", "unary"]
 
 SEED = 0.6180339887498949
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
@@ -90,18 +93,22 @@ CONTAINERS = (tuple, list, *SETS)
 
 
 def _plain(value: Any) -> Any:
-    """A description of an object that is no node: its type and text."""
+    """A description of an object that is no node: a float itself where `==` tells it from others, or type and text."""
     kind = type(value)
     if kind is float:
-        return ("float", value.hex())
+        return value if value and value == value else ("float", repr(value))
     if kind is str:
         return ("str", value)
     if kind is int:
-        return ("int", str(value))
+        return ("int", value)
     try:
-        return (type(value).__name__, ADDRESS.sub("", repr(value)))
+        return (kind.__name__, _without_address(repr(value)))
     except Exception as error:
-        return (type(value).__name__, type(error).__name__)
+        return (kind.__name__, type(error).__name__)
+
+
+def _without_address(text: str) -> str:
+    return ADDRESS.sub("", text) if " at 0x" in text else text
 
 
 def _content(value: Any, cls: type, data: str) -> Any:
@@ -125,49 +132,60 @@ def _nodes(root: Any, cls: type, plan: Plan) -> list[Any]:
     found, seen = [root], {id(root)}
     for node in found:
         for name in plan.children:
-            for child in getattr(node, name) or ():
+            for child in getattr(node, name, None) or ():
                 if id(child) not in seen and isinstance(child, cls):
                     seen.add(id(child))
                     found.append(child)
     return found
 
 
-def _second(node: Any) -> str:
-    return str(node[1])
-
-
 def _describe(node: Any, cls: type, plan: Plan, leaves: dict[int, int]) -> Any:
-    data = plan.data
-    described: list[Any] = [type(node).__name__]
+    """The attributes of a node, data first."""
+    described: list[Any] = []
     for name in plan.shown:
         try:
             content = getattr(node, name)
         except Exception as error:
-            described.append((name, type(error).__name__))
+            described.append(type(error).__name__)
             continue
-        if isinstance(content, CONTAINERS):
-            keys = [_key(item, cls, data, leaves) for item in content]
+        if type(content) is float:
+            described.append(_plain(content))
+        elif isinstance(content, CONTAINERS):
+            keys = [_key(item, cls, plan.data, leaves) for item in content]
             if isinstance(content, SETS):
                 keys.sort(key=repr)
-            described.append((name, type(content).__name__, tuple(keys)))
+            described.append((type(content).__name__, tuple(keys)))
         else:
-            described.append((name, _key(content, cls, data, leaves)))
+            described.append(_key(content, cls, plan.data, leaves))
+    described.append(type(node).__name__)
     return tuple(described)
 
 
-def _look(nodes: list[Any], cls: type, plan: Plan, leaves: list[Any]) -> Any:
-    numbered = {id(leaf): index for index, leaf in enumerate(leaves)}
-    described = [_describe(node, cls, plan, numbered) for node in nodes]
-    # Sets have no order of their own: the nodes are listed by their data, which is the first attribute.
-    different = len({node[1] for node in described}) == len(described)
-    return tuple(sorted(described, key=_second if different else repr))
+def _rank(described: Any) -> Any:
+    """What descriptions of nodes are sorted by: their data, which come first."""
+    data = described[0]
+    return (0, data) if type(data) is float else (1, repr(data))
+
+
+def _listed(described: list[Any], plan: Plan) -> Any:
+    """Descriptions of nodes in the order in which they were met; sets have none, and there they are sorted."""
+    if not plan.ordered:
+        different = len({node[0] for node in described}) == len(described)
+        described.sort(key=_rank if different else repr)
+    return tuple(described)
 
 
 def _texts(value: Any, plan: Plan) -> Any:
     kind: Any = type(value)
-    if not plan.texts or (kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__):
+    own_str = kind.__str__ is not object.__str__
+    if not plan.texts or (kind.__repr__ is object.__repr__ and not own_str):
         return None
-    return (_attempt(lambda: ADDRESS.sub("", repr(value))), _attempt(lambda: ADDRESS.sub("", str(value))))
+    texts = [_attempt(lambda: _without_address(repr(value)))]
+    if own_str:
+        texts.append(_attempt(lambda: _without_address(str(value))))
+    if not plan.ordered:  # of a set, which may be a part of it
+        texts = ["".join(sorted(text)) if isinstance(text, str) and "{" in text else text for text in texts]
+    return ("texts", *texts)
 
 
 def _attempt(action: Callable[[], Any]) -> Any:
@@ -190,53 +208,48 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
         return ("raises", type(error).__name__, str(error))
     if not isinstance(result, cls):
         return _content(result, cls, plan.data)
+    data, grad, rule = plan.data, plan.grad, plan.rule
     reached = _nodes(result, cls, plan)
-    seen: list[Any] = [_look(reached, cls, plan, leaves), _texts(result, plan)]
-    data, grad, rule = plan.data, plan.grad, plan.named("rule")
+    numbered = {id(leaf): index for index, leaf in enumerate(leaves)}
+    seen: list[Any] = [_listed([_describe(node, cls, plan, numbered) for node in reached], plan)]
+    seen.append(_texts(result, plan))
     if probe.disturb is not None:
         probe.disturb(leaves, result, data)
     fresh = [(node, getattr(node, grad)) for node in reached]
     if hasattr(cls, "backward"):
         for _ in range(probe.passes):  # the second adds to what the first left
             seen.append(_attempt(result.backward))
-            seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
-            seen.append(tuple(sorted([(_plain(getattr(node, data)), _plain(getattr(node, grad))) for node in reached])))
+            seen.append([_plain(getattr(leaf, grad)) for leaf in leaves])
+            seen.append(_listed([(_plain(getattr(node, data)), _plain(getattr(node, grad))) for node in reached], plan))
         seen.append(_texts(result, plan))
     if rule is not None or hasattr(cls, "_backward"):
         for node, gradient in fresh:  # with its type: the first gradient that arrives decides what the sum is
             setattr(node, grad, gradient)
         setattr(result, grad, SEED)
         seen.append(_attempt(lambda: getattr(result, rule or "_backward")()))
-        seen.append(tuple([_plain(getattr(leaf, grad)) for leaf in leaves]))
+        seen.append([_plain(getattr(leaf, grad)) for leaf in leaves])
+    if rule is not None:  # a closure and its node refer to each other: nothing is left to the collector
+        for node in reached:
+            setattr(node, rule, None)
     return tuple(seen)
 
 
 def _close(left: Any, right: Any, tolerance: float) -> bool:
+    """Whether two descriptions are equal but for rounding, which texts show too."""
+    if left == right:
+        return True
     if isinstance(left, tuple | list) and isinstance(right, tuple | list) and len(left) == len(right):
-        if len(left) == 2 and left[0] == right[0] == "float" and isinstance(left[1], str):
-            if left[1] == right[1]:
-                return True
-            return math.isclose(float.fromhex(left[1]), float.fromhex(right[1]), rel_tol=tolerance)
+        if len(left) and left[0] == right[0] == "texts":
+            return True
         return all(_close(one, two, tolerance) for one, two in zip(left, right, strict=True))
-    return bool(left == right)
+    if type(left) is float and type(right) is float:
+        return math.isclose(left, right, rel_tol=tolerance)
+    return False
 
 
 def same(one: Any, two: Any, tolerance: float = 0.0) -> bool:
     """Whether two observations are equal, to the last bit unless a tolerance is given."""
-    if tolerance:
-        return _close(_without_texts(one), _without_texts(two), tolerance)
-    return bool(one == two)
-
-
-def _without_texts(seen: Any) -> Any:
-    """Rounding may differ in the last digit, and so may the text of a number."""
-    if isinstance(seen, tuple):
-        return tuple(_without_texts(item) for item in seen if not _is_texts(item))
-    return seen
-
-
-def _is_texts(item: Any) -> bool:
-    return isinstance(item, tuple) and len(item) == 2 and all(isinstance(part, str) and "(" in part for part in item)
+    return bool(one == two) or (tolerance > 0.0 and _close(one, two, tolerance))
 
 
 # --- data to try --------------------------------------------------------------------------------------------------
@@ -319,6 +332,14 @@ def unary(name: str, call: Callable[[Any], Any], constants: Iterable[float] = ()
             (*ORDINARY[:2], -ORDINARY[0], -ORDINARY[1]), (_negate_leaf, _negate_result)
         ):
             probes.append(Probe(f"{name}, sign changed before backward()", [x], call, disturb))
+    return _mostly_once(probes)
+
+
+def _mostly_once(probes: list[Probe]) -> list[Probe]:
+    """Three of four run ``backward()`` once: what a second pass adds to does not depend on how the first came about."""
+    for index, probe in enumerate(probes):
+        if index % 4:
+            probe.passes = 1
     return probes
 
 
@@ -374,7 +395,7 @@ def binary(name: str, light: bool = False) -> list[Probe]:
         else:
             probes.append(Probe(f"node {name} {other!r}", [x], lambda a, other=other: function(a, other)))
     if reflected:
-        return probes
+        return _mostly_once(probes)
     nodes = (
         [ORDINARY[8], 3]
         if light
@@ -388,7 +409,20 @@ def binary(name: str, light: bool = False) -> list[Probe]:
         text = f"{name}, data changed before backward()"
         probes.append(Probe(text, ORDINARY[3:5], function, disturb))
         probes.append(Probe(text, [ORDINARY[5]], lambda a: function(a, 1.75), disturb))
-    return probes
+    return _mostly_once(probes)
+
+
+def constructor() -> list[Probe]:
+    """Probes of the constructor."""
+    data = [*ORDINARY[:3], *BRANCHES, *SPECIAL, *STRANGE, *_loaded()]
+    return [Probe("the constructor", [x], lambda node: node) for x in data]
+
+
+def half(probes: list[Probe]) -> list[Probe]:
+    """Every second one of many, by chance, but the same ones always."""
+    if len(probes) < 40:
+        return probes
+    return random.Random(len(probes)).sample(probes, (len(probes) + 1) // 2)
 
 
 def numpy_integers(operators: Iterable[str], methods: Iterable[str]) -> list[Probe]:

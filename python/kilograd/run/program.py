@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import gc
 import importlib.util
 import io
 import os
@@ -36,6 +37,7 @@ class _Launcher:
         sys.modules["__main__"] = main
         # The program has as much stack as if it had been started directly.
         sys.setrecursionlimit(sys.getrecursionlimit() + _depth() + 5)
+        gc.freeze()  # what is there by now lives as long as the process: no collection of the program's looks at it
         return _guarded(lambda: exec(code, vars(main)))
 
 

@@ -7,7 +7,7 @@ from types import FunctionType
 
 from kilograd import reading
 from kilograd.run import purity
-from kilograd.run.clone import functions_of
+from kilograd.run.clone import functions_of, parts_of
 from kilograd.run.purity import ORDINARY, Facts
 from kilograd.run.recipes import recipes_for
 from kilograd.run.served import OPERATORS, Attribute
@@ -53,13 +53,34 @@ def methods_of(cls: type) -> set[str]:
     return {name for name in vars(cls) if functions_named(cls, name)}
 
 
+def names_in(function: FunctionType) -> set[str]:
+    """The names that a function mentions, and those that the functions mention which it calls."""
+    return set().union(*(reading.names(part.__code__) for part in parts_of(function)))
+
+
+def constants_in(function: FunctionType) -> set[float]:
+    """The numbers written in a function, and in those that it calls."""
+    return set().union(*(reading.constants(part.__code__) for part in parts_of(function)))
+
+
+def stored_by(cls: type, name: str) -> set[str]:
+    """The attributes that an attribute of the class, if it is a method, sets on whatever it is."""
+    return set().union(
+        *(
+            reading.stored_attributes(part.__code__)
+            for function in functions_named(cls, name)
+            for part in parts_of(function)
+        )
+    )
+
+
 def helpers(cls: type, mentioned: Iterable[str]) -> set[str]:
     """The names that the methods called `mentioned`, and those that they mention in turn, mention."""
     found: set[str] = set()
     waiting = list(mentioned)
     while waiting:
         for function in functions_named(cls, waiting.pop()):
-            new = reading.names(function.__code__) - found
+            new = names_in(function) - found
             found |= new
             waiting += new
     return found
@@ -76,7 +97,7 @@ def check_shape(cls: type) -> None:
             raise LeftAlone(f"it defines {name}")
     for name in vars(cls):
         for function in functions_named(cls, name):
-            if {"__dict__", "vars"} & reading.names(function.__code__):
+            if {"__dict__", "vars"} & names_in(function):
                 raise LeftAlone(f"{name} looks into __dict__, which has only what the engine does not hold")
 
 
@@ -94,7 +115,7 @@ def check_constants(cls: type, roles: dict[str, Attribute]) -> None:
         function = vars(cls).get(name)
         if not isinstance(function, FunctionType):
             continue
-        found = reading.constants(function.__code__) | {
+        found = constants_in(function) | {
             float(value) for value in function.__defaults__ or () if type(value) in (int, float)
         }
         odd = found - ORDINARY - defaults
@@ -173,12 +194,14 @@ def _excess(name: str, parts: list[Facts]) -> str | None:
 
 
 def _rebinding(cls: type, name: str, facts: Facts, turn: int) -> str | None:
+    looked_up = set(facts.helped)
     for function in functions_named(cls, name):
         code = function.__code__
-        for where, what in sorted(facts.looked_up):
-            reason = survey.rebinding(code.co_filename, code.co_firstlineno, where, what, turn)
-            if reason is not None:
-                return f"looks up {what}, and {reason}"
+        looked_up |= {(code.co_filename, code.co_firstlineno, *one) for one in facts.looked_up}
+    for filename, line, where, what in sorted(looked_up):
+        reason = survey.rebinding(filename, line, where, what, turn)
+        if reason is not None:
+            return f"looks up {what}, and {reason}"
     return None
 
 
@@ -208,9 +231,10 @@ def late_hazards(cls: type, roles: dict[str, Attribute]) -> dict[str, str]:
         for function in functions_named(cls, name):
             if name == "backward":
                 continue  # it is the author's wherever a node has such an attribute
-            read = reading.names(function.__code__)
-            late = read if name == "_backward" else reading.nested_names(function.__code__)
-            late = late | helpers(cls, read)
+            parts = parts_of(function)
+            read = names_in(function)
+            late = read if name == "_backward" else set(reading.nested_names(function.__code__))
+            late = late.union(helpers(cls, read), *(reading.names(part.__code__) for part in parts[1:]))
             switches = late & {
                 other
                 for other, attribute in roles.items()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from kilograd import _core
+from kilograd.run.record import replace
 from kilograd.run.served import Recipe
 
 RECIPES: dict[str, tuple[Recipe, ...]] = {
     "tanh": tuple(
-        Recipe(name, fixed=True)
+        Recipe(name, fixed=fixed)
         for name in ("tanh_by_exp, 1 - t**2", "tanh_by_exp, 1 - t*t", "math.tanh, 1 - t**2", "math.tanh, 1 - t*t")
+        for fixed in (True, False)
     ),
-    "sigmoid": (Recipe("logistic_by_exp, s * (1 - s)", fixed=True),),
+    "sigmoid": tuple(Recipe("logistic_by_exp, s * (1 - s)", fixed=fixed) for fixed in (True, False)),
     "relu": tuple(
         Recipe(name, fixed=fixed, local=local)
         for name in ("relu: 0 if x < 0", "relu: x if x > 0 else 0", "relu: 0.0 if x < 0", "relu: x if x > 0 else 0.0")

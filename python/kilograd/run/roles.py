@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import FunctionType, MemberDescriptorType
-from typing import Any
 
 from kilograd.run.reasons import LeftAlone
-from kilograd.run.served import ORDERS, Attribute, Plan, Recipe
+from kilograd.run.served import ABSENT, FRESH, LIVE, ORDERS, Attribute, Plan, Recipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PREFERRED_DATA = ("data", "value", "val", "v", "x", "_data", "_value")
 
@@ -36,7 +38,7 @@ def roles_of(cls: Any) -> dict[str, Attribute]:
     if type(product) is not cls or type(total) is not cls:
         raise LeftAlone(f"its product is a {type(product).__name__}")
     leaf, other, made, summed = map(instance_attributes, (x, y, product, total))
-    if not set(leaf) == set(made) == set(other):
+    if not set(leaf) == set(other) <= set(made) == set(summed):
         raise LeftAlone("its leaves and its results have different attributes")
     main = _name_of_data(leaf, other)
     roles = {main: Attribute("data")}
@@ -49,6 +51,14 @@ def roles_of(cls: Any) -> dict[str, Attribute]:
             zeros.append(name)
         else:
             roles[name] = role
+    for name in made.keys() - leaf.keys():
+        role = _role(name, (ABSENT, ABSENT), (made[name], summed[name]), (x, y))
+        if role is None or role.role in ("label", "extra"):
+            raise LeftAlone(f"its results have an attribute {name!r}, which its leaves do not have")
+        roles[name] = role
+    rules = [name for name, attribute in roles.items() if attribute.role == "rule"]
+    if len(rules) > 1:
+        raise LeftAlone(f"its results carry two functions, {' and '.join(rules)}")
     gradient = _gradient_name(cls, zeros)
     roles[gradient] = Attribute("grad")
     for name in zeros:
@@ -81,11 +91,11 @@ def _role(
         elif all(type(item) is float for item in items) and items == [-1.625, 2.375]:
             role = "locals"
         if role is not None:
-            return Attribute(role, type(result).__name__, _leaf_container(name, value, other, result))
-    if callable(result) and (callable(value) or value is None) and not isinstance(result, type):
-        return Attribute("rule", "none" if value is None else "tuple", None)
+            return _operands(role, name, value, other, result)
+    if callable(result) and (callable(value) or value in (None, ABSENT)) and not isinstance(result, type):
+        return Attribute("rule", empty=FRESH if callable(value) else value)
     if isinstance(result, str) and (result != value or summed != result):
-        if not isinstance(value, str) and value is not None:
+        if not isinstance(value, str) and value not in (None, ABSENT):
             raise LeftAlone(f"its leaves have {name} = {value!r}")
         return Attribute("op", empty=value)
     if type(value) in (int, float) and value == 0 and result == value and type(result) is type(value):
@@ -96,16 +106,17 @@ def _role(
     return Attribute("label" if name == "label" and isinstance(value, str) else "extra", empty=value)
 
 
-def _leaf_container(name: str, value: Any, others: Any, result: Any) -> Any:
-    """What a leaf shows in place of its operands, where that is not an empty container of the same kind."""
-    if value is None:
-        return None
-    if type(value) is type(result) and len(value) == 0:
-        if value is others:  # the default of a parameter, which all leaves share
-            return value
-        return ...
-    if isinstance(value, tuple | frozenset) and len(value) == 0:
-        return value
+def _operands(role: str, name: str, value: Any, others: Any, result: Any) -> Attribute:
+    """An attribute that holds operands, or their local gradients; a leaf has this, and another one that."""
+    kind = type(result).__name__
+    if value is None or value is ABSENT:
+        return Attribute(role, kind, value)
+    if isinstance(value, tuple | list | set | frozenset) and len(value) == 0:
+        leaf_kind = type(value).__name__
+        if value is others or isinstance(value, tuple | frozenset):  # it may be a default, which all leaves share
+            return Attribute(role, kind, value)
+        if leaf_kind == kind or kind not in LIVE or leaf_kind not in LIVE:
+            return Attribute(role, kind, FRESH, leaf_container=leaf_kind)
     raise LeftAlone(f"its leaves have {name} = {value!r}")
 
 
@@ -128,14 +139,13 @@ def _gradient_name(cls: Any, zeros: list[str]) -> str:
 
 def conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
     """How the class goes about gradients, as a plan in which every other method is the author's."""
-    plan = Plan({name: replace(role, empty=None if role.empty is ... else role.empty) for name, role in roles.items()})
-    for name, role in roles.items():
-        if role.role in ("children", "locals") and role.empty is None:
-            plan.attributes[name] = replace(role, container=role.container)
+    plan = Plan(dict(roles))
     kinds = {role.role for role in roles.values()}
     if "children" not in kinds:
         raise LeftAlone("its results do not keep their operands")
-    if not kinds & {"rule", "locals"} and "_backward" not in vars(cls):
+    # Where a node does not know its rule, backward() does, of nodes that the engine knows nothing about.
+    knows_rule = bool(kinds & {"rule", "locals"}) or "_backward" in vars(cls)
+    if not knows_rule and not ("backward" in vars(cls) and "op" in kinds):
         raise LeftAlone("its results carry neither a backward function nor local gradients")
     containers = [role.container for role in roles.values() if role.role == "children"]
     ordered = all(container in ("tuple", "list") for container in containers)
@@ -143,6 +153,7 @@ def conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
         raise LeftAlone("its local gradients belong to operands that have no order")
     grad = plan.grad
     x, y = cls(2.375), cls(-1.625)
+    plan.floats = type(getattr(cls(3), plan.data)) is float
     plan.int_zero = type(getattr(x, grad)) is int
     plan.int_one = plan.int_zero
     plan.order = ORDERS[1] if ordered else ORDERS[0]
@@ -156,6 +167,6 @@ def conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
         if type(seed) not in (int, float) or seed != 1:
             raise LeftAlone(f"backward() leaves {seed!r} as the gradient of the root")
         plan.int_one = type(seed) is int
-        if isinstance(vars(cls)["backward"], FunctionType):
+        if isinstance(vars(cls)["backward"], FunctionType) and knows_rule:
             plan.methods["backward"] = Recipe("backward")
     return plan

@@ -7,17 +7,25 @@ that is patched onto it is judged like the first ones.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
-from typing import Any
 
 from kilograd import _core
 from kilograd.run.clone import map_functions
+from kilograd.run.composed import steps_of
+from kilograd.run.record import field, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
+    "ABSENT",
     "CAPTURED",
+    "COMPOSED",
+    "COMPOSITES",
     "FLOAT_UNIT",
+    "FRESH",
     "NODES",
     "NUMBERS",
     "OPERATORS",
@@ -32,7 +40,7 @@ __all__ = [
 ]
 
 # Bits of an operator's mode, as in cpp/bindings/served/served.cpp.
-NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT = 1, 2, 4, 8, 16
+NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT, COMPOSED = 1, 2, 4, 8, 16, 32
 
 # The orders in which backward() can visit nodes; the first is for operands in a set, whose order is chance.
 ORDERS = ("tape", "first operand", "last operand")
@@ -45,6 +53,14 @@ OPERATORS = {
     "__rmul__": ("mul", True),
     "__pow__": ("pow", False),
     "__rpow__": ("pow", True),
+}
+# Those that are native where they consist of others.
+COMPOSITES = {
+    "__sub__": ("sub", False),
+    "__rsub__": ("sub", True),
+    "__truediv__": ("truediv", False),
+    "__rtruediv__": ("truediv", True),
+    "__neg__": ("neg", False),
 }
 HOLDERS = frozenset({"data", "grad", "children", "locals", "rule"})  # roles that may hold what the engine cannot
 UNCOPIED = frozenset({"__dict__", "__weakref__", "__slots__", "__init__", "__module__", "__qualname__", "__doc__"})
@@ -87,7 +103,7 @@ LIVE = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class Recipe:
     """How the engine serves a method of one operand."""
 
@@ -97,20 +113,31 @@ class Recipe:
     local: str = "float"  # the type of the local gradient
 
 
-@dataclass
+# In place of what a leaf shows: it has no such attribute; it has an empty container, or a rule, of its own.
+ABSENT: Any = ...
+FRESH: Any = NotImplemented
+
+
+@record
 class Attribute:
     """An attribute of the author's instances: what it is to the engine, and what a leaf shows.
 
-    One is `watched` where methods that the engine may serve read it: a node on which it is not `empty` is left to them.
+    Results show operands in a `container`. A leaf shows `empty`; an empty `leaf_container` of its own where that is
+    `FRESH`, and nothing where it is `ABSENT`. One is `watched` where methods that the
+    engine may serve read it: a node on which it is not `empty` is left to them.
     """
 
     role: str
     container: str = "tuple"
-    empty: Any = None
+    empty: Any = FRESH
     watched: bool = False
+    leaf_container: str = ""
+
+    def __post_init__(self) -> None:
+        self.leaf_container = self.leaf_container or self.container
 
 
-@dataclass
+@record
 class Plan:
     """How a class is served."""
 
@@ -119,6 +146,7 @@ class Plan:
     int_one: bool = True
     order: str = "tape"  # in which backward() visits nodes
     plain_init: bool = False
+    floats: bool = False  # the constructor makes a float of every number
     numpy_ints: bool = False  # the engine does with numpy.int64 what the author's methods do
     bare: bool = False  # it is served no longer: what is made from here on is the author's altogether
     written: list[str] = field(default_factory=list)  # the attributes as the constructor sets them
@@ -126,6 +154,9 @@ class Plan:
     modes: dict[str, int] = field(default_factory=dict)  # of the operators; absent or 0: the author's code
     labels: dict[str, str | None] = field(default_factory=dict)  # what the op attribute shows
     methods: dict[str, Recipe] = field(default_factory=dict)
+    paused: bool = False  # a switch of the class is not as it was: all code is the author's
+    inherited: frozenset[str] = frozenset()  # what the class has from its bases
+    switches: dict[str, bool] = field(default_factory=dict)  # attributes of the class, and what they were when judged
 
     @cached_property
     def data(self) -> str:
@@ -138,6 +169,11 @@ class Plan:
         return self.named("grad") or ""
 
     @cached_property
+    def rule(self) -> str | None:
+        """The author's name for the function that a node carries."""
+        return self.named("rule")
+
+    @cached_property
     def children(self) -> list[str]:
         """The author's names for the operands."""
         return [name for name, attribute in self.attributes.items() if attribute.role == "children"]
@@ -146,6 +182,11 @@ class Plan:
     def shown(self) -> list[str]:
         """The attributes that can be compared: all but the rule."""
         return [name for name, attribute in self.attributes.items() if attribute.role != "rule"]
+
+    @cached_property
+    def ordered(self) -> bool:
+        """Whether nodes show their operands in an order, which is not left to chance."""
+        return all(self.attributes[name].container in ("tuple", "list") for name in self.children)
 
     def named(self, role: str) -> str | None:
         """The author's name for the first attribute of a role."""
@@ -187,7 +228,7 @@ class ServedMeta(type):
         patched = WATCHERS.get(cls)
         if patched is None:
             type.__setattr__(cls, name, value)
-            if name in OPERATORS:
+            if name in OPERATORS or name in COMPOSITES:
                 _core.served_subclass(cls)
         else:
             patched(name, value)
@@ -233,7 +274,9 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         int_one=plan.int_one,
         order=plan.order,
         closed="__slots__" in members and "__dict__" not in members,
-        closures=plan.named("rule") is not None,
+        closures=plan.rule is not None,
+        floats=plan.floats,
+        paused=plan.paused,
         numpy_ints=plan.numpy_ints,
         data=plan.named("data"),
         grad=plan.named("grad"),
@@ -241,25 +284,30 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         names=plan.written or list(plan.attributes),
         foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS or attribute.watched],
     )
-    for name, (core_name, reflected) in OPERATORS.items():
+    operators = OPERATORS | {
+        name: row for name, row in COMPOSITES.items() if isinstance(members.get(name, change), FunctionType)
+    }
+    for name, (core_name, reflected) in operators.items():
         function = members.get(name)
         changed = change(function) if function is not None else None
-        label = plan.labels.get(name)
-        _core.served_operator(served, core_name, reflected, changed, plan.modes.get(name, 0), label)
+        mode, label = plan.modes.get(name, 0), plan.labels.get(name)
+        steps = steps_of(function, author) if mode & COMPOSED else None
+        _core.served_operator(served, core_name, reflected, changed, mode, label, steps)
         if changed is not None:
-            method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None)
+            method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None, None)
             _core.served_attribute(served, name, method)
     constructor = change(members["__init__"])
     _core.served_init(served, constructor, plan.plain_init)
     _core.served_attribute(served, "__init__", constructor)
     for name, value in members.items():
-        if name in UNCOPIED or name in OPERATORS or isinstance(value, MemberDescriptorType | GetSetDescriptorType):
+        if name in UNCOPIED or name in operators or isinstance(value, MemberDescriptorType | GetSetDescriptorType):
             continue
         if name in plan.methods and isinstance(value, FunctionType):
             recipe, label = plan.methods[name], plan.labels.get(name)
             changed = change(value)
+            steps = steps_of(value, author) if recipe.name == "composed" else None
             value = _core.new_method(
-                served, name, recipe.name, changed, recipe.fixed, recipe.numpy, recipe.local, label
+                served, name, recipe.name, changed, recipe.fixed, recipe.numpy, recipe.local, label, steps
             )
         else:
             value = map_functions(value, change)
@@ -271,13 +319,14 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
             name,
             attribute.role,
             container=attribute.container,
+            leaf_container=attribute.leaf_container,
             empty=attribute.empty,
             on_class=on_class,
-            live=LIVE.get(attribute.container),
+            live=LIVE.get(attribute.container) or LIVE.get(attribute.leaf_container),
             watched=attribute.watched,
         )
         type.__setattr__(served, name, member)
-    rule = members.get("_backward") if plan.named("rule") is None else None
+    rule = members.get("_backward") if plan.rule is None else None
     _core.served_rule(served, change(rule) if isinstance(rule, FunctionType) else None)
     type.__setattr__(served, "__module__", author.__module__)
     type.__setattr__(served, "__name__", author.__name__)

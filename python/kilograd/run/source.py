@@ -15,9 +15,12 @@ import builtins
 import linecache
 from collections.abc import Callable
 from types import CodeType
-from typing import Any
 
 from kilograd.reading import code_objects
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "HOOK",
@@ -60,8 +63,12 @@ def _defined_names(node: ast.ClassDef) -> set[str]:
 
 
 def is_candidate(node: ast.ClassDef) -> bool:
-    """Whether the class defines ``+`` and ``*``."""
-    return _defined_names(node) >= OPERATORS
+    """Whether the class defines ``+`` and ``*``, or may inherit them and mentions gradients."""
+    if _defined_names(node) >= OPERATORS:
+        return True
+    return bool(node.bases) and any(
+        isinstance(part, ast.Attribute) and ("grad" in part.attr or "backward" in part.attr) for part in ast.walk(node)
+    )
 
 
 class _Marker(ast.NodeTransformer):
@@ -80,7 +87,7 @@ class _Marker(ast.NodeTransformer):
 
 
 def mark(tree: ast.AST) -> bool:
-    """Mark in place every class of `tree` that defines ``+`` and ``*``; whether there was one."""
+    """Mark in place every candidate class of `tree`; whether there was one."""
     marker = _Marker()
     marker.visit(tree)
     return marker.found

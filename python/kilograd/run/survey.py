@@ -16,9 +16,9 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from kilograd.run import territory
+from kilograd.run.record import field, record
 from kilograd.run.source import is_candidate
 
 __all__ = ["NOTEBOOK", "Survey", "survey"]
@@ -92,7 +92,7 @@ BY_NAME = frozenset(
 NOTEBOOK = "<cells>"
 
 
-@dataclass
+@record
 class _Binding:
     kind: str  # "class", "import NAME", "star" or "other"
     line: int
@@ -100,7 +100,7 @@ class _Binding:
     turn: int  # how many modules had been read
 
 
-@dataclass
+@record
 class _Store:
     """``base.name = ...``, or ``setattr(base, "name", ...)``."""
 
@@ -111,7 +111,7 @@ class _Store:
     module: bool  # base is a module
 
 
-@dataclass
+@record
 class _Module:
     """A module of the program, or all cells of a notebook."""
 
@@ -119,7 +119,7 @@ class _Module:
     functions: list[tuple[int, int, dict[str, list[_Binding]]]] = field(default_factory=list)  # from line, to line
 
 
-@dataclass
+@record
 class Survey:
     """What is known of the program so far."""
 
@@ -229,6 +229,17 @@ class Survey:
             return "the program uses weakref, which shows when objects die"
         return None
 
+    def changes(self, inherited: frozenset[str]) -> str | None:
+        """Why a class may not be served that has these names from its bases, or None."""
+        if not inherited:
+            return None
+        if "setattr" in self.mentioned["name"]:
+            return "the program sets attributes by name, of a base class perhaps"
+        for store in self.stores:
+            if not store.own and (store.name in inherited or (store.name[:2] == store.name[-2:] == "__")):
+                return f"line {store.line} may set {store.name} of a base class"
+        return None
+
     @property
     def looks_into_dicts(self) -> bool:
         """Whether the program uses ``vars()`` or ``__dict__``."""
@@ -257,7 +268,8 @@ class Survey:
         Parameters
         ----------
         where : str
-            "own" for the name of the class, "global", "builtin", or the module whose attribute it is.
+            "own" for the name of the class, "enclosing" for the variable of an enclosing function, "global",
+            "builtin", or the module whose attribute it is.
         turn : int
             How many modules had been read when the function was judged first.
         """
@@ -283,13 +295,16 @@ class Survey:
             """Whether it happened before, and never again."""
             return binding.once and (binding.turn < turn if cells else binding.line < line)
 
+        enclosing = [scope for start, end, scope in module.functions if name in scope and start <= line <= end]
+        if where == "enclosing":
+            again = [scope[name][-1].line for scope in enclosing if len(scope[name]) > 1]
+            return f"line {again[0]} may bind {name} again" if again else None
         bindings = [
             binding
             for binding in (*module.scope.get(name, []), *module.scope.get("*", []))
             if not past(binding) or (binding.kind != "star" and where == "global")
         ]
         if where == "own":
-            enclosing = [scope for start, end, scope in module.functions if name in scope and start <= line <= end]
             for scope in enclosing:
                 if any(binding.kind == "class" for binding in scope[name]):
                     bindings = scope[name]
@@ -456,7 +471,8 @@ class _Reader(ast.NodeVisitor):
         return own
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        marked = is_candidate(node) and not node.bases and not node.keywords
+        again = bool(node.bases) and any(one.kind == "class" for one in (self.scopes[-1] or {}).get(node.name, ()))
+        marked = is_candidate(node) and not node.keywords and not again  # it may derive from the other one of its name
         self.bind(node.name, "class" if marked else "other", node.lineno)
         for part in (*node.decorator_list, *node.bases, *node.keywords):
             self.visit(part)

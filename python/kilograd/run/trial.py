@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from types import FunctionType, MemberDescriptorType
-from typing import Any
 
 from kilograd import reading
 from kilograd.run import probes
 from kilograd.run.clone import map_functions, rebinder
-from kilograd.run.purity import ORDINARY
+from kilograd.run.composed import steps_of
+from kilograd.run.purity import ORDINARY, Facts
 from kilograd.run.reasons import (
     READ_BY_RULES,
     TEXTS,
@@ -19,17 +18,22 @@ from kilograd.run.reasons import (
     check_constants,
     check_hazards,
     check_shape,
+    constants_in,
     facts_of,
     helpers,
     late_hazards,
     methods_of,
     objections_to,
+    stored_by,
     watched,
 )
 from kilograd.run.recipes import recipes_for
+from kilograd.run.record import replace
 from kilograd.run.roles import conventions, instance_attributes, roles_of
 from kilograd.run.served import (
     CAPTURED,
+    COMPOSED,
+    COMPOSITES,
     FLOAT_UNIT,
     NODES,
     NUMBERS,
@@ -37,9 +41,14 @@ from kilograd.run.served import (
     ORDERS,
     SWAPPED,
     Plan,
+    Recipe,
     dress,
 )
 from kilograd.run.survey import survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SUMS = 1e-12  # how far apart sums of the same terms in another order may be
 
@@ -55,6 +64,7 @@ class Trial:
         self.change = rebinder(author.__name__, served)
         self.expected: dict[probes.Probe, Any] = {}  # what the author's class gives, observed once
         self.trials: dict[str, list[probes.Probe]] = {}
+        self.graphs, self.shared_graphs = probes.composite(uses=2), probes.composite()
 
     def dress(self, plan: Plan) -> None:
         """Make the engine's class what the plan says."""
@@ -79,7 +89,7 @@ class Trial:
     def of_method(self, name: str) -> list[probes.Probe]:
         """The probes of a method that takes nothing but the node."""
         if name not in self.trials:
-            constants = reading.constants(vars(self.author)[name].__code__)
+            constants = constants_in(vars(self.author)[name])
             light = not any(True for _ in recipes_for(name))
             self.trials[name] = probes.unary(name, lambda node: getattr(node, name)(), constants, light)
         return self.trials[name]
@@ -117,20 +127,18 @@ def _examined(cls: type, served: type) -> Plan:
     if not isinstance(constructor, FunctionType):
         raise LeftAlone("its constructor is no function")
     slots = {name for name, value in vars(cls).items() if isinstance(value, MemberDescriptorType)}
-    attributes = reading.own_attributes(constructor) | slots | {"_backward"}
+    own = reading.own_attributes(constructor) | slots | {"_backward"}
+    attributes = own.union(*(stored_by(cls, name) for name in vars(cls)))  # some may be set on results alone
     closed = "__slots__" in vars(cls) and "__dict__" not in vars(cls)
-    reason = survey.objection(attributes - methods_of(cls) if closed else ())
+    reason = survey.objection(own - methods_of(cls) if closed else ())
     if reason is not None:
         raise LeftAlone(reason)
-    facts, hazards = facts_of(cls, attributes)
-    check_hazards(hazards)
-    objections = objections_to(cls, facts, survey.turn)
-    for name in ("__init__", "__add__", "__mul__", "_backward"):
-        if name in objections:
-            raise LeftAlone(f"{name} {objections[name]}")
+    facts, hazards, objections = _read(cls, attributes)
     with probes.quiet():
         copy = _copy(cls)
         roles = roles_of(copy)
+        if not attributes <= own | set(roles):
+            facts, hazards, objections = _read(cls, own | set(roles))
         read = {name for name, attribute in roles.items() if attribute.role in READ_BY_RULES}
         if (reason := survey.objection(read - methods_of(cls))) is not None:
             raise LeftAlone(reason)
@@ -143,14 +151,34 @@ def _examined(cls: type, served: type) -> Plan:
         plan = conventions(copy, roles)
         if "backward" in objections:
             plan.methods.pop("backward", None)
-        plan.written = list(instance_attributes(copy(2.375)))
+        plan.written = list(instance_attributes(copy(2.375) * copy(-1.625)))
         plan.texts = not set(TEXTS) & set(hazards)
+        plan.switches = {name: vars(cls)[name] for one in facts.values() for name in one.switches}
         trial = Trial(cls, copy, served, plan, hazards, objections)
+        _try_switched(trial)
         _try_kept(trial)
         _try_operators(trial)
         _try_methods(trial)
+        _try_composed(trial)
         _try_whole(trial)
     return trial.plan
+
+
+def _read(cls: type, attributes: set[str]) -> tuple[dict[str, Facts], dict[str, str], dict[str, str]]:
+    """What the methods are made of, which may not be tried, and which may be tried and not served.
+
+    Raises
+    ------
+    LeftAlone
+        If that is so of one that every node needs.
+    """
+    facts, hazards = facts_of(cls, attributes)
+    check_hazards(hazards)
+    objections = objections_to(cls, facts, survey.turn)
+    for name in ("__init__", "__add__", "__mul__", "_backward"):
+        if name in objections:
+            raise LeftAlone(f"{name} {objections[name]}")
+    return facts, hazards, objections
 
 
 def _copy(cls: type) -> Any:
@@ -192,20 +220,43 @@ def _one_operand(trial: Trial) -> list[str]:
     ]
 
 
-def _try_kept(trial: Trial) -> None:
-    """The author's code on engine nodes must be indistinguishable from the author's code on the author's nodes."""
+def _everything(trial: Trial) -> list[probes.Probe]:
+    """Probes of all that may be tried, without nodes whose gradient is a sum of three terms.
+
+    What is the engine's in the end is tried on twice as many.
+    """
     members = vars(trial.author)
-    trials = probes.composite(uses=2)
+    trials = list(trial.graphs)
     for name in probes.SYMBOLS:
         if name in members and name not in trial.hazards:
-            trials += trial.of_operator(name)
+            trials += probes.half(trial.of_operator(name))
     for name in _one_operand(trial):
-        trials += trial.of_method(name)
-    shared = probes.composite()
+        trials += probes.half(trial.of_method(name))
+    return trials
+
+
+def _try_switched(trial: Trial) -> None:
+    """While a switch of the class is not as it was when the class was judged, all of its code is the author's."""
+    plan = trial.plan
+    for name, usual in plan.switches.items():
+        trial.dress(replace(plan, methods={}))
+        setattr(trial.copy, name, not usual)
+        type.__setattr__(trial.served, name, not usual)
+        difference = trial.first_difference([*_everything(trial), *trial.shared_graphs], SUMS)
+        setattr(trial.copy, name, usual)
+        trial.expected.clear()
+        trial.plan = plan
+        if difference is not None:
+            raise LeftAlone(f"with {name} = {not usual} the outcome would differ for {difference!r}")
+
+
+def _try_kept(trial: Trial) -> None:
+    """The author's code on engine nodes must be indistinguishable from the author's code on the author's nodes."""
+    trials = _everything(trial)
     first: probes.Probe | None = None
     for plan, tolerance in _orders(trial):
         trial.dress(plan)
-        difference = trial.first_difference(trials) or trial.first_difference(shared, tolerance)
+        difference = trial.first_difference(trials) or trial.first_difference(trial.shared_graphs, tolerance)
         if difference is None:
             return
         first = first or difference
@@ -238,7 +289,7 @@ def _try_operators(trial: Trial) -> None:
             continue
         if name in trial.hazards or name in trial.objections:
             continue
-        if reading.constants(members[name].__code__) - ORDINARY:
+        if constants_in(members[name]) - ORDINARY:
             continue
         label = _operator_label(trial, name)
         trials = trial.of_operator(name)
@@ -285,7 +336,7 @@ def _try_methods(trial: Trial) -> None:
     for name in _one_operand(trial):
         if name.startswith("__") or name in trial.objections or not _takes_only_itself(vars(trial.author)[name]):
             continue
-        if reading.constants(vars(trial.author)[name].__code__) - ORDINARY:
+        if constants_in(vars(trial.author)[name]) - ORDINARY:
             continue
         label = None
         if op is not None:
@@ -307,17 +358,37 @@ def _try_methods(trial: Trial) -> None:
                 break
 
 
+def _try_composed(trial: Trial) -> None:
+    """What consists of operators alone needs no proof by probes; they are run all the same."""
+    modes, methods = dict(trial.plan.modes), dict(trial.plan.methods)
+    trials: list[probes.Probe] = []
+    for name, value in vars(trial.author).items():
+        if name in trial.hazards or name in trial.objections or not isinstance(value, FunctionType):
+            continue
+        operands = 1 if name == "__neg__" or not name.startswith("__") else 2
+        if (name.startswith("__") and name not in COMPOSITES) or name in methods:
+            continue
+        if value.__code__.co_argcount != operands or steps_of(value, trial.author) is None:
+            continue
+        if name in COMPOSITES:
+            modes[name] = COMPOSED
+        else:
+            methods[name] = Recipe("composed")
+        trials += trial.of_method(name) if operands == 1 else trial.of_operator(name)
+    trial.accepts(replace(trial.plan, modes=modes, methods=methods), trials)
+
+
 def _try_whole(trial: Trial) -> None:
     """Everything that was accepted, together."""
     plan = trial.plan
-    if trial.accepts(replace(plan, plain_init=True), probes.unary("the constructor", lambda node: node)):
+    if trial.accepts(replace(plan, plain_init=True), probes.constructor()):
         plan = trial.plan
-    operators = [name for name, mode in plan.modes.items() if mode and not name.startswith("__r")]
+    operators = [name for name, mode in plan.modes.items() if mode and name in OPERATORS and "__r" not in name]
     integers = probes.numpy_integers(operators, plan.methods)
     if integers and trial.accepts(replace(plan, numpy_ints=True), integers):
         plan = trial.plan
-    difference = trial.first_difference(probes.composite(uses=2)) or trial.first_difference(
-        probes.composite(), 0.0 if plan.order != ORDERS[0] else SUMS
+    difference = trial.first_difference(trial.graphs) or trial.first_difference(
+        trial.shared_graphs, 0.0 if plan.order != ORDERS[0] else SUMS
     )
     if difference is not None:
         raise LeftAlone(f"the outcome would differ for {difference!r}")

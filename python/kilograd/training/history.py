@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,8 +46,42 @@ class History:
         parts += ["interrupted"] if self.interrupted else []
         return f"History({', '.join(parts)})"
 
+    def _repr_html_(self) -> str:
+        """A small table, and the curve."""
+        shown = {"epochs": str(len(self.losses))}
+        for name, losses in (("loss", self.losses), ("validation", self.validation)):
+            if losses:
+                shown[name] = f"{losses[0]:.4g} → {losses[-1]:.4g}"
+        if self.times:
+            shown["time"] = f"{sum(self.times):.3g} s"
+        if self.interrupted:
+            shown["interrupted"] = "by Ctrl-C"
+        rows = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in shown.items())
+        return f'<div style="display:flex;gap:1em;align-items:center"><table>{rows}</table>{self._curve()}</div>'
+
+    def _curve(self) -> str:
+        """The losses as an SVG picture, of at most some hundred points."""
+        logarithmic = _spans_decades(self.losses + self.validation)
+        lines = [
+            [math.log10(loss) if logarithmic else loss for loss in _thinned(losses, 200)]
+            for losses in (self.losses, self.validation)
+            if len(losses) > 1
+        ]
+        every = [loss for line in lines for loss in line]
+        if not every or not all(map(math.isfinite, every)):
+            return ""
+        low, height = min(every), max(every) - min(every) or 1.0
+        drawn = ""
+        for line, colour in zip(lines, ("#1f77b4", "#ff7f0e"), strict=False):
+            xs = [5 + 190 * k / (len(line) - 1) for k in range(len(line))]
+            ys = [55 - 50 * (loss - low) / height for loss in line]
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+            drawn += f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+        title = "loss" + (" and validation" if len(lines) > 1 else "") + (", logarithmic" if logarithmic else "")
+        return f'<svg width="200" height="60" role="img"><title>{title}</title>{drawn}</svg>'
+
     def plot(self, ax: Any = None) -> Any:
-        """Draw the losses over the epochs.
+        """Draw the losses over the epochs, on a logarithmic scale where they fall by more than a hundred times.
 
         Parameters
         ----------
@@ -68,9 +103,22 @@ class History:
         if self.validation:
             ax.plot(epochs[: len(self.validation)], self.validation, label="validation")
             ax.legend()
+        if _spans_decades(self.losses + self.validation):
+            ax.set_yscale("log")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_xlabel("epoch")
         ax.set_ylabel("loss")
         return ax
+
+
+def _thinned(losses: list[float], most: int) -> list[float]:
+    """The first, the last, and others in equal distances."""
+    last, count = len(losses) - 1, min(len(losses), most)
+    return [losses[k * last // (count - 1)] for k in range(count)]
+
+
+def _spans_decades(losses: list[float]) -> bool:
+    return bool(losses) and min(losses) > 0 and max(losses) / min(losses) > 100
 
 
 @contextmanager

@@ -12,7 +12,6 @@ where no probe looks, at a threshold of its own making, say.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Iterable
 from types import FunctionType
@@ -20,8 +19,7 @@ from types import FunctionType
 from kilograd import reading
 from kilograd.run.purity.facts import Facts, Unclean, unclean
 from kilograd.run.purity.kinds import ORDINARY
-from kilograd.run.purity.statements import Examiner
-from kilograd.run.source import node_of
+from kilograd.run.purity.statements import Examiner, tree_of
 
 __all__ = ["ORDINARY", "Facts", "Unclean", "examine", "unclean"]
 
@@ -67,17 +65,12 @@ def examine(
     """
     if _written_by_python(function, cls):
         facts = Facts()
-        facts.calls = reading.names(function.__code__) & set(vars(cls))
+        facts.calls = set(vars(cls)) & reading.names(function.__code__)
         for default in vars(cls).get("__dataclass_fields__", {}).values():
             factory = default.default_factory
-            if factory not in (dataclasses.MISSING, list, set, dict, tuple, float, int):
+            if factory not in (sys.modules["dataclasses"].MISSING, list, set, dict, tuple, float, int):
                 if not isinstance(factory, FunctionType):
                     raise Unclean(f"makes a default with {factory!r:.40}")
                 examine(factory, cls, attributes)
         return facts
-    node = node_of(function.__code__)
-    if node is None:
-        raise Unclean("is not in the source of the program")
-    if function.__code__.co_flags & 0x2A0:  # generator, coroutine, async generator
-        raise Unclean("is a generator")
-    return Examiner(function, cls, attributes, text, tolerant, of_class).whole(node)
+    return Examiner(function, cls, attributes, text, tolerant, of_class).whole(tree_of(function))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+from types import FunctionType
 
 from kilograd.harmless import ON_NUMBERS, ON_TEXT
-from kilograd.run.clone import functions_of
+from kilograd.run.clone import functions_of, helper_named
 from kilograd.run.purity.expressions import Expressions
+from kilograd.run.purity.facts import Facts, Unclean
 from kilograd.run.purity.kinds import NUMBERS
 from kilograd.run.purity.words import CALLED_BY, HASHED, ITERATED, ORDERED, SHOWN, SMOOTH, TESTS
+from kilograd.run.record import replace
 
 
 class Calls(Expressions):
     """Expressions, calls among them."""
 
     def visit_Call(self, node: ast.Call) -> str:
+        self.called = node.func
         function = self.value(node.func)
         where, _, name = function.partition(" ")
         kinds = [self.value(argument) for argument in node.args]
@@ -25,6 +29,8 @@ class Calls(Expressions):
             return "any" if len(kinds) == 1 and kinds[0] in ("any", "bare", "constant") else "made"
         if "shared" in kinds and where != "builtin":
             self.refuse("passes a default around that can change")
+        if where == "helper":
+            return self.call_helper(name, node, kinds)
         if function == "local":
             self.loop()
             if "words" in texts:
@@ -70,6 +76,55 @@ class Calls(Expressions):
         self.refuse("calls what it was given")
         return "any"
 
+    def call_helper(self, name: str, node: ast.Call, kinds: list[str]) -> str:
+        """A call of a function of the program's: it is a part of the method, and judged with it."""
+        if set(kinds) & {"text", "words"}:
+            self.refuse("depends on a text")
+        try:
+            found = self.facts_of_helper(name, bool(node.args) and self.is_self(node.args[0]))
+        except Unclean as error:
+            self.refuse(f"calls {name}(), which {error}")
+            return "some"
+        steps, late = (found.steps, found.late_steps) if self.depth < 2 else (0, found.steps + found.late_steps)
+        if self.sure:
+            self.facts = self.facts.merged(replace(found, steps=steps, late_steps=late))
+        if found.switches and self.depth > 1:
+            self.odd(f"reads {self.own}.{min(found.switches)} when gradients flow")
+        if (found.compares or found.tests) and not set(kinds).isdisjoint({"number", "constant", "result", "some"}):
+            self.odd("compares what it computes")
+        return "some"
+
+    def facts_of_helper(self, name: str, bound: bool) -> Facts:
+        helper = helper_named(self.function, name)
+        assert helper is not None
+        key = helper, bound
+        if key not in self.helpers:
+            self.helpers[key] = Facts(loops=True)  # should it call itself
+            try:
+                self.helpers[key] = self.as_part(name, helper, self.examined(helper, bound))
+            except Unclean as error:
+                self.helpers[key] = error
+        found = self.helpers[key]
+        if isinstance(found, Unclean):
+            raise found
+        return found
+
+    def as_part(self, name: str, helper: FunctionType, facts: Facts) -> Facts:
+        """What a helper is made of, as a part of this function."""
+        code = helper.__code__
+        looked_up = {(code.co_filename, code.co_firstlineno, *one) for one in facts.looked_up}
+        return replace(
+            facts,
+            odd=None if facts.odd is None else f"calls {name}(), which {facts.odd}",
+            helped=facts.helped | looked_up,
+            looked_up=set(),
+            ids=facts.ids if code.co_filename == self.function.__code__.co_filename else set(),
+        )
+
+    def examined(self, helper: FunctionType, bound: bool) -> Facts:
+        """What a function outside of the method is made of."""
+        raise NotImplementedError
+
     def call_builtin(self, name: str, node: ast.Call, kinds: list[str]) -> str:
         texts = set(kinds) & {"text", "words"}
         if set(kinds) & {"any", "made", "some", "local"} or name in (
@@ -84,6 +139,12 @@ class Calls(Expressions):
             self.calls(CALLED_BY.get(name, ITERATED))
         if name == "exception":
             return "any"
+        if name == "container":  # of collections
+            self.facts.looks_into = True
+            self.calls((*ITERATED, *HASHED))
+            if "shared" in kinds or texts:
+                self.refuse("passes a default or a text to a container")
+            return "fresh"
         if name in ON_TEXT:
             self.calls(SHOWN)
             return "words"
@@ -143,6 +204,8 @@ class Calls(Expressions):
         return "fresh" if name in ("list", "set", "dict", "sorted") else "some"
 
     def is_self(self, node: ast.expr) -> bool:
+        if not self.bound:
+            return False
         scope = self.scope
         while scope is not None and scope.parent is not None:
             scope = scope.parent

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from kilograd.run.record import field, record
 
 
 class Unclean(Exception):  # noqa: N818 - a verdict, not a fault
     """The method may not be tried; the message says what it does, as the end of a sentence."""
 
 
-@dataclass
+@record
 class Facts:
     """What a method that may be tried is made of.
 
@@ -29,6 +30,10 @@ class Facts:
         Whether it calls functions of `math`.
     loops : bool
         Whether it repeats anything.
+    switches : set of str
+        The attributes of the class itself that it reads: truths, which a program may set at any time.
+    helped : set of tuple
+        What the functions look up that it calls and that are no methods: file, line, and as in `looked_up`.
     """
 
     odd: str | None = None
@@ -45,6 +50,8 @@ class Facts:
     tests: bool = False  # whether something is true, a number perhaps
     trusts: bool = False  # what a helper gives to be no number
     looks_into: bool = False  # a dictionary, a set, or what else compares its items
+    switches: set[str] = field(default_factory=set)
+    helped: set[tuple[str, int, str, str]] = field(default_factory=set)
 
     def merged(self, other: Facts) -> Facts:
         """Those of a property that consists of two functions."""
@@ -63,6 +70,8 @@ class Facts:
             self.tests or other.tests,
             self.trusts or other.trusts,
             self.looks_into or other.looks_into,
+            self.switches | other.switches,
+            self.helped | other.helped,
         )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
 
 from kilograd.run.source import Function
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What an expression is known to be.
 KINDS = (
@@ -26,7 +29,7 @@ KINDS = (
     "local",  # a function written in the method
     "fresh",  # a container that the method made
     "shared",  # a default that can change
-)  # besides "builtin NAME", "module NAME", "function NAME", "method NAME", "container NAME" and "text NAME"
+)  # besides "builtin NAME", "module NAME", "function NAME", "method NAME", "container NAME", "text NAME", "helper NAME"
 
 NUMBERS = frozenset({"bare", "result", "number", "constant", "truth", "some"})
 

@@ -6,14 +6,14 @@ import ast
 import builtins
 import math
 import sys
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
 
 from kilograd.harmless import BUILTINS, ON_TEXT
-from kilograd.run.clone import functions_of
+from kilograd.run.clone import functions_of, helper_named
 from kilograd.run.purity.facts import Facts, Unclean
-from kilograd.run.purity.kinds import Scope, join
+from kilograd.run.purity.kinds import ORDINARY, Scope, join
 from kilograd.run.purity.words import (
     CONTAINER_METHODS,
     NUMBER_ATTRIBUTES,
@@ -23,6 +23,10 @@ from kilograd.run.purity.words import (
     TYPES,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Names(ast.NodeVisitor):
     """The base of what walks a method: each node is visited as an expression, of a kind, or as a statement."""
@@ -31,6 +35,9 @@ class Names(ast.NodeVisitor):
         self, function: FunctionType, cls: type, attributes: Iterable[str], text: bool, tolerant: bool, of_class: bool
     ) -> None:
         self.function, self.cls, self.own, self.text = function, cls, cls.__name__, text
+        self.called: ast.expr | None = None  # what is being called
+        self.bound = True  # its first parameter is a node
+        self.helpers: dict[tuple[FunctionType, bool], Facts | Unclean] = {}  # what is known of functions it calls
         self.of_class = of_class
         self.attributes = frozenset(attributes)
         self.members: Mapping[str, Any] = vars(cls)
@@ -100,9 +107,13 @@ class Names(ast.NodeVisitor):
             self.looks_up("own", self.own)
             return "class"
         if name in self.function.__code__.co_freevars:
+            if helper_named(self.function, name) is not None:
+                return self.helper(node, "enclosing")
             self.refuse(f"uses the variable {name!r} of an enclosing function")
             return "any"
         if name in self.function.__globals__:
+            if helper_named(self.function, name) is not None:
+                return self.helper(node, "global")
             self.looks_up("global", name)
             return self.outside(name, self.function.__globals__[name])
         if hasattr(builtins, name):
@@ -110,6 +121,13 @@ class Names(ast.NodeVisitor):
             return self.builtin(name)
         self.refuse(f"uses the name {name!r}, which is not defined yet")
         return "any"
+
+    def helper(self, node: ast.Name, where: str) -> str:
+        """A function of the program's: what it is made of counts where it is called."""
+        self.looks_up(where, node.id)
+        if node is not self.called:
+            self.refuse(f"passes {node.id}() around")
+        return f"helper {node.id}"
 
     def builtin(self, name: str) -> str:
         value = getattr(builtins, name)
@@ -139,11 +157,17 @@ class Names(ast.NodeVisitor):
                 return f"function {known}"
         elif isinstance(value, type):
             known = str(value.__name__)
+            if value in (deque, defaultdict, Counter, OrderedDict):
+                return "builtin container"
             if str(value.__module__).partition(".")[0] in SAFE_TYPES:
                 exact = getattr(builtins, known, None) is value and known in BUILTINS
                 return f"builtin {known}" if exact else "type"
-        elif getattr(type(value), "__module__", "") in ("typing", "types") and not isinstance(value, FunctionType):
+        elif getattr(type(value), "__module__", "") in ("typing", "types"):
             return "type"
+        elif type(value) in (int, float):
+            if value not in ORDINARY:
+                self.odd(f"depends on the number {name}")
+            return "constant"
         self.refuse(f"uses the global {name!r}")
         return "any"
 
@@ -160,6 +184,11 @@ class Names(ast.NodeVisitor):
             if base == "class" and functions_of(self.members.get(name)):
                 self.calls([name])
                 return f"method {name}"
+            if base == "class" and type(self.members.get(name)) is bool:
+                self.facts.switches.add(name)
+                if self.depth > 1:
+                    self.odd(f"reads {self.own}.{name} when gradients flow")
+                return "truth"
             if where == "builtin" and base != "builtin super":
                 self.refuse(f"uses {what}.{name}")
             else:
@@ -171,7 +200,7 @@ class Names(ast.NodeVisitor):
             if name != "format":
                 self.text_used()
             return f"text {name}"
-        if where in ("function", "method", "container", "local"):
+        if where in ("function", "method", "container", "local", "helper"):
             self.refuse(f"uses the attribute {name!r} of a function")
             return "any"
         if isinstance(self.members.get(name), property):

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import ast
+from types import FunctionType
 
+from kilograd import reading
 from kilograd.run.purity.calls import Calls
-from kilograd.run.purity.facts import Facts
+from kilograd.run.purity.facts import Facts, Unclean
 from kilograd.run.purity.kinds import Scope, is_immutable, join
 from kilograd.run.purity.words import BINARY
-from kilograd.run.source import Function
+from kilograd.run.source import Function, node_of
+
+
+def tree_of(function: FunctionType) -> Function:
+    """The tree of a function that may be tried.
+
+    Raises
+    ------
+    Unclean
+        If it has none, or does not run to its end when it is called.
+    """
+    node = node_of(function.__code__)
+    if node is None:
+        raise Unclean("is not in the source of the program")
+    if function.__code__.co_flags & 0x2A0:  # generator, coroutine, async generator
+        raise Unclean("is a generator")
+    return node
 
 
 class Examiner(Calls):
@@ -24,6 +42,14 @@ class Examiner(Calls):
             kinds = [dict(scope.kinds) for scope in self.scopes.values()]
             self.sure = kinds == known
             known = kinds
+
+    def examined(self, helper: FunctionType, bound: bool) -> Facts:
+        node = tree_of(helper)
+        if helper.__globals__ is not self.function.__globals__ and self.own in reading.names(helper.__code__):
+            raise Unclean(f"mentions {self.own} in another module")
+        part = Examiner(helper, self.cls, self.attributes, False, self.tolerant, False)
+        part.helpers, part.bound = self.helpers, bound
+        return part.whole(node)
 
     def in_function(self, node: Function, parent: Scope | None) -> None:
         if isinstance(node, ast.AsyncFunctionDef):
@@ -119,7 +145,22 @@ class Examiner(Calls):
 
     def visit_If(self, node: ast.If) -> None:
         self.test(node.test)
-        self.statements(node.body, node.orelse)
+        usual = self.usually(node.test)
+        for body, taken in ((node.body, True), (node.orelse, False)):
+            steps = self.facts.steps, self.facts.late_steps
+            self.statements(body)
+            if usual is not None and usual is not taken:  # what only the author's code does
+                self.facts.steps, self.facts.late_steps = steps
+
+    def usually(self, test: ast.expr) -> bool | None:
+        """What a test gives that asks a switch of the class alone, while that is as it was when it was judged."""
+        match test:
+            case ast.UnaryOp(op=ast.Not()):
+                usual = self.usually(test.operand)
+                return None if usual is None else not usual
+            case ast.Attribute() if test.attr in self.facts.switches and self.value(test.value) == "class":
+                return bool(self.members[test.attr])
+        return None
 
     def visit_While(self, node: ast.While) -> None:
         self.loop()

@@ -1,0 +1,14 @@
+// What NumPy asks of a Value for which a function is traced.
+#pragma once
+
+#include "../python.hpp"
+
+namespace kilograd {
+
+bool add_protocols(PyTypeObject* type);
+
+// The functions that do what `__array_ufunc__` and `__array_function__` of a Value do, and NumPy's ufuncs add,
+// subtract, multiply, true_divide, less, less_equal, equal, not_equal, greater and greater_equal.
+void set_dispatch(PyObject* of_ufuncs, PyObject* of_functions, PyObject* operators);
+
+}  // namespace kilograd

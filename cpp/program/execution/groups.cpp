@@ -1,0 +1,141 @@
+#include "groups.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "../watch.hpp"
+#include "diagnosis.hpp"
+#include "scratch.hpp"
+#include "threads.hpp"
+
+namespace kilograd::program {
+
+namespace {
+
+constexpr std::size_t most_shards = 32;
+
+class Groups {
+  public:
+    Groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels)
+        : graph_(graph),
+          schedule_(schedule),
+          request_(request),
+          kernels_(kernels),
+          width_(static_cast<std::size_t>(kernels.width)),
+          outputs_(graph.outputs.size()),
+          columns_(request.columns(graph)),
+          sums_(request.reduce == Reduce::None ? 0 : outputs_),
+          result_size_(sums_ + (request.dp ? graph.n_parameters : 0)),
+          scale_(request.reduce == Reduce::Mean ? 1.0 / static_cast<double>(request.rows) : 1.0) {
+        const std::size_t groups = (request.rows + width_ - 1) / width_;
+        shard_rows_ = std::max<std::size_t>(1, (groups + most_shards - 1) / most_shards) * width_;
+        shards_ = (request.rows + shard_rows_ - 1) / shard_rows_;
+        results_.assign(std::max<std::size_t>(1, shards_) * result_size_, 0.0);
+    }
+
+    void run() {
+        if (shards_ == 1)
+            run_shard(0);
+        else
+            parallel(shards_, request_.threads, [this](std::size_t shard) { run_shard(shard); });
+        for (std::size_t shard = 1; shard < shards_; ++shard)
+            for (std::size_t k = 0; k < result_size_; ++k) results_[k] += results_[shard * result_size_ + k];
+        if (request_.values)
+            for (std::size_t o = 0; o < sums_; ++o) request_.values[o] = results_[o] * scale_;
+        if (request_.dp) std::copy_n(results_.data() + sums_, graph_.n_parameters, request_.dp);
+    }
+
+  private:
+    void run_shard(std::size_t shard) {
+        const std::size_t size = schedule_.size() * width_;
+        const Scratch scratch(Scratch::Of::Shard, (request_.reverse() ? 2 : 1) * size);
+        double *values = scratch.data(), *result = results_.data() + shard * result_size_;
+        const std::size_t last = std::min(request_.rows, (shard + 1) * shard_rows_);
+        schedule_.load_constants(width_, values);
+        schedule_.load_parameters(request_.parameters, width_, values);
+        for (std::size_t first = shard * shard_rows_; first < last; first += width_) {
+            look_up();
+            run_group({first, std::min(width_, last - first)}, values, result);
+        }
+    }
+
+    struct Group {
+        std::size_t first, count;  // rows
+    };
+
+    void run_group(Group group, double* values, double* result) const {
+        for (std::size_t r = 0; r < width_; ++r) {  // lanes beyond repeat the last row
+            const std::size_t row = group.first + std::min(r, group.count - 1);
+            schedule_.load_inputs(request_.x + static_cast<std::ptrdiff_t>(row / request_.repeat) * request_.row_stride,
+                                  request_.column_stride, width_, values + r);
+        }
+        if (kernels_.rows_forward(schedule_.code(), values) && request_.check)
+            for (std::size_t r = 0; r < group.count; ++r)
+                diagnose(request_.original ? *request_.original : graph_, request_, group.first + r);
+        if (request_.values) store_values(group, values, result);
+        if (!request_.reverse()) return;
+        double* adjoints = values + schedule_.size() * width_;
+        std::fill(adjoints, adjoints + schedule_.size() * width_, 0.0);
+        for (std::size_t o = 0; o < outputs_; ++o) {
+            double* to = adjoints + schedule_.position(graph_.outputs[o]) * width_;
+            for (std::size_t r = 0; r < width_; ++r) to[r] += weight(group.first + std::min(r, group.count - 1), o);
+        }
+        kernels_.rows_reverse(schedule_.code(), values, adjoints);
+        if (request_.dx) store_gradients(group, adjoints);
+        if (request_.dp)
+            for (const RowSchedule::Leaf& leaf : schedule_.parameters())
+                for (std::size_t r = 0; r < group.count; ++r)
+                    result[sums_ + leaf.number] += adjoints[leaf.position * width_ + r];
+    }
+
+    double weight(std::size_t row, std::size_t output) const {
+        if (request_.unit_weights) return row % request_.repeat == output ? 1.0 : 0.0;
+        if (!request_.weights) return scale_;
+        return scale_ * request_.weights[static_cast<std::ptrdiff_t>(row) * request_.weight_row_stride +
+                                         static_cast<std::ptrdiff_t>(output)];
+    }
+
+    void store_values(Group group, const double* values, double* result) const {
+        for (std::size_t o = 0; o < outputs_; ++o) {
+            const double* from = values + schedule_.position(graph_.outputs[o]) * width_;
+            for (std::size_t r = 0; r < group.count; ++r) {
+                if (sums_)
+                    result[o] += from[r];
+                else
+                    request_.values[(group.first + r) * outputs_ + o] = from[r];
+            }
+        }
+    }
+
+    void store_gradients(Group group, const double* adjoints) const {
+        double* rows = request_.dx + group.first * columns_;
+        std::fill(rows, rows + group.count * columns_, 0.0);
+        const auto store = [&](const RowSchedule::Leaf& leaf, std::size_t column) {
+            const double* from = adjoints + leaf.position * width_;
+            for (std::size_t r = 0; r < group.count; ++r) rows[r * columns_ + column] = from[r];
+        };
+        for (const RowSchedule::Leaf& leaf : schedule_.inputs()) store(leaf, leaf.number);
+        if (request_.promoted)
+            for (const RowSchedule::Leaf& leaf : schedule_.parameters()) store(leaf, graph_.n_inputs + leaf.number);
+    }
+
+    const Graph& graph_;
+    const RowSchedule& schedule_;
+    const Request& request_;
+    const Kernels& kernels_;
+    const std::size_t width_, outputs_, columns_;
+    const std::size_t sums_, result_size_;  // of values in a shard's results; of these with gradients of parameters
+    const double scale_;
+    std::size_t shard_rows_ = 0, shards_ = 0;
+    std::vector<double> results_;
+};
+
+}  // namespace
+
+bool can_run_groups(const Request& request) { return !request.dual(); }
+
+void run_groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels) {
+    Groups(graph, schedule, request, kernels).run();
+}
+
+}  // namespace kilograd::program

@@ -1,0 +1,126 @@
+// What a row schedule computes for several rows: as many as a vector has lanes, each number of the row a vector.
+//
+// One dispatch a run, as for a single row, and no copying between runs: for graphs in which few nodes are alike this is
+// what rows cost least by, unless they are so many that blocks of them (block_kernels.hpp) pay for a dispatch each
+// node.
+#pragma once
+
+#include "block_kernels.hpp"
+
+namespace kilograd::program {
+namespace {
+
+KILOGRAD_INLINE Lane lanes_at(const double* p, std::uint32_t i) { return Lane::load(p + std::size_t{i} * width); }
+KILOGRAD_INLINE void put(double* p, std::uint32_t i, Lane x) { x.store(p + std::size_t{i} * width); }
+KILOGRAD_INLINE void add_to(double* p, std::uint32_t i, Lane x) { put(p, i, lanes_at(p, i) + x); }
+KILOGRAD_INLINE void add_to(double* p, std::uint32_t i, Lane x, Lane y) { put(p, i, mul_add(x, y, lanes_at(p, i))); }
+
+template <Code code>
+bool rows_forward_run(const RowCode& s, const Run& run, double* v) {
+    constexpr bool binary = info(code).arity == Arity::Binary;
+    Mask suspects = no_lane();
+    for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i) {
+        const Lane a = lanes_at(v, s.a[i]), b = binary ? lanes_at(v, s.b[i]) : Lane(0.0);
+        const Lane y = value_at<code>(a, b, Lane(s.c[i]));
+        if constexpr (!is_total(code)) suspects = suspects | suspicious<code>(a, b, y);
+        put(v, i, y);
+    }
+    return any(suspects);
+}
+
+template <Code code>
+void rows_reverse_run(const RowCode& s, const Run& run, const double* v, double* d) {
+    constexpr bool binary = info(code).arity == Arity::Binary;
+    if constexpr (is_step(code)) return;
+    for (std::uint32_t i = run.begin + run.count; i-- > run.begin;) {
+        const Lane dy = lanes_at(d, i), a = lanes_at(v, s.a[i]);
+        if constexpr (code == Code::gate || code == Code::enter) {
+            add_to(d, s.b[i], select(a == Lane(0.0), Lane(0.0), dy));
+        } else {
+            const Lane b = binary ? lanes_at(v, s.b[i]) : Lane(0.0), c(s.c[i]), y = lanes_at(v, i);
+            add_to(d, s.a[i], Rule<code>::template da<Lane>(a, b, c, y), dy);
+            if constexpr (binary) add_to(d, s.b[i], Rule<code>::template db<Lane>(a, b, c, y), dy);
+        }
+    }
+}
+
+void rows_forward_dots(const RowCode& s, const Run& run, double* v) {
+    for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i) {
+        if (run.fused != Fused::No) {
+            const Lane d = lanes_at(v, s.d[i]);
+            put(v, i, mul_add(lanes_at(v, s.a[i]), lanes_at(v, s.b[i]), run.fused == Fused::Add ? d : -d));
+            continue;
+        }
+        Lane even(0.0), odd(0.0);
+        for (std::uint32_t t = s.a[i]; t < s.b[i]; ++t) {
+            const Term& term = s.terms[t];
+            const Lane a = lanes_at(v, term.a), sum = term.b == none ? even + a : mul_add(a, lanes_at(v, term.b), even);
+            even = odd;
+            odd = sum;
+        }
+        put(v, i, even + odd);
+    }
+}
+
+void rows_reverse_dots(const RowCode& s, const Run& run, const double* v, double* d) {
+    for (std::uint32_t i = run.begin + run.count; i-- > run.begin;) {
+        const Lane dy = lanes_at(d, i);
+        if (run.fused != Fused::No) {
+            const Lane a = lanes_at(v, s.a[i]), b = lanes_at(v, s.b[i]);
+            add_to(d, s.a[i], dy, b);
+            add_to(d, s.b[i], dy, a);
+            add_to(d, s.d[i], run.fused == Fused::Add ? dy : -dy);
+            continue;
+        }
+        for (std::uint32_t t = s.a[i]; t < s.b[i]; ++t) {
+            const Term& term = s.terms[t];
+            if (term.b == none) {
+                add_to(d, term.a, dy);
+                continue;
+            }
+            const Lane a = lanes_at(v, term.a), b = lanes_at(v, term.b);
+            add_to(d, term.a, dy, b);
+            add_to(d, term.b, dy, a);
+        }
+    }
+}
+
+using ForwardRun = bool (*)(const RowCode&, const Run&, double*);
+using ReverseRun = void (*)(const RowCode&, const Run&, const double*, double*);
+constexpr ForwardRun rows_forward_of[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) rows_forward_run<Code::name>,
+#include "../../ops.def"
+#include "../reduced_ops.def"
+#undef KILOGRAD_OP
+                                          nullptr};
+constexpr ReverseRun rows_reverse_of[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) rows_reverse_run<Code::name>,
+#include "../../ops.def"
+#include "../reduced_ops.def"
+#undef KILOGRAD_OP
+                                          nullptr};
+
+bool rows_forward(const RowCode& s, double* v) {
+    bool suspects = false;
+    for (const Run *run = s.runs, *last = s.runs + s.run_count; run != last; ++run) {
+        if (run->code == Code::dot)
+            rows_forward_dots(s, *run, v);
+        else
+            suspects |= rows_forward_of[index_of(run->code)](s, *run, v);
+    }
+    return suspects;
+}
+
+void rows_reverse(const RowCode& s, const double* v, double* d) {
+    for (const Run *run = s.runs + s.run_count, *first = s.runs; run != first;) {
+        --run;
+        if (!run->reverse) continue;
+        if (run->code == Code::dot)
+            rows_reverse_dots(s, *run, v, d);
+        else
+            rows_reverse_of[index_of(run->code)](s, *run, v, d);
+    }
+}
+
+}  // namespace
+}  // namespace kilograd::program

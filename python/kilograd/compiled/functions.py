@@ -1,0 +1,603 @@
+"""NumPy's functions where their arrays are traced: those that would compare, strip arrays of their class, or write.
+
+All others run as NumPy has them, and come to `traced.of_ufunc` by the ufuncs of which they are made.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from kilograd import _core
+from kilograd._core import Value
+from kilograd.compiled.conditions import Condition, decided, refusal, thread
+from kilograd.compiled.traced import (
+    Mask,
+    Objects,
+    Traced,
+    bools,
+    chosen,
+    entries,
+    implements,
+    is_float,
+    of_ufunc,
+    single,
+    traced,
+)
+
+NETWORK = 8
+"""Up to so many numbers are sorted by operations, more by guards of their order."""
+SEGMENTS = 64
+"""Up to so many segments `interp` is made of operations, beyond by guards of the one that is taken."""
+
+# --- choices
+
+
+@implements(np.where)
+def where(condition: Any, a: Any = None, b: Any = None) -> Any:
+    """`numpy.where`; as an operation where the condition is one of a second trace."""
+    if a is None and b is None:
+        return np.nonzero(_decided(condition))
+    thread.chose = True
+    mask = bools(condition)
+    sides = [part if isinstance(part, np.ndarray) else np.asarray(_plain(part)) for part in (a, b)]
+    if all(side.dtype != object and side.dtype.kind != "f" and not isinstance(side, Traced) for side in sides):
+        return np.where(_decided(condition), *sides)  # of integers
+    result = chosen(mask, a, b)
+    return result.view(Traced) if isinstance(result, np.ndarray) else single(result).view(Traced)
+
+
+def _plain(thing: Any) -> Any:
+    return entries(thing) if isinstance(thing, (Value, Condition, list, tuple)) and _holds(thing) else thing
+
+
+def _holds(thing: Any) -> bool:
+    if isinstance(thing, (list, tuple)):
+        return any(map(_holds, thing))
+    return isinstance(thing, (Value, Condition, Traced, Mask))
+
+
+def _decided(condition: Any) -> Any:
+    if isinstance(condition, (Mask, Condition)):
+        return decided(condition)
+    if isinstance(condition, (Traced, Value)):
+        return _decided(of_ufunc(np.not_equal, "__call__", (condition, 0.0), {}))
+    return condition
+
+
+@implements(np.nonzero)
+def _nonzero(a: Any) -> Any:
+    return np.nonzero(_decided(a))
+
+
+@implements(np.count_nonzero)
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return np.count_nonzero(_decided(a), axis, keepdims=keepdims)
+
+
+@implements(np.select)
+def _select(conditions: Any, choices: Any, default: Any = 0.0) -> Any:
+    result = default
+    for condition, choice in zip(reversed(conditions), reversed(choices), strict=True):
+        result = where(condition, choice, result)
+    return result
+
+
+@implements(np.copyto)
+def _copyto(target: Any, source: Any, casting: str = "same_kind", where: Any = True) -> None:
+    target[...] = source if where is True else chosen(where, source, target)
+
+
+@implements(np.putmask)
+def _putmask(target: Any, mask: Any, values: Any) -> None:
+    _copyto(target, np.resize(entries(values), target.shape), where=mask)
+
+
+@implements(np.nan_to_num)
+def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    limit = np.finfo(float).max
+    x = where(np.isnan(x), nan, x)
+    x = where(x == np.inf, limit if posinf is None else posinf, x)
+    return where(x == -np.inf, -limit if neginf is None else neginf, x)
+
+
+@implements(np.clip)
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> Any:
+    low, high = options.pop("min", a_min), options.pop("max", a_max)
+    if low is not None:
+        a = np.maximum(a, low)
+    if high is not None:
+        a = np.minimum(a, high)
+    if out is None:
+        return a if low is not None or high is not None else +a
+    out[...] = a
+    return out
+
+
+@implements(np.round, np.around)
+def rounded(a: Any, decimals: int = 0, out: Any = None) -> Any:
+    """`numpy.round`."""
+    scale = 10.0 ** abs(decimals)
+    if decimals > 0:
+        a = np.rint(a * scale) / scale
+    elif decimals < 0:
+        a = np.rint(a / scale) * scale
+    else:
+        a = np.rint(a)
+    if out is None:
+        return a
+    out[...] = a
+    return out
+
+
+@implements(np.isclose)
+def _is_close(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    near = (abs(np.subtract(a, b)) <= atol + rtol * abs(np.multiply(b, 1.0))) & np.isfinite(b)
+    same = np.equal(a, b)
+    return near | same | (np.isnan(a) & np.isnan(b)) if equal_nan else near | same
+
+
+@implements(np.allclose)
+def _all_close(*args: Any, **options: Any) -> bool:
+    return bool(np.all(_is_close(*args, **options)))
+
+
+@implements(np.fix)
+def _fix(x: Any, out: Any = None) -> Any:
+    return np.trunc(x) if out is None else np.trunc(x, out=out)
+
+
+# --- order
+
+
+@implements(np.sort)
+def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    array = entries(a)
+    if axis is None:
+        array, axis = array.reshape(-1), -1
+    moved = np.moveaxis(array, axis, -1).copy()
+    for place in np.ndindex(moved.shape[:-1]):
+        moved[place] = _sorted(moved[place])
+    return np.moveaxis(moved, -1, axis).view(Traced)
+
+
+def _sorted(row: Objects) -> Objects:
+    n = len(row)
+    if n > NETWORK:
+        return np.array(row[_order(row)])
+    row = np.array(row)
+    for i, j in _comparators(n):
+        a, b = row[i], row[j]
+        row[i], row[j] = _least(a, b), _greatest(a, b)
+    return row
+
+
+def _least(a: Any, b: Any) -> Any:
+    """The one that NumPy sorts before the other; NaN comes last."""
+    return _core._fmin(a, b)
+
+
+def _greatest(a: Any, b: Any) -> Any:
+    return _core.maximum(a, b)
+
+
+def _comparators(n: int) -> list[tuple[int, int]]:
+    """A network that sorts n numbers: Batcher's odd-even merge sort, for any n."""
+    found = []
+    p = 1
+    while p < n:
+        k = p
+        while k >= 1:
+            for j in range(k % p, n - k, 2 * k):
+                for i in range(min(k, n - j - k)):
+                    if (i + j) // (2 * p) == (i + j + k) // (2 * p):
+                        found.append((i + j, i + j + k))
+            k //= 2
+        p *= 2
+    return found
+
+
+def numbers_of(row: Objects) -> Any:
+    """The numbers at which the function is traced, which are not noted."""
+    notes = _core._trace_into(None)
+    try:
+        return np.array([entry.data if isinstance(entry, Value) else entry for entry in row], dtype=float)
+    finally:
+        _core._trace_into(notes)
+
+
+def _order(row: Objects, **options: Any) -> Any:
+    """The permutation that sorts a row, held by guards of neighbours."""
+    data = numbers_of(row)
+    order = np.argsort(data, **options)
+    for i, j in pairwise(order):
+        _ = bool(row[i] == row[j] if data[i] == data[j] else row[i] < row[j])
+    return order
+
+
+@implements(np.argsort)
+def _argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    array = entries(a)
+    if axis is None:
+        array, axis = array.reshape(-1), -1
+    moved = np.moveaxis(array, axis, -1)
+    result = np.empty(moved.shape, dtype=np.intp)
+    for place in np.ndindex(moved.shape[:-1]):
+        result[place] = _order(moved[place], kind=kind or ("stable" if stable else None))
+    return np.moveaxis(result, -1, axis)
+
+
+@implements(np.partition)
+def _partition(a: Any, kth: Any, axis: Any = -1, **options: Any) -> Any:
+    return _sort(a, axis)
+
+
+@implements(np.argpartition)
+def _argpartition(a: Any, kth: Any, axis: Any = -1, **options: Any) -> Any:
+    return _argsort(a, axis)
+
+
+@implements(np.median)
+def _median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+    array = entries(a)
+    rows, rest = _rows(array, axis)
+    result = np.empty(rows.shape[:-1], dtype=object)
+    for place in np.ndindex(result.shape):
+        row = _sorted(rows[place])
+        n = len(row)
+        middle = row[n // 2] if n % 2 else 0.5 * (row[n // 2 - 1] + row[n // 2])
+        result[place] = _unless_nan(middle, row[-1])
+    if keepdims:
+        result = result.reshape([n if k in rest else 1 for k, n in enumerate(array.shape)])
+    return traced(result if result.ndim else result.item())
+
+
+def _rows(array: Objects, axis: Any) -> tuple[Objects, list[int]]:
+    """Rows along an axis, several or (None) all, and the axes that are left."""
+    axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(k % array.ndim for k in axes)
+    rest = [k for k in range(array.ndim) if k not in axes]
+    return array.transpose([*rest, *axes]).reshape([array.shape[k] for k in rest] + [-1]), rest
+
+
+def _unless_nan(number: Any, last: Any) -> Any:
+    """Of sorted numbers the last is NaN if one of them is."""
+    is_number = _core._equal(last, last)
+    return _core._gate(is_number, number) + _core._gate(1.0 - is_number, last)
+
+
+@implements(np.quantile)
+def _quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    **options: Any,
+) -> Any:
+    if method != "linear" or options.get("weights") is not None or _holds(q):
+        raise refusal("numpy.quantile() is recorded with constant q, by the method 'linear', without weights")
+    wanted = np.asarray(q, dtype=float)
+    if not ((wanted >= 0.0) & (wanted <= 1.0)).all():
+        raise ValueError("Quantiles must be in the range [0, 1]")
+    array = entries(a)
+    rows, rest = _rows(array, axis)
+    result = np.empty(wanted.shape + rows.shape[:-1], dtype=object)
+    for place in np.ndindex(rows.shape[:-1]):
+        row = _sorted(rows[place])
+        for at in np.ndindex(wanted.shape):
+            result[at + place] = _unless_nan(_between(row, float(wanted[at])), row[-1])
+    if keepdims:
+        result = result.reshape(wanted.shape + tuple(n if k in rest else 1 for k, n in enumerate(array.shape)))
+    return traced(result if result.ndim else result.item())
+
+
+@implements(np.percentile)
+def _percentile(a: Any, q: Any, *args: Any, **options: Any) -> Any:
+    return _quantile(a, np.asarray(q, dtype=float) / 100.0, *args, **options)
+
+
+def _between(row: Objects, q: float) -> Any:
+    """The quantile of sorted numbers, as NumPy interpolates."""
+    position = q * (len(row) - 1)
+    k = min(int(position), max(len(row) - 2, 0))
+    t = position - k
+    if t == 0.0 or len(row) == 1:
+        return row[k]
+    step = row[k + 1] - row[k]
+    return row[k] + step * t if t < 0.5 else row[k + 1] - step * (1.0 - t)
+
+
+# --- pieces
+
+
+@implements(np.interp)
+def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    if period is not None:
+        raise refusal("numpy.interp() with period= cannot be recorded: take x % period and extend xp and fp")
+    knots, values = entries(xp), entries(fp)
+    if len(knots) > SEGMENTS:
+        return _interp_by_guards(entries(x), knots, values, left, right)
+    first = values[0] if left is None else left
+    last = values[-1] if right is None else right
+
+    def one(at: Any) -> Any:
+        # From below, each knot that is reached replaces what was chosen before.
+        result = _core._gate(_core._less(at, knots[0]), first)
+        pieces = [
+            _piece(at, *(knots[k : k + 2].tolist()), *(values[k : k + 2].tolist())) for k in range(len(knots) - 1)
+        ]
+        reached = [_core._less_equal(knot, at) for knot in knots]
+        for k, piece in enumerate(pieces):
+            result = result + _core._gate(reached[k] - reached[k + 1], piece)
+        result = result + _core._gate(reached[-1], _at_end(at, knots[-1], values[-1], last))
+        return result + _core._gate(1.0 - _core._equal(at, at), at)
+
+    return traced(np.frompyfunc(one, 1, 1)(entries(x)))
+
+
+def _piece(at: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
+    slope = (y1 - y0) / (x1 - x0)
+    y = slope * (at - x0) + y0
+    if isinstance(slope, float) and math.isfinite(slope):
+        return y
+    from_right = slope * (at - x1) + y1  # as NumPy, where an infinite value makes the other NaN
+    is_number = _core._equal(y, y)
+    y = _core._gate(is_number, y) + _core._gate(1.0 - is_number, from_right)
+    is_flat = _core._equal(y0, y1) * (1.0 - _core._equal(y, y))
+    return _core._gate(1.0 - is_flat, y) + _core._gate(is_flat, y0)
+
+
+def _at_end(at: Any, knot: Any, value: Any, last: Any) -> Any:
+    if value is last:
+        return value
+    beyond = _core._less(knot, at)
+    return _core._gate(1.0 - beyond, value) + _core._gate(beyond, last)
+
+
+def _interp_by_guards(x: Objects, knots: Objects, values: Objects, left: Any, right: Any) -> Any:
+    def one(at: Any) -> Any:
+        if bool(at < knots[0]):
+            return values[0] if left is None else left
+        if bool(at > knots[-1]):
+            return values[-1] if right is None else right
+        low, high = 0, len(knots) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if bool(knots[middle] <= at) else (low, middle)
+        if bool(at == knots[high]):
+            return values[high]
+        return _piece(at, knots[low], knots[high], values[low], values[high])
+
+    return traced(np.frompyfunc(one, 1, 1)(x))
+
+
+@implements(np.piecewise)
+def _piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **options: Any) -> Any:
+    """Each piece where its condition holds; with conditions of a second trace everywhere, and then chosen."""
+    several = list(conditions) if isinstance(conditions, (list, tuple)) else [conditions]
+    if not any(isinstance(condition, (Mask, Condition)) for condition in several):
+        thread.chose = True
+        return _implementation_of(np.piecewise)(entries(x).view(Traced), conditions, functions, *args, **options)
+    functions = list(functions)
+    result: Any = 0.0
+    if len(functions) == len(several) + 1:
+        last = functions.pop()
+        result = last(x, *args, **options) if callable(last) else last
+    for condition, function in zip(several, functions, strict=True):
+        result = where(condition, function(x, *args, **options) if callable(function) else function, result)
+    return result
+
+
+def _implementation_of(function: Any) -> Any:
+    """What NumPy itself does, without asking its arguments for a protocol."""
+    return function._implementation
+
+
+# --- sums of products
+
+
+@implements(np.dot)
+def _dot(a: Any, b: Any, out: Any = None) -> Any:
+    result = np.dot(entries(a), entries(b))
+    if out is None:
+        return traced(result)
+    out[...] = result
+    return out
+
+
+@implements(np.vdot)
+def _vdot(a: Any, b: Any) -> Any:
+    return traced(np.dot(entries(a).reshape(-1), entries(b).reshape(-1)))
+
+
+@implements(np.cov)
+def _cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    if fweights is not None or aweights is not None:
+        raise refusal("numpy.cov() with weights cannot be recorded: compose it of sums")
+    x = np.atleast_2d(traced(np.atleast_1d(entries(m))))
+    x = x.T if not rowvar and x.shape[0] != 1 else x
+    if y is not None:
+        other = np.atleast_2d(traced(np.atleast_1d(entries(y))))
+        x = np.concatenate([x, other.T if not rowvar and other.shape[0] != 1 else other])
+    n = x.shape[1] - (ddof if ddof is not None else 0 if bias else 1)
+    x = x - x.mean(axis=1, keepdims=True)
+    return (x @ x.T / n).squeeze()
+
+
+@implements(np.corrcoef)
+def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, **options: Any) -> Any:
+    c = _cov(x, y, rowvar)
+    if not c.ndim:
+        return c / c
+    deviation = np.sqrt(np.diag(c))
+    return np.clip(c / deviation[:, None] / deviation[None, :], -1.0, 1.0)
+
+
+@implements(np.concatenate)
+def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    result = np.concatenate([entries(each) for each in arrays], axis)
+    if out is None:
+        return result.view(Traced)
+    out[...] = result
+    return out
+
+
+@implements(np.apply_along_axis)
+def _apply_along_axis(function: Any, axis: int, array: Any, *args: Any, **options: Any) -> Any:
+    moved = np.moveaxis(traced(entries(array)), axis, -1)
+    results = [function(moved[place], *args, **options) for place in np.ndindex(moved.shape[:-1])]
+    stacked = np.stack([traced(entries(result)) for result in results])
+    parts = stacked.reshape(moved.shape[:-1] + stacked.shape[1:])
+    if stacked.ndim == 1:
+        return parts
+    return np.moveaxis(parts, range(moved.ndim - 1, parts.ndim), range(axis, axis + stacked.ndim - 1))
+
+
+@implements(np.diag)
+def _diag(v: Any, k: int = 0) -> Any:
+    array = entries(v)
+    if array.ndim == 2:
+        return np.diagonal(array, k).copy().view(Traced)
+    result = np.diag(np.zeros(len(array)), k).astype(object)
+    places = np.arange(len(array))
+    result[places + max(-k, 0), places + max(k, 0)] = array
+    return result.view(Traced)
+
+
+@implements(np.diagflat)
+def _diagflat(v: Any, k: int = 0) -> Any:
+    return _diag(entries(v).reshape(-1), k)
+
+
+# --- new arrays
+
+
+def zeros(shape: Any) -> Any:
+    """An array of floats that Values may be written into."""
+    return np.zeros(shape).astype(object).view(Traced)
+
+
+@implements(np.zeros_like)
+def _zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+    return _full_like(a, 0.0, dtype, order, subok, shape)
+
+
+@implements(np.empty_like)
+def _empty_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+    return _full_like(a, 0.0, dtype, order, subok, shape)
+
+
+@implements(np.ones_like)
+def _ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+    return _full_like(a, 1.0, dtype, order, subok, shape)
+
+
+@implements(np.full_like)
+def _full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any
+) -> Any:
+    size = np.shape(a) if shape is None else shape
+    if not is_float(dtype) or (dtype is None and isinstance(a, Mask)):
+        return np.full(size, fill_value, dtype=bool if dtype is None else dtype)
+    result = zeros(size)
+    result[...] = fill_value
+    return result
+
+
+@implements(np.result_type)
+def _result_type(*things: Any) -> Any:
+    kinds = [each.dtype if isinstance(each, (Traced, Mask)) else each for each in things]
+    return np.result_type(*[np.float64 if isinstance(each, (Value, Condition)) else each for each in kinds])
+
+
+@implements(np.can_cast)
+def _can_cast(kind: Any, to: Any, casting: Any = "safe") -> Any:
+    return np.can_cast(kind.dtype if isinstance(kind, (Traced, Mask)) else np.float64, to, casting)
+
+
+@implements(np.shape)
+def _shape(a: Any) -> Any:
+    return a.shape if isinstance(a, np.ndarray) else ()
+
+
+@implements(np.ndim)
+def _ndim(a: Any) -> int:
+    return a.ndim if isinstance(a, np.ndarray) else 0
+
+
+@implements(np.size)
+def _size(a: Any, axis: Any = None) -> int:
+    shape = _shape(a)
+    return math.prod(shape) if axis is None else math.prod([shape[k] for k in np.atleast_1d(axis)])
+
+
+@implements(np.iscomplexobj)
+def _is_complex(x: Any) -> bool:
+    return False
+
+
+@implements(np.isrealobj)
+def _is_real(x: Any) -> bool:
+    return True
+
+
+@implements(np.iscomplex, np.isneginf, np.isposinf)
+def _is_none_of_them(x: Any, out: Any = None) -> Any:
+    raise refusal("cannot be recorded: compare with numpy.inf")
+
+
+@implements(np.real, np.real_if_close)
+def _real(x: Any, *_: Any, **options: Any) -> Any:
+    return x
+
+
+@implements(np.imag)
+def _imag(x: Any) -> Any:
+    return np.zeros(_shape(x)) if _shape(x) else np.float64(0.0)
+
+
+def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
+    """`scipy.special.logsumexp`."""
+    if return_sign:
+        raise refusal("scipy.special.logsumexp() with return_sign=True cannot be recorded")
+    array = traced(entries(a))
+    largest = np.max(array, axis=axis, keepdims=True)
+    largest = where(np.isfinite(largest), largest, 0.0)
+    parts = np.exp(array - largest)
+    total = np.log(np.sum(parts if b is None else parts * b, axis=axis, keepdims=True)) + largest
+    return total if keepdims else _squeezed(total, axis)
+
+
+def softmax(x: Any, axis: Any = None) -> Any:
+    """`scipy.special.softmax`."""
+    array = traced(entries(x))
+    parts = np.exp(array - np.max(array, axis=axis, keepdims=True))
+    return parts / np.sum(parts, axis=axis, keepdims=True)
+
+
+def log_softmax(x: Any, axis: Any = None) -> Any:
+    """`scipy.special.log_softmax`."""
+    array = traced(entries(x))
+    shifted = array - np.max(array, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+def _squeezed(array: Any, axis: Any) -> Any:
+    found = np.squeeze(array, axis) if np.ndim(array) else array
+    return found.item() if isinstance(found, np.ndarray) and not found.ndim else found

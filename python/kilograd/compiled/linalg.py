@@ -1,0 +1,389 @@
+"""Linear algebra of traced matrices, as loops over their entries: elimination, Cholesky's factors, substitution.
+
+Zeros that are constants are left out. Rows are exchanged as at the numbers of the trace, by guards: a path holds while
+no other pivot would be ten times as large, which keeps elimination as stable as with the largest. Matrices of more than
+`LARGEST` rows are refused: so many entries are better left to LAPACK, outside of the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kilograd import _core
+from kilograd._core import Value
+from kilograd.compiled.conditions import refusal
+from kilograd.compiled.functions import numbers_of
+from kilograd.compiled.traced import Objects, entries, implements, traced
+
+LARGEST = 24
+"""Rows of the largest matrix."""
+_EXCHANGE = 10.0
+
+
+def _square(a: Any, what: str) -> Objects:
+    matrix = entries(a)
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+        raise np.linalg.LinAlgError(f"{what} needs square matrices, not an array of shape {matrix.shape}")
+    return _small(matrix, what)
+
+
+def _small(matrix: Objects, what: str) -> Objects:
+    if max(matrix.shape[-2:]) > LARGEST:
+        raise refusal(
+            f"{what} of matrices of up to {LARGEST} rows is recorded, and this has the shape {matrix.shape}: call it "
+            "outside of the compiled function, and write down the derivative, which needs but its solutions"
+        )
+    return matrix
+
+
+def _each(function: Callable[..., Any], *stacks: tuple[Objects, int]) -> list[Any]:
+    """Call a function for each matrix of stacks, which broadcast; a stack with the dimensions of its matrices."""
+    lead = np.broadcast_shapes(*[stack.shape[: stack.ndim - k] for stack, k in stacks])
+    wide = [np.broadcast_to(stack, lead + stack.shape[stack.ndim - k :]) for stack, k in stacks]
+    results = [function(*[stack[place] for stack in wide]) for place in np.ndindex(lead)]
+    if isinstance(results[0], tuple):
+        return [_stacked([result[i] for result in results], lead) for i in range(len(results[0]))]
+    return [_stacked(results, lead)]
+
+
+def _stacked(results: list[Any], lead: tuple[int, ...]) -> Any:
+    if not lead:
+        return traced(results[0])
+    first = results[0]
+    shape = first.shape if isinstance(first, np.ndarray) else ()
+    out = np.empty((len(results), *shape), dtype=object)
+    for k, result in enumerate(results):
+        out[k] = result
+    return traced(out.reshape(lead + shape))
+
+
+def _is_zero(number: Any) -> bool:
+    return type(number) is float and number == 0.0
+
+
+def _minus(a: Any, b: Any, c: Any) -> Any:
+    """A - b * c without the zeros."""
+    return a if _is_zero(b) or _is_zero(c) else a - b * c
+
+
+class _SingularError(np.linalg.LinAlgError):
+    """No pivot but 0."""
+
+
+class _Elimination:
+    """P A = L U: the factors in one matrix, the rows in their new order, and the sign of the permutation."""
+
+    def __init__(self, matrix: Objects) -> None:
+        n = len(matrix)
+        self.factors = lu = matrix.copy()
+        self.rows = list(range(n))
+        self.sign = 1.0
+        for k in range(n):
+            pivot = self._pivot(k)
+            if pivot != k:
+                lu[[k, pivot]] = lu[[pivot, k]]
+                self.rows[k], self.rows[pivot] = self.rows[pivot], self.rows[k]
+                self.sign = -self.sign
+            for i in range(k + 1, n):
+                if _is_zero(lu[i, k]):
+                    continue
+                lu[i, k] = lu[i, k] / lu[k, k]
+                for j in range(k + 1, n):
+                    lu[i, j] = _minus(lu[i, j], lu[i, k], lu[k, j])
+
+    def _pivot(self, k: int) -> int:
+        column = self.factors[k:, k]
+        sizes = np.abs(numbers_of(column))
+        if not np.isfinite(sizes).all():
+            raise np.linalg.LinAlgError("a matrix with entries that are not finite, at which nothing is recorded")
+        best = int(np.argmax(sizes))
+        if sizes[best] == 0.0:
+            for entry in column:
+                _ = bool(entry == 0.0)
+            raise _SingularError("Singular matrix")
+        others = [abs(column[i]) for i in range(len(column)) if i != best and not _is_zero(column[i])]
+        if others:
+            largest = others[0]
+            for other in others[1:]:
+                largest = _core.maximum(largest, other)
+            _ = bool(_EXCHANGE * abs(column[best]) >= largest)
+        return k + best
+
+    def diagonal(self) -> list[Any]:
+        return [self.factors[k, k] for k in range(len(self.rows))]
+
+    def solve(self, b: Objects) -> Objects:
+        """For the columns of b."""
+        y = _substituted(self.factors, b[self.rows], lower=True, unit=True)
+        return _substituted(self.factors, y, lower=False)
+
+
+def _substituted(matrix: Objects, b: Objects, lower: bool, unit: bool = False, trans: bool = False) -> Objects:
+    """Solve with the triangle of a matrix, the rest of which is not looked at, for the columns of b."""
+    if trans:
+        matrix, lower = matrix.T, not lower
+    n = len(matrix)
+    x = b.copy()
+    columns = x.reshape(n, -1)
+    for i in range(n) if lower else reversed(range(n)):
+        for j in range(i) if lower else range(i + 1, n):
+            if _is_zero(matrix[i, j]):
+                continue
+            for c in range(columns.shape[1]):
+                columns[i, c] = _minus(columns[i, c], matrix[i, j], columns[j, c])
+        if not unit:
+            for c in range(columns.shape[1]):
+                if not _is_zero(columns[i, c]):
+                    columns[i, c] = columns[i, c] / matrix[i, i]
+    return columns.reshape(x.shape)
+
+
+def _cholesky_lower(matrix: Objects, upper: bool = False) -> Objects:
+    """L of A = L L', of the lower triangle of A, or of the upper."""
+    if upper:
+        matrix = matrix.T
+    n = len(matrix)
+    factor = np.zeros((n, n)).astype(object)
+    for j in range(n):
+        rest = matrix[j, j]
+        for k in range(j):
+            rest = _minus(rest, factor[j, k], factor[j, k])
+        if not bool(rest > 0.0):
+            raise np.linalg.LinAlgError("Matrix is not positive definite")
+        factor[j, j] = _root(rest)
+        for i in range(j + 1, n):
+            entry = matrix[i, j]
+            for k in range(j):
+                entry = _minus(entry, factor[i, k], factor[j, k])
+            factor[i, j] = entry if _is_zero(entry) else entry / factor[j, j]
+    return factor
+
+
+def _root(number: Any) -> Any:
+    return number.sqrt() if isinstance(number, Value) else float(np.sqrt(number))
+
+
+def _log_size(number: Any) -> Any:
+    size = abs(number)
+    return size.log() if isinstance(size, Value) else float(np.log(size))
+
+
+def _determinant(matrix: Objects) -> Any:
+    n = len(matrix)
+    if n <= 3:  # without pivots, for singular matrices too
+        return _by_minors(matrix)
+    try:
+        elimination = _Elimination(matrix)
+    except _SingularError:
+        return 0.0
+    result: Any = elimination.sign
+    for entry in elimination.diagonal():
+        result = result * entry
+    return result
+
+
+def _by_minors(m: Objects) -> Any:
+    if len(m) == 0:
+        return 1.0
+    if len(m) == 1:
+        return m[0, 0]
+    if len(m) == 2:
+        return m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0]
+    return (
+        m[0, 0] * (m[1, 1] * m[2, 2] - m[1, 2] * m[2, 1])
+        - m[0, 1] * (m[1, 0] * m[2, 2] - m[1, 2] * m[2, 0])
+        + m[0, 2] * (m[1, 0] * m[2, 1] - m[1, 1] * m[2, 0])
+    )
+
+
+@implements(np.linalg.det)
+def _det(a: Any) -> Any:
+    return _each(_determinant, (_square(a, "det"), 2))[0]
+
+
+@implements(np.linalg.slogdet)
+def _slogdet(a: Any) -> Any:
+    def one(matrix: Objects) -> tuple[Any, Any]:
+        try:
+            elimination = _Elimination(matrix)
+        except _SingularError:
+            return 0.0, -np.inf
+        sign: Any = elimination.sign
+        size: Any = 0.0
+        for entry in elimination.diagonal():
+            sign = sign * _core._sign(entry)
+            size = size + _log_size(entry)
+        return sign, size
+
+    sign, size = _each(one, (_square(a, "slogdet"), 2))
+    try:
+        from numpy.linalg._linalg import SlogdetResult
+
+        return SlogdetResult(sign, size)
+    except ImportError:  # before NumPy 2
+        return sign, size
+
+
+@implements(np.linalg.inv)
+def _inv(a: Any) -> Any:
+    def one(matrix: Objects) -> Objects:
+        return _Elimination(matrix).solve(np.eye(len(matrix)).astype(object))
+
+    return _each(one, (_square(a, "inv"), 2))[0]
+
+
+@implements(np.linalg.solve)
+def _solve(a: Any, b: Any) -> Any:
+    matrix, right = _square(a, "solve"), entries(b)
+    return _each(lambda m, r: _Elimination(m).solve(r), (matrix, 2), (right, 1 if right.ndim == 1 else 2))[0]
+
+
+@implements(np.linalg.cholesky)
+def _cholesky(a: Any, *, upper: bool = False) -> Any:
+    def one(matrix: Objects) -> Objects:
+        factor = _cholesky_lower(matrix, upper)
+        return factor.T.copy() if upper else factor
+
+    return _each(one, (_square(a, "cholesky"), 2))[0]
+
+
+@implements(np.linalg.norm)
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    array = traced(entries(x))
+    if axis is None and ord is None:
+        size = np.sqrt(np.sum(array * array))
+        return np.reshape(size, (1,) * np.ndim(array)) if keepdims else size
+    axes = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple([k % array.ndim for k in axes])
+    if len(axes) == 1:
+        return _vector_norm(array, ord, axes[0], keepdims)
+    if len(axes) != 2:
+        raise ValueError("norm() is of vectors or matrices")
+    if ord in (None, "fro", "f"):
+        return np.sqrt(np.sum(array * array, axis=axes, keepdims=keepdims))
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise refusal(f"the norm {ord!r} of a matrix is not recorded, as singular values are not")
+    summed, other = axes if abs(ord) == 1 else axes[::-1]
+    sums = np.sum(np.abs(array), axis=summed, keepdims=True)
+    result = (np.max if ord > 0 else np.min)(sums, axis=other, keepdims=True)
+    return result if keepdims else np.squeeze(result, axes)[()]
+
+
+def _vector_norm(array: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+    if ord in (None, 2):
+        return np.sqrt(np.sum(array * array, axis=axis, keepdims=keepdims))
+    size = np.abs(array)
+    if ord in (np.inf, -np.inf):
+        return (np.max if ord > 0 else np.min)(size, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return np.sum(array != 0.0, axis=axis, keepdims=keepdims) * 1.0
+    if ord == 1:
+        return np.sum(size, axis=axis, keepdims=keepdims)
+    return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+
+
+@implements(np.linalg.lstsq)
+def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    raise refusal("lstsq() is not recorded: solve the normal equations, numpy.linalg.solve(a.T @ a, a.T @ b)")
+
+
+@implements(np.linalg.eigvalsh)
+def _eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803 - NumPy's name
+    def one(m: Objects) -> Objects:
+        if len(m) == 1:
+            return np.array(m[0])
+        off = m[1, 0] if UPLO.upper() == "L" else m[0, 1]
+        middle = 0.5 * (m[0, 0] + m[1, 1])
+        reach = _core._hypot(0.5 * (m[0, 0] - m[1, 1]), off)
+        out = np.empty(2, dtype=object)
+        out[:] = [middle - reach, middle + reach]
+        return out
+
+    matrix = _square(a, "eigvalsh")
+    if matrix.shape[-1] > 2:
+        raise refusal("eigvalsh() is recorded of matrices of up to 2 rows")
+    return _each(one, (matrix, 2))[0]
+
+
+# --- scipy.linalg
+
+
+def _scipy_cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
+    # SciPy looks at the triangle that it returns.
+    def one(matrix: Objects) -> Objects:
+        factor = _cholesky_lower(matrix, upper=not lower)
+        return factor if lower else factor.T.copy()
+
+    return _each(one, (_square(a, "cholesky"), 2))[0]
+
+
+def _cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
+    return _scipy_cholesky(a, lower), lower
+
+
+def _cho_solve(c_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
+    factor, lower = c_and_lower
+    matrix, right = _square(factor, "cho_solve"), entries(b)
+    y = _substituted(matrix, right, lower=lower, trans=not lower)
+    return traced(_substituted(matrix, y, lower=lower, trans=bool(lower)))
+
+
+def _solve_triangular(
+    a: Any,
+    b: Any,
+    trans: Any = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+) -> Any:
+    matrix, right = _square(a, "solve_triangular"), entries(b)
+    turned = trans in (1, 2, "T", "C")
+    return traced(_substituted(matrix, right, lower=lower, unit=unit_diagonal, trans=turned))
+
+
+def _scipy_solve(
+    a: Any,
+    b: Any,
+    lower: bool = False,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+    assume_a: Any = None,
+    transposed: bool = False,
+) -> Any:
+    matrix = entries(a)
+    if assume_a in ("sym", "symmetric", "her", "hermitian", "pos", "positive definite"):  # one triangle counts
+        kept = np.tril(np.ones(matrix.shape[-2:], dtype=bool)) if lower else np.triu(np.ones(matrix.shape[-2:], bool))
+        matrix = np.where(kept, matrix, np.swapaxes(matrix, -1, -2))
+    elif assume_a not in (None, "gen", "general"):
+        raise refusal(f"solve() with assume_a={assume_a!r} is not recorded: leave it out")
+    return _solve(traced(np.swapaxes(matrix, -1, -2) if transposed else matrix), b)
+
+
+def _scipy_inv(a: Any, **options: Any) -> Any:
+    return _inv(a)
+
+
+def _scipy_det(a: Any, **options: Any) -> Any:
+    return _det(a)
+
+
+def _expm(a: Any) -> Any:
+    raise refusal("expm() is not recorded: compose it of products, or pass what it gives as an argument")
+
+
+SCIPY: dict[str, Callable[..., Any]] = {
+    "cholesky": _scipy_cholesky,
+    "cho_factor": _cho_factor,
+    "cho_solve": _cho_solve,
+    "solve_triangular": _solve_triangular,
+    "solve": _scipy_solve,
+    "inv": _scipy_inv,
+    "det": _scipy_det,
+    "expm": _expm,
+}
+"""The twins of `scipy.linalg`, by name."""

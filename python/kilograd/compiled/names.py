@@ -1,0 +1,301 @@
+"""Names that stand for something else while a function is traced: functions that ask no protocol of their arguments.
+
+NumPy's functions that make arrays give ones that Values may be written into, those of `math` and of some modules of
+SciPy take Values. The names are replaced in the modules, and where the traced function has imported them from there,
+for as long as a trace runs. To other threads, and to the libraries themselves, the replacements are the functions.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from kilograd import _core
+from kilograd._core import Value
+from kilograd.compiled import functions, linalg
+from kilograd.compiled.conditions import Condition, thread
+from kilograd.compiled.habits import globals_of
+from kilograd.compiled.traced import Traced, entries, is_float, traced
+from kilograd.compiled.ufuncs import NUMBERS
+
+Function = Callable[..., Any]
+Namespace = dict[str, Any]
+
+_LIBRARIES = frozenset({"kilograd", "numpy", "scipy", "pandas", "sklearn"})
+
+
+def _holds_values(thing: Any) -> bool:
+    if isinstance(thing, (list, tuple)):
+        return any(map(_holds_values, thing))
+    return isinstance(thing, (Value, Traced, Condition))
+
+
+def _replacing(original: Function, replacement: Function) -> Function:
+    """Call the replacement while this thread traces, but for libraries that make arrays for themselves."""
+
+    @functools.wraps(original)
+    def call(*args: Any, **options: Any) -> Any:
+        if thread.notes is None or sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES:
+            return original(*args, **options)
+        return replacement(original, *args, **options)
+
+    return call
+
+
+# --- arrays that are made
+
+
+def _writable(original: Function, *args: Any, **options: Any) -> Any:
+    """What a function makes, as an array that Values may be written into if it is one of floats."""
+    made = original(*args, **options)
+    return made.astype(object).view(Traced) if type(made) is np.ndarray and made.dtype == np.float64 else made
+
+
+def _empty(original: Function, *args: Any, **options: Any) -> Any:
+    return _writable(np.zeros, *args, **options)
+
+
+def _full(original: Function, shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
+    if not _holds_values(fill_value):
+        return _writable(original, shape, fill_value, dtype, **options)
+    result = functions.zeros(shape)
+    result[...] = fill_value
+    return result
+
+
+def _like(original: Function, prototype: Any, *args: Any, **options: Any) -> Any:
+    return (
+        original(prototype, *args, **options)
+        if _holds_values(prototype)
+        else _writable(original, prototype, *args, **options)
+    )
+
+
+def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
+    if isinstance(thing, Traced):
+        if not is_float(dtype):
+            return thing.astype(dtype)
+        return original(thing, **{**options, "subok": True})
+    if not _holds_values(thing):
+        return _writable(original, thing, dtype, **options)
+    made = _of_values(thing, dtype)
+    missing = options.get("ndmin", 0) - made.ndim
+    return made.reshape((1,) * missing + made.shape) if missing > 0 else made
+
+
+def _as_array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
+    if isinstance(thing, Traced):
+        return thing if is_float(dtype) else thing.astype(dtype)
+    return _of_values(thing, dtype) if _holds_values(thing) else original(thing, dtype, **options)
+
+
+def _of_values(thing: Any, dtype: Any) -> Any:
+    if dtype is object:
+        return np.array(entries(thing))
+    made = entries(thing).view(Traced)
+    return made.copy() if is_float(dtype) else made.astype(dtype)
+
+
+def _from_iterable(original: Function, iterable: Any, dtype: Any, *args: Any, **options: Any) -> Any:
+    things = list(iterable)
+    return _of_values(things, dtype) if _holds_values(things) else original(things, dtype, *args, **options)
+
+
+def _of_lists(original: Function, *args: Any, **options: Any) -> Any:
+    """A function that asks no list for a protocol."""
+    return original(
+        *[traced(entries(each)) if isinstance(each, (list, tuple)) and _holds_values(each) else each for each in args],
+        **options,
+    )
+
+
+def _where(original: Function, *args: Any, **options: Any) -> Any:
+    return functions.where(*args, **options)
+
+
+_MADE = "zeros ones eye identity copy"
+_LISTED = """
+    max amax min amin sum prod mean average median std var ptp sort argsort argmax argmin cumsum cumprod diff dot inner
+    outer any all trapezoid cross clip round
+"""
+
+# --- math
+
+
+def _scalar(thing: Any) -> Any:
+    return thing.item() if isinstance(thing, np.ndarray) and thing.size == 1 else thing
+
+
+def _of_numbers(function: Function) -> Function:
+    def replacement(original: Function, *args: Any, **options: Any) -> Any:
+        args = tuple(map(_scalar, args))
+        return function(*args, **options) if _holds_values(args) else original(*args, **options)
+
+    return replacement
+
+
+def _log(x: Any, base: Any = None) -> Any:
+    one = NUMBERS["log"] if isinstance(x, Value) else math.log
+    if base is None:
+        return one(x)
+    return one(x) / (base.log() if isinstance(base, Value) else math.log(base))
+
+
+def _hypot(*numbers: Any) -> Any:
+    return functools.reduce(_core._hypot, numbers) if len(numbers) > 1 else abs(*numbers)
+
+
+def _dist(p: Any, q: Any) -> Any:
+    return _hypot(*[a - b for a, b in zip(p, q, strict=True)])
+
+
+def _fsum(numbers: Any) -> Any:
+    return sum(numbers, 0.0)
+
+
+def _is_finite(x: Any) -> Any:
+    return abs(x) < math.inf
+
+
+def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> Any:
+    return a == b or abs(a - b) <= max(rel_tol * max(abs(a), abs(b)), abs_tol)
+
+
+_SAME = (
+    "exp expm1 exp2 log2 log10 log1p sqrt cbrt sin cos tan sinh cosh tanh erf erfc fabs fmod copysign degrees radians"
+)
+_INVERSE = "asin acos atan asinh acosh atanh"
+_MATH: dict[str, Function] = {
+    **{name: NUMBERS[name] for name in _SAME.split()},
+    **{name: NUMBERS[f"arc{name[1:]}"] for name in _INVERSE.split()},
+    "atan2": NUMBERS["arctan2"],
+    "log": _log,
+    "pow": NUMBERS["power"],
+    "hypot": _hypot,
+    "dist": _dist,
+    "fsum": _fsum,
+    "isnan": lambda x: x != x,
+    "isfinite": _is_finite,
+    "isinf": lambda x: not _is_finite(x) and x == x,
+    "isclose": _is_close,
+}
+
+# --- which names, and where
+
+
+def _of_values_alone(function: Function) -> Function:
+    def replacement(original: Function, *args: Any, **options: Any) -> Any:
+        held = _holds_values(args) or _holds_values(list(options.values()))
+        return function(*args, **options) if held else original(*args, **options)
+
+    return replacement
+
+
+_TABLE: dict[str, dict[str, Function]] = {
+    "numpy": {
+        **dict.fromkeys(_MADE.split(), _writable),
+        **dict.fromkeys(["zeros_like", "ones_like", "empty_like", "full_like"], _like),
+        **dict.fromkeys(_LISTED.split(), _of_lists),
+        "empty": _empty,
+        "full": _full,
+        "array": _array,
+        **dict.fromkeys(["asarray", "asanyarray", "ascontiguousarray", "asarray_chkfinite"], _as_array),
+        "fromiter": _from_iterable,
+        "where": _where,
+    },
+    "math": {name: _of_numbers(function) for name, function in _MATH.items()},
+    "scipy.special": {
+        name: _of_values_alone(getattr(functions, name)) for name in ("logsumexp", "softmax", "log_softmax")
+    },
+    "scipy.linalg": {name: _of_values_alone(function) for name, function in linalg.SCIPY.items()},
+}
+
+
+class _Names:
+    """The names that are replaced now, by how many traces."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.active: dict[tuple[int, str], list[Any]] = {}
+        self.made: dict[int, tuple[Function, Function]] = {}  # by the id of the function: it, and what replaces it
+        self.modules: dict[str, list[tuple[Namespace, str]]] = {}
+
+    def load(self) -> list[tuple[Namespace, str]]:
+        """The names in modules, of those that are imported by now."""
+        for module, replacements in _TABLE.items():
+            if module in self.modules or module not in sys.modules:
+                continue
+            space = vars(sys.modules[module])
+            self.modules[module] = []
+            for name, replacement in replacements.items():
+                original = space.get(name)
+                if original is None:
+                    continue
+                if id(original) not in self.made:
+                    self.made[id(original)] = original, _replacing(original, replacement)
+                self.modules[module].append((space, name))
+        return [each for names in self.modules.values() for each in names]
+
+    def enter(self, names: list[tuple[Namespace, str]]) -> None:
+        with self.lock:
+            for space, name in names:
+                found = self.active.get((id(space), name))
+                if found is not None:
+                    found[0] += 1
+                    continue
+                original, replacement = self.made.get(id(space.get(name)), (None, None))
+                if original is not None:
+                    space[name] = replacement
+                self.active[id(space), name] = [1, original, replacement]
+
+    def leave(self, names: list[tuple[Namespace, str]]) -> None:
+        with self.lock:
+            for space, name in names:
+                found = self.active[id(space), name]
+                found[0] -= 1
+                if found[0]:
+                    continue
+                del self.active[id(space), name]
+                if found[1] is not None and space.get(name) is found[2]:
+                    space[name] = found[1]
+
+
+_names = _Names()
+_imported: weakref.WeakKeyDictionary[Function, list[tuple[Namespace, str]]] = weakref.WeakKeyDictionary()
+
+
+@contextmanager
+def replaced(function: Function) -> Iterator[None]:
+    """Replace names while a function is traced."""
+    names = _names.load()
+    names = names + _imported_by(function)
+    _names.enter(names)
+    try:
+        yield
+    finally:
+        _names.leave(names)
+
+
+def _imported_by(function: Function) -> list[tuple[Namespace, str]]:
+    """The globals of a function, and of all that it can reach, that are functions to be replaced."""
+    try:
+        return _imported[function]
+    except (KeyError, TypeError):
+        pass
+    found = {}
+    for space, names in globals_of(function):
+        for name in names:
+            if id(space.get(name)) in _names.made:
+                found[id(space), name] = (space, name)
+    result = list(found.values())
+    with suppress(TypeError):
+        _imported[function] = result
+    return result

@@ -1,0 +1,529 @@
+"""Arrays while a function is traced: they do what arrays of floats do, entry by entry, with Values for entries.
+
+A `Traced` array is an array of floats to the function: its `dtype` is float64, and NumPy's functions come to it by the
+protocols `__array_ufunc__` and `__array_function__` (so do those of Values, whose class has the protocols while a
+thread traces). Inside it is an array of objects, which are Values, and Python's floats where entries are constant;
+outside, these are numpy.float64, as in any array of floats.
+
+Comparisons give arrays of bools, each of them a guard; in the second trace of `tracing.trace` they give `Mask`s, arrays
+of conditions, which `where`, arithmetic and assignments make operations of.
+"""
+
+# ruff: noqa: D102 - methods of arrays are NumPy's
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from kilograd import _core
+from kilograd._core import Value
+from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
+from kilograd.compiled.ufuncs import BOOLS, NUMBERS
+
+__all__ = [
+    "Mask",
+    "Traced",
+    "entries",
+    "fold",
+    "has_values",
+    "implements",
+    "mask_of",
+    "of_function",
+    "of_ufunc",
+    "traced",
+]
+
+Objects: TypeAlias = "np.ndarray[Any, Any]"  # a plain array of objects
+
+FLOAT = np.dtype(np.float64)
+_SCALARS = (int, float, np.number, np.bool_)
+
+
+class _Array(np.ndarray):
+    """An array of objects to which NumPy's functions come by its protocols."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return of_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        return of_function(function, args, options)
+
+    def __getitem__(self, key: Any) -> Any:
+        got: Any = super().__getitem__(key if type(key) is int or type(key) is slice else _index(key))
+        return np.float64(got) if type(got) is float else got
+
+
+class Traced(_Array):
+    """An array of floats while a function is traced."""
+
+    @property
+    def dtype(self) -> Any:
+        return FLOAT
+
+    @property  # type: ignore[misc]
+    def imag(self) -> Any:
+        return np.zeros(self.shape)
+
+    @property
+    def flat(self) -> Any:
+        return self.reshape(-1) if self.flags.c_contiguous else super().flat
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self[...] = np.resize(entries(value), self.shape)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(key, np.ndarray) and (isinstance(key, Mask) or key.dtype == bool) and key.shape == self.shape:
+            thread.chose = True
+            new = entries(value)
+            if isinstance(key, Mask) and new.size == 1:
+                super().__setitem__(..., chosen(key, new.reshape(()), self))
+                return
+        key, new = _index(key), entries(value)
+        if new.ndim and not isinstance(super().__getitem__(key), np.ndarray):
+            if new.size != 1:
+                raise ValueError("setting an array element with a sequence.")
+            new = new.reshape(())
+        super().__setitem__(key, new if new.ndim else new.item())  # an entry, and no array of it
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
+
+    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
+        if is_float(dtype):
+            return self if options.get("copy") is False else self.copy()
+        kind = np.dtype(dtype).kind
+        if kind not in "biu":
+            raise refusal(f"an array that is recorded has floats of 64 bits, and does not become one of {dtype}")
+        numbers = [bool(entry) if kind == "b" else int(entry) for entry in entries(self).flat]
+        return np.array(numbers, dtype=dtype).reshape(self.shape)
+
+    def round(self, decimals: int = 0, out: Any = None) -> Any:  # type: ignore[override]
+        return np.round(self, decimals, out)
+
+    def sort(self, axis: int = -1, **options: Any) -> None:  # type: ignore[override]
+        self[...] = np.sort(self, axis, **options)
+
+    def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:  # type: ignore[override]
+        self.sort(axis)
+
+    def argsort(self, axis: Any = -1, **options: Any) -> Any:  # type: ignore[override]
+        return np.argsort(self, axis, **options)
+
+    def argpartition(self, kth: Any, axis: Any = -1, **options: Any) -> Any:  # type: ignore[override]
+        return np.argsort(self, axis)
+
+    def dot(self, other: Any, out: Any = None) -> Any:
+        return np.dot(self, other)
+
+    def __repr__(self) -> str:
+        return repr(self._numbers())
+
+    def __str__(self) -> str:
+        return str(self._numbers())
+
+    def __format__(self, spec: str) -> str:
+        return format(self._numbers(), spec)
+
+    def _numbers(self) -> Any:
+        """What a text shows: the numbers, to which reading them ties the path."""
+        read = [entry.data if isinstance(entry, Value) else entry for entry in entries(self).flat]
+        return np.array(read, dtype=float).reshape(self.shape)
+
+
+class Mask(_Array):
+    """An array of bools while a function is traced: of conditions, and bools."""
+
+    @property
+    def dtype(self) -> Any:
+        return np.dtype(bool)
+
+    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
+        return traced(entries(self)) if is_float(dtype) else decided(self).astype(dtype)
+
+
+def is_float(dtype: Any) -> bool:
+    """Whether arrays of a dtype are recorded: of floats of 64 bits, or of objects."""
+    return dtype is None or np.dtype(dtype) in (FLOAT, np.dtype(object))
+
+
+def _index(key: Any) -> Any:
+    """A key of NumPy's own: conditions are decided, numbers that were integers are integers again."""
+    if isinstance(key, tuple):
+        return tuple([_index(part) for part in key])
+    if isinstance(key, (Mask, Condition)):
+        return decided(key)
+    if isinstance(key, list) and any(isinstance(part, (Condition, Value)) for part in key):
+        return [_index(part) for part in key]
+    if isinstance(key, Value):
+        return _integer(key)
+    if isinstance(key, Traced):
+        return np.array([_integer(entry) for entry in entries(key).flat], dtype=np.intp).reshape(key.shape)
+    return key
+
+
+def _integer(number: Any) -> int:
+    if isinstance(number, Value) and id(number) in thread.integers:
+        return number.__trunc__()  # type: ignore[return-value]
+    raise IndexError("only integers are indices: an argument that is one was passed as an integer")
+
+
+# --- into objects and back
+
+
+def has_values(array: Objects) -> bool:
+    """Whether an entry is a Value, and not all are constants."""
+    return any(isinstance(entry, (Value, Condition)) for entry in array.flat)
+
+
+def entries(thing: Any) -> Objects:
+    """Whatever stands for numbers, as a plain array of Values and Python's floats; conditions are 1 or 0."""
+    if isinstance(thing, Traced):
+        return thing.view(np.ndarray)
+    if isinstance(thing, (Value, Condition)):
+        return single(_number(thing))
+    if isinstance(thing, _SCALARS):
+        return single(float(thing))
+    array = np.asarray(_nested(thing))
+    if array.dtype.kind in "biuf":
+        return array.astype(np.float64).astype(object)
+    if array.dtype != object:
+        raise refusal(f"a function that is recorded computes with real numbers, not with {array.dtype}")
+    return _elementwise(_number, 1)(array) if array.ndim else single(_number(array.item()))
+
+
+def _nested(thing: Any) -> Any:
+    """Lists with plain arrays in them."""
+    if isinstance(thing, (list, tuple)):
+        return [_nested(part) for part in thing]
+    return thing.view(np.ndarray) if isinstance(thing, _Array) else thing
+
+
+def single(number: Any) -> Objects:
+    array = np.empty((), dtype=object)
+    array[()] = number
+    return array
+
+
+def _number(entry: Any) -> Any:
+    if isinstance(entry, Value) or type(entry) is float:
+        return entry
+    if isinstance(entry, Condition):
+        return entry.mask()[0]
+    if isinstance(entry, _SCALARS):
+        return float(entry)
+    raise refusal(f"a function that is recorded computes with real numbers, not with {type(entry).__name__}")
+
+
+def traced(result: Any) -> Any:
+    """Objects as the function sees them: an array of floats, or one of its entries."""
+    if isinstance(result, np.ndarray):
+        return result.view(Traced)
+    return np.float64(result) if type(result) is float else result
+
+
+def mask_of(result: Any) -> Any:
+    """Bools and conditions as the function sees them."""
+    if not isinstance(result, np.ndarray):
+        return result
+    if any(isinstance(entry, Condition) for entry in result.flat):
+        return result.view(Mask)
+    return result.astype(bool)
+
+
+def bools(thing: Any) -> Objects:
+    """Whatever stands for bools or numbers, as a plain array of conditions, bools, Values and floats."""
+    if isinstance(thing, Condition):
+        return single(thing)
+    array = thing.view(np.ndarray) if isinstance(thing, _Array) else np.asarray(thing)
+    if array.dtype == bool:
+        thread.chose = True
+        return array.astype(object)
+    if isinstance(thing, Mask):
+        return array
+    if array.dtype != object:
+        return entries(thing)
+    return _elementwise(_bool, 1)(array) if array.ndim else single(_bool(array.item()))
+
+
+def _bool(entry: Any) -> Any:
+    return entry if isinstance(entry, (Condition, bool, np.bool_)) else _number(entry)
+
+
+@cache
+def _elementwise(function: Callable[..., Any], operands: int) -> Any:
+    return np.frompyfunc(function, operands, 1)
+
+
+@cache
+def _entry(ufunc: Any) -> Any:
+    """What a ufunc does with one entry of each operand, as a ufunc of objects; None for one that is not known."""
+    name = ufunc.__name__
+    if name in BOOLS:
+        return np.frompyfunc(BOOLS[name], ufunc.nin, 1)
+    function = NUMBERS.get(name)
+    if function is None:
+        return None
+    if name in ("add", "subtract", "multiply", "negative"):
+        return ufunc  # of floats too it gives what NumPy does
+
+    def one(*operands: Any) -> Any:
+        if any(isinstance(operand, Value) for operand in operands):
+            return function(*operands)
+        return float(ufunc(*operands))
+
+    return np.frompyfunc(one, ufunc.nin, 1)
+
+
+# --- ufuncs
+
+
+def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """What `__array_ufunc__` of arrays, Values and conditions does."""
+    options = dict(options)
+    out = options.pop("out", None)
+    if out is not None:
+        out = out if isinstance(out, tuple) else (out,)
+        if out[0] is ...:
+            out = None
+        else:
+            return _into(out[0], ufunc, method, inputs, options)
+    for name in ("casting", "order", "subok", "signature"):
+        options.pop(name, None)
+    dtype = options.pop("dtype", None)
+    if not (is_float(dtype) or dtype in (bool, np.bool_)):
+        raise refusal(f"{ufunc.__name__} with dtype={dtype} cannot be recorded: leave it out")
+    if method == "__call__":
+        if options.pop("where", True) is not True:
+            raise refusal(f"{ufunc.__name__} with where= and without out= leaves entries undefined")
+        return _called(ufunc, inputs, options)
+    if method == "outer":
+        a, b = (entries(each) for each in inputs)
+        return _called(ufunc, (a.reshape(a.shape + (1,) * b.ndim), b), options)
+    if method == "at":
+        _at(ufunc, *inputs)
+        return None
+    return _along(ufunc, method, inputs, options)
+
+
+def _into(out: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    where = options.pop("where", True) if method == "__call__" else True
+    result = of_ufunc(ufunc, method, inputs, options)
+    if isinstance(out, Traced):
+        out[...] = result if where is True else chosen(where, result, out)
+        return out
+    if isinstance(out, np.ndarray) and type(out) is np.ndarray and out.view(np.ndarray).dtype == object:
+        np.copyto(out, entries(result), where=where)
+        return out
+    if isinstance(result, (Value, Condition)) or (isinstance(result, _Array) and has_values(result.view(np.ndarray))):
+        raise refusal(_CONSTANT.format(f"array of {out.dtype}"))
+    np.copyto(out, np.asarray(result, dtype=out.dtype), where=where)
+    return out
+
+
+_CONSTANT = (
+    "numbers that are recorded cannot be written into this {}, which was made outside of the function, or by something "
+    "that is not recorded: write into a copy, numpy.array(a), that the function makes itself"
+)
+
+
+def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    name = ufunc.__name__
+    if name in PRODUCTS:
+        return traced(PRODUCTS[name](*map(entries, inputs), **options))
+    if name in BOOLS:
+        return _compared(ufunc, *map(bools, inputs))
+    entry = _entry(ufunc)
+    if entry is None and all(set(types) <= set("O->") for types in ufunc.types):  # made by frompyfunc
+        return ufunc(*map(entries, inputs))
+    operands = [entries(each) for each in inputs]
+    if any(isinstance(each, np.ndarray) and each.dtype == bool for each in inputs):
+        thread.chose = True
+    if not any(map(has_values, operands)):
+        return constant(ufunc(*[each.astype(np.float64) for each in operands], **options))
+    if entry is None:
+        raise refusal(
+            f"{name}() is none of the functions that a recorded function has of its numbers: compose it of others, as "
+            "numpy.exp, log, erf by scipy.special, or pass what it gives as an argument"
+        )
+    return traced(entry(*operands))
+
+
+def _compared(ufunc: Any, *operands: Objects) -> Any:
+    if ufunc.__name__ in ("less", "less_equal", "equal", "not_equal", "greater", "greater_equal"):
+        return mask_of(ufunc(*operands, dtype=object))
+    return mask_of(_entry(ufunc)(*operands))
+
+
+def constant(result: Any) -> Any:
+    """What NumPy gave for constants: arrays of floats as they are kept here, all else as it is."""
+    if isinstance(result, tuple):
+        return tuple([constant(part) for part in result])
+    if isinstance(result, np.ndarray) and result.dtype == FLOAT and not isinstance(result, _Array):
+        return result.astype(object).view(Traced)
+    return result
+
+
+def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """reduce, accumulate and reduceat: along an axis."""
+    name = ufunc.__name__
+    array = bools(inputs[0]) if name in BOOLS else entries(inputs[0])
+    axis = options.pop("axis", 0)
+    keepdims = options.pop("keepdims", False)
+    where = options.pop("where", True)
+    initial = options.pop("initial", np._NoValue)
+    entry = _entry(ufunc)
+    if entry is None:
+        raise refusal(f"numpy.{name}.{method}() cannot be recorded")
+    if method != "reduce":
+        return traced(getattr(entry, method)(array, *inputs[1:], axis=axis))
+    if where is not True:
+        neutral = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}.get(name, initial)
+        if neutral is np._NoValue:
+            raise refusal(f"numpy.{name}.reduce() with where= needs initial=")
+        array = chosen(where, array, single(neutral)).view(np.ndarray)
+    result = fold(entry, array, axis, keepdims, EMPTY.get(name, initial))
+    if initial is not np._NoValue and initial is not None:
+        result = entry(entries(result), entries(initial))
+    return mask_of(result) if name in BOOLS else traced(result)
+
+
+EMPTY: dict[str, Any] = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}
+"""What reducing nothing gives."""
+
+
+def fold(entry: Any, array: Objects, axis: Any = None, keepdims: bool = False, empty: Any = np._NoValue) -> Any:
+    """Reduce by a ufunc of objects along an axis, several, or (None) all."""
+    axes = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(sorted(a % array.ndim if array.ndim else 0 for a in axes))
+    rest = [a for a in range(array.ndim) if a not in axes]
+    flat = array.transpose([*rest, *axes]).reshape([array.shape[a] for a in rest] + [-1])
+    if not flat.shape[-1]:
+        if empty is np._NoValue:
+            raise ValueError("zero-size array to a reduction which has no identity")
+        result: Any = np.full(flat.shape[:-1], empty, dtype=object)
+        result = result if result.ndim else result.item()
+    else:
+        result = entry.reduce(flat, axis=-1)
+    if keepdims and array.ndim:
+        shape = [1 if a in axes else array.shape[a] for a in range(array.ndim)]
+        return (result if isinstance(result, np.ndarray) else single(result)).reshape(shape)
+    return result
+
+
+def _at(ufunc: Any, target: Any, index: Any, values: Any = None) -> None:
+    entry = _entry(ufunc)
+    if not isinstance(target, Traced):
+        raise refusal(_CONSTANT.format("array"))
+    if entry is not ufunc or values is None:
+        raise refusal(f"numpy.{ufunc.__name__}.at() cannot be recorded")
+    ufunc.at(target.view(np.ndarray), _index(index), entries(values))
+
+
+def _vecdot(a: Objects, b: Objects, axis: int = -1) -> Any:
+    return fold(np.add, a * b, axis, False, 0.0)
+
+
+def _matmul(a: Objects, b: Objects) -> Any:
+    if not a.shape[-1] if a.ndim else True:
+        return np.zeros(np.matmul(a.astype(float), b.astype(float)).shape).astype(object)
+    return np.matmul(a, b)
+
+
+PRODUCTS: dict[str, Callable[..., Any]] = {
+    "matmul": _matmul,
+    "vecdot": _vecdot,
+    "matvec": lambda a, b: _matmul(a, b[..., None])[..., 0],
+    "vecmat": lambda a, b: _matmul(a[..., None, :], b)[..., 0, :],
+}
+
+
+# --- choices
+
+
+def chosen(mask: Any, a: Any, b: Any) -> Any:
+    """As `numpy.where`, for arrays of objects and whatever stands for bools."""
+    return _elementwise(choose, 3)(bools(mask), entries(a), entries(b))
+
+
+# --- functions
+
+_COMPOSED = frozenset(("matrix_power", "multi_dot", "cross", "outer", "matmul", "tensordot", "vecdot"))
+_COMPOSED |= {"trace", "diagonal", "matrix_transpose"}
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""What is done in place of functions of NumPy."""
+
+_Implementation = Callable[..., Any]
+
+
+def implements(*functions: Any) -> Callable[[_Implementation], _Implementation]:
+    """Say that a function stands for some of NumPy's where arrays are traced."""
+
+    def register(implementation: _Implementation) -> _Implementation:
+        FUNCTIONS.update(dict.fromkeys(functions, implementation))
+        return implementation
+
+    return register
+
+
+def of_function(function: Any, args: Any, options: Any) -> Any:
+    """What `__array_function__` of arrays, Values and conditions does."""
+    implementation = FUNCTIONS.get(function)
+    if implementation is not None:
+        return implementation(*args, **options)
+    if function.__module__ in ("numpy.linalg", "numpy.fft") and function.__name__ not in _COMPOSED:
+        raise refusal(
+            f"{function.__module__}.{function.__name__}() is not recorded: compose it of other functions, or call it "
+            "outside of the compiled function"
+        )
+    args = [_as_array(argument) for argument in args]
+    options = {name: _as_array(argument) for name, argument in options.items()}
+    return _returned(function._implementation(*args, **options))
+
+
+def _as_array(argument: Any) -> Any:
+    if isinstance(argument, (Value, Condition)):
+        return entries(argument).view(Traced)
+    if isinstance(argument, Mask):
+        return decided(argument)
+    if isinstance(argument, (list, tuple)):
+        return type(argument)([_as_array(part) for part in argument]) if _is_plain(argument) else argument
+    return argument
+
+
+def _is_plain(container: Any) -> bool:
+    return type(container) in (list, tuple)
+
+
+def _returned(result: Any) -> Any:
+    """What a function of NumPy gave for arrays of objects, as the traced function sees it."""
+    if _is_plain(result):
+        return type(result)([_returned(part) for part in result])
+    if type(result) is np.ndarray and result.dtype == object:
+        if all(isinstance(entry, (bool, np.bool_)) for entry in result.flat) and result.size:
+            return result.astype(bool)
+        if result.ndim == 0:
+            return traced(result.item())
+        for place, entry in enumerate(result.flat):
+            if not isinstance(entry, Value) and type(entry) is not float:
+                result.flat[place] = _number(entry)
+        return result.view(Traced)
+    return np.float64(result) if type(result) is float else result
+
+
+def _ufunc_of_value(_: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    return of_ufunc(ufunc, method, inputs, options)
+
+
+def _function_of_value(_: Any, function: Any, types: Any, args: Any, options: Any) -> Any:
+    return of_function(function, args, options)
+
+
+_OPERATORS = (np.add, np.subtract, np.multiply, np.true_divide)
+_COMPARISONS = (np.less, np.less_equal, np.equal, np.not_equal, np.greater, np.greater_equal)
+_core._dispatch_by(_ufunc_of_value, _function_of_value, (*_OPERATORS, *_COMPARISONS))

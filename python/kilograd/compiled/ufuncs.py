@@ -1,0 +1,259 @@
+"""What NumPy's ufuncs, and those of `scipy.special`, do with the entries of traced arrays: Values and floats.
+
+A function here is called where at least one of its operands is a Value, and composes what the ufunc computes of
+operations, as exactly as these are: without guards, but where it gives a bool. Derivatives at kinks are those of the
+operations: a tie shares its derivative, `abs` and `sign` have 0 at 0, steps have 0 everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from kilograd import _core
+from kilograd._core import Value
+from kilograd.compiled.conditions import Condition
+
+__all__ = ["BOOLS", "NUMBERS"]
+
+Number = Any  # a Value or a float
+
+
+def _method(name: str) -> Callable[[Number], Number]:
+    return operator.methodcaller(name)
+
+
+def _scaled(factor: float) -> Callable[[Number], Number]:
+    return lambda x: x * factor
+
+
+def _select(mask: Number, a: Number, b: Number) -> Number:
+    """Give `a` where a mask is 1, `b` where it is 0."""
+    return _core._gate(mask, a) + _core._gate(1.0 - mask, b)
+
+
+def _clip(x: Number, low: Number, high: Number) -> Number:
+    return _core.minimum(_core.maximum(x, low), high)
+
+
+def _truncated(x: Number) -> Number:
+    return _core._sign(x) * _core._floor(abs(x))
+
+
+def _heaviside(x: Number, middle: Number) -> Number:
+    jump = 0.5 * (_core._sign(x) + 1.0)
+    return _select(_core._equal(x, 0.0), middle, jump)
+
+
+def _logaddexp(a: Number, b: Number) -> Number:
+    # Equal infinities have no difference.
+    gap = _core._gate(1.0 - _core._equal(a, b), a - b)
+    return _core.maximum(a, b) + (-abs(gap)).exp().log1p()
+
+
+def _logaddexp2(a: Number, b: Number) -> Number:
+    gap = _core._gate(1.0 - _core._equal(a, b), a - b)
+    return _core.maximum(a, b) + _core._exp2(-abs(gap)).log1p() * (1.0 / math.log(2.0))
+
+
+def _fmod(a: Number, b: Number) -> Number:
+    return _core._sign(a) * _core._modulo(abs(a), abs(b))
+
+
+def _power(a: Number, b: Number) -> Number:
+    return a**b
+
+
+def _unless_at_end(x: Number, y: Number, pole: float) -> Number:
+    """Give y, and 1 where x is 0 and the logarithm would be infinite."""
+    at_end = _core._equal(x, 0.0) * (_core._equal(y, pole) + _core._equal(y, math.inf))
+    return _select(at_end, 1.0, y)
+
+
+def _xlogy(x: Number, y: Number) -> Number:
+    return x * _log(_unless_at_end(x, y, 0.0))
+
+
+def _xlog1py(x: Number, y: Number) -> Number:
+    return x * _log1p(_unless_at_end(x, y, -1.0))
+
+
+def _log(x: Number) -> Number:
+    return x.log() if isinstance(x, Value) else math.log(x)
+
+
+def _log1p(x: Number) -> Number:
+    return x.log1p() if isinstance(x, Value) else math.log1p(x)
+
+
+def _entropy(x: Number) -> Number:
+    return -_xlogy(x, x)
+
+
+def _relative_entropy(x: Number, y: Number) -> Number:
+    return _xlogy(x, x) - _xlogy(x, y)
+
+
+def _huber(delta: Number, r: Number) -> Number:
+    size = abs(r)
+    return _select(_core._less_equal(size, delta), 0.5 * (r * r), delta * (size - 0.5 * delta))
+
+
+def _pseudo_huber(delta: Number, r: Number) -> Number:
+    ratio = r / delta
+    return delta * delta * ((1.0 + ratio * ratio) ** 0.5 - 1.0)
+
+
+def _distribution(x: Number) -> Number:
+    return 0.5 * (x * -math.sqrt(0.5)).erfc()
+
+
+def _exprel(x: Number) -> Number:
+    at_zero = _core._equal(x, 0.0)
+    return _select(at_zero, 1.0 + 0.5 * x, x.expm1() / (x + at_zero))
+
+
+def _number(x: Any) -> Number:
+    """A condition as a number, 1 or 0."""
+    return x.mask()[0] if isinstance(x, Condition) else x
+
+
+NUMBERS: dict[str, Callable[..., Number]] = {
+    # arithmetic
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "negative": operator.neg,
+    "positive": operator.pos,
+    "conjugate": operator.pos,
+    "absolute": operator.abs,
+    "fabs": operator.abs,
+    "square": lambda x: x * x,
+    "reciprocal": lambda x: 1.0 / x,
+    "power": _power,
+    "float_power": _power,
+    "remainder": _core._modulo,
+    "floor_divide": _core._floor_divide,
+    "fmod": _fmod,
+    # choices and steps
+    "maximum": _core.maximum,
+    "minimum": _core.minimum,
+    "fmax": _core._fmax,
+    "fmin": _core._fmin,
+    "clip": _clip,
+    "sign": _core._sign,
+    "heaviside": _heaviside,
+    "copysign": _core._copysign,
+    "floor": _core._floor,
+    "ceil": lambda x: -_core._floor(-x),
+    "trunc": _truncated,
+    "rint": _core._rint,
+    # exponentials, logarithms, roots
+    "exp": _method("exp"),
+    "exp2": _core._exp2,
+    "expm1": _method("expm1"),
+    "log": _method("log"),
+    "log2": _core._log2,
+    "log10": _core._log10,
+    "log1p": _method("log1p"),
+    "logaddexp": _logaddexp,
+    "logaddexp2": _logaddexp2,
+    "sqrt": _method("sqrt"),
+    "cbrt": _core._cbrt,
+    # angles
+    "sin": _method("sin"),
+    "cos": _method("cos"),
+    "tan": _method("tan"),
+    "arcsin": _method("asin"),
+    "arccos": _method("acos"),
+    "arctan": _method("atan"),
+    "arctan2": _core._atan2,
+    "hypot": _core._hypot,
+    "sinh": _method("sinh"),
+    "cosh": _method("cosh"),
+    "tanh": _method("tanh"),
+    "arcsinh": _method("asinh"),
+    "arccosh": _method("acosh"),
+    "arctanh": _method("atanh"),
+    "deg2rad": _scaled(math.pi / 180.0),
+    "radians": _scaled(math.pi / 180.0),
+    "rad2deg": _scaled(180.0 / math.pi),
+    "degrees": _scaled(180.0 / math.pi),
+    # scipy.special
+    "erf": _method("erf"),
+    "erfc": _method("erfc"),
+    "expit": _method("sigmoid"),
+    "log_expit": lambda x: -(-x).softplus(),
+    "logit": lambda x: x.log() - (-x).log1p(),
+    "ndtr": _distribution,
+    "xlogy": _xlogy,
+    "xlog1py": _xlog1py,
+    "entr": _entropy,
+    "rel_entr": _relative_entropy,
+    "kl_div": lambda x, y: _relative_entropy(x, y) - x + y,
+    "huber": _huber,
+    "pseudo_huber": _pseudo_huber,
+    "exprel": _exprel,
+    "exp10": lambda x: 10.0**x,
+}
+"""By the name of the ufunc."""
+
+
+def _is_finite(x: Number) -> Any:
+    return abs(x) < math.inf
+
+
+def _is_infinite(x: Number) -> Any:
+    return abs(x) == math.inf
+
+
+def _truth(x: Any) -> Any:
+    return x != 0.0 if isinstance(x, (Value, float)) else x
+
+
+def _and(a: Any, b: Any) -> Any:
+    a, b = _truth(a), _truth(b)
+    if isinstance(a, Condition) and isinstance(b, Condition):
+        return a & b
+    if isinstance(a, Condition):
+        a, b = b, a
+    return b if a else False
+
+
+def _not(x: Any) -> Any:
+    x = _truth(x)
+    return ~x if isinstance(x, Condition) else not x
+
+
+def _or(a: Any, b: Any) -> Any:
+    return _not(_and(_not(a), _not(b)))
+
+
+def _xor(a: Any, b: Any) -> Any:
+    return _or(_and(a, _not(b)), _and(_not(a), b))
+
+
+BOOLS: dict[str, Callable[..., Any]] = {
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "isnan": lambda x: x != x,
+    "isfinite": _is_finite,
+    "isinf": _is_infinite,
+    "signbit": lambda x: _core._copysign(1.0, x) < 0.0,
+    "logical_and": _and,
+    "logical_or": _or,
+    "logical_xor": _xor,
+    "logical_not": _not,
+    "bitwise_and": _and,
+    "bitwise_or": _or,
+    "bitwise_xor": _xor,
+    "invert": _not,
+}
+"""Those that give bools: conditions, or bools and guards."""

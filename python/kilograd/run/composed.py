@@ -1,0 +1,88 @@
+"""Methods that do nothing but apply operators to their operands: ``return self + (-other)``.
+
+The engine applies the same operators to the same operands in the same order, so what comes out is what the author's
+method gives, whatever they are: it is the way from one to the next that has no Python in it. `steps_of` reads the
+method; where that is anything else than one expression of operators, it gives None.
+"""
+
+from __future__ import annotations
+
+import ast
+from types import FunctionType
+from typing import Any
+
+from kilograd.run.source import node_of
+
+__all__ = ["Steps", "steps_of"]
+
+Steps = tuple[tuple[str, Any], ...]  # for a machine with a stack: what to do, and with what number or name
+
+LONGEST = 15  # so that eight operands wait at most
+BINARY = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Pow: "power"}
+
+
+def steps_of(function: FunctionType, cls: type) -> Steps | None:
+    """The steps of a method of one operand or two, or None where it is not made of operators alone."""
+    node = node_of(function.__code__)
+    code = function.__code__
+    if not isinstance(node, ast.FunctionDef) or node.decorator_list or code.co_flags & 0x0C:  # *args, **kwargs
+        return None
+    if code.co_argcount not in (1, 2) or code.co_kwonlyargcount or function.__defaults__:
+        return None
+    operands = code.co_varnames[: code.co_argcount]
+    steps: list[tuple[str, Any]] = []
+    body = list(node.body)
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):  # a docstring
+        body = body[1:]
+    if len(body) == 2 and len(operands) == 2 and _lifts(body[0], operands[1], cls.__name__):
+        steps.append(("lift", None))
+        body = body[1:]
+    if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
+        return None
+    if not _append(body[0].value, operands, steps) or isinstance(body[0].value, ast.Name | ast.Constant):
+        return None
+    return tuple(steps) if len(steps) <= LONGEST else None
+
+
+def _lifts(statement: ast.stmt, other: str, name: str) -> bool:
+    """Whether it is ``other = other if isinstance(other, Value) else Value(other)``."""
+    text = f"{other} = {other} if isinstance({other}, {name}) else {name}({other})"
+    return ast.dump(statement) == ast.dump(ast.parse(text).body[0])
+
+
+def _append(node: ast.expr, operands: tuple[str, ...], steps: list[tuple[str, Any]]) -> bool:
+    """Append the steps that compute an expression; False where it is made of something else."""
+    number = _number(node)
+    match node:
+        case _ if number is not None:
+            steps.append(("number", number))
+            return True
+        case ast.Name(id=name) if name in operands:
+            steps.append(("operand", operands.index(name)))
+            return True
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            if not _append(operand, operands, steps):
+                return False
+            steps.append(("negative", None))
+            return True
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+            if not (_append(left, operands, steps) and _append(right, operands, steps)):
+                return False
+            steps.append((BINARY[type(op)], None))
+            return True
+        case ast.Call(func=ast.Attribute(value=owner, attr=name), args=[], keywords=[]):
+            if not _append(owner, operands, steps):
+                return False
+            steps.append(("call", name))
+            return True
+    return False
+
+
+def _number(node: ast.expr) -> int | float | None:
+    """A number as it is written, with a sign or without."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        number = _number(node.operand)
+        return None if number is None else -number
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return node.value  # type: ignore[return-value]
+    return None
