@@ -345,8 +345,7 @@ def test_gradients_inside_are_differentiated_once_more():
         np.testing.assert_allclose(f.jacobian(q, p, 0.1, 0.7, argnums=argnums), g.grad(q, p, 0.1, 0.7, argnums=argnums))
     rows = np.array([q, p]), np.array([q, q]), 0.1, 0.7
     np.testing.assert_allclose(f.batch.grad(*rows), g.batch.grad(*rows))
-    with pytest.raises(TypeError, match="would be third ones"):
-        f.hessian(q, p, 0.1, 0.7)
+    np.testing.assert_allclose(f.hessian(q, p, 0.1, 0.7), g.hessian(q, p, 0.1, 0.7), rtol=1e-10)
 
 
 def test_an_argument_is_not_what_a_function_finds_elsewhere():
@@ -369,8 +368,15 @@ def test_an_argument_is_not_what_a_function_finds_elsewhere():
 
 def test_gradients_inside_that_are_none():
     cubed = kilograd.grad(lambda z: z**3)
+    f = kilograd.compile(lambda x: kilograd.grad(lambda y: cubed(y))(x))
+    assert (f(2.0), f.grad(2.0), f.hessian(2.0)) == (12.0, 6.0, 0.0)
+    chain = kilograd.grad(lambda z: fori_loop(0, 3, lambda i, c: c * z, z))  # z**4
+    f = kilograd.compile(lambda x: chain(x))
+    assert (f(2.0), f.grad(2.0)) == (32.0, 48.0)
+    with pytest.raises(TypeError, match="would be third ones"):
+        f.hessian(1.0)
     with pytest.raises(TypeError, match="is that of a gradient"):
-        kilograd.compile(lambda x: kilograd.grad(lambda y: cubed(y))(x))(1.0)
+        kilograd.compile(lambda x: kilograd.grad(lambda y: chain(y))(x))(1.0)
     assert kilograd.compile(lambda x: kilograd.grad(lambda y: 3.0)(x) + x)(1.0) == 1.0
     with pytest.raises(TypeError, match="those of one number"):
         kilograd.compile(lambda x: kilograd.grad(lambda y: [y, y])(x))(1.0)

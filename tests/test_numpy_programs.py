@@ -294,6 +294,7 @@ RUN = {
     "mask-product": lambda x: (x > 0.5) * x + (x <= 0.5) * x**2,
     "mask-count": lambda x: x.sum() * (x > 0).sum() + np.mean(x > 0.0) * x,
     "mask-and": lambda x: np.where((x > 0) & (x < 1) | (x < -1), x**2, 3 * x),
+    "mask-sum": lambda x: np.where((x > 0) + (x > 1), x, 2 * x) * ((x > 0) * (x < 1)) + np.maximum(x > 0, x < 1) * x,
     "mask-not": lambda x: np.where(~(x > 0), x, x * x),
     "any-all": lambda x: x.sum() if np.any(x > 0) and not np.all(x > 0) else x[0],
     "where": lambda x: np.where(x > 0.3, np.sin(x), x**2),

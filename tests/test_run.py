@@ -618,3 +618,81 @@ def test_what_is_no_notebook(tmp_path: pathlib.Path) -> None:
     write(tmp_path, "x.ipynb", "not json")
     assert run("x.ipynb", cwd=tmp_path).returncode == 2
     assert run("y.ipynb", cwd=tmp_path).returncode == 2
+
+
+def test_report_and_comparison_of_a_notebook(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    path = tmp_path / "lecture.ipynb"
+    sloppy = "class Sloppy:\n def __init__(self, grad): print(grad)\n def __add__(self, o): 0\n def __mul__(self, o): 0"
+    cls = (PROGRAMS / "article.py").read_text().partition("\n\nclass Neuron")[0]
+    path.write_text(notebook(sloppy, cls, "a = Value(2.0)\n(a * a).tanh().backward()\nprint(a.grad)"))
+    done = run("--report", "--compare", str(path))
+    assert done.returncode == 0, done.stderr
+    assert "kilograd: class Sloppy runs as it is: __init__ calls print()" in done.stderr
+    assert "kilograd: Value: served" in done.stderr
+    assert "__pow__, backward, tanh, exp\n" in done.stderr
+    assert "kilograd: the same outputs\nkilograd: plain Python" in done.stderr
+    assert "kilograd:" not in (tmp_path / "lecture.executed.ipynb").read_text()
+    path.write_text(notebook("import sys", "print('kilograd' in sys.modules)"))
+    done = run("--compare", str(path))
+    assert done.returncode == 1
+    assert "the outputs differ, first those of cell 2" in done.stderr
+
+
+# --- test suites ---------------------------------------------------------------------------------------------------
+
+
+def test_pytest_plugin(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "tests").mkdir()
+    cls = "class Value:" + (PROGRAMS / "package" / "engine.py").read_text().partition("class Value:")[2]
+    write(tmp_path, "engine.py", (PROGRAMS / "package" / "engine.py").read_text())
+    write(
+        tmp_path / "tests",
+        "conftest.py",
+        "import sys, pathlib\nsys.path.insert(0, str(pathlib.Path(__file__).parents[1]))",
+    )
+    tests = """
+        import engine
+        import pytest
+
+
+        @pytest.mark.parametrize("kind", [Value, engine.Value])
+        def test_gradient(kind):
+            a = kind(2.0)
+            (a * a + a).backward()
+            assert a.grad == 5.0
+
+
+        def test_wrong():
+            a = Value(2.0)
+            assert a.data == 3
+        """
+    (tmp_path / "tests" / "test_both.py").write_text(cls + textwrap.dedent(tests))
+    common = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+    plain = execute("-m", "pytest", *common, cwd=tmp_path)
+    served = execute("-m", "pytest", *common, "-p", "kilograd", cwd=tmp_path)
+    assert "1 failed, 2 passed" in plain.stdout, plain.stdout
+    assert "1 failed, 2 passed" in served.stdout, served.stdout
+    assert plain.stdout.partition(" short test")[0].rstrip("=") in served.stdout  # the explanation of the failure too
+    assert "kilograd: test_both.Value: served" in served.stdout
+    assert "kilograd: engine.Value: served" in served.stdout
+    again = execute("-m", "pytest", *common, cwd=tmp_path)
+    assert "1 failed, 2 passed" in again.stdout
+    imported = run("--report", "-m", "pytest", *common, cwd=tmp_path)
+    assert "1 failed, 2 passed" in imported.stdout
+    assert "kilograd: engine.Value: served" in imported.stderr
+
+
+def test_what_tests_patch_is_not_served(tmp_path: pathlib.Path) -> None:
+    cls = (PROGRAMS / "article.py").read_text().partition("\n\nclass Neuron")[0]
+    test = """
+        def test_patched(monkeypatch):
+            monkeypatch.setattr(math, "tanh", lambda x: 0.25)
+            monkeypatch.setattr("math.exp", lambda x: 2.0)
+            assert Value(1.0).tanh().data == 1 / 3
+        """
+    (tmp_path / "test_patch.py").write_text(cls + textwrap.dedent(test))
+    done = execute("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "kilograd", cwd=tmp_path)
+    assert "1 passed" in done.stdout, done.stdout
+    assert "__pow__, backward\n" in done.stdout

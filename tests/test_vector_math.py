@@ -14,7 +14,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from kilograd import Program, Value
+from kilograd import Program, Value, _core
 
 POINTS = int(os.environ.get("KILOGRAD_POINTS", "3000"))
 CONTEXT = mpmath.mp.clone()
@@ -36,6 +36,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], float, tuple[float, float], boo
     "cosh": (CONTEXT.cosh, 700.0, (1e-300, 700.0), True),
     "expm1": (CONTEXT.expm1, 700.0, (1e-300, 700.0), True),
     "log1p": (lambda x: CONTEXT.log1p(x), 0.0, (1e-300, 1e300), False),
+    "cbrt": (lambda x: CONTEXT.sign(x) * CONTEXT.cbrt(abs(x)), 20.0, (1e-300, 1e300), True),
+    "exp2": (lambda x: CONTEXT.mpf(2) ** x, 1000.0, (1e-300, 1000.0), True),
+    "log2": (lambda x: CONTEXT.log(x, 2), 0.0, (5e-308, 1e308), False),
+    "log10": (CONTEXT.log10, 0.0, (5e-308, 1e308), False),
 }
 
 
@@ -58,7 +62,8 @@ def test_within_two_ulp(name):
         half = rng.random(POINTS) < 0.5
         x[half] = rng.uniform(-even, even, int(half.sum()))
     leaf = Value(0.5)
-    found = Program(getattr(leaf, name)(), inputs=[leaf])(x[:, None])
+    out = getattr(leaf, name)() if hasattr(leaf, name) else getattr(_core, f"_{name}")(leaf)
+    found = Program(out, inputs=[leaf])(x[:, None])
     assert ulps(found, [function(CONTEXT.mpf(a)) for a in x.tolist()]) <= 2.0
 
 
@@ -68,3 +73,35 @@ def test_power_within_two_ulp():
     base, exponent = Value(2.0), Value(0.5)
     found = Program(base**exponent, inputs=[base, exponent])(x)
     assert ulps(found, [CONTEXT.mpf(a) ** CONTEXT.mpf(b) for a, b in x.tolist()]) <= 2.0
+
+
+@pytest.mark.parametrize("name", ["hypot", "atan2"])
+def test_functions_of_two_within_two_ulp(name):
+    rng = np.random.default_rng(7)
+    x = np.exp(rng.uniform(-300.0, 300.0, (POINTS, 2))) * rng.choice([-1.0, 1.0], (POINTS, 2))
+    x[::2] = rng.normal(size=(len(x[::2]), 2))
+    a, b = Value(2.0), Value(0.5)
+    found = Program(getattr(_core, f"_{name}")(a, b), inputs=[a, b])(x)
+    assert ulps(found, [getattr(CONTEXT, name)(*map(CONTEXT.mpf, row)) for row in x.tolist()]) <= 2.0
+
+
+@pytest.mark.parametrize("rows", [1, 16])
+def test_steps_and_remainders_are_those_of_numpy(rows):
+    ends = [0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 7.0, -7.25, 2.0**51 + 0.5, -(2.0**52) - 1, 1e300, -1e-320, 1.0 / 3]
+    x = np.array([(a, b) for a in ends for b in ends] * rows)[: len(ends) ** 2 // rows * rows]
+    a, b = Value(2.0), Value(0.5)
+    for name, ufunc in (("floor", np.floor), ("rint", np.rint), ("sign", np.sign)):
+        found = Program(getattr(_core, f"_{name}")(a), inputs=[a, b])(x)
+        np.testing.assert_array_equal(found, ufunc(x[:, 0]))
+    for name, ufunc in (
+        ("modulo", np.remainder),
+        ("floor_divide", np.floor_divide),
+        ("fmax", np.fmax),
+        ("fmin", np.fmin),
+        ("copysign", np.copysign),
+    ):
+        with np.errstate(all="ignore"):
+            wanted = ufunc(x[:, 0], x[:, 1])
+        found = Program(getattr(_core, f"_{name}")(a, b), inputs=[a, b])(x, check=False)
+        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(np.signbit(found[wanted == 0.0]), np.signbit(wanted[wanted == 0.0]))

@@ -11,7 +11,7 @@ import casadi as ca
 import numpy as np
 
 from bench.model import Engine, Phases, Run
-from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
+from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock, rows
 
 ENGINE = Engine(
     "casadi",
@@ -86,6 +86,12 @@ def random_graph(problem: dag.Dag) -> Run:
 def chains(problem: chebyshev.Chebyshev) -> Run:
     x = ca.SX.sym("x", len(problem.inputs))
     return one_row(chebyshev.series(problem, ca.vertsplit(x)), x, problem.inputs)
+
+
+@ENGINE.runs(rows.SINES)
+def sines(problem: rows.Chain) -> Run:
+    x = ca.SX.sym("x", 2)
+    return one_row(rows.chained(problem, x[0], x[1], ca.sin), x, [problem.start, problem.factor])
 
 
 @ENGINE.runs(recording.RECORDING)

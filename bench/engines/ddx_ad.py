@@ -10,7 +10,7 @@ import ddx
 import numpy as np
 
 from bench.model import Engine, P, Phases, Run, UnavailableError, Workload
-from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
+from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock, rows
 
 ENGINE = Engine(
     "ddx-ad",
@@ -118,6 +118,10 @@ def random_graph(problem: dag.Dag, compiled: bool) -> Run:
     return one_row(lambda leaves: dag.build(problem, leaves, FUNCTIONS), problem.leaves, compiled)
 
 
+def sines(problem: rows.Chain, compiled: bool) -> Run:
+    return one_row(lambda x: rows.chained(problem, x[0], x[1], ddx.sin), [problem.start, problem.factor], compiled)
+
+
 def chains(problem: chebyshev.Chebyshev, compiled: bool) -> Run:
     return one_row(lambda inputs: chebyshev.series(problem, inputs), problem.inputs, compiled)
 
@@ -168,6 +172,7 @@ for _workload in (moons.MOONS_100, moons.MOONS_10000):
     ENGINE.runs(_workload, "vector nodes")(moons_vectors)
 both(random_ops.RANDOM_OPS, random_graph)
 both(chebyshev.CHEBYSHEV, chains, slow="about a minute to compile")
+both(rows.SINES, sines, slow="seconds to compile")
 both(rosenbrock.ROSENBROCK, hessian)
 both(black_scholes.BLACK_SCHOLES, options)
 

@@ -9,7 +9,7 @@ from bench.engines.programs import run_programs
 from bench.engines.training import run_kilograd
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, UnavailableError
-from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock
+from bench.workloads import black_scholes, chebyshev, dag, derivatives, moons, random_ops, recording, rosenbrock, rows
 from bench.workloads.memory import MEMORY, built_and_walked
 from kilograd import MLP, Value
 from kilograd.micrograd import nn as micrograd_nn
@@ -204,3 +204,120 @@ def options_reused(problem: black_scholes.BlackScholes) -> Run:
 @ENGINE.runs(black_scholes.BLACK_SCHOLES, "new arrays each call")
 def options_fresh(problem: black_scholes.BlackScholes) -> Run:
     return options(problem, reuse=False)
+
+
+def jacobian_of(problem: derivatives.Function) -> Run:
+    import numpy as np
+
+    f, point = kilograd.compile(problem.call), np.array(problem.point)
+
+    def run() -> Phases:
+        matrix = f.jacobian(point)
+        yield "jacobian"
+        return {"jacobian": matrix.ravel()}
+
+    return run
+
+
+for workload in derivatives.FUNCTIONS:
+    ENGINE.runs(workload)(jacobian_of)
+
+
+def hessian_of(problem: derivatives.Function) -> Run:
+    import numpy as np
+
+    f, point = kilograd.compile(problem.call), np.array(problem.point)
+
+    def run() -> Phases:
+        matrix = f.hessian(point)
+        yield "hessian"
+        return {"hessian": matrix.ravel()}
+
+    return run
+
+
+ENGINE.runs(derivatives.LOGISTIC)(hessian_of)
+ENGINE.runs(derivatives.COMPILED_HESSIAN)(hessian_of)
+
+
+@ENGINE.runs(derivatives.SPARSE_HESSIAN)
+def sparse_hessian(problem: derivatives.Function) -> Run:
+    import numpy as np
+
+    f, point = kilograd.compile(problem.call), np.array(problem.point)
+
+    def run() -> Phases:
+        matrix = f.hessian(point, sparse=True)
+        yield "hessian"
+        return {"hessian": matrix.toarray().ravel()}
+
+    return run
+
+
+@ENGINE.runs(derivatives.COMPILED_CALL)
+def compiled_call(problem: derivatives.Function) -> Run:
+    import numpy as np
+
+    f, point = kilograd.compile(problem.call), np.array(problem.point)
+
+    def run() -> Phases:
+        _, gradient = f.value_and_grad(point)
+        yield "gradient"
+        return {"gradient": gradient}
+
+    return run
+
+
+@ENGINE.runs(derivatives.BUNDLE)
+def bundle(problem: derivatives.Bundle) -> Run:
+    import numpy as np
+
+    inputs = [Value(x) for x in problem.rows[0]]
+    outputs = derivatives.projected(inputs, lambda v: v.sqrt(), lambda v: v.sin(), lambda v: v.cos())
+    program, x = kilograd.Program(outputs, inputs), np.array(problem.rows)
+    out = np.empty((len(x), 2, 15))
+
+    def run() -> Phases:
+        program.jacobian(x, out=out)
+        yield "jacobian"
+        return {"jacobian": out.ravel()}
+
+    return run
+
+
+@ENGINE.runs(rows.UNSTRUCTURED)
+def unstructured(problem: rows.Unstructured) -> Run:
+    import numpy as np
+
+    inputs = [Value(x) for x in problem.rows[0]]
+    program, x = record(rows.last_sum(problem, inputs), inputs), np.array(problem.rows)
+
+    def run() -> Phases:
+        values, gradient = program.value_and_grad(x)
+        yield "call"
+        return {"value": values, "gradient": gradient.ravel()}
+
+    return run
+
+
+@ENGINE.runs(rows.FEW_ROWS)
+def few_rows(problem: rows.Unstructured) -> Run:
+    import numpy as np
+
+    inputs = [Value(x) for x in problem.rows[0]]
+    program, x = record(rows.last_sum(problem, inputs), inputs), np.array(problem.rows)
+
+    def run() -> Phases:
+        program.value_and_grad(x[0])
+        yield "one row"
+        values, gradient = program.value_and_grad(x)
+        yield "two rows"
+        return {"value": values, "gradient": gradient.ravel()}
+
+    return run
+
+
+@ENGINE.runs(rows.SINES)
+def sines(problem: rows.Chain) -> Run:
+    inputs = [Value(problem.start), Value(problem.factor)]
+    return one_row(rows.chained(problem, *inputs, lambda v: v.sin()), inputs, [problem.start, problem.factor])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.model import Engine, Phases, Run, UnavailableError
-from bench.workloads import article, black_scholes, moons, rosenbrock
+from bench.workloads import article, black_scholes, derivatives, moons, rosenbrock
 
 ENGINE = Engine(
     "numpy",
@@ -123,6 +123,20 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
         diagonal[:-1] = 1200.0 * x[:-1] ** 2 - 400.0 * x[1:] + 2.0
         diagonal[1:] += 200.0
         above[: n - 1] = below[: n - 1] = -400.0 * x[:-1]
+        yield "hessian"
+        return {"hessian": matrix.ravel()}
+
+    return run
+
+
+@ENGINE.runs(derivatives.LOGISTIC)
+def logistic(problem: derivatives.Function) -> Run:
+    assert isinstance(problem, derivatives.Logistic)
+    table, w = np.array(problem.table), np.array(problem.point)
+
+    def run() -> Phases:
+        p = 1.0 / (1.0 + np.exp(table @ w))
+        matrix = (table.T * (p * (1.0 - p))) @ table
         yield "hessian"
         return {"hessian": matrix.ravel()}
 

@@ -11,12 +11,14 @@ from bench.workloads import (
     black_scholes,
     chain,
     chebyshev,
+    derivatives,
     eager,
     memory,
     moons,
     random_ops,
     recording,
     rosenbrock,
+    rows,
     run,
     training,
 )
@@ -38,6 +40,8 @@ WORKLOADS: dict[str, Workload[Any]] = {
         recording.RECORDING,
         rosenbrock.ROSENBROCK,
         black_scholes.BLACK_SCHOLES,
+        *derivatives.WORKLOADS,
+        *rows.WORKLOADS,
         *run.RUNS,
     )
 }

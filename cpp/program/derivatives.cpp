@@ -195,6 +195,76 @@ class Derivatives::Made {
     bool in_order_ = false, is_whole_ = false;
 };
 
+// All sweeps for a matrix of a single row as one program over directions; without one where there is a cheaper way.
+class Derivatives::Swept {
+  public:
+    std::unique_ptr<const Program> program;
+
+    Swept(const Graph& graph, const Key& key, const Made& entries) : columns_(key.columns.size()) {
+        const std::size_t outputs = graph.outputs.size(), work = work_of(graph);
+        const double others = entries.program ? 0.8 * static_cast<double>(work_of(entries.program->graph()))
+                                              : static_cast<double>(columns_ * work) + 1.0;
+        if (entries.program && others < 4.0 * static_cast<double>(work)) return;
+        if (key.of == Of::Hessian) {
+            consider(sweep(graph, key.columns, Sweep::Second), others);
+        } else {
+            kind_ = outputs <= columns_ ? Sweep::Reverse : Sweep::Forward;
+            consider(sweep(graph, key.columns, kind_), others);
+        }
+    }
+
+    void run(const Graph& original, const Request& given, double* to, const Kernels& kernels) const {
+        const std::size_t n = original.n_inputs, outputs = original.outputs.size(), size = program->n_inputs();
+        std::vector<double> parameters(n);
+        for (std::size_t k = 0; k < n; ++k)
+            parameters[k] = given.x[static_cast<std::ptrdiff_t>(k) * given.column_stride];
+        parameters.insert(parameters.end(), given.parameters, given.parameters + original.n_parameters);
+        if (given.weights)
+            parameters.insert(parameters.end(), given.weights, given.weights + outputs);
+        else
+            parameters.insert(parameters.end(), outputs, 1.0);
+        constexpr std::size_t most = 256;  // directions at a time
+        const std::size_t count = std::min(size, most);
+        std::vector<double> directions(count * size, 0.0), found;
+        Request request;
+        request.parameters = parameters.data();
+        request.threads = given.threads;
+        request.check = given.check;
+        request.original = &original;
+        request.asked = &given;
+        request.x = directions.data();
+        request.row_stride = static_cast<std::ptrdiff_t>(size);
+        for (std::size_t first = 0; first < size; first += count) {
+            request.rows = std::min(count, size - first);
+            for (std::size_t r = 0; r < request.rows; ++r) directions[r * size + first + r] = 1.0;
+            if (kind_ == Sweep::Forward) {
+                found.resize(request.rows * outputs);
+                request.values = found.data();
+            } else {
+                request.values = to + first * program->n_outputs();
+            }
+            program->run(request, kernels);
+            for (std::size_t r = 0; r < request.rows; ++r) {
+                directions[r * size + first + r] = 0.0;
+                for (std::size_t o = 0; kind_ == Sweep::Forward && o < outputs; ++o)
+                    to[o * size + first + r] = found[r * outputs + o];
+            }
+        }
+    }
+
+    std::size_t bytes() const { return program ? program->bytes() : 0; }
+
+  private:
+    void consider(Graph graph, double others) {
+        const std::size_t sweeps = graph.n_inputs;
+        constexpr double overhead = 1000.0;
+        if (Kinds(graph).price(sweeps) + overhead < others) program = std::make_unique<const Program>(std::move(graph));
+    }
+
+    const std::size_t columns_;
+    Sweep kind_ = Sweep::Second;
+};
+
 Derivatives::Derivatives() = default;
 Derivatives::~Derivatives() = default;
 
@@ -204,6 +274,10 @@ const Derivatives::Made& Derivatives::made(const Program& program, const Key& ke
         if (dense.program) return dense;
     }
     return made_.get(key, [&] { return std::make_unique<const Made>(program.graph(), key); });
+}
+
+const Derivatives::Swept& Derivatives::swept(const Program& program, const Key& key) const {
+    return swept_.get(key, [&] { return std::make_unique<const Swept>(program.graph(), key, made(program, key)); });
 }
 
 const Colouring& Derivatives::colouring(const Graph& graph, bool promoted) const {
@@ -216,7 +290,12 @@ const Pattern& Derivatives::pattern(Of of, const Program& program, const Columns
 
 void Derivatives::whole(Of of, const Program& program, const Request& given, const Columns& columns, double* to,
                         const Kernels& kernels) const {
-    const Made& made = this->made(program, {of, given.weights != nullptr, false, columns});
+    const Key key{of, given.weights != nullptr, false, columns};
+    if (given.rows == 1) {
+        const Swept& swept = this->swept(program, key);
+        if (swept.program) return swept.run(program.graph(), given, to, kernels);
+    }
+    const Made& made = this->made(program, key);
     if (!made.program) return by_sweeps(of, program, given, columns, to, kernels);
     if (made.is_whole() && given.reduce == Reduce::None) return made.run(program.graph(), given, to, kernels);
     const std::size_t area = made.pattern.area();
@@ -354,6 +433,7 @@ std::size_t Derivatives::bytes() const {
     for (const auto& colouring : colourings_)
         if (colouring.get()) total += colouring.get()->colours.size() * 4 + colouring.get()->at.size() * 8;
     made_.each([&](const Made& made) { total += made.bytes(); });
+    swept_.each([&](const Swept& swept) { total += swept.bytes(); });
     return total;
 }
 

@@ -1,7 +1,9 @@
-// Derivatives: the Jacobians and Hessians of a program, in the cheapest of three ways.
+// Derivatives: the Jacobians and Hessians of a program, in the cheapest of a few ways.
 //
 // By a program of their entries (passes/entries.hpp) where that is short, else by one sweep for each row or column, or
-// for each colour of a Hessian's columns (passes/sparsity.hpp). What that takes is made when first asked for.
+// for each colour of a Hessian's columns (passes/sparsity.hpp). The sweeps of a single row may be a program, too, in
+// which values and local derivatives are made once for all of them, and what is dense becomes products of matrices.
+// What all that takes is made when first asked for.
 #pragma once
 
 #include <cstddef>
@@ -56,7 +58,9 @@ class Derivatives {
 
   private:
     class Made;
+    class Swept;
     const Made& made(const Program& program, const Key& key) const;
+    const Swept& swept(const Program& program, const Key& key) const;
     const Colouring& colouring(const Graph& graph, bool promoted) const;
     void hessian_by_sweeps(const Program& program, const Request& request, const Columns& columns, double* to,
                            const Kernels& kernels) const;
@@ -64,6 +68,7 @@ class Derivatives {
                             const Kernels& kernels) const;
 
     LazyList<Key, Made> made_;
+    LazyList<Key, Swept> swept_;
     Lazy<Colouring> colourings_[2];  // by promoted
 };
 

@@ -11,30 +11,6 @@
 
 namespace kilograd::program {
 
-Program::Kinds::Kinds(const Graph& graph, bool promoted) {
-    const std::vector<std::uint8_t> varies = depends_on(graph, true, promoted);
-    for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-        const Node& node = graph.nodes[n];
-        if (is_leaf(node.code)) continue;
-        if (!varies[n]) {
-            ++uniform;
-        } else if (node.code != Code::dot) {
-            ++varying;
-        } else {
-            const auto is_square = [&](const Term& term) { return term.b != none && varies[term.a] && varies[term.b]; };
-            const bool linear = std::none_of(graph.terms.begin() + node.a, graph.terms.begin() + node.b, is_square);
-            (linear ? matrices : varying) += node.b - node.a;
-        }
-    }
-}
-
-// Whether rows go through a graph faster in groups of a vector each than in blocks.
-bool Program::Kinds::suit_groups(std::size_t rows, std::size_t width) const {
-    constexpr std::size_t large = 1500;
-    if (uniform > varying / 4 || matrices > varying) return false;
-    return rows <= width || varying >= large;
-}
-
 Program::Program(Graph graph) : graph_(std::move(graph)) {}
 
 const LaneSchedule& Program::lanes(Wants wants) const {
@@ -44,11 +20,11 @@ const LaneSchedule& Program::lanes(Wants wants) const {
 const RowSchedule& Program::row(Wants wants) const {
     return row_[wants.key()].get([&] {
         return std::make_unique<RowSchedule>(graph_, std::vector<std::uint8_t>(graph_.nodes.size(), 1),
-                                             depends_on(graph_, wants.inputs, wants.parameters));
+                                             swept_back(graph_, wants.inputs, wants.parameters));
     });
 }
 
-const Program::Kinds& Program::kinds(bool promoted) const {
+const Kinds& Program::kinds(bool promoted) const {
     return kinds_[promoted].get([&] { return std::make_unique<Kinds>(graph_, promoted); });
 }
 

@@ -13,6 +13,7 @@
 #include "execution/request.hpp"
 #include "graph.hpp"
 #include "kernels/isa.hpp"
+#include "kinds.hpp"
 #include "lazy.hpp"
 #include "passes/optimise.hpp"
 #include "schedules/lane_schedule.hpp"
@@ -41,14 +42,6 @@ class Program {
     const LaneSchedule& lanes(Wants wants) const;
     const RowSchedule& row(Wants wants) const;
 
-    // What the graph is made of, as far as the price of rows depends on it.
-    struct Kinds {
-        std::size_t varying = 0;   // ops that cost a block a dispatch each
-        std::size_t matrices = 0;  // terms of sums of uniform multiples, for which blocks have small matrix products
-        std::size_t uniform = 0;   // ops that depend on no row
-        Kinds(const Graph& graph, bool promoted);
-        bool suit_groups(std::size_t rows, std::size_t width) const;
-    };
     const Kinds& kinds(bool promoted) const;
 
     Graph graph_;

@@ -86,6 +86,7 @@ __all__ = [
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
 _SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "reference", "training"}
+pytest_plugins = ["kilograd.run.testing"]  # of `pytest -p kilograd`
 _HOMES = {
     "checkpoint": ("load", "save"),
     "compiled": (

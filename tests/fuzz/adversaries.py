@@ -506,6 +506,23 @@ print(sorted(names))
     )
     + USE
     + "print(Value.__hash__.__defaults__)\n",
+    "operators that never end": changed(
+        (
+            "    def tanh(self):\n",
+            "    def __neg__(self):\n        return 0 - self\n\n"
+            "    def __sub__(self, other):\n        return self + (-other)\n\n"
+            "    def __rsub__(self, other):\n        return other + (-self)\n\n"
+            "    def tanh(self):\n",
+        )
+    )
+    + USE
+    + """
+for operation in (lambda: -a, lambda: 1 - a, lambda: a - b):
+    try:
+        print(operation())
+    except RecursionError:
+        print("RecursionError")
+""",
     "state in __neg__": changed(
         ("def relu", "def __neg__(self, n=[0]):\n        n[0] += 1\n        return self * -1\n\n    def relu")
     )

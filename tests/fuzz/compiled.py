@@ -106,7 +106,13 @@ class Writer:
         if self.dice.random() < 0.15:
             forms = ["({0}, {1})", "[{0}, 7]", "{{'k': {0}, 'c': {2}}}", "{2}", "5.0", "({2}, None)"]
             if "v" in self.arguments:
-                forms += ["v * {0}", "np.maximum(v, {0})", "np.sort(v)"]
+                forms += ["v * {0}", "np.maximum(v, {0})", "np.sort(v)", "np.where(v > {0}, v, {1})", "v % 0.75 + {0}"]
+                forms += ["np.floor(v / 0.3) * {0}", "np.interp(v, [-1, 0, 1], [{0}, 0.5, {1}])", "np.median(v) * v"]
+                forms += ["np.percentile(v, [10, 90])", "np.heaviside(v, {0})", "np.arctan2(v, {0})", "v // {0}"]
+                forms += ["np.clip(v, {0}, {1})", "np.logaddexp(v, {0})", "np.where(np.isnan(v), {0}, v)", "np.sign(v)"]
+                forms += ["np.select([v < 0, v < 1], [v, {0}], {1})", "np.outer(v, [{0}, 1.0])", "np.round(v * {0})"]
+                forms += ["np.maximum.reduce([v, 0 * v, {0} + v])", "np.stack([v, np.full(3, {0})])", "v[::-1] - {0}"]
+                forms += ["np.nan_to_num(v) + {0}", "np.fmax(v, {0}) - np.fmin(v, {1})", "((v > {0}) & (v < 1)) * v"]
             return self.dice.choice(forms).format(self.number(), self.number(), self.condition())
         return self.number()
 
@@ -365,6 +371,43 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             "x, y",
             "return np.maximum(abs(np.sign(y) ** 0.5), np.clip(2.0, -1.0, 1.0)) / x",
             [[nan, -0.25], [0.5, -1.0], [0.5, 1.0]],
+        ),
+        "error-that-moves-little": (
+            "v",
+            "a = np.sum(v)\n    try:\n        a = a / np.log(v[-1])\n    except ZeroDivisionError:\n        a = 7.0\n"
+            "    return np.tanh(a)",
+            [[np.array([-0.16931567, 0.49515695, 1.0])]],
+        ),
+        "refusal-that-is-handled": (
+            "x, y",
+            "try:\n        b = np.float64(y) * 2.0\n    except Exception:\n        b = np.trunc(x)\n    return min(b, x) + y",
+            [[1.546909096682242, 1.0], [-3.5, 1.0]],
+        ),
+        "array-in-an-element-of-its-own": ("x", "c = np.zeros(2)\n    c[0] = c\n    return c[0] * x", [[1.0]]),
+        "sum-of-a-call-and-a-chain": (
+            "v",
+            "return (np.isscalar(-v[0]) + (0 < v.sum() < 2)) * v[1]",
+            [[np.array([0.75, 0.5])], [np.array([-1.0, 0.5])]],
+        ),
+        "sum-of-masks": (
+            "v",
+            "return np.where((v > 0) + (v > 1), v, -v).sum() + ((v > 0) + (v < 1)).sum() * v[0]",
+            [[np.array([0.5, -0.5])], [np.array([1.5, 0.5])]],
+        ),
+        "logarithm-that-zero-shuts-off": (
+            "x, y",
+            "return scipy.special.xlogy(0.0 * x, y) + scipy.special.xlogy(x, 2.0) + scipy.special.entr(x * x)",
+            [[1.0, -math.inf], [1.0, 0.0], [0.0, math.inf], [2.0, nan], [0.5, 3.0]],
+        ),
+        "interpolation-between-infinities": (
+            "v",
+            "return np.interp(0.3, [0, 1, 2], v)",
+            [[np.array([math.inf, 1.0, 2.0])], [np.array([1.0, math.inf, 2.0])], [np.array([3.0, 3.0, nan])]],
+        ),
+        "angles-and-remainders": (
+            "x, y",
+            "return (np.arctan2(x, y), np.copysign(x, y), np.hypot(x, y), np.logaddexp(x, y), np.heaviside(x, y), x % 3.0)",
+            [[0.0, -1.0], [-0.0, -1.0], [math.inf, math.inf], [math.inf, nan], [-math.inf, -math.inf], [nan, 2.0]],
         ),
         "text-of-a-number": ("x", 'return -x if str(x)[0] == "-" else 2 * x', [[-3.0], [3.0], [0.5]]),
         "length-of-a-text": ("x", 'return x * len(str(x)) + len(f"{x}") - len(repr(x))', [[1.0], [0.125], [-2.5]]),

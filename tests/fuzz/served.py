@@ -766,9 +766,9 @@ class _Maker:
         for _ in range(source.randint(4, 16)):
             leaf = f"leaves[{source.randrange(2)}]"
             old = f"kept[{source.choice([0, -1, -1])}]"
-            number = source.choice(
-                ["0.5", "-1.75", "3", "-0.0", "1e300", "True", "2 ** 70", f"{leaf}.{self.data} * 0.5"]
-            )
+            number = source.choice(["0.5", "-1.75", "3", "-0.0", "1e300", "True", f"{leaf}.{self.data} * 0.5"])
+            if not self.unary() and self.maybe(0.1):  # a function whose data has become such a thing says so
+                number = "2 ** 70"
             if self.numpy and self.maybe(0.3):
                 number = source.choice(["np.float64(0.75)", "np.int64(-2)", "np.float32(0.5)"])
             inner = f"sorted({old}.{self.children}, key=lambda n: repr(n.{self.data}))[0]"

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "../../program/kernels/isa.hpp"
+#include "../../program/passes/compose.hpp"
+#include "../../program/passes/entries.hpp"
 #include "../../program/stages/gradient.hpp"
 #include "../../program/stages/loop.hpp"
 #include "../../program/stages/program_map.hpp"
@@ -222,10 +224,26 @@ py::object program_stage(const py::object& recorded) {
         std::shared_ptr<const program::Program>(&found.program, [recorded](const program::Program*) {})));
 }
 
+MapPointer program_map(program::Graph graph) {
+    return std::make_shared<program::ProgramMap>(std::make_shared<const program::Program>(std::move(graph)));
+}
+
 using Places = std::vector<std::uint32_t>;
 
 py::object sequence_stage(std::size_t n_inputs, const std::vector<std::pair<py::object, Places>>& steps,
                           const Places& outputs) {
+    constexpr std::size_t most = 100'000;  // ops of a composition
+    std::vector<program::Part> parts;
+    std::size_t ops = 0;
+    for (const auto& [stage, inputs] : steps)
+        if (const program::Program* part = Box<Stage>::expect(stage.ptr()).map->program()) {
+            parts.push_back({&part->graph(), inputs});
+            ops += part->graph().nodes.size();
+        }
+    if (!steps.empty() && parts.size() == steps.size() && ops <= most) {
+        const auto count = static_cast<std::uint32_t>(n_inputs);
+        return boxed_stage(program_map(program::compose(count, parts, outputs)));
+    }
     std::vector<program::Sequence::Step> made;
     for (const auto& [stage, inputs] : steps)
         made.push_back({Box<Stage>::expect(stage.ptr()).map, program::Places(inputs), 0});
@@ -255,6 +273,11 @@ py::object loop_stage(const Stage& body, py::object condition, std::size_t carri
 py::object gradient_stage(const Stage& stage, std::size_t count) {
     if (stage.map->n_outputs() != 1 || count > stage.map->n_inputs())
         throw py::value_error("a gradient is that of one number");
+    if (const program::Program* inner = stage.map->program()) {
+        std::vector<program::Stretch> stretches;
+        if (count != 0) stretches.push_back({0, static_cast<std::uint32_t>(count)});
+        return boxed_stage(program_map(program::with_gradient(inner->graph(), program::Columns(stretches))));
+    }
     return boxed_stage(std::make_shared<program::Gradient>(stage.map, count));
 }
 

@@ -127,8 +127,9 @@ inline bool any_foreign(const Node* node) {
 }
 
 inline Slope late_slope(const Node* node) {
+    if (node->op != Op::linear) return Slope::None;
     const std::vector<Slope>& late = served_of(node)->late;
-    return node->op == Op::linear && node->fan->tag < late.size() ? late[node->fan->tag] : Slope::None;
+    return node->fan->tag < late.size() ? late[node->fan->tag] : Slope::None;
 }
 
 // The data of a node is about to become `number`; false where its local gradient is no longer the engine's.

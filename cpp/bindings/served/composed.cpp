@@ -82,7 +82,8 @@ PyObject* composed(const Composition& composition, PyObject* self, PyObject* oth
         PyObject* operands[] = {self, other};
         result = evaluated(composition, operands);
     }
-    if (!result && PyErr_ExceptionMatches(PyExc_Exception)) PyErr_Clear();
+    if (!result && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_RecursionError))
+        PyErr_Clear();
     return result;
 }
 

@@ -219,7 +219,9 @@ int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
 // attribute for hasattr() and dir(): code that asks for the name sees none, and an attribute of that name can be set.
 constexpr const char* absent_names[] = {"item", "detach", "numpy"};
 
-PyObject* refuse_absent(PyObject*, PyObject*, PyObject*) {
+// While tracing, x.sum().item() is of NumPy's floats, and the number itself.
+PyObject* refuse_absent(PyObject*, PyObject* object, PyObject*) {
+    if (tracing() && object) return PyObject_GetAttrString(object, "__pos__");
     PyErr_SetString(PyExc_AttributeError, "a Value has no item(), detach() or numpy(): v.data is its number");
     return nullptr;
 }

@@ -68,7 +68,7 @@ PyObject* protocol_call(PyObject*, PyObject*, PyObject*) {
     return nullptr;
 }
 
-PyMethodDef ufunc_method = {"__array_ufunc__", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
+PyMethodDef ufunc_method = method<array_ufunc>("__array_ufunc__", METH_FASTCALL | METH_KEYWORDS, "NumPy's protocol.");
 
 }  // namespace
 
@@ -82,7 +82,6 @@ void set_dispatch(PyObject* ufunc_function, PyObject* function_function, PyObjec
 bool add_protocols(PyTypeObject* type) {
     PyType_Slot slots[] = {slot<protocol_get>(Py_tp_descr_get), slot<protocol_call>(Py_tp_call), {0, nullptr}};
     PyType_Spec spec = {"kilograd._core.Protocol", sizeof(Protocol), 0, Py_TPFLAGS_DEFAULT, slots};
-    ufunc_method.ml_meth = reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&Slot<array_ufunc>::call));
     const Owned protocol_type(PyType_FromSpec(&spec));
     if (!protocol_type) return false;
     const auto add = [&](const char* name, PyObject* function) {

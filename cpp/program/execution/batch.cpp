@@ -76,15 +76,21 @@ class Batch {
     void run() {
         const std::size_t padded = ceil_div(schedule_.uniform.size() + width_, 8) * 8;
         const std::size_t spread = schedule_.spread.size() * factor_ * width_;
-        const Scratch scratch(Scratch::Of::Call, spread + 2 * padded + schedule_.packed.size() +
-                                                     std::max<std::size_t>(1, shard_count_) * result_size_);
+        const std::size_t packed = schedule_.fills.empty() ? 0 : schedule_.packed.size();
+        const Scratch scratch(Scratch::Of::Call,
+                              spread + 2 * padded + packed + std::max<std::size_t>(1, shard_count_) * result_size_);
         spread_ = scratch.data();
         double* uniforms = spread_ + spread;
         double* adjoints = uniforms + padded;
-        packed_ = adjoints + padded;
-        results_ = packed_ + schedule_.packed.size();
+        double* filled = adjoints + padded;
+        packed_ = packed ? filled : schedule_.packed.data();
+        results_ = filled + packed;
 
         make_uniforms(uniforms);
+        if (packed) {
+            std::copy(schedule_.packed.begin(), schedule_.packed.end(), filled);
+            for (const LaneSchedule::Fill& fill : schedule_.fills) filled[fill.place] = uniforms[fill.position];
+        }
         if (shard_count_ == 1)
             run_shard(0);
         else
@@ -102,15 +108,11 @@ class Batch {
         const RowSchedule& uniform = schedule_.uniform;
         uniform.load(nullptr, 0, request_.parameters, uniforms);
         if (kernels_.row_forward(uniform.code(), uniforms) && request_.check && request_.rows)
-            diagnose(request_.original ? *request_.original : graph_, request_, 0);
+            diagnose(graph_, request_, 0);
         for (std::size_t k = 0; k < schedule_.spread.size(); ++k) {
             double* to = spread_ + k * factor_ * width_;
             std::fill(to, to + width_, uniforms[schedule_.spread[k]]);
             if (dual_) std::fill(to + width_, to + 2 * width_, 0.0);
-        }
-        for (std::size_t k = 0; k < schedule_.packed.size(); ++k) {
-            const std::uint32_t position = schedule_.packed[k];
-            packed_[k] = position == none ? 0.0 : position == LaneSchedule::one ? 1.0 : uniforms[position];
         }
     }
 
@@ -203,8 +205,7 @@ class Batch {
             pace(block.padded);
         }
         if (suspects && request_.check)
-            for (std::size_t r = 0; r < block.count; ++r)
-                diagnose(request_.original ? *request_.original : graph_, request_, block.first + r);
+            for (std::size_t r = 0; r < block.count; ++r) diagnose(graph_, request_, block.first + r);
         store_values(block, result + sum_count_);
         if (!reverse_) return;
         seed(block, result + sum_count_ + schedule_.outputs.size());
@@ -468,7 +469,8 @@ class Batch {
     const double seed_scale_;
     std::vector<std::size_t> varying_outputs_;
     std::size_t block_rows_ = 0, shard_blocks_ = 0, shard_count_ = 0;
-    double *spread_ = nullptr, *packed_ = nullptr, *results_ = nullptr;
+    double *spread_ = nullptr, *results_ = nullptr;
+    const double* packed_ = nullptr;
 };
 
 }  // namespace

@@ -50,7 +50,10 @@ DomainError DomainError::in_turn(std::size_t turn) const {
     return {fault, label, operand, row, in_every_row, std::move(all)};
 }
 
-void diagnose(const Graph& graph, const Request& request, std::size_t row) {
+void diagnose(const Graph& own, const Request& own_request, std::size_t row) {
+    const Graph& graph = own_request.original ? *own_request.original : own;
+    const Request& request = own_request.asked ? *own_request.asked : own_request;
+    if (own_request.asked) row = 0;
     std::vector<double> v(graph.nodes.size());
     std::vector<bool> varying(graph.nodes.size());
     const double* x = request.x + static_cast<std::ptrdiff_t>(row / request.repeat) * request.row_stride;

@@ -1,7 +1,8 @@
 // diagnose(): the first error that eager code would raise in a row.
 //
 // Kernels say no more than that a finite operand may have met a result that is not finite. The row is then evaluated
-// once more op by op, by plain arithmetic.
+// once more op by op, by plain arithmetic: of the program that was asked for, where another one computes its
+// derivatives.
 #pragma once
 
 #include <cstddef>

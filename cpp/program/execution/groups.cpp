@@ -70,8 +70,7 @@ class Groups {
                                   request_.column_stride, width_, values + r);
         }
         if (kernels_.rows_forward(schedule_.code(), values) && request_.check)
-            for (std::size_t r = 0; r < group.count; ++r)
-                diagnose(request_.original ? *request_.original : graph_, request_, group.first + r);
+            for (std::size_t r = 0; r < group.count; ++r) diagnose(graph_, request_, group.first + r);
         if (request_.values) store_values(group, values, result);
         if (!request_.reverse()) return;
         double* adjoints = values + schedule_.size() * width_;

@@ -34,7 +34,8 @@ struct Request {
     bool promoted = false;
     unsigned threads = 1;
     bool check = true;
-    const Graph* original = nullptr;  // what says whether eager code would raise, where it is not the program's own
+    const Graph* original = nullptr;  // what says whether eager code would raise, where it is not the program's own,
+    const Request* asked = nullptr;   // and of which request, where it is not this one
 
     double* values = nullptr;          // (rows, n_outputs), reduced: (n_outputs)
     double* value_tangents = nullptr;  // (rows, n_outputs), never reduced

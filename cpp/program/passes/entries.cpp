@@ -65,6 +65,46 @@ class Differentiator {
         return finished(std::move(result), 0);
     }
 
+    // The outputs, and after them the gradient of their sum by column.
+    Graph with_gradient() {
+        copy();
+        reverse(false);
+        Graph result;
+        result.n_inputs = graph_.n_inputs;
+        result.n_parameters = graph_.n_parameters;
+        result.recorded.assign(op_count, 0);
+        std::vector<std::uint32_t> outputs;
+        for (std::uint32_t n : graph_.outputs) outputs.push_back(value_[n].number(in_));
+        for (Symbol g : gradient_) outputs.push_back(g.number(in_));
+        lower_with_errors(outputs, result);
+        return result;
+    }
+
+    Graph sweep(Sweep kind) {
+        is_sweep_ = true;
+        copy();
+        Graph result;
+        std::vector<std::uint32_t> outputs;
+        const auto all = static_cast<std::uint32_t>(place_.size()),
+                   rows = static_cast<std::uint32_t>(graph_.outputs.size());
+        result.n_inputs = kind == Sweep::Reverse ? rows : count_;
+        result.n_parameters = all + (kind == Sweep::Second ? rows : 0);
+        result.recorded.assign(op_count, 0);
+        if (kind == Sweep::Forward) {
+            std::vector<Symbol> roots;
+            for (std::uint32_t n : graph_.outputs) roots.push_back(value_[n]);
+            forward_along(roots);
+            for (Symbol root : roots) outputs.push_back(tangent_of(root).number(in_));
+        } else {
+            reverse_is_along_ = kind == Sweep::Reverse;
+            reverse(true);
+            if (kind == Sweep::Second) forward_along(gradient_);
+            for (Symbol g : gradient_) outputs.push_back((kind == Sweep::Second ? tangent_of(g) : g).number(in_));
+        }
+        lower_with_errors(outputs, result);
+        return result;
+    }
+
     std::optional<Entries> hessian(bool weighted) {
         copy();
         if (!reverse(weighted) || !forward(gradient_)) return std::nullopt;
@@ -99,30 +139,45 @@ class Differentiator {
             keep(result, row, tangents_[k].column, tangents_[k].value);
     }
 
-    // Further outputs make sure that what may be refused is computed.
+    // What may be refused is computed, too.
+    void lower_with_errors(const std::vector<std::uint32_t>& outputs, Graph& graph) {
+        std::vector<std::uint32_t> all = outputs;
+        for (std::size_t n = 0; n < graph_.nodes.size(); ++n)
+            if (!is_total(graph_.nodes[n].code)) all.push_back(value_[n].number(in_));
+        lower(in_.nodes, all, graph);
+        graph.outputs.resize(outputs.size());
+    }
+
     std::optional<Entries> finished(Entries result, std::uint32_t further_inputs) {
         result.graph.n_inputs = graph_.n_inputs + further_inputs;
         result.graph.n_parameters = graph_.n_parameters;
         result.graph.recorded.assign(op_count, 0);
-        std::vector<std::uint32_t> outputs = entries_;
-        for (std::size_t n = 0; n < graph_.nodes.size(); ++n)
-            if (!is_total(graph_.nodes[n].code)) outputs.push_back(value_[n].number(in_));
-        lower(in_.nodes, outputs, result.graph);
-        result.graph.outputs.resize(entries_.size());
+        lower_with_errors(entries_, result.graph);
         if (work_of(result.graph) > limit_) return std::nullopt;
         return result;
     }
 
-    // The graph's nodes as they are.
+    // The graph's nodes as they are; for a sweep, their leaves are parameters.
     void copy() {
-        const auto leaf = [&](const Node& node) { return in_.leaf(node.code, node.a); };
+        const auto leaf = [&](const Node& node) {
+            return is_sweep_ ? in_.leaf(Code::parameter, number_of(node)) : in_.leaf(node.code, node.a);
+        };
         for (std::uint32_t number : expand(graph_, in_, leaf)) value_.push_back(at(number));
     }
 
+    std::uint32_t number_of(const Node& leaf) const {
+        return leaf.code == Code::parameter ? graph_.n_inputs + leaf.a : leaf.a;
+    }
+
     // Column of a leaf that derivatives are taken by, else none.
-    std::uint32_t column_of(const Node& node) const {
-        if (node.code == Code::input) return node.a < graph_.n_inputs ? place_[node.a] : none;
-        return node.code == Code::parameter ? place_[graph_.n_inputs + node.a] : none;
+    std::uint32_t column_of(const Node& leaf) const {
+        if (leaf.code == Code::constant || !is_leaf(leaf.code)) return none;
+        return place_[number_of(leaf)];
+    }
+    // The same of a leaf of the copy, which has weights beside.
+    std::uint32_t column_in(const Node& leaf) const {
+        if (!is_sweep_) return leaf.code == Code::input && leaf.a >= graph_.n_inputs ? none : column_of(leaf);
+        return leaf.code == Code::parameter && leaf.a < place_.size() ? place_[leaf.a] : none;
     }
 
     void mark_wanted() {
@@ -134,13 +189,19 @@ class Differentiator {
         adjoint_.assign(graph_.nodes.size(), Symbol());
     }
 
+    Symbol weight_of(std::uint32_t output) {
+        const auto all = static_cast<std::uint32_t>(place_.size());
+        if (reverse_is_along_) return at(in_.leaf(Code::input, output));
+        return at(is_sweep_ ? in_.leaf(Code::parameter, all + output)
+                            : in_.leaf(Code::input, graph_.n_inputs + output));
+    }
+
     // The gradient of the sum of the outputs, by column.
     bool reverse(bool weighted) {
         mark_wanted();
         gradient_.assign(count_, Symbol());
         for (std::uint32_t k = 0; k < graph_.outputs.size(); ++k) {
-            const Symbol weight = weighted ? at(in_.leaf(Code::input, graph_.n_inputs + k)) : Symbol(1.0);
-            adjoint_[graph_.outputs[k]] = adjoint_[graph_.outputs[k]] + weight;
+            adjoint_[graph_.outputs[k]] = adjoint_[graph_.outputs[k]] + (weighted ? weight_of(k) : Symbol(1.0));
         }
         for (auto n = static_cast<std::uint32_t>(graph_.nodes.size()); n-- > 0;) {
             if (!wanted_[n] || adjoint_[n].is_constant(0.0)) continue;
@@ -231,21 +292,27 @@ class Differentiator {
         return true;
     }
 
-    // The tangents of all nodes that these are made of, in order of columns.
-    bool forward(const std::vector<Symbol>& roots) {
-        const auto size = static_cast<std::uint32_t>(in_.nodes.size());
-        std::vector<std::uint8_t> live(size, 0);
+    // What these are made of.
+    std::vector<std::uint8_t> live_for(const std::vector<Symbol>& roots) {
+        std::vector<std::uint8_t> live(in_.nodes.size(), 0);
         for (Symbol root : roots)
             if (!root.is_constant()) live[root.number(in_)] = 1;
-        for (std::uint32_t n = size; n-- > 0;)
+        for (std::size_t n = live.size(); n-- > 0;)
             if (live[n]) graph_.for_operands(in_.nodes[n], [&](std::uint32_t operand) { live[operand] = 1; });
+        return live;
+    }
+
+    // The tangents of all nodes that these are made of, in order of columns.
+    bool forward(const std::vector<Symbol>& roots) {
+        const std::vector<std::uint8_t> live = live_for(roots);
+        const auto size = static_cast<std::uint32_t>(live.size());
         ranges_.assign(size, {});
         for (std::uint32_t n = 0; n < size; ++n) {
             pace_();
             const Node node = in_.nodes[n];
             ranges_[n].begin = static_cast<std::uint32_t>(tangents_.size());
             if (live[n] && is_leaf(node.code)) {
-                if (column_of(node) != none) tangents_.push_back({column_of(node), Symbol(1.0)});
+                if (column_in(node) != none) tangents_.push_back({column_in(node), Symbol(1.0)});
             } else if (live[n]) {
                 forward(n, node);
             }
@@ -271,6 +338,27 @@ class Differentiator {
             if (!tangent.is_constant(0.0)) tangents_.push_back({std::min(left, right), tangent});
         }
     }
+
+    // The tangents of all nodes that these are made of, along one direction, which inputs are.
+    void forward_along(const std::vector<Symbol>& roots) {
+        const std::vector<std::uint8_t> live = live_for(roots);
+        along_.assign(live.size(), Symbol());
+        for (std::uint32_t n = 0; n < live.size(); ++n) {
+            pace_();
+            const Node node = in_.nodes[n];
+            if (!live[n]) continue;
+            if (is_leaf(node.code)) {
+                if (column_in(node) != none) along_[n] = at(in_.leaf(Code::input, column_in(node)));
+                continue;
+            }
+            const bool binary = info(node.code).arity == Arity::Binary;
+            const Symbol da = along_[node.a], db = binary ? along_[node.b] : Symbol();
+            if (da.is_constant(0.0) && db.is_constant(0.0)) continue;
+            const Symbol x = at(node.a), z = binary ? at(node.b) : Symbol(), y = at(n);
+            along_[n] = combine(node, locals_of(node.code, x, z, Symbol(node.c), y), x, z, y, da, db);
+        }
+    }
+    Symbol tangent_of(Symbol root) { return root.is_constant() ? Symbol() : along_[root.number(in_)]; }
 
     static Symbol combine(const Node& node, Locals local, Symbol a, Symbol b, Symbol y, Symbol da, Symbol db) {
         switch (node.code) {
@@ -302,8 +390,10 @@ class Differentiator {
     const std::size_t limit_;
     const std::vector<std::uint32_t> place_;  // by number: column
     const std::size_t count_;                 // of columns
+    bool is_sweep_ = false, reverse_is_along_ = false;
     Simplifier in_;
     Pace pace_;
+    std::vector<Symbol> along_;            // a sweep's tangents of nodes in in_
     std::vector<Symbol> value_, adjoint_;  // of the graph's nodes
     std::vector<std::uint8_t> wanted_;
     std::vector<Symbol> gradient_;  // by column
@@ -329,6 +419,14 @@ std::optional<Entries> differentiate(const Graph& graph, const Columns& columns,
 std::optional<Entries> differentiate_twice(const Graph& graph, const Columns& columns, bool weighted,
                                            std::size_t most) {
     return Differentiator(graph, columns, most).hessian(weighted);
+}
+
+Graph with_gradient(const Graph& graph, const Columns& columns) {
+    return Differentiator(graph, columns, none).with_gradient();
+}
+
+Graph sweep(const Graph& graph, const Columns& columns, Sweep kind) {
+    return Differentiator(graph, columns, none).sweep(kind);
 }
 
 }  // namespace kilograd::program

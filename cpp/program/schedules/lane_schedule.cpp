@@ -61,8 +61,41 @@ const std::array<Reads, code_count> derivative_reads = [] {
     return t;
 }();
 
-std::vector<std::uint8_t> complement(std::vector<std::uint8_t> marks) {
-    for (std::uint8_t& mark : marks) mark = !mark;
+// The linear form of a dot of a varying value: uniform multiples of varying values, and at most one uniform value.
+struct Linear {
+    std::vector<Term> terms;  // varying operand and coefficient (none: one), by operand
+    std::uint32_t bias = none;
+};
+bool linear_form(const Graph& graph, const std::vector<std::uint8_t>& varying, const Node& node, Linear& form) {
+    form = {};
+    for (std::uint32_t t = node.a; t < node.b; ++t) {
+        Term term = graph.terms[t];
+        if (term.b != none && varying[term.b]) std::swap(term.a, term.b);
+        if (!varying[term.a]) {
+            if (term.b != none || form.bias != none) return false;
+            form.bias = term.a;
+        } else if (term.b != none && varying[term.b]) {
+            return false;
+        } else {
+            form.terms.push_back(term);
+        }
+    }
+    std::stable_sort(form.terms.begin(), form.terms.end(), [](auto& l, auto& r) { return l.a < r.a; });
+    return true;
+}
+
+// The uniform nodes, without constants that are coefficients and nothing else.
+std::vector<std::uint8_t> uniform_nodes(const Graph& graph, const std::vector<std::uint8_t>& varying) {
+    std::vector<std::uint8_t> marks(graph.nodes.size());
+    for (std::size_t n = 0; n < marks.size(); ++n) marks[n] = !varying[n] && graph.nodes[n].code != Code::constant;
+    const auto read = [&](std::uint32_t n) { marks[n] |= !varying[n]; };
+    for (std::uint32_t n : graph.outputs) read(n);
+    Linear form;
+    for (std::size_t n = 0; n < marks.size(); ++n) {
+        const Node& node = graph.nodes[n];
+        if (varying[n] && node.code == Code::dot && linear_form(graph, varying, node, form)) continue;
+        graph.for_operands(node, read);
+    }
     return marks;
 }
 
@@ -102,34 +135,11 @@ class LaneSchedule::Builder {
         std::uint32_t node;                  // Linear: the group's first
         std::vector<std::uint32_t> members;  // Linear
     };
-    struct Linear {
-        std::vector<Term> terms;  // varying operand and coefficient (none: one), by operand
-        std::uint32_t bias = none;
-    };
-
     std::uint32_t time_back(std::uint32_t t) const { return 2 * static_cast<std::uint32_t>(steps_.size()) - t; }
-
-    // The linear form of a dot, if it has one.
-    bool linear_form(const Node& node, Linear& form) const {
-        form = {};
-        for (std::uint32_t t = node.a; t < node.b; ++t) {
-            Term term = graph_.terms[t];
-            if (term.b != none && varying_[term.b]) std::swap(term.a, term.b);
-            if (!varying_[term.a]) {
-                if (term.b != none || form.bias != none) return false;
-                form.bias = term.a;
-            } else if (term.b != none && varying_[term.b]) {
-                return false;
-            } else {
-                form.terms.push_back(term);
-            }
-        }
-        std::stable_sort(form.terms.begin(), form.terms.end(), [](auto& l, auto& r) { return l.a < r.a; });
-        return true;
-    }
 
     void list_instructions() {
         std::map<std::vector<std::uint32_t>, std::uint32_t> group_of;
+        const std::vector<std::uint8_t> live = needed(graph_);
         Linear form;
         for (std::uint32_t n = 0; n < graph_.nodes.size(); ++n) {
             const Node& node = graph_.nodes[n];
@@ -137,12 +147,13 @@ class LaneSchedule::Builder {
             pace_(node.code == Code::dot ? node.b - node.a : 1);
             if (node.code != Code::dot) {
                 steps_.push_back({LaneInstruction::Kind::Elementwise, n, {}});
-            } else if (!linear_form(node, form)) {
+            } else if (!linear_form(graph_, varying_, node, form)) {
                 steps_.push_back({LaneInstruction::Kind::Dot, n, {}});
             } else {
                 std::vector<std::uint32_t> operands;
                 operands.reserve(form.terms.size());
                 for (const Term& term : form.terms) operands.push_back(term.a);
+                if (!live[n]) operands.push_back(none);  // no reverse sweep goes through it
                 const auto [found, is_new] =
                     group_of.emplace(std::move(operands), static_cast<std::uint32_t>(steps_.size()));
                 if (is_new) steps_.push_back({LaneInstruction::Kind::Linear, n, {}});
@@ -222,6 +233,14 @@ class LaneSchedule::Builder {
         return {spread_[node], true};
     }
 
+    // A coefficient, or what stands for none.
+    void pack(std::uint32_t node, double otherwise) {
+        const auto place = static_cast<std::uint32_t>(p_.packed.size());
+        const bool is_made = node != none && graph_.nodes[node].code != Code::constant;
+        if (is_made) p_.fills.push_back({place, p_.uniform.position(node)});
+        p_.packed.push_back(node == none || is_made ? otherwise : graph_.nodes[node].c);
+    }
+
     void forward(std::uint32_t t) {
         pace_();
         const Step& step = steps_[t];
@@ -253,12 +272,11 @@ class LaneSchedule::Builder {
             for (std::uint32_t member : step.members) group.y.push_back(slot_[member] = take());
             group.coefficients = static_cast<std::uint32_t>(p_.packed.size());
             for (std::uint32_t member : step.members)
-                for (const Term& term : forms_[member].terms)
-                    p_.packed.push_back(term.b == none ? one : p_.uniform.position(term.b));
+                for (const Term& term : forms_[member].terms) pack(term.b, 1.0);
             for (std::uint32_t member : step.members) {
                 const std::uint32_t bias = forms_[member].bias;
                 group.has_bias = group.has_bias || bias != none;
-                p_.packed.push_back(bias == none ? none : p_.uniform.position(bias));
+                pack(bias, 0.0);
             }
             instruction.first = static_cast<std::uint32_t>(p_.groups.size());
             p_.groups.push_back(std::move(group));
@@ -341,10 +359,10 @@ class LaneSchedule::Builder {
         for (std::uint32_t member : step.members)
             if (wanted_[member]) group.dy.push_back(adjoint_[member]);
         instruction.reverse = !group.dy.empty();
-        group.sums = sums_wanted(step);
+        group.sums = instruction.reverse && sums_wanted(step);
         // One wanted operand makes every member wanted, so that rows of dy and of the coefficients agree.
         bool any_operand = false;
-        for (const Term& term : operands) any_operand = any_operand || wanted_[term.a];
+        for (const Term& term : operands) any_operand = any_operand || (instruction.reverse && wanted_[term.a]);
         if (any_operand) {
             for (const Term& term : operands) {
                 bool fresh = false;
@@ -390,17 +408,18 @@ class LaneSchedule::Builder {
 
 LaneSchedule::LaneSchedule(const Graph& graph, Wants wants)
     : LaneSchedule(graph, wants, depends_on(graph, true, wants.promoted),
-                   depends_on(graph, wants.inputs, wants.parameters)) {}
+                   swept_back(graph, wants.inputs, wants.parameters)) {}
 
 LaneSchedule::LaneSchedule(const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
                            const std::vector<std::uint8_t>& wanted)
-    : uniform(graph, complement(varying), wanted) {
+    : uniform(graph, uniform_nodes(graph, varying), wanted) {
     Builder(*this, graph, wants, varying, wanted).run();
 }
 
 std::size_t LaneSchedule::bytes() const {
     std::size_t total = uniform.bytes() + instructions.size() * sizeof(LaneInstruction) +
-                        terms.size() * sizeof(DotTerm) + (spread.size() + packed.size() + sums.size()) * 4;
+                        terms.size() * sizeof(DotTerm) + (spread.size() + sums.size()) * 4 +
+                        (packed.size() + fills.size()) * 8;
     for (const LinearGroup& group : groups)
         total += sizeof group + (group.x.size() + group.y.size() + group.dx.size() + group.dy.size()) * 4;
     return total;

@@ -61,8 +61,11 @@ class LaneSchedule {
 
     RowSchedule uniform;
     std::vector<std::uint32_t> spread;  // positions in `uniform` of what instructions read as vectors
-    std::vector<std::uint32_t> packed;  // positions of coefficients and biases; none: zero; one: one
-    static constexpr std::uint32_t one = none - 1;
+    std::vector<double> packed;         // coefficients and biases, those that are constant
+    struct Fill {
+        std::uint32_t place, position;
+    };
+    std::vector<Fill> fills;          // of the others: positions in `uniform`
     std::vector<std::uint32_t> sums;  // positions that the sums belong to, the spread ones first; none: dropped
 
     std::size_t bytes() const;

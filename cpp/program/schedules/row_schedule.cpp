@@ -241,11 +241,15 @@ RowSchedule::RowSchedule(const Graph& graph, const std::vector<std::uint8_t>& in
 }
 
 void RowSchedule::load_constants(std::size_t width, double* values) const {
-    for (double constant : constants_) values = std::fill_n(values, width, constant);
+    if (width == 1)
+        std::copy(constants_.begin(), constants_.end(), values);
+    else
+        for (double constant : constants_) values = std::fill_n(values, width, constant);
 }
 
 void RowSchedule::load_parameters(const double* parameters, std::size_t width, double* values) const {
-    for (const Leaf& leaf : parameters_) std::fill_n(values + leaf.position * width, width, parameters[leaf.number]);
+    for (const Leaf& leaf : parameters_)
+        for (std::size_t r = 0; r < width; ++r) values[leaf.position * width + r] = parameters[leaf.number];
 }
 
 std::size_t RowSchedule::bytes() const {

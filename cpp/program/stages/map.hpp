@@ -59,6 +59,8 @@ struct Kept {
     std::vector<Buffer> buffers;
 };
 
+class Program;
+
 class Map {
   public:
     Map(std::size_t n_inputs, std::size_t n_outputs) : n_inputs_(n_inputs), n_outputs_(n_outputs) {}
@@ -82,6 +84,8 @@ class Map {
     virtual bool keeps() const { return true; }
     // How many times it can be differentiated: twice, reverse sweeps over dual numbers, or once.
     virtual int order() const { return 2; }
+    // The program that it is, if it is one.
+    virtual const Program* program() const { return nullptr; }
     // About how many numbers are kept for a row, and how many ops a row takes.
     virtual std::size_t kept_per_row() const = 0;
     virtual std::size_t cost() const = 0;

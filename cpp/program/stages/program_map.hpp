@@ -38,6 +38,7 @@ class ProgramMap final : public Map {
         program_->run(request, rows.kernels);
     }
 
+    const Program* program() const override { return program_.get(); }
     bool keeps() const override { return false; }
     std::size_t kept_per_row() const override { return 0; }
     std::size_t cost() const override { return program_->graph().nodes.size(); }

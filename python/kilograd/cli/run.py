@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.program is not None and arguments.program.endswith(".ipynb"):
         from kilograd.run import notebook
 
-        return notebook.execute(arguments.program)
+        return notebook.execute(arguments.program, arguments.report, arguments.compare)
     if arguments.compare:
         from kilograd.run import compare
 

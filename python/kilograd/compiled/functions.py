@@ -6,6 +6,7 @@ All others run as NumPy has them, and come to `traced.of_ufunc` by the ufuncs of
 from __future__ import annotations
 
 import math
+import sys
 from itertools import pairwise
 from typing import Any
 
@@ -44,7 +45,8 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     thread.chose = True
     mask = bools(condition)
     sides = [part if isinstance(part, np.ndarray) else np.asarray(_plain(part)) for part in (a, b)]
-    if all(side.dtype != object and side.dtype.kind != "f" and not isinstance(side, Traced) for side in sides):
+    are_integers = [side.dtype != object and side.dtype.kind != "f" and not isinstance(side, Traced) for side in sides]
+    if all(are_integers) and not getattr(thread.notes, "choose_always", False):
         return np.where(_decided(condition), *sides)  # of integers
     result = chosen(mask, a, b)
     return result.view(Traced) if isinstance(result, np.ndarray) else single(result).view(Traced)
@@ -344,7 +346,7 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
 def _piece(at: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
     slope = (y1 - y0) / (x1 - x0)
     y = slope * (at - x0) + y0
-    if isinstance(slope, float) and math.isfinite(slope):
+    if type(slope) is float and math.isfinite(slope):
         return y
     from_right = slope * (at - x1) + y1  # as NumPy, where an infinite value makes the other NaN
     is_number = _core._equal(y, y)
@@ -414,6 +416,17 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
 @implements(np.vdot)
 def _vdot(a: Any, b: Any) -> Any:
     return traced(np.dot(entries(a).reshape(-1), entries(b).reshape(-1)))
+
+
+@implements(np.bincount)
+def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    places = np.asarray(x)
+    size = max(minlength, int(places.max(initial=-1)) + 1)
+    if weights is None:
+        return np.bincount(places, minlength=minlength)
+    result = zeros(size)
+    np.add.at(result, places, weights)
+    return result
 
 
 @implements(np.cov)
@@ -522,6 +535,8 @@ def _full_like(
 
 @implements(np.result_type)
 def _result_type(*things: Any) -> Any:
+    if sys._getframe(3).f_globals.get("__name__", "").startswith("numpy."):
+        return np.dtype(object)  # what NumPy makes of it is to hold Values
     kinds = [each.dtype if isinstance(each, (Traced, Mask)) else each for each in things]
     return np.result_type(*[np.float64 if isinstance(each, (Value, Condition)) else each for each in kinds])
 

@@ -160,12 +160,13 @@ def _is_added(code: types.CodeType, offset: int) -> bool:
     for instruction in dis.get_instructions(code):
         if instruction.offset <= offset:
             continue
+        if instruction.opname == "JUMP_FORWARD":  # behind the first of two alternatives
+            offset = instruction.argval - 1
+            continue
         if instruction.opname.startswith(("BINARY_", "INPLACE_")) and height <= 1:
             operator = instruction.opname + instruction.argrepr  # until 3.10 in the name
             return any(sign in operator for sign in ("+", "-", "ADD", "SUBTRACT"))
         height += dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
-        if instruction.opname == "JUMP_FORWARD":  # behind the first of two alternatives, each of which leaves a number
-            height -= 1
         if height < 0 and not instruction.opname.endswith(("OR_POP", "POP_TOP")):  # these go on to another operand
             return False
     return False

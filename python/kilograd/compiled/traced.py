@@ -333,8 +333,17 @@ _CONSTANT = (
 
 def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     name = ufunc.__name__
+    if name in PAIRS:
+        return tuple([_called(part, inputs, options) for part in PAIRS[name]])
     if name in PRODUCTS:
         return traced(PRODUCTS[name](*map(entries, inputs), **options))
+    if all(map(_is_bool, inputs)):
+        if name not in OF_BOOLS and name not in BOOLS:  # NumPy's arithmetic of bools is none of numbers
+            return constant(ufunc(*map(decided, inputs), **options))
+        ufunc = OF_BOOLS.get(name, ufunc)
+        name = ufunc.__name__
+    if name in ("equal", "not_equal") and any(each is None or isinstance(each, str) for each in inputs):
+        return np.full(np.broadcast_shapes(*map(np.shape, inputs)), name == "not_equal")
     if name in BOOLS:
         return _compared(ufunc, *map(bools, inputs))
     entry = _entry(ufunc)
@@ -351,6 +360,23 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
             "numpy.exp, log, erf by scipy.special, or pass what it gives as an argument"
         )
     return traced(entry(*operands))
+
+
+OF_BOOLS: dict[str, Any] = {
+    **dict.fromkeys(("add", "maximum", "fmax"), np.logical_or),
+    **dict.fromkeys(("multiply", "minimum", "fmin"), np.logical_and),
+}
+"""What arithmetic of bools is."""
+
+
+PAIRS: dict[str, tuple[Any, Any]] = {"divmod": (np.floor_divide, np.remainder)}
+"""Those that give two arrays, which others give one by one."""
+
+
+def _is_bool(thing: Any) -> bool:
+    return isinstance(thing, (Mask, Condition, bool, np.bool_)) or (
+        isinstance(thing, np.ndarray) and thing.dtype == bool
+    )
 
 
 def _compared(ufunc: Any, *operands: Objects) -> Any:
@@ -381,7 +407,7 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
         raise refusal(f"numpy.{name}.{method}() cannot be recorded")
     if method != "reduce":
         return traced(getattr(entry, method)(array, *inputs[1:], axis=axis))
-    if where is not True:
+    if where is not True and where is not np._NoValue:
         neutral = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}.get(name, initial)
         if neutral is np._NoValue:
             raise refusal(f"numpy.{name}.reduce() with where= needs initial=")

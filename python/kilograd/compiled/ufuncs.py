@@ -67,8 +67,8 @@ def _power(a: Number, b: Number) -> Number:
 
 
 def _unless_at_end(x: Number, y: Number, pole: float) -> Number:
-    """Give y, and 1 where x is 0 and the logarithm would be infinite."""
-    at_end = _core._equal(x, 0.0) * (_core._equal(y, pole) + _core._equal(y, math.inf))
+    """Give y, and 1 where x is 0 and the logarithm of y no number."""
+    at_end = _core._equal(x, 0.0) * (_core._less_equal(y, pole) + _core._equal(y, math.inf))
     return _select(at_end, 1.0, y)
 
 
@@ -198,6 +198,7 @@ NUMBERS: dict[str, Callable[..., Number]] = {
     "pseudo_huber": _pseudo_huber,
     "exprel": _exprel,
     "exp10": lambda x: 10.0**x,
+    "ldexp": lambda x, n: x * 2.0**n,
 }
 """By the name of the ufunc."""
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-__all__ = ["compare"]
+__all__ = ["compare", "speed"]
 
 
 def _timed(command: list[str], text: bytes | None) -> tuple[bytes, int, float]:
@@ -26,6 +26,11 @@ def _first_difference(plain: bytes, served: bytes) -> str:
                 f"the outputs differ, first in line {number}:\n  plain Python: {shown[0]}\n  kilograd:     {shown[1]}"
             )
     return "the outputs differ in their line ends"
+
+
+def speed(plain: float, served: float) -> str:
+    """How much faster that is, in seconds."""
+    return f"plain Python {plain:.2f} s, kilograd {served:.2f} s: {plain / served:.1f} times as fast"
 
 
 def compare(program: Sequence[str]) -> int:
@@ -52,9 +57,5 @@ def compare(program: Sequence[str]) -> int:
     elif plain_status != served_status:
         verdict = f"the exit status differs: {plain_status} in plain Python, {served_status} here"
     print(f"kilograd: {verdict or 'the same output and exit status'}", file=sys.stderr)
-    ratio = plain_time / served_time
-    print(
-        f"kilograd: plain Python {plain_time:.2f} s, kilograd {served_time:.2f} s: {ratio:.1f} times as fast",
-        file=sys.stderr,
-    )
+    print(f"kilograd: {speed(plain_time, served_time)}", file=sys.stderr)
     return 0 if verdict is None else 1

@@ -2,7 +2,8 @@
 
 The engine applies the same operators to the same operands in the same order, so what comes out is what the author's
 method gives, whatever they are: it is the way from one to the next that has no Python in it. `steps_of` reads the
-method; where that is anything else than one expression of operators, it gives None.
+method; where that is anything else than one expression of operators, it gives None. `calls_of` says whose methods the
+operators are: a method is composed of native ones and of others that are composed, and so never of itself.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any
 
 from kilograd.run.source import node_of
 
-__all__ = ["Steps", "steps_of"]
+__all__ = ["Steps", "calls_of", "steps_of"]
 
 Steps = tuple[tuple[str, Any], ...]  # for a machine with a stack: what to do, and with what number or name
 
 LONGEST = 15  # so that eight operands wait at most
 BINARY = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Pow: "power"}
+METHODS = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "truediv", "power": "pow"}
 
 
 def steps_of(function: FunctionType, cls: type) -> Steps | None:
@@ -42,6 +44,33 @@ def steps_of(function: FunctionType, cls: type) -> Steps | None:
     if not _append(body[0].value, operands, steps) or isinstance(body[0].value, ast.Name | ast.Constant):
         return None
     return tuple(steps) if len(steps) <= LONGEST else None
+
+
+def calls_of(steps: Steps) -> set[str]:
+    """The methods of a node that the steps may call."""
+    found: set[str] = set()
+    kinds: list[str] = []  # of what waits: a node, a number, or either
+    other = "either"
+    for step, what in steps:
+        if step == "lift":
+            other = "node"
+        elif step == "operand":
+            kinds.append(other if what else "node")
+        elif step == "number":
+            kinds.append("number")
+        elif step == "negative":
+            found |= {"__neg__"} if kinds[-1] != "number" else set()
+        elif step == "call":
+            found.add(what)
+            kinds[-1] = "either"
+        else:
+            right, left = kinds.pop(), kinds.pop()
+            if left != "number":
+                found.add(f"__{METHODS[step]}__")
+            if left != "node" and right != "number":
+                found.add(f"__r{METHODS[step]}__")
+            kinds.append("node" if "node" in (left, right) else "number" if left == right == "number" else "either")
+    return found
 
 
 def _lifts(statement: ast.stmt, other: str, name: str) -> bool:

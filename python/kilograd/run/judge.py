@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
 
@@ -195,9 +195,16 @@ def _keep_objects(cls: type, served: type) -> None:
     _core.keep_objects(served, survey.keeps(spared, "__repr__" in vars(cls)))
 
 
+def _to_standard_error(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+say: list[Callable[[str], None]] = [_to_standard_error]  # how a line is said
+
+
 def _say(judgement: Judgement) -> None:
     where = "" if judgement.module == "__main__" else f"{judgement.module}."
-    print(f"kilograd: class {where}{judgement.name} runs as it is: {judgement.reason}", file=sys.stderr)
+    say[-1](f"kilograd: class {where}{judgement.name} runs as it is: {judgement.reason}")
 
 
 def _finish(cls: type, served: type, plan: Plan, judgement: Judgement) -> None:

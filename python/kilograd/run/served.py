@@ -284,14 +284,13 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         names=plan.written or list(plan.attributes),
         foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS or attribute.watched],
     )
-    operators = OPERATORS | {
-        name: row for name, row in COMPOSITES.items() if isinstance(members.get(name, change), FunctionType)
-    }
+    plain = {name for name, value in members.items() if isinstance(value, FunctionType)}
+    operators = OPERATORS | {name: row for name, row in COMPOSITES.items() if name in plain or name not in members}
     for name, (core_name, reflected) in operators.items():
         function = members.get(name)
         changed = change(function) if function is not None else None
         mode, label = plan.modes.get(name, 0), plan.labels.get(name)
-        steps = steps_of(function, author) if mode & COMPOSED else None
+        steps = steps_of(function, author) if function is not None and mode & COMPOSED else None
         _core.served_operator(served, core_name, reflected, changed, mode, label, steps)
         if changed is not None:
             method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None, None)

@@ -99,8 +99,8 @@ def announce(filename: str, tree: ast.Module) -> None:
         read(filename, tree)
 
 
-def compile_marked(source: bytes | str, filename: str) -> CodeType:
-    """Compile a module with its candidate classes marked.
+def compile_marked(source: bytes | str, filename: str, change: Callable[[ast.Module], None] | None = None) -> CodeType:
+    """Compile a module with its candidate classes marked, and with what `change` makes of the rest.
 
     Raises
     ------
@@ -110,6 +110,8 @@ def compile_marked(source: bytes | str, filename: str) -> CodeType:
     tree = ast.parse(source, filename)
     announce(filename, tree)
     mark(tree)
+    if change is not None:
+        change(tree)
     code: CodeType = compile(tree, filename, "exec", dont_inherit=True)
     _compiled.setdefault(filename, []).append((tree, code))
     return code
@@ -130,7 +132,9 @@ def _trees(filename: str) -> list[tuple[ast.Module, CodeType]]:
         try:
             tree = ast.parse(text, filename)
             mark(tree)
-            _compiled[filename].append((tree, compile(tree, filename, "exec", dont_inherit=True)))
+            # IPython compiles each statement of a cell by itself, which gives other code where one imports a module.
+            for part in (tree, *(ast.Module([statement], []) for statement in tree.body)):
+                _compiled[filename].append((part, compile(part, filename, "exec", dont_inherit=True)))
         except (SyntaxError, ValueError, RecursionError):
             pass
     return _compiled[filename]

@@ -89,6 +89,7 @@ TRACKED = frozenset({"math", "cmath", "numpy"})  # modules whose functions autho
 BY_NAME = frozenset(
     ["eval", "getattr", "setattr", "hasattr", "attrgetter", "methodcaller"]
 )  # find an attribute by a text
+PATCHES = frozenset({"setattr", "delattr", "patch", "object"})  # methods of what tests use to set attributes
 NOTEBOOK = "<cells>"
 
 
@@ -399,6 +400,8 @@ class _Reader(ast.NodeVisitor):
                     self.survey.stores.append(store)
         if function == "vars" and (not node.args or self.root(node.args[0]) is not None):
             self.mention("attribute", "__globals__", node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in PATCHES:
+            self.patches(node)
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("__setattr__", "__delattr__"):
             if isinstance(node.func.value, ast.Name) and node.func.value.id == "type":
                 self.mention("attribute", "__globals__", node)
@@ -409,6 +412,17 @@ class _Reader(ast.NodeVisitor):
                     self.mention("attribute", argument.value, node)
                     self.survey.stores.append(_Store(module, argument.value, node.lineno, False, module is not None))
         self.generic_visit(node)
+
+    def patches(self, node: ast.Call) -> None:
+        """``monkeypatch.setattr(math, "tanh", f)``, ``mocker.patch("math.tanh")`` and their like."""
+        texts = [part.value for part in node.args if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+        if not texts:
+            self.mention("attribute", "__globals__", node)
+            return
+        holder, _, name = texts[0].rpartition(".")
+        base = holder.rpartition(".")[2] or next(filter(None, map(self.root, node.args)), None)
+        self.mention("attribute", name, node)
+        self.survey.stores.append(_Store(base, name, node.lineno, False, True))
 
     def visit_Constant(self, node: ast.Constant) -> None:
         if not isinstance(node.value, str):

@@ -9,7 +9,7 @@ from types import FunctionType, MemberDescriptorType
 from kilograd import reading
 from kilograd.run import probes
 from kilograd.run.clone import map_functions, rebinder
-from kilograd.run.composed import steps_of
+from kilograd.run.composed import calls_of, steps_of
 from kilograd.run.purity import ORDINARY, Facts
 from kilograd.run.reasons import (
     READ_BY_RULES,
@@ -360,22 +360,30 @@ def _try_methods(trial: Trial) -> None:
 
 def _try_composed(trial: Trial) -> None:
     """What consists of operators alone needs no proof by probes; they are run all the same."""
-    modes, methods = dict(trial.plan.modes), dict(trial.plan.methods)
+    members, plan = vars(trial.author), trial.plan
+    native = {name for name, mode in plan.modes.items() if mode} | set(plan.methods)
+    waiting: dict[str, set[str]] = {}  # what each of them calls
+    for name, value in members.items():
+        if name in trial.hazards or name in trial.objections or name in native or not isinstance(value, FunctionType):
+            continue
+        operands = 2 if name in COMPOSITES and name != "__neg__" else 1
+        if (name in COMPOSITES or not name.startswith("__")) and value.__code__.co_argcount == operands:
+            steps = steps_of(value, trial.author)
+            if steps is not None:
+                waiting[name] = calls_of(steps) & set(members)
+    composed: set[str] = set()
+    while ready := {name for name, calls in waiting.items() if name not in composed and calls <= native | composed}:
+        composed |= ready
+    found = [name for name in members if name in composed]
     trials: list[probes.Probe] = []
-    for name, value in vars(trial.author).items():
-        if name in trial.hazards or name in trial.objections or not isinstance(value, FunctionType):
-            continue
-        operands = 1 if name == "__neg__" or not name.startswith("__") else 2
-        if (name.startswith("__") and name not in COMPOSITES) or name in methods:
-            continue
-        if value.__code__.co_argcount != operands or steps_of(value, trial.author) is None:
-            continue
-        if name in COMPOSITES:
-            modes[name] = COMPOSED
-        else:
-            methods[name] = Recipe("composed")
-        trials += trial.of_method(name) if operands == 1 else trial.of_operator(name)
-    trial.accepts(replace(trial.plan, modes=modes, methods=methods), trials)
+    for name in found:
+        trials += trial.of_operator(name) if name in probes.SYMBOLS else trial.of_method(name)
+    plan = replace(
+        plan,
+        modes=plan.modes | {name: COMPOSED for name in found if name in COMPOSITES},
+        methods=plan.methods | {name: Recipe("composed") for name in found if name not in COMPOSITES},
+    )
+    trial.accepts(plan, trials)
 
 
 def _try_whole(trial: Trial) -> None:
