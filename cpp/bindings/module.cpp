@@ -8,6 +8,7 @@
 #include "network.hpp"
 #include "program/guards.hpp"
 #include "program/program.hpp"
+#include "program/stages.hpp"
 #include "pybind.hpp"
 #include "served/served.hpp"
 #include "update.hpp"
@@ -64,6 +65,7 @@ PYBIND11_MODULE(_core, m) {
     add_update(m);
     add_served(m);
     add_program(m);
+    add_stages(m);
     m.def(
         "new_family",
         [](py::str name, bool int_grads, bool shows_grad, py::str module) {

@@ -410,6 +410,11 @@ class Batch {
             else
                 for (std::size_t r = 0; r < block.count; ++r) to[r] += weight(block.first + r, o);
             if (block.mirrored) std::fill(to + block.count, to + block.padded, to[block.count - 1]);
+            if (!request_.weight_tangents) continue;
+            for (std::size_t r = 0; r < block.count; ++r)
+                to[block.padded + r] +=
+                    request_.weight_tangents[static_cast<std::ptrdiff_t>(block.first + r) * request_.weight_row_stride +
+                                             static_cast<std::ptrdiff_t>(o)];
         }
     }
 

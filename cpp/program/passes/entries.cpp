@@ -65,6 +65,21 @@ class Differentiator {
         return finished(std::move(result), 0);
     }
 
+    // The outputs, and after them the gradient of their sum by column.
+    Graph with_gradient() {
+        copy();
+        reverse(false);
+        Graph result;
+        result.n_inputs = graph_.n_inputs;
+        result.n_parameters = graph_.n_parameters;
+        result.recorded.assign(op_count, 0);
+        std::vector<std::uint32_t> outputs;
+        for (std::uint32_t n : graph_.outputs) outputs.push_back(value_[n].number(in_));
+        for (Symbol g : gradient_) outputs.push_back(g.number(in_));
+        lower_with_errors(outputs, result);
+        return result;
+    }
+
     Graph sweep(Sweep kind) {
         is_sweep_ = true;
         copy();
@@ -442,6 +457,10 @@ std::optional<Entries> differentiate(const Graph& graph, const Columns& columns,
 std::optional<Entries> differentiate_twice(const Graph& graph, const Columns& columns, bool weighted,
                                            std::size_t most) {
     return Differentiator(graph, columns, most).hessian(weighted);
+}
+
+Graph with_gradient(const Graph& graph, const Columns& columns) {
+    return Differentiator(graph, columns, none).with_gradient();
 }
 
 Graph sweep(const Graph& graph, const Columns& columns, Sweep kind) {

@@ -42,7 +42,8 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     thread.chose = True
     mask = bools(condition)
     sides = [part if isinstance(part, np.ndarray) else np.asarray(_plain(part)) for part in (a, b)]
-    if all(side.dtype != object and side.dtype.kind != "f" and not isinstance(side, Traced) for side in sides):
+    are_integers = [side.dtype != object and side.dtype.kind != "f" and not isinstance(side, Traced) for side in sides]
+    if all(are_integers) and not getattr(thread.notes, "choose_always", False):
         return np.where(_decided(condition), *sides)  # of integers
     result = chosen(mask, a, b)
     return result.view(Traced) if isinstance(result, np.ndarray) else single(result).view(Traced)
