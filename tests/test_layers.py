@@ -24,13 +24,15 @@ INCLUDES = {
     "program/schedules": PROGRAM - {"program/passes", "program/execution"},
     "program/passes": {".", "program", "program/passes"},
     "program/kernels": {".", "program", "program/kernels"},
+    "program/stages": PROGRAM - {"program/passes"} | {"program/stages"},
     "bindings": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/served", "bindings/program"},
     "bindings/value": {".", "engine", "bindings", "bindings/value"},
     "bindings/served": {".", "engine", "bindings", "bindings/value", "bindings/served"},
-    "bindings/program": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/program"},
+    "bindings/program": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/program"}
+    | {"program/stages"},
 }
 # The headers of the engine, from below: each includes only such as stand before it.
-ENGINE = ["pages", "poison", "node", "arena", "sweep", "graph", "order", "backward", "replay"]
+ENGINE = ["pages", "poison", "node", "arena", "sweep", "graph", "fixed", "order", "backward", "replay"]
 # For each module or package, those of kilograd that it may never import, at its top or within a function.
 NEVER = {
     "arrays": {"nn", "training", "compiled", "recorded", "run", "cli"},

@@ -23,7 +23,7 @@ class Numbering {
             node->grad = std::bit_cast<double>(number);
         }
     }
-    // Leaves, then the others in tape order.
+    // Leaves, nodes at which the search was stopped, then the others in tape order.
     explicit Numbering(const Ancestry& graph) : Numbering(in_order(graph)) {}
     Numbering(const Numbering&) = delete;
     Numbering& operator=(const Numbering&) = delete;
@@ -40,8 +40,9 @@ class Numbering {
   private:
     static std::vector<Node*> in_order(const Ancestry& graph) {
         std::vector<Node*> nodes;
-        nodes.reserve(graph.interior.size() + graph.leaves.size());
+        nodes.reserve(graph.interior.size() + graph.leaves.size() + graph.outside.size());
         nodes.insert(nodes.end(), graph.leaves.begin(), graph.leaves.end());
+        nodes.insert(nodes.end(), graph.outside.begin(), graph.outside.end());
         nodes.insert(nodes.end(), graph.interior.rbegin(), graph.interior.rend());
         return nodes;
     }

@@ -28,7 +28,7 @@ class SeenOnce {
     std::vector<Node*>& nodes_;
 };
 
-void find_ancestors(Node* const* roots, std::size_t count, Stop stop, Ancestry& found) {
+void find_ancestors(Node* const* roots, std::size_t count, const Stop& stop, Ancestry& found) {
     SeenOnce leaves(found.leaves), outside(found.outside);
     Sweep sweep;
     auto reach = [&](Node* node) {
@@ -54,7 +54,7 @@ void find_ancestors(Node* const* roots, std::size_t count, Stop stop, Ancestry& 
 
 }  // namespace
 
-Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop) {
+Ancestry ancestors(Node* const* roots, std::size_t count, const Stop& stop) {
     Ancestry found;
     find_ancestors(roots, count, stop, found);
     return found;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,8 +24,8 @@ struct Ancestry {
     std::vector<Node*> outside;  // interior nodes at which the caller stopped the search
 };
 // `stop(node)` is asked of each interior node below the roots; where it says true the search does not enter.
-using Stop = bool (*)(Node* node);
-Ancestry ancestors(Node* const* roots, std::size_t count, Stop stop = nullptr);
+using Stop = std::function<bool(Node* node)>;
+Ancestry ancestors(Node* const* roots, std::size_t count, const Stop& stop = {});
 inline Ancestry ancestors(Node* root) { return ancestors(&root, 1); }
 
 struct TopologicalOrder {

@@ -42,6 +42,22 @@ std::vector<std::uint8_t> depends_on(const Graph& graph, bool inputs, bool param
     return marks;
 }
 
+std::vector<std::uint8_t> needed(const Graph& graph) {
+    std::vector<std::uint8_t> marks(graph.nodes.size(), 0);
+    for (std::uint32_t output : graph.outputs) marks[output] = 1;
+    for (std::size_t n = marks.size(); n-- > 0;)
+        if (marks[n]) graph.for_operands(graph.nodes[n], [&](std::uint32_t operand) { marks[operand] = 1; });
+    return marks;
+}
+
+std::vector<std::uint8_t> swept_back(const Graph& graph, bool inputs, bool parameters) {
+    std::vector<std::uint8_t> marks = depends_on(graph, inputs, parameters);
+    if (!inputs && !parameters) return marks;
+    const std::vector<std::uint8_t> live = needed(graph);
+    for (std::size_t n = 0; n < marks.size(); ++n) marks[n] &= live[n];
+    return marks;
+}
+
 void validate(const Graph& graph) {
     constexpr std::uint32_t max_leaves = 1u << 30;
     const auto refuse = [](const char* what) { throw std::invalid_argument(what); };

@@ -47,6 +47,12 @@ Fault fault_of(Code code, double a, double b, double c, double y);
 // For each node whether it depends on an input (if `inputs`) or a parameter (if `parameters`).
 std::vector<std::uint8_t> depends_on(const Graph& graph, bool inputs, bool parameters);
 
+// For each node whether an output depends on it. A node on which none does is there for what it may refuse.
+std::vector<std::uint8_t> needed(const Graph& graph);
+
+// For each node whether a reverse sweep for inputs or parameters goes through it.
+std::vector<std::uint8_t> swept_back(const Graph& graph, bool inputs, bool parameters);
+
 // Checks every index, code and order of a graph from outside; throws std::invalid_argument.
 void validate(const Graph& graph);
 

@@ -20,7 +20,7 @@ const LaneSchedule& Program::lanes(Wants wants) const {
 const RowSchedule& Program::row(Wants wants) const {
     return row_[wants.key()].get([&] {
         return std::make_unique<RowSchedule>(graph_, std::vector<std::uint8_t>(graph_.nodes.size(), 1),
-                                             depends_on(graph_, wants.inputs, wants.parameters));
+                                             swept_back(graph_, wants.inputs, wants.parameters));
     });
 }
 

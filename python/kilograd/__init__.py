@@ -22,7 +22,20 @@ if TYPE_CHECKING:
 
     from kilograd import arrays, draw, functional, micrograd, nn, optim, reference, training
     from kilograd.checkpoint import load, save
-    from kilograd.compiled import compile, grad, hessian, hvp, jacobian, value_and_grad, where
+    from kilograd.compiled import (
+        compile,
+        custom,
+        fori_loop,
+        grad,
+        hessian,
+        hvp,
+        implicit,
+        jacobian,
+        scan,
+        value_and_grad,
+        where,
+        while_loop,
+    )
     from kilograd.draw import draw_dot
     from kilograd.micrograd import install_as_micrograd
     from kilograd.nn import MLP, Layer, Module, Neuron
@@ -40,13 +53,16 @@ __all__ = [
     "Value",
     "arrays",
     "compile",
+    "custom",
     "draw",
     "draw_dot",
     "fit",
+    "fori_loop",
     "functional",
     "grad",
     "hessian",
     "hvp",
+    "implicit",
     "install_as_micrograd",
     "jacobian",
     "live_nodes",
@@ -61,9 +77,11 @@ __all__ = [
     "reference",
     "reserved_bytes",
     "save",
+    "scan",
     "training",
     "value_and_grad",
     "where",
+    "while_loop",
 ]
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
@@ -71,7 +89,10 @@ _SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "refe
 pytest_plugins = ["kilograd.run.testing"]  # of `pytest -p kilograd`
 _HOMES = {
     "checkpoint": ("load", "save"),
-    "compiled": ("compile", "grad", "hessian", "hvp", "jacobian", "value_and_grad", "where"),
+    "compiled": (
+        *("compile", "grad", "hessian", "hvp", "jacobian", "value_and_grad", "where"),
+        *("custom", "fori_loop", "implicit", "scan", "while_loop"),
+    ),
     "draw": ("draw_dot",),
     "micrograd": ("install_as_micrograd",),
     "nn": ("MLP", "Layer", "Module", "Neuron"),

@@ -778,7 +778,9 @@ class _Maker:
                 number = "2 ** 70"
             if self.numpy and self.maybe(0.3):
                 number = source.choice(["np.float64(0.75)", "np.int64(-2)", "np.float32(0.5)"])
-            inner = f"sorted({old}.{self.children}, key=lambda n: repr(n.{self.data}))[0]"
+            inner = (
+                leaf if "set" in self.container else f"{old}.{self.children}[0]"
+            )  # which one a set has first is chance
             lines += source.choice(
                 [
                     [f"{leaf}.{self.data} = {number}"],

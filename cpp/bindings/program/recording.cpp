@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "../../engine/order.hpp"
@@ -41,14 +42,14 @@ struct CtrlC {
     throw py::type_error("Program: " + what);
 }
 
-std::vector<Node*> leaves_of(const py::list& values, const char* role) {
+std::vector<Node*> leaves_of(const py::list& values, const char* role, bool or_cut = false) {
     std::vector<Node*> nodes;
     for (py::handle value : values) {
         if (!is_value(value.ptr()))
             throw py::type_error(std::string("Program: ") + role + " must be Values, not " +
                                  Py_TYPE(value.ptr())->tp_name);
         nodes.push_back(node_of(value.ptr()));
-        if (!nodes.back()->is_leaf())
+        if (!nodes.back()->is_leaf() && !or_cut)
             throw py::value_error(std::string("Program: ") + role + " must be leaves; number " +
                                   std::to_string(nodes.size() - 1) + " is the result of '" +
                                   std::string(py::str(value.attr("_op"))) + "'");
@@ -61,17 +62,18 @@ std::vector<Node*> leaves_of(const py::list& values, const char* role) {
 }
 
 // What is recorded: `parameters` are the leaves that the caller names, or all that an object in Python holds, in the
-// order of their first use.
+// order of their first use. Where `cut`, an input may be the result of an operation, which is not recorded then.
 struct Request {
     std::vector<Node*> outputs, inputs, parameters;
-    bool parameters_are_named = false;
+    bool parameters_are_named = false, cut = false;
 };
 
 // The graph as a recording, without its outputs; `number` has their numbers. No Python may run.
 Recording read(const Ancestry& graph, const Numbering& number, Request& request) {
     enum : std::uint8_t { Constant, Other, Taken };
     Recording recording;
-    std::vector<std::uint8_t> role(graph.leaves.size(), Constant);
+    const std::size_t first_op = graph.leaves.size() + graph.outside.size();
+    std::vector<std::uint8_t> role(first_op, Constant);
     if (!request.parameters_are_named)
         for (std::size_t k = 0; k < graph.leaves.size(); ++k)
             if (graph.leaves[k]->handle) role[k] = Other;
@@ -94,7 +96,7 @@ Recording read(const Ancestry& graph, const Numbering& number, Request& request)
     for (std::size_t k = 0; k < size; ++k) {
         CtrlC::look_for(k);
         const Node* node = number.nodes()[k];
-        if (node->is_leaf()) {
+        if (k < first_op) {
             recording.add(Op::leaf, 0, 0, node->data);
             continue;
         }
@@ -109,10 +111,15 @@ Recording read(const Ancestry& graph, const Numbering& number, Request& request)
 
 // As above, outputs included; those that are plain numbers have theirs in `constants`.
 Recording read(const py::tuple& outputs, const std::vector<double>& constants, Request& request) {
-    std::vector<Node*> roots = request.outputs;
-    roots.insert(roots.end(), request.inputs.begin(), request.inputs.end());
+    std::vector<Node*> cut, roots;
+    for (Node* node : request.inputs) (node->is_leaf() ? roots : cut).push_back(node);
+    std::sort(cut.begin(), cut.end());
+    const auto is_cut = [&](Node* node) { return std::binary_search(cut.begin(), cut.end(), node); };
+    for (Node* node : request.outputs)
+        if (!is_cut(node)) roots.push_back(node);
     roots.insert(roots.end(), request.parameters.begin(), request.parameters.end());
-    const Ancestry graph = ancestors(roots.data(), roots.size());
+    Ancestry graph = ancestors(roots.data(), roots.size(), cut.empty() ? Stop() : Stop(is_cut));
+    graph.outside = std::move(cut);  // those that nothing needs included
     for (Node* node : graph.interior)
         if (node->has_fan() || node->is_fixed() || node->has(Rule)) refuse_rule(node);
     for (Node* node : graph.leaves)
@@ -127,11 +134,12 @@ Recording read(const py::tuple& outputs, const std::vector<double>& constants, R
     return recording;
 }
 
-Request request_of(const py::tuple& outputs, const py::list& inputs, const py::object& parameters) {
+Request request_of(const py::tuple& outputs, const py::list& inputs, const py::object& parameters, bool cut) {
     Request request;
     for (py::handle output : outputs)
         if (is_value(output.ptr())) request.outputs.push_back(node_of(output.ptr()));
-    request.inputs = leaves_of(inputs, "inputs");
+    request.cut = cut;
+    request.inputs = leaves_of(inputs, "inputs", cut);
     request.parameters_are_named = !parameters.is_none();
     if (request.parameters_are_named) request.parameters = leaves_of(py::cast<py::list>(parameters), "parameters");
     for (Node* node : request.parameters)
@@ -142,7 +150,7 @@ Request request_of(const py::tuple& outputs, const py::list& inputs, const py::o
 
 }  // namespace
 
-py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object parameters) {
+py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object parameters, bool cut) {
     const py::tuple outputs(given);  // which Python that runs meanwhile cannot change
     std::vector<double> constants;   // to read one may run Python code, so it comes first
     for (py::handle output : outputs) {
@@ -158,7 +166,7 @@ py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object 
     py::list values;  // made before any node is looked up: a collection may run Python code
     while (true) {
         try {
-            Request request = request_of(outputs, inputs, parameters);
+            Request request = request_of(outputs, inputs, parameters, cut);
             const Recording recording = read(outputs, constants, request);
             for (Node* node : request.parameters) values.append(py::reinterpret_steal<py::object>(handle_of(node)));
             const Signals signals;  // whose handlers may do away with nodes: none is looked at any more
@@ -167,6 +175,42 @@ py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object 
             CtrlC::repeat();  // and once more where the handler raises nothing
         }
     }
+}
+
+py::list boundary(const py::list& values, const py::list& inner, const py::object& since) {
+    std::vector<Node*> roots, cut;
+    for (py::handle value : values)
+        if (is_value(value.ptr())) roots.push_back(node_of(value.ptr()));
+    for (py::handle value : inner)
+        if (is_value(value.ptr()) && !node_of(value.ptr())->is_leaf()) cut.push_back(node_of(value.ptr()));
+    std::sort(cut.begin(), cut.end());
+    std::vector<Chunk*> younger;  // than the chunk of the node `since`
+    Node* const mark = since.is_none() ? nullptr : node_of(since.ptr());
+    Chunk* const own = mark ? Chunk::of(mark) : nullptr;
+    for (Chunk* chunk = mark ? arena.last() : nullptr; chunk && chunk != own; chunk = chunk->previous)
+        younger.push_back(chunk);
+    std::sort(younger.begin(), younger.end());
+    const auto stop = [&](Node* node) {
+        if (std::binary_search(cut.begin(), cut.end(), node)) return true;
+        if (!mark) return false;
+        Chunk* const chunk = Chunk::of(node);
+        return chunk == own ? node <= mark : !std::binary_search(younger.begin(), younger.end(), chunk);
+    };
+    std::vector<Node*> found;
+    std::erase_if(roots, [&](Node* root) {
+        const bool stops = !root->is_leaf() && stop(root);
+        if (stops) found.push_back(root);
+        return stops;
+    });
+    const Ancestry graph = ancestors(roots.data(), roots.size(), stop);
+    found.insert(found.end(), graph.outside.begin(), graph.outside.end());
+    for (Node* leaf : graph.leaves)
+        if (leaf->handle) found.push_back(leaf);
+    std::unordered_set<Node*> met;  // a root may be an operand as well
+    std::erase_if(found, [&](Node* node) { return !met.insert(node).second; });
+    py::list result;
+    for (Node* node : found) result.append(py::reinterpret_steal<py::object>(handle_of(node)));
+    return result;
 }
 
 }  // namespace kilograd

@@ -22,7 +22,10 @@ double checked_exp(double x) {
     double y = std::exp(x);
     return std::isfinite(y) ? y : std::nan("");
 }
-double tanh_by_exp(double x) { return (checked_exp(2.0 * x) - 1.0) / (checked_exp(2.0 * x) + 1.0); }
+double tanh_by_exp(double x) {
+    const double e = checked_exp(2.0 * x);
+    return (e - 1.0) / (e + 1.0);
+}
 double tanh_by_math(double x) { return std::tanh(x); }
 double logistic_by_exp(double x) { return 1.0 / (1.0 + checked_exp(-x)); }
 // A constant exponent would be compiled into y * y, which differs from Python's y**2 in one case of a thousand.

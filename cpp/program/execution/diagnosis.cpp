@@ -20,24 +20,35 @@ std::string label_of(const Node& node) {
     return "**" + text_of(node.c);
 }
 
-std::string describe(Fault fault, const std::string& label, double operand, std::size_t row, bool in_every_row) {
+std::string describe(Fault fault, const std::string& label, double operand, std::size_t row, bool in_every_row,
+                     const std::vector<std::size_t>& turns) {
     std::string text = fault == Fault::Domain     ? "outside the domain of "
                        : fault == Fault::Overflow ? "result too large for "
                                                   : "division by zero in ";
     text += "'" + label + "' at " + text_of(operand);
-    text += in_every_row ? " (in every row)" : " (row " + std::to_string(row) + ")";
+    for (std::size_t k = 0; k < turns.size(); ++k)
+        text += " in turn " + std::to_string(turns[k]) + (k == 0 ? " of a loop" : " of the loop around it");
+    text += in_every_row && turns.empty() ? " (in every row)" : " (row " + std::to_string(row) + ")";
     return text + "; check=False lets infinities and NaN flow";
 }
 
 }  // namespace
 
-DomainError::DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_)
-    : std::runtime_error(describe(fault_, label_, operand_, row_, in_every_row_)),
+DomainError::DomainError(Fault fault_, std::string label_, double operand_, std::size_t row_, bool in_every_row_,
+                         std::vector<std::size_t> turns_)
+    : std::runtime_error(describe(fault_, label_, operand_, row_, in_every_row_, turns_)),
       fault(fault_),
       label(std::move(label_)),
       operand(operand_),
       row(row_),
-      in_every_row(in_every_row_) {}
+      in_every_row(in_every_row_),
+      turns(std::move(turns_)) {}
+
+DomainError DomainError::in_turn(std::size_t turn) const {
+    std::vector<std::size_t> all = turns;
+    all.push_back(turn);
+    return {fault, label, operand, row, in_every_row, std::move(all)};
+}
 
 void diagnose(const Graph& own, const Request& own_request, std::size_t row) {
     const Graph& graph = own_request.original ? *own_request.original : own;

@@ -22,7 +22,8 @@ struct Request {
     std::size_t first = 0;  // what an error calls the first row
     const double* parameters = nullptr;
 
-    const double* weights = nullptr;  // of the outputs, null: ones
+    const double* weights = nullptr;          // of the outputs, null: ones
+    const double* weight_tangents = nullptr;  // with tangents, null: none; as far apart as the weights
     std::ptrdiff_t weight_row_stride = 0;
     bool unit_weights = false;  // row r differentiates output r % repeat alone
     const double* tangents = nullptr;
@@ -39,6 +40,7 @@ struct Request {
     double* values = nullptr;          // (rows, n_outputs), reduced: (n_outputs)
     double* value_tangents = nullptr;  // (rows, n_outputs), never reduced
     double* dx = nullptr;
+    std::size_t dx_step = 0;  // from one column of dx to the next, where that is not 1: its rows are side by side then
     double* dx_tangents = nullptr;
     double* dp = nullptr;  // (n_parameters)
 

@@ -37,6 +37,9 @@ std::optional<Entries> differentiate(const Graph& graph, const Columns& columns,
 // are further inputs.
 std::optional<Entries> differentiate_twice(const Graph& graph, const Columns& columns, bool weighted, std::size_t most);
 
+// A graph with the outputs of this one, and after them the gradient of their sum, however long it becomes.
+Graph with_gradient(const Graph& graph, const Columns& columns);
+
 // The sweeps of one row as a graph, whose inputs are directions: for a Jacobian by columns of the choice, giving
 // tangents of the outputs; by outputs, giving weighted sums of its rows; for a Hessian by columns. All else, the values
 // and the local derivatives, is made of parameters, once for all sweeps: the inputs and the parameters of the original,

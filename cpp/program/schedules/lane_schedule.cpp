@@ -37,6 +37,7 @@ constexpr unsigned reads_a = 1, reads_b = 2, reads_y = 4;
     [[maybe_unused]] Dependence name(Dependence a, Dependence b) { return a | b; }
 KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
 #undef KILOGRAD_BINARY
+[[maybe_unused]] Dependence polygamma(Dependence a, Dependence) { return a; }
 [[maybe_unused]] Dependence whole_power(Dependence a, Dependence b) { return a | b; }
 #define KILOGRAD_UNARY(name) \
     [[maybe_unused]] Dependence name(Dependence a) { return a; }
@@ -139,6 +140,7 @@ class LaneSchedule::Builder {
 
     void list_instructions() {
         std::map<std::vector<std::uint32_t>, std::uint32_t> group_of;
+        const std::vector<std::uint8_t> live = needed(graph_);
         Linear form;
         for (std::uint32_t n = 0; n < graph_.nodes.size(); ++n) {
             const Node& node = graph_.nodes[n];
@@ -152,6 +154,7 @@ class LaneSchedule::Builder {
                 std::vector<std::uint32_t> operands;
                 operands.reserve(form.terms.size());
                 for (const Term& term : form.terms) operands.push_back(term.a);
+                if (!live[n]) operands.push_back(none);  // no reverse sweep goes through it
                 const auto [found, is_new] =
                     group_of.emplace(std::move(operands), static_cast<std::uint32_t>(steps_.size()));
                 if (is_new) steps_.push_back({LaneInstruction::Kind::Linear, n, {}});
@@ -357,10 +360,10 @@ class LaneSchedule::Builder {
         for (std::uint32_t member : step.members)
             if (wanted_[member]) group.dy.push_back(adjoint_[member]);
         instruction.reverse = !group.dy.empty();
-        group.sums = sums_wanted(step);
+        group.sums = instruction.reverse && sums_wanted(step);
         // One wanted operand makes every member wanted, so that rows of dy and of the coefficients agree.
         bool any_operand = false;
-        for (const Term& term : operands) any_operand = any_operand || wanted_[term.a];
+        for (const Term& term : operands) any_operand = any_operand || (instruction.reverse && wanted_[term.a]);
         if (any_operand) {
             for (const Term& term : operands) {
                 bool fresh = false;
@@ -406,7 +409,7 @@ class LaneSchedule::Builder {
 
 LaneSchedule::LaneSchedule(const Graph& graph, Wants wants)
     : LaneSchedule(graph, wants, depends_on(graph, true, wants.promoted),
-                   depends_on(graph, wants.inputs, wants.parameters)) {}
+                   swept_back(graph, wants.inputs, wants.parameters)) {}
 
 LaneSchedule::LaneSchedule(const Graph& graph, Wants wants, const std::vector<std::uint8_t>& varying,
                            const std::vector<std::uint8_t>& wanted)

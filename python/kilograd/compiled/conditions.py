@@ -24,6 +24,7 @@ class _Thread(threading.local):
     depth = 0  # how many functions run to be recorded, or to be compared with what was
     notes: list[Any] | None = None  # of the trace that runs
     integers: frozenset[int] = frozenset()  # the ids of the Values that stand for integers, as indices may
+    stages: list[Any] | None = None  # of that trace: see `stages`; None where loops run as Python
     chose = False  # whether that trace, or the last, met a choice that conditions would make an operation of
 
 
@@ -37,8 +38,9 @@ Mask = tuple[Value, Value]
 class Notes(list[Any]):
     """Notes of a trace in which comparisons give conditions."""
 
-    def __init__(self) -> None:
+    def __init__(self, choose_always: bool = False) -> None:
         super().__init__()
+        self.choose_always = choose_always  # also between integers, which are floats then
         self.made: list[Condition] = []
 
     def compare(self, symbol: str, left: Any, right: Any, result: bool) -> Condition:
@@ -115,7 +117,10 @@ class Condition:
     def __invert__(self) -> Condition:
         return Condition(self._notes, not self._result, lambda: self.mask()[::-1], parts=(self,))
 
-    def __and__(self, other: Any) -> Condition:
+    def __and__(self, other: Any) -> Condition | bool:
+        if isinstance(other, (bool, np.bool_)):
+            self.is_spent = True
+            return self if other else False
         if not isinstance(other, Condition):
             return NotImplemented
 
@@ -125,8 +130,16 @@ class Condition:
 
         return Condition(self._notes, self._result and other._result, mask, parts=(self, other))
 
-    def __or__(self, other: Any) -> Condition:
-        return ~(~self & ~other) if isinstance(other, Condition) else NotImplemented
+    def __or__(self, other: Any) -> Condition | bool:
+        if isinstance(other, (bool, np.bool_)):
+            self.is_spent = True
+            return True if other else self
+        if not isinstance(other, Condition):
+            return NotImplemented
+        neither = ~self & ~other
+        return ~neither if isinstance(neither, Condition) else not neither
+
+    __rand__, __ror__ = __and__, __or__
 
     # As a number, 1 or 0, which has no derivative.
     def __mul__(self, other: Any) -> Any:
@@ -176,7 +189,8 @@ def choose(condition: Any, a: Any, b: Any) -> Any:
         return a if condition else b
     sides = [type(side) for side in (a, b)]
     are_numbers = all(issubclass(side, (Value, float, int)) and side is not bool for side in sides)
-    if not are_numbers or all(issubclass(side, int) for side in sides):
+    are_integers = all(issubclass(side, int) for side in sides) and not condition._notes.choose_always
+    if not are_numbers or are_integers:
         return a if condition else b
     holds, fails = condition.mask()
     return _core._gate(holds, a) + _core._gate(fails, b)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlia
 
 import numpy as np
 
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.structure import Call, Positions, Shape, Structure, call_of, plain, shapes_of, take, width_of
@@ -44,6 +45,8 @@ class Derivatives(ABC, Generic[P, N]):
 
         A float, or an array of shape (rows,); the gradient of a row is that by its own numbers.
         """
+        if thread.stages is not None:
+            return self._value_and_grad_in_trace(args, kwargs, self._argnums if argnums is None else argnums)
         if argnums is None and not kwargs and (only := self._only(args)) is not None and only.is_number:
             try:
                 return only.value_and_grad(args[0])  # type: ignore[return-value]
@@ -176,6 +179,13 @@ class Derivatives(ABC, Generic[P, N]):
     @abstractmethod
     def _jacobian(self, call: Call, columns: Columns) -> tuple[Structure, Array]:
         """The structure of the result, and the derivatives of all of its numbers by those in the columns."""
+
+    def _value_and_grad_in_trace(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums
+    ) -> tuple[Any, Any]:
+        """The same while a function that is compiled is recorded, with Values."""
+        self._numbers(args, kwargs)  # which refuses
+        raise AssertionError
 
     @abstractmethod
     def _sparse(self, call: Call, columns: Columns, second: bool) -> Any:

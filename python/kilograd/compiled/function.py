@@ -16,6 +16,7 @@ import numpy as np
 from kilograd.compiled.batch import Batch
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
+from kilograd.compiled.gradients import value_and_grad_in_trace
 from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
@@ -199,10 +200,17 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         call = self._call_of(args, kwargs)
         if call is None:
             raise TypeError(
-                f"derivatives of {self._name} are numbers: they are not taken with respect to Values, nor inside a "
-                "compiled function. For second derivatives use hessian() or hvp() of the outer function"
+                f"derivatives of {self._name} are numbers, and are not taken with respect to Values; inside a compiled "
+                "function, grad() and value_and_grad() alone are. For second derivatives use hessian() or hvp() of the "
+                "outer function"
             )
         return call
+
+    def _value_and_grad_in_trace(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums
+    ) -> tuple[Any, Any]:
+        positions = checked_argnums(argnums, "argnums")
+        return value_and_grad_in_trace(self._function, self._name, args, kwargs, positions)
 
     def _computed(self, call: Call, compute: Callable[..., T], shapes: Sequence[Shape], *others: Array) -> T:
         path = self._find(call) or self._record(call)

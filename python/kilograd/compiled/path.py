@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from kilograd import _core
 from kilograd._core import Value
+from kilograd.compiled import stages
 from kilograd.compiled.agreement import disagreement
 from kilograd.compiled.habits import Habits
 from kilograd.compiled.only import Only
@@ -52,7 +52,7 @@ class Path:
     def __init__(self, function: Function, call: Call, habits: Habits) -> None:
         self.name = name_of(function)
         traced = trace(function, call)
-        leaves, notes, outputs, self.structure, dead = traced
+        leaves, notes, outputs, self.structure, dead, noted = traced
         # Where the function handled an error of an operation, no comparison says when it would do so again; and where
         # it may handle one of an operation that nothing needs, no program has the operation. NumPy orders NaN as it
         # likes among numbers, as comparisons say among objects.
@@ -74,13 +74,13 @@ class Path:
             self.is_number = isinstance(constant, (int, float)) or getattr(constant, "shape", None) == ()
             self._constant = float(constant) if self.is_number else 0.0
         self.key = tuple([(symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards])
-        self.guards = _core._guards(guards, leaves) if guards and self.recordable else None
+        self.guards = stages.guards(guards, leaves, noted) if guards and self.recordable else None
         is_only = self.recordable and not guards
         del traced, notes, guards  # they hold numbers of the trace, which would count as parameters
-        self.program = Program(outputs, inputs=leaves) if outputs else None
+        self.program = stages.recorded(outputs, leaves, noted) if outputs else None
         self.only: Only | None = None
         """Where every call of the structure takes this path."""
-        if self.program is not None and is_only and isinstance(self.structure, Numbers):
+        if isinstance(self.program, Program) and is_only and isinstance(self.structure, Numbers):
             self.only = Only(self.program, self.structure)
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
@@ -112,6 +112,8 @@ class Path:
         if self.program is None:
             return np.zeros((*x.shape[:-1], 0, width_of(columns)))
         program = self.program
+        if isinstance(program, stages.Staged):
+            return program.jacobian(x, columns, check=check)
         return program._core.jacobian(program._parameters, x, columns, None, 1, check, None)
 
     def hessian(self, x: Array, check: bool, columns: Columns) -> Arrays:
@@ -122,6 +124,8 @@ class Path:
             k = width_of(columns)
             return (np.zeros((*x.shape[:-1], k, k)),)
         program = self.program
+        if isinstance(program, stages.Staged):
+            return (program.hessian(x, columns, check=check),)
         return (program._core.hessian(program._parameters, x, columns, None, None, 1, check, None),)
 
     def sparse(self, x: Array, check: bool, second: bool, columns: Columns) -> Any:
@@ -130,7 +134,10 @@ class Path:
         if self.program is None:
             return csr(np.empty(0), starts, places, width_of(columns))
         program = self.program
-        found = program._core.entries(program._parameters, x, second, columns, None, None, 1, check, None)
+        if isinstance(program, stages.Staged):
+            found = program.entries(x, second, columns, check=check)
+        else:
+            found = program._core.entries(program._parameters, x, second, columns, None, None, 1, check, None)
         return csr(found, starts, places, width_of(columns))
 
     def pattern(self, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -143,6 +150,8 @@ class Path:
         if self.program is None:
             height = width_of(columns) if second else math.prod(numbers.shape)
             return np.zeros(height + 1, np.int32), np.empty(0, np.int32)
+        if isinstance(self.program, stages.Staged):
+            return self.program.pattern(second, columns)
         return self.program._core.pattern(second, columns, False)
 
     def hvp(self, x: Array, check: bool, v: Array) -> Arrays:

@@ -436,16 +436,41 @@ def call_of(
     static_names: frozenset[str] = frozenset(),
 ) -> Call | None:
     """The structure and the numbers of arguments, or None where they hold Values."""
-    if len(args) == 1 and not kwargs and not static_argnums:  # the common call, without the bookkeeping
-        x = args[0]
-        if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
-            return Call((Numbers(x.shape),), (), (0,), x.reshape(-1))
+    if not kwargs and not static_argnums and (call := _call_of_floats(args)) is not None:
+        return call
     numbers = Collected()
     call = _call_without_numbers(args, kwargs, static_argnums, static_names, numbers)
     if call is None:
         return None
     integers = numbers.places_of_integers() if numbers.integers else ()
     return call._replace(x=joined(numbers), integers=integers)
+
+
+def _call_of_floats(args: Sequence[Any]) -> Call | None:
+    """The common call, of floats and arrays of floats, without the bookkeeping."""
+    structures: list[Structure] = []
+    offsets: list[int] = []
+    size = 0
+    for x in args:
+        offsets.append(size)
+        if type(x) is np.ndarray and x.dtype == np.float64 and x.ndim:
+            structures.append(Numbers(x.shape))
+            size += x.size
+        elif type(x) is float:
+            structures.append(NUMBER)
+            size += 1
+        else:
+            return None
+    if len(args) == 1 and type(args[0]) is not float:
+        numbers = args[0].reshape(-1)
+    else:
+        numbers = np.empty(size)
+        for first, x in zip(offsets, args, strict=True):
+            if type(x) is float:
+                numbers[first] = x
+            else:
+                numbers[first : first + x.size] = x.reshape(-1)
+    return Call(tuple(structures), (), tuple(offsets), numbers)
 
 
 def _call_without_numbers(

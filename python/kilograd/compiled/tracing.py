@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 Function: TypeAlias = Callable[..., Any]
 
 
-def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[Any]) -> Any:
-    """Run a function with Values for the numbers of a call, and note what the path through it depends on."""
+def run_traced(
+    function: Function, call: Call, leaves: list[Value], notes: list[Any], stages: list[Any] | None = None
+) -> Any:
+    """Run a function with Values for the numbers of a call, and note what the path through it depends on.
+
+    With `stages`, loops are noted there as stages.
+    """
 
     def block(where: slice, shape: Shape) -> Any:
         if not shape:
@@ -32,10 +37,11 @@ def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[
         return array.reshape(shape).view(Traced)
 
     arguments, keywords = call.built(take(block))
-    before = _core._trace_into(notes), thread.notes, thread.integers
+    before = _core._trace_into(notes), thread.notes, thread.integers, thread.stages
     thread.depth += 1
     thread.notes = notes
     thread.integers = frozenset([id(leaves[i]) for i in call.integers])
+    thread.stages = stages
     try:
         with np.errstate(all="ignore"), names.replaced(function):  # what NaN does is no fault of the function's
             return function(*arguments, **keywords)
@@ -48,7 +54,7 @@ def run_traced(function: Function, call: Call, leaves: list[Value], notes: list[
         raise
     finally:
         thread.depth -= 1
-        _, thread.notes, thread.integers = before
+        _, thread.notes, thread.integers, thread.stages = before
         _core._trace_into(before[0])
 
 
@@ -76,6 +82,7 @@ class Trace(NamedTuple):
     outputs: list[Any]
     structure: Structure
     dead: int = 0  # how many operations nothing needs
+    stages: Sequence[Any] = ()
 
     @property
     def numbers(self) -> list[Any]:
@@ -107,21 +114,24 @@ def trace(function: Function, call: Call) -> Trace:
 def _traced_into(notes: list[Any], function: Function, call: Call) -> Trace:
     leaves = [Value(number) for number in call.x.tolist()]
     outputs: list[Any] = []
+    stages: list[Any] = []
     dead = _core._dead_interior()
-    structure = of_result(run_traced(function, call, leaves, notes), outputs)
-    return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead)
+    structure = of_result(run_traced(function, call, leaves, notes, stages), outputs)
+    return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead, stages)
 
 
 def with_numbers(function: Function, call: Call) -> Trace:
     """Run a function with its numbers."""
     outputs: list[Any] = []
     arguments, keywords = call.with_numbers()
+    stages, thread.stages = thread.stages, None
     thread.depth += 1
     try:
         with np.errstate(all="ignore"):
             result = function(*arguments, **keywords)
     finally:
         thread.depth -= 1
+        thread.stages = stages
     return Trace([], [], outputs, of_result(result, outputs))
 
 

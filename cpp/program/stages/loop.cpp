@@ -1,0 +1,190 @@
+#include "loop.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "../execution/diagnosis.hpp"
+#include "../watch.hpp"
+
+namespace kilograd::program {
+
+namespace {
+
+// What was carried into a turn, as it is kept: the numbers of all rows, then their tangents.
+Output kept_at(double* first, std::size_t count, bool dual) { return {first, dual ? first + count : nullptr}; }
+
+}  // namespace
+
+Loop::Loop(MapPointer body, MapPointer condition, const LoopShape& shape, std::vector<double> constants)
+    : Map(shape.inputs(), shape.outputs()),
+      body_(std::move(body)),
+      condition_(std::move(condition)),
+      shape_(shape),
+      constants_(std::move(constants)) {
+    if (body_->n_inputs() != shape_.turn_inputs() || body_->n_outputs() != shape_.turn_outputs() ||
+        constants_.size() != shape_.turns * shape_.constant)
+        throw std::invalid_argument("the body of a loop does not fit its turns");
+    if (!condition_) return;
+    if (condition_->n_inputs() != shape_.turn_inputs() || condition_->n_outputs() != 1 || shape_.turns != 0 ||
+        shape_.turn_inputs() != shape_.carried + shape_.shared || shape_.checkpoints)
+        throw std::invalid_argument("the condition of a loop does not fit its turns");
+}
+
+std::size_t Loop::stride() const {
+    return shape_.checkpoints ? static_cast<std::size_t>(std::sqrt(static_cast<double>(shape_.turns))) + 1 : 1;
+}
+
+void Loop::forward(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const {
+    kept.parts.resize(part_count);
+    kept.buffers.resize(buffer_count);
+    kept.numbers.clear();
+    kept.turns.clear();
+    if (!condition_) return run(rows, x, y, kept, keep);
+    for (std::size_t r = 0; r < rows.count; ++r)
+        run({1, rows.first + r, rows.check, rows.kernels}, x.at(r * n_inputs()), y.at(r * n_outputs()), kept, keep);
+}
+
+void Loop::reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept) const {
+    if (!condition_) return run_back(rows, x, w, dx, kept, shape_.turns, 0);
+    std::size_t at = 0;
+    for (std::size_t r = 0; r < rows.count; ++r) {
+        run_back({1, rows.first + r, rows.check, rows.kernels}, x.at(r * n_inputs()), w.at(r * n_outputs()),
+                 dx.at(r * n_inputs()), kept, kept.turns[r], at);
+        at += kept.turns[r] * shape_.carried * (x.dual() ? 2 : 1);
+    }
+}
+
+void Loop::run(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const {
+    const bool dual = x.dual();
+    const std::size_t carried = shape_.carried, outputs = shape_.turn_outputs(), block = rows.count * carried;
+    const Output in = kept.buffers[In].take(rows.count * shape_.turn_inputs(), dual);
+    const Output out = kept.buffers[Out].take(rows.count * outputs, dual);
+    if (keep && !condition_) kept.numbers.reserve((shape_.turns / stride() + 1) * block * (dual ? 2 : 1));
+    begin(rows, x, in);
+    Pace pace;
+    std::size_t t = 0;
+    for (; condition_ ? goes_on(rows, t, in, kept) : t < shape_.turns; ++t) {
+        load(rows, x, t, in);
+        if (keep && t % stride() == 0) {
+            const std::size_t at = kept.numbers.size();
+            kept.numbers.resize(at + block * (dual ? 2 : 1));
+            copy_columns(rows, in, shape_.turn_inputs(), kept_at(kept.numbers.data() + at, block, dual), carried,
+                         carried);
+        }
+        turn(rows, t, in, out, kept.parts[Body], false);
+        copy_columns(rows, out, outputs, in, shape_.turn_inputs(), carried);
+        if (shape_.results)
+            copy_columns(rows, Input(out).at(carried), outputs, y.at(carried + place(t) * shape_.results), n_outputs(),
+                         shape_.results);
+        pace(rows.count * body_->cost());
+    }
+    copy_columns(rows, in, shape_.turn_inputs(), y, n_outputs(), carried);
+    if (condition_) kept.turns.push_back(t);
+}
+
+void Loop::run_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
+                    std::size_t at) const {
+    const bool dual = x.dual();
+    const std::size_t carried = shape_.carried, inputs = shape_.turn_inputs(), outputs = shape_.turn_outputs();
+    const std::size_t block = rows.count * carried, step = block * (dual ? 2 : 1), s = stride();
+    const std::size_t shared = inputs - shape_.shared;
+    const Output in = kept.buffers[In].take(rows.count * inputs, dual);
+    const Output out = kept.buffers[Out].take(rows.count * outputs, dual);
+    const Output gradient = kept.buffers[Gradient].take(rows.count * inputs, dual);
+    const Output weights = kept.buffers[Weights].take(rows.count * outputs, dual);
+    std::vector<double> stretch(s > 1 ? s * step : 0);
+    std::fill_n(dx.value, rows.count * n_inputs(), 0.0);
+    if (dual) std::fill_n(dx.tangent, rows.count * n_inputs(), 0.0);
+    copy_columns(rows, w, n_outputs(), weights, outputs, carried);
+    begin(rows, x, in);
+    Pace pace;
+    for (std::size_t t = turns; t-- > 0;) {
+        double* from = kept.numbers.data() + at + (t / s) * step;
+        if (s > 1) {
+            if (t == turns - 1 || t % s == s - 1) {  // the last of its stretch: what was carried into each of these
+                copy_columns(rows, kept_at(from, block, dual), carried, in, inputs, carried);
+                for (std::size_t k = 0; k <= t % s; ++k) {
+                    copy_columns(rows, in, inputs, kept_at(stretch.data() + k * step, block, dual), carried, carried);
+                    if (k == t % s) break;
+                    load(rows, x, t - t % s + k, in);
+                    body_->forward(rows, in, out, kept.parts[Again], false);
+                    copy_columns(rows, out, outputs, in, inputs, carried);
+                    pace(rows.count * body_->cost());
+                }
+            }
+            from = stretch.data() + (t % s) * step;
+        }
+        copy_columns(rows, kept_at(from, block, dual), carried, in, inputs, carried);
+        load(rows, x, t, in);
+        if (shape_.results)
+            copy_columns(rows, w.at(carried + place(t) * shape_.results), n_outputs(), weights.at(carried), outputs,
+                         shape_.results);
+        if (body_->keeps())
+            body_->both(rows, in, out, weights, gradient, kept.parts[Body]);
+        else
+            body_->reverse(rows, in, weights, gradient, kept.parts[Body]);
+        copy_columns(rows, gradient, inputs, weights, outputs, carried);
+        if (shape_.varying)
+            copy_columns(rows, Input(gradient).at(carried), inputs, dx.at(carried + place(t) * shape_.varying),
+                         n_inputs(), shape_.varying);
+        add_columns(rows, Input(gradient).at(shared), inputs, dx.at(n_inputs() - shape_.shared), n_inputs(),
+                    shape_.shared);
+        pace(2 * rows.count * body_->cost());
+    }
+    copy_columns(rows, weights, outputs, dx, n_inputs(), carried);
+}
+
+void Loop::begin(const Rows& rows, Input x, Output in) const {
+    const std::size_t inputs = shape_.turn_inputs();
+    copy_columns(rows, x, n_inputs(), in, inputs, shape_.carried);
+    copy_columns(rows, x.at(n_inputs() - shape_.shared), n_inputs(), in.at(inputs - shape_.shared), inputs,
+                 shape_.shared);
+}
+
+// A turn's own inputs.
+void Loop::load(const Rows& rows, Input x, std::size_t turn, Output in) const {
+    const std::size_t inputs = shape_.turn_inputs(), first = shape_.carried + shape_.varying;
+    if (shape_.varying)
+        copy_columns(rows, x.at(shape_.carried + place(turn) * shape_.varying), n_inputs(), in.at(shape_.carried),
+                     inputs, shape_.varying);
+    const std::size_t own = shape_.constant + shape_.counted;
+    if (!own) return;
+    for (std::size_t r = 0; r < rows.count; ++r) {
+        double* to = in.value + r * inputs + first;
+        std::copy_n(constants_.data() + place(turn) * shape_.constant, shape_.constant, to);
+        if (shape_.counted) to[shape_.constant] = shape_.first_count + static_cast<double>(place(turn));
+        if (in.tangent) std::fill_n(in.tangent + r * inputs + first, own, 0.0);
+    }
+}
+
+void Loop::turn(const Rows& rows, std::size_t number, Input in, Output out, Kept& kept, bool keep) const {
+    try {
+        body_->forward(rows, in, out, kept, keep);
+    } catch (const DomainError& error) {
+        throw error.in_turn(place(number));
+    }
+}
+
+bool Loop::goes_on(const Rows& rows, std::size_t turn, Input in, Kept& kept) const {
+    const Output holds = kept.buffers[Condition].take(1, false);
+    try {
+        condition_->forward(rows, {in.value, nullptr}, holds, kept.parts[Test], false);
+    } catch (const DomainError& error) {
+        throw error.in_turn(turn);
+    }
+    return holds.value[0] != 0.0;
+}
+
+std::size_t Loop::kept_per_row() const {
+    const std::size_t turns = condition_ ? 1024 : shape_.turns;
+    return (turns / stride() + stride()) * shape_.carried + 2 * (shape_.turn_inputs() + shape_.turn_outputs()) +
+           body_->kept_per_row();
+}
+
+std::size_t Loop::bytes() const {
+    return constants_.size() * sizeof(double) + body_->bytes() + (condition_ ? condition_->bytes() : 0);
+}
+
+}  // namespace kilograd::program

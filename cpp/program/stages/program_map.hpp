@@ -1,0 +1,70 @@
+// ProgramMap: a Program without parameters as a Map.
+#pragma once
+
+#include "../program.hpp"
+#include "map.hpp"
+
+namespace kilograd::program {
+
+class ProgramMap final : public Map {
+  public:
+    explicit ProgramMap(std::shared_ptr<const Program> program)
+        : Map(program->n_inputs(), program->n_outputs()), program_(std::move(program)) {}
+
+    void forward(const Rows& rows, Input x, Output y, Kept&, bool) const override {
+        Request request = request_of(rows, x);
+        request.values = y.value;
+        if (n_inputs() != 0)
+            request.value_tangents = y.tangent;
+        else if (y.tangent)
+            std::fill_n(y.tangent, rows.count * n_outputs(), 0.0);
+        program_->run(request, rows.kernels);
+    }
+
+    void reverse(const Rows& rows, Input x, Input w, Output dx, Kept&) const override {
+        if (n_inputs() == 0) return;
+        Request request = request_of(rows, x);
+        request.check = false;
+        differentiate(request, w, dx);
+        program_->run(request, rows.kernels);
+    }
+
+    void both(const Rows& rows, Input x, Output y, Input w, Output dx, Kept& kept) const override {
+        if (n_inputs() == 0) return forward(rows, x, y, kept, false);
+        Request request = request_of(rows, x);
+        request.values = y.value;
+        request.value_tangents = y.tangent;
+        differentiate(request, w, dx);
+        program_->run(request, rows.kernels);
+    }
+
+    const Program* program() const override { return program_.get(); }
+    bool keeps() const override { return false; }
+    std::size_t kept_per_row() const override { return 0; }
+    std::size_t cost() const override { return program_->graph().nodes.size(); }
+    std::size_t bytes() const override { return program_->bytes(); }
+
+  private:
+    Request request_of(const Rows& rows, Input x) const {
+        Request request;
+        request.x = x.value;
+        request.row_stride = static_cast<std::ptrdiff_t>(n_inputs());
+        request.rows = rows.count;
+        request.first = rows.first;
+        request.check = rows.check;
+        if (n_inputs() != 0) request.tangents = x.tangent;
+        return request;
+    }
+
+    void differentiate(Request& request, Input w, Output dx) const {
+        request.weights = w.value;
+        request.weight_tangents = w.tangent;
+        request.weight_row_stride = static_cast<std::ptrdiff_t>(n_outputs());
+        request.dx = dx.value;
+        request.dx_tangents = dx.tangent;
+    }
+
+    const std::shared_ptr<const Program> program_;
+};
+
+}  // namespace kilograd::program

@@ -1,0 +1,355 @@
+"""Stages: what a traced function computes other than op by op, and the composition that its path becomes with them.
+
+A stage is noted in the trace with the Values that go in and new leaves for what comes out. A path with stages is then a
+sequence: a program of what the first stage needs, the stage, a program of what the next one needs, and so on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from kilograd import _core
+from kilograd._core import Value
+from kilograd.arrays import data
+from kilograd.compiled.conditions import thread
+from kilograd.compiled.structure import (
+    NUMBER,
+    Collected,
+    Listed,
+    Named,
+    Numbers,
+    Static,
+    Structure,
+    of_argument,
+    take,
+    width_of,
+)
+from kilograd.compiled.traced import Traced
+from kilograd.program import Program
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kilograd.compiled.structure import Array, Columns, Shape
+
+Entry: TypeAlias = "Value | float"
+
+
+class Stage(NamedTuple):
+    """A stage in a trace."""
+
+    core: _core._Stage
+    inputs: list[Entry]
+    outputs: list[Value]
+    notes: int
+    """How many notes were made before it."""
+
+
+@contextmanager
+def paused() -> Iterator[list[Any] | None]:
+    """Run what is no part of the trace; gives the notes of the trace."""
+    before = thread.notes, thread.stages
+    _core._trace_into(None)
+    thread.notes = thread.stages = None
+    try:
+        yield before[0]
+    finally:
+        thread.notes, thread.stages = before
+        _core._trace_into(before[0])
+
+
+def staged(core: _core._Stage, inputs: list[Entry], what: str) -> list[Entry]:
+    """Run a stage for its numbers, and note it in the trace: Values where Values went in, else numbers."""
+    with paused() as notes:
+        try:
+            numbers = core.forward((), data(inputs) if inputs else np.empty(0), True)
+        except (ValueError, ArithmeticError) as error:
+            if notes is not None:
+                notes.append(("raises", None, None, True))
+            text, of_row, _ = str(error).partition(" (row 0); check=False")
+            if of_row:
+                raise type(error)(f"{what}: {text}") from None
+            raise
+    if not any(isinstance(entry, Value) for entry in inputs):
+        return numbers.tolist()  # type: ignore[no-any-return]
+    outputs = _core.leaves(numbers, Value)
+    assert thread.stages is not None
+    thread.stages.append(Stage(core, inputs, outputs, len(notes or ())))
+    return list(outputs)
+
+
+def outside(
+    outputs: Sequence[Entry], known: Sequence[Value], stages: Sequence[Stage], since: Value | None = None
+) -> list[Value]:
+    """What outputs are computed from besides known leaves and what stages give.
+
+    Leaves that Python holds, and whatever is older than the result `since` of an operation.
+    """
+    stages = _needed(outputs, stages, since)
+    own = {id(v) for v in known} | {id(v) for stage in stages for v in stage.outputs}
+    roots = [*outputs, *(entry for stage in stages for entry in stage.inputs)]
+    return [v for v in _core._boundary(roots, [], since) if id(v) not in own]
+
+
+def composed(outputs: Sequence[Entry], inputs: Sequence[Value], stages: Sequence[Stage]) -> _core._Stage:
+    """A stage that computes outputs from inputs, with stages on the way."""
+    stages = _needed(outputs, stages, inputs)
+    if not stages:
+        return _core._program_stage(_core._record(list(outputs), [len(outputs)], list(inputs), [], True)[0])
+    places: dict[Any, int] = {id(v): k for k, v in enumerate(inputs)}
+    steps: list[tuple[_core._Stage, list[int]]] = []
+    computed = list(inputs)
+    width = len(inputs)
+
+    def key(entry: Entry) -> Any:
+        return id(entry) if isinstance(entry, Value) else entry.hex()
+
+    def placed(entries: Sequence[Entry]) -> list[int]:
+        """The places of entries, with a program for those that are not there yet."""
+        nonlocal width
+        missing = {key(entry): entry for entry in entries if key(entry) not in places}
+        if missing:
+            wanted = list(missing.values())
+            used = _core._boundary(wanted, computed, None)
+            program = _core._record(wanted, [len(wanted)], used, [], True)[0]
+            steps.append((_core._program_stage(program), [places[id(v)] for v in used]))
+            for name in missing:
+                places[name] = width
+                width += 1
+            computed.extend([entry for entry in wanted if isinstance(entry, Value)])
+        return [places[key(entry)] for entry in entries]
+
+    for stage in stages:
+        where = placed(stage.inputs)
+        steps.append((stage.core, where))
+        for v in stage.outputs:
+            places[id(v)] = width
+            width += 1
+    return _core._sequence_stage(len(inputs), steps, placed(outputs))
+
+
+def _needed(outputs: Sequence[Entry], stages: Sequence[Stage], before: Value | Sequence[Value] | None) -> list[Stage]:
+    """The stages that outputs are computed from; nobody looks behind what is `before`: known Values, or all older."""
+    found: list[Stage] = []
+    inner, since = ([], before) if before is None or isinstance(before, Value) else (list(before), None)
+    needed = {id(v) for v in _core._boundary(list(outputs), inner, since)} if stages else set()
+    for stage in reversed(stages):
+        if any(id(v) in needed for v in stage.outputs):
+            found.append(stage)
+            needed.update([id(v) for v in _core._boundary(stage.inputs, inner, since)])
+    return found[::-1]
+
+
+class Staged:
+    """A path with stages: as a `Program`, of one row or many, with the methods that compiled functions need."""
+
+    def __init__(self, outputs: Sequence[Entry], inputs: Sequence[Value], stages: Sequence[Stage]) -> None:
+        self._parameters = tuple(outside(outputs, inputs, stages))
+        self._core = composed(outputs, [*inputs, *self._parameters], stages)
+        self._outputs = self._core.n_outputs
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of the programs and the constants of loops, in bytes."""
+        return self._core.nbytes
+
+    def forward(self, x: Array, *, check: bool = True) -> Array:
+        """Values, (..., m)."""
+        return self._core.forward(self._parameters, x, check)
+
+    def value_and_grad(self, x: Array, *, check: bool = True) -> tuple[Array, Array]:
+        """Values and the gradient of their sum."""
+        weights = np.ones((*x.shape[:-1], self._outputs))
+        return self._core.vjp(self._parameters, x, weights, check)
+
+    def vjp(self, x: Array, v: Array, *, check: bool = True) -> Array:
+        """Vector-Jacobian products, (..., n)."""
+        return self._core.vjp(self._parameters, x, v, check)[1]
+
+    def jvp(self, x: Array, v: Array, *, check: bool = True) -> Array:
+        """Jacobian-vector products, (..., m)."""
+        return self._core.jvp(self._parameters, x, v, check)
+
+    def hvp(self, x: Array, v: Array, *, weights: Array | None = None, check: bool = True) -> Array:
+        """Products of the Hessian of the weighted sum with vectors, (..., n)."""
+        if self._core.order < 2:
+            raise TypeError(
+                "second derivatives of a function that takes a gradient inside would be third ones, which are not "
+                "there: write its gradient out, or take the gradient of the whole"
+            )
+        lead = (*x.shape[:-1], self._outputs)
+        return self._core.hvp(self._parameters, x, v, np.broadcast_to(1.0 if weights is None else weights, lead), check)
+
+    def jacobian(self, x: Array, columns: Columns, *, check: bool = True) -> Array:
+        """Jacobians by the inputs in the columns, (..., m, k): sweeps over a row for each output or each column."""
+        n, m, k, lead = x.shape[-1], self._outputs, width_of(columns), x.shape[:-1]
+        if m <= k:
+            return self.vjp(_repeated(x, m), _unit(x, range(m), m), check=check).reshape(*lead, m, n)[..., _at(columns)]
+        found = self.jvp(_repeated(x, k), _unit(x, _at(columns), n), check=check)
+        return found.reshape(*lead, k, m).swapaxes(-1, -2)
+
+    def hessian(self, x: Array, columns: Columns, *, check: bool = True) -> Array:
+        """Hessians of the sum of the outputs by the inputs in the columns, (..., k, k)."""
+        n, k = x.shape[-1], width_of(columns)
+        found = self.hvp(_repeated(x, k), _unit(x, _at(columns), n), check=check)
+        return found.reshape(*x.shape[:-1], k, n)[..., _at(columns)]
+
+    def pattern(self, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The pattern of a sparse Jacobian or, if `second`, Hessian: every entry may differ from zero."""
+        width = width_of(columns)
+        height = width if second else self._outputs
+        starts = width * np.arange(height + 1, dtype=np.int32)
+        return starts, np.tile(np.arange(width, dtype=np.int32), height)
+
+    def entries(self, x: Array, second: bool, columns: Columns, *, check: bool = True) -> Array:
+        """The entries of the pattern."""
+        return (self.hessian if second else self.jacobian)(x, columns, check=check).reshape(-1)
+
+
+def _at(columns: Columns) -> list[int]:
+    return [k for first, last in zip(columns[::2], columns[1::2], strict=True) for k in range(first, last)]
+
+
+def _repeated(x: Array, count: int) -> Array:
+    """Each row so many times."""
+    return np.repeat(x.reshape(-1, x.shape[-1]), count, axis=0)
+
+
+def _unit(x: Array, places: Sequence[int], size: int) -> Array:
+    """For each row unit vectors, with the ones at these places."""
+    vectors = np.zeros((len(places), size))
+    vectors[np.arange(len(places)), list(places)] = 1.0
+    return np.tile(vectors, (math.prod(x.shape[:-1]), 1))
+
+
+def recorded(outputs: Sequence[Entry], inputs: list[Value], stages: Sequence[Stage]) -> Program | Staged:
+    """What a trace computes: a program where there are no stages."""
+    return Staged(outputs, inputs, stages) if stages else Program(outputs, inputs=inputs)
+
+
+# --- guards
+
+
+class Guards:
+    """Guards some of which stand behind stages: a row meets those before a stage first."""
+
+    def __init__(self, notes: list[Any], inputs: list[Value], stages: Sequence[Stage]) -> None:
+        self._parts: list[tuple[Staged | None, _core._Guards]] = []
+        first = 0
+        for k in range(len(stages) + 1):
+            last = stages[k].notes if k < len(stages) else len(notes)
+            if last > first:
+                self._parts.append(_guards_behind(notes[first:last], inputs, stages[:k]))
+                first = last
+
+    def __len__(self) -> int:
+        return sum(len(guards) for _, guards in self._parts)
+
+    def holds(self, rows: Array) -> NDArray[np.int8]:
+        """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
+        result = np.ones(len(rows), np.int8)
+        for program, guards in self._parts:
+            pending = np.flatnonzero(result == 1)
+            if program is None:
+                result[pending] = guards.holds(rows[pending])
+                continue
+            try:
+                found = program.forward(rows[pending])
+            except (ValueError, ArithmeticError):
+                if len(rows) == 1:
+                    return np.full(1, -1, np.int8)
+                return np.concatenate([self.holds(rows[r : r + 1]) for r in range(len(rows))])
+            result[pending] = guards.holds(np.hstack([rows[pending], found]))
+        return result
+
+
+def _guards_behind(
+    notes: list[Any], inputs: list[Value], stages: Sequence[Stage]
+) -> tuple[Staged | None, _core._Guards]:
+    """Guards, and what computes those results of stages that they need."""
+    computed = {id(v) for stage in stages for v in stage.outputs}
+    operands = [operand for _, *both, _ in notes for operand in both if isinstance(operand, Value)]
+    needed = [v for v in _core._boundary(operands, [], None) if id(v) in computed]
+    return Staged(needed, inputs, stages) if needed else None, _core._guards(notes, [*inputs, *needed])
+
+
+def guards(notes: list[Any], inputs: list[Value], stages: Sequence[Stage]) -> _core._Guards | Guards:
+    """The conditions of a path."""
+    return Guards(notes, inputs, stages) if stages else _core._guards(notes, inputs)
+
+
+# --- structures of numbers and Values
+
+
+def flattened(thing: Any, parts: list[NDArray[Any]], what: str, others: bool = False) -> Structure:
+    """The structure of numbers, Values, arrays and containers of them.
+
+    Each number or array is appended to `parts`, as a flat array of floats, or of objects where it holds Values.
+    With `others`, all else is constant.
+    """
+    if isinstance(thing, Value):
+        parts.append(_objects([thing]))
+        return NUMBER
+    if isinstance(thing, (list, tuple)):
+        return Listed(type(thing), tuple([flattened(part, parts, what, others) for part in thing]))
+    if isinstance(thing, dict):
+        return Named(tuple(thing), tuple([flattened(part, parts, what, others) for part in thing.values()]))
+    if isinstance(thing, np.ndarray) and (isinstance(thing, Traced) or thing.dtype == object):
+        inside = thing.view(np.ndarray)
+        if any(isinstance(entry, Value) for entry in inside.flat):
+            parts.append(_objects([v if isinstance(v, Value) else _number(v, what) for v in inside.flat]))
+            return Numbers(inside.shape)
+        thing = inside
+    if thing is None:
+        return Static(type(None), None)
+    numbers = Collected()
+    structure = of_argument(thing, numbers)
+    if isinstance(structure, Numbers):
+        parts.append(np.atleast_1d(numbers[0]))
+    elif not others:
+        raise TypeError(f"{what} is made of numbers, Values, arrays and containers of them, not of {_kind(thing)}")
+    return structure
+
+
+def _kind(thing: Any) -> str:
+    return f"an array of {thing.dtype}" if isinstance(thing, np.ndarray) else type(thing).__name__
+
+
+def _number(entry: Any, what: str) -> float:
+    numbers = Collected()
+    if of_argument(entry, numbers) != NUMBER:
+        raise TypeError(f"{what} is made of numbers and Values, not of {_kind(entry)}")
+    return float(numbers[0])
+
+
+def _objects(entries: list[Any]) -> NDArray[Any]:
+    array = np.empty(len(entries), dtype=object)
+    array[:] = entries
+    return array
+
+
+def entries_of(parts: Sequence[NDArray[Any]]) -> list[Entry]:
+    """All numbers and Values of flat arrays."""
+    return [entry for part in parts for entry in part.tolist()]
+
+
+def built(structure: Structure, entries: Sequence[Entry]) -> Any:
+    """The container of a structure with these numbers and Values."""
+
+    def block(where: slice, shape: Shape) -> Any:
+        return array_of(entries[where], shape) if shape else entries[where.start]
+
+    return structure.build(take(block), lambda constant: constant)
+
+
+def array_of(entries: Sequence[Entry], shape: Shape) -> NDArray[Any]:
+    """An array of floats, or of objects where there are Values: one as the trace that runs has them."""
+    if not any(isinstance(entry, Value) for entry in entries):
+        return np.array(entries, dtype=np.float64).reshape(shape)
+    array = _objects(list(entries)).reshape(shape)
+    return array if thread.notes is None else array.view(Traced)
