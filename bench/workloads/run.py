@@ -56,5 +56,5 @@ def _workload(name: str, title: str, steps: int, floor: float) -> Workload[Progr
 ARTICLE = _workload("article", "the article's classifier", 60_000, 15)
 MOONS = _workload("moons", "micrograd's moons", 25, 60)
 MOONS_NUMPY = _workload("moons_numpy", "the same with data from NumPy, as in a notebook", 25, 40)
-MICROGPT = _workload("microgpt", "a character transformer, 68,000 nodes a step", 90, 25)
+MICROGPT = _workload("microgpt", "a character transformer, 68,000 nodes a step", 90, 20)
 RUNS = (ARTICLE, MOONS, MOONS_NUMPY, MICROGPT)
