@@ -4,8 +4,8 @@ A call looks for a recorded path whose guards, the comparisons that the function
 Where there is one, its program runs; where there is none, the function runs once more, with Values, and is recorded.
 
 In the order of reading: `structure`, of arguments and results; `tracing`; `conditions`, which `choice` makes operations
-of; `habits` and `agreement`, for functions that may treat Values otherwise than numbers; `path`, and `only`, one that all
-calls take; `derivatives`, of `function` at one row and of `batch` at many; `transforms`, the public functions.
+of; `habits` and `agreement`, for functions that may treat Values otherwise than numbers; `path`, and `only`, one that
+all calls take; `derivatives`, of `function` at one row and of `batch` at many; `transforms`, the public functions.
 """
 
 from kilograd.compiled.batch import Batch
