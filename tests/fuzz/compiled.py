@@ -404,6 +404,11 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             "return np.interp(0.3, [0, 1, 2], v)",
             [[np.array([math.inf, 1.0, 2.0])], [np.array([1.0, math.inf, 2.0])], [np.array([3.0, 3.0, nan])]],
         ),
+        "interpolation-at-a-knot-beside-nan": (
+            "v",
+            "return np.interp([-1.0, 0.0, 0.5, 1.0, 2.0, np.nan], [-1, 0, 1], v)",
+            [[np.array([nan, 1.0, nan])], [np.array([1.0, math.inf, 2.0])], [np.array([math.inf, 3.0, 3.0])]],
+        ),
         "angles-and-remainders": (
             "x, y",
             "a = np.arctan2(x, y), np.copysign(x, y), np.heaviside(x, y)\n"
