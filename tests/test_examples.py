@@ -71,3 +71,9 @@ def test_digits_agree_with_pytorch():
         capture_output=True, text=True, timeout=300,
     ).stdout  # fmt: skip
     assert "pass: PyTorch's losses" in out
+
+
+def test_schools():
+    out = run("examples/schools.py", "--draws", "300")
+    assert float(re.search(r"accepted (.*)", out)[1]) > 0.8
+    assert 0.0 < float(re.search(r"mu +([0-9.]+)", out)[1]) < 9.0

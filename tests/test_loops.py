@@ -198,6 +198,20 @@ def test_methods_and_inner_compiled_functions():
     assert (f(1.0), f.grad(1.0)) == (10.0, 6.0)
 
 
+def test_what_is_the_same_in_all_turns_may_decide():
+    @kilograd.compile
+    def f(x, flag, table, k):
+        def step(c, y):
+            return (c * y if flag * 2 > 1 else c + table[k] * y), None
+
+        return scan(step, x, np.array([2.0, 3.0]))[0]
+
+    table = np.array([0.5, 7.0])
+    assert [f(1.0, flag, table, k) for flag, k in [(1.0, 0), (0.0, 0), (0.0, 1), (1.0, 1)]] == [6.0, 3.5, 36.0, 6.0]
+    assert f.grad(1.0, 1.0, table, 0) == 6.0
+    assert f.grad(1.0, 0.0, table, 1, argnums=2).tolist() == [0.0, 5.0]
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [

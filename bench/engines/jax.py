@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.model import Engine, Phases, Run
-from bench.workloads import article, black_scholes, chebyshev, eager, moons, random_ops, recording, rosenbrock
+from bench.workloads import article, black_scholes, chebyshev, eager, loops, moons, random_ops, recording, rosenbrock
 
 jax.config.update("jax_enable_x64", True)
 
@@ -150,5 +150,49 @@ def options(problem: black_scholes.BlackScholes) -> Run:
         prices, gradients = jax.block_until_ready(call(*columns))
         yield "call"
         return black_scholes.shown(np.asarray(prices), [np.asarray(column) for column in gradients])
+
+    return run
+
+
+@ENGINE.runs(loops.KALMAN, "scan")
+def kalman(problem: loops.Filter) -> Run:
+    observed = jnp.array(problem.observed)
+
+    def likelihood(q: Any) -> Any:
+        def step(carry: Any, y: Any) -> Any:
+            return loops.turn(carry, y, q, jnp.log), None
+
+        return jax.lax.scan(step, (0.0, 1.0, 0.0), observed)[0][2]
+
+    call, variance = jax.jit(jax.value_and_grad(likelihood)), jnp.array(problem.variance)
+
+    def run() -> Phases:
+        value, gradient = jax.block_until_ready(call(variance))
+        yield "call"
+        return {"value": [value], "gradient": [gradient]}
+
+    return run
+
+
+@ENGINE.runs(loops.SCHOOLS, "scan")
+def schools(problem: loops.Schools) -> Run:
+    effects, errors, size = jnp.array(loops.EFFECTS), jnp.array(loops.ERRORS), problem.size
+    slope = jax.grad(lambda q: loops.log_density(q, jnp.exp, jnp.log, effects, errors))
+
+    def trajectory(q: Any, p: Any) -> Any:
+        def leapfrog(state: Any, _: None) -> Any:
+            q, p = state
+            p = p + size / 2 * slope(q)
+            q = q + size * p
+            return (q, p + size / 2 * slope(q)), None
+
+        return jax.lax.scan(leapfrog, (q, p), length=problem.steps)[0]
+
+    call, q, p = jax.jit(trajectory), np.array(problem.position), np.array(problem.momentum)
+
+    def run() -> Phases:
+        position, momentum = jax.block_until_ready(call(q, p))
+        yield "trajectory"
+        return {"position": np.asarray(position), "momentum": np.asarray(momentum)}
 
     return run

@@ -9,7 +9,18 @@ from bench.engines.programs import run_programs
 from bench.engines.training import run_kilograd
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, UnavailableError
-from bench.workloads import black_scholes, chebyshev, dag, derivatives, moons, random_ops, recording, rosenbrock, rows
+from bench.workloads import (
+    black_scholes,
+    chebyshev,
+    dag,
+    derivatives,
+    loops,
+    moons,
+    random_ops,
+    recording,
+    rosenbrock,
+    rows,
+)
 from bench.workloads.memory import MEMORY, built_and_walked
 from kilograd import MLP, Value
 from kilograd.micrograd import nn as micrograd_nn
@@ -321,3 +332,52 @@ def few_rows(problem: rows.Unstructured) -> Run:
 def sines(problem: rows.Chain) -> Run:
     start, factor = inputs = [Value(problem.start), Value(problem.factor)]
     return one_row(rows.chained(problem, start, factor, lambda v: v.sin()), inputs, [problem.start, problem.factor])
+
+
+@ENGINE.runs(loops.KALMAN)
+def kalman(problem: loops.Filter) -> Run:
+    import numpy as np
+
+    observed = np.array(problem.observed)
+
+    @kilograd.compile
+    def likelihood(q: Any) -> Any:
+        def step(carry: Any, y: Any) -> Any:
+            return loops.turn(carry, y, q, np.log), None
+
+        return kilograd.scan(step, (0.0, 1.0, 0.0), observed)[0][2]
+
+    def run() -> Phases:
+        value, gradient = likelihood.value_and_grad(problem.variance)
+        yield "call"
+        return {"value": [value], "gradient": [gradient]}
+
+    return run
+
+
+@ENGINE.runs(loops.SCHOOLS)
+def schools(problem: loops.Schools) -> Run:
+    import numpy as np
+
+    effects, errors = np.array(loops.EFFECTS), np.array(loops.ERRORS)
+    size, steps = problem.size, problem.steps
+    slope = kilograd.grad(lambda q: loops.log_density(q, np.exp, np.log, effects, errors))
+
+    @kilograd.compile
+    def trajectory(q: Any, p: Any) -> Any:
+        def leapfrog(state: Any, _: None) -> Any:
+            q, p = state
+            p = p + size / 2 * slope(q)
+            q = q + size * p
+            return (q, p + size / 2 * slope(q)), None
+
+        return kilograd.scan(leapfrog, (q, p), length=steps)[0]
+
+    q, p = np.array(problem.position), np.array(problem.momentum)
+
+    def run() -> Phases:
+        position, momentum = trajectory(q, p)
+        yield "trajectory"
+        return {"position": position, "momentum": momentum}
+
+    return run

@@ -37,10 +37,10 @@ class Program {
     void run(const Request& request, const Kernels& kernels) const;
 
     const Derivatives& derivatives() const { return derivatives_; }
+    const RowSchedule& row(Wants wants) const;
 
   private:
     const LaneSchedule& lanes(Wants wants) const;
-    const RowSchedule& row(Wants wants) const;
 
     const Kinds& kinds(bool promoted) const;
 

@@ -53,6 +53,13 @@ def main() -> None:
     rows: Array = model(x)
     print(kilograd.jacobian(model.__call__)(x), model.loss(x, weight=0.5), model.loss.grad(x))
 
+    total, steps = kilograd.scan(lambda c, z: (c + z, c), 0.0, x)
+    total = kilograd.fori_loop(0, 3, lambda i, c: c * 0.5 + i, total)
+    total = kilograd.while_loop(lambda c: c > 1.0, lambda c: c / 2, total)
+    squared = kilograd.custom(lambda z: z * z, vjp=lambda w, z: (2 * w * z,))
+    root = kilograd.implicit(lambda z, a: z * z - a, lambda a: a**0.5)
+    print(total, steps, squared(2.0), root(4.0))
+
     half: float = kilograd.where(value > 0, value, 0.5)
     positive: NDArray[np.float64] = kilograd.where(x > 0, x, 0.1 * x)
     v: kilograd.Value = kilograd.where(True, kilograd.Value(half), kilograd.Value(1.0))

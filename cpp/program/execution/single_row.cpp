@@ -8,12 +8,18 @@
 namespace kilograd::program {
 
 void run_row(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels) {
+    const Scratch scratch(Scratch::Of::Call, room_for_row(schedule));
+    schedule.load_constants(1, scratch.data());
+    schedule.load_parameters(request.parameters, 1, scratch.data());
+    run_row_in(scratch.data(), graph, schedule, request, kernels);
+}
+
+void run_row_in(double* values, const Graph& graph, const RowSchedule& schedule, const Request& request,
+                const Kernels& kernels) {
     const bool reverse = request.reverse();
     const std::size_t size = schedule.size();
-    const Scratch scratch(Scratch::Of::Call, (reverse ? 2 : 1) * size + 2 * 8);
-    double* values = scratch.data();
     const RowCode code = schedule.code();
-    schedule.load(request.x, request.column_stride, request.parameters, values);
+    schedule.load_inputs(request.x, request.column_stride, 1, values);
     if (kernels.row_forward(code, values) && request.check) diagnose(graph, request, 0);
     if (request.values)
         for (std::size_t o = 0; o < graph.outputs.size(); ++o)

@@ -57,6 +57,8 @@ struct Kept {
     std::vector<std::size_t> turns;  // while loops: of each row
     std::vector<Kept> parts;
     std::vector<Buffer> buffers;
+    bool loaded[2] = {false,
+                      false};  // programs: whether constants stand in the buffer of a row, by whether it goes back
 };
 
 class Program;

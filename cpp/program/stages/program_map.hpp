@@ -1,6 +1,7 @@
 // ProgramMap: a Program without parameters as a Map.
 #pragma once
 
+#include "../execution/single_row.hpp"
 #include "../program.hpp"
 #include "map.hpp"
 
@@ -11,22 +12,22 @@ class ProgramMap final : public Map {
     explicit ProgramMap(std::shared_ptr<const Program> program)
         : Map(program->n_inputs(), program->n_outputs()), program_(std::move(program)) {}
 
-    void forward(const Rows& rows, Input x, Output y, Kept&, bool) const override {
+    void forward(const Rows& rows, Input x, Output y, Kept& kept, bool) const override {
         Request request = request_of(rows, x);
         request.values = y.value;
         if (n_inputs() != 0)
             request.value_tangents = y.tangent;
         else if (y.tangent)
             std::fill_n(y.tangent, rows.count * n_outputs(), 0.0);
-        program_->run(request, rows.kernels);
+        run(request, rows.kernels, kept);
     }
 
-    void reverse(const Rows& rows, Input x, Input w, Output dx, Kept&) const override {
+    void reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept) const override {
         if (n_inputs() == 0) return;
         Request request = request_of(rows, x);
         request.check = false;
         differentiate(request, w, dx);
-        program_->run(request, rows.kernels);
+        run(request, rows.kernels, kept);
     }
 
     void both(const Rows& rows, Input x, Output y, Input w, Output dx, Kept& kept) const override {
@@ -35,7 +36,7 @@ class ProgramMap final : public Map {
         request.values = y.value;
         request.value_tangents = y.tangent;
         differentiate(request, w, dx);
-        program_->run(request, rows.kernels);
+        run(request, rows.kernels, kept);
     }
 
     const Program* program() const override { return program_.get(); }
@@ -45,6 +46,18 @@ class ProgramMap final : public Map {
     std::size_t bytes() const override { return program_->bytes(); }
 
   private:
+    // A single row over and over keeps its memory, with the constants in it.
+    void run(const Request& request, const Kernels& kernels, Kept& kept) const {
+        if (request.rows != 1 || request.dual()) return program_->run(request, kernels);
+        const bool back = request.reverse();
+        const RowSchedule& schedule = program_->row(request.wants());
+        kept.buffers.resize(2);
+        double* values = kept.buffers[back].take(room_for_row(schedule), false).value;
+        if (!kept.loaded[back]) schedule.load_constants(1, values);
+        kept.loaded[back] = true;
+        run_row_in(values, program_->graph(), schedule, request, kernels);
+    }
+
     Request request_of(const Rows& rows, Input x) const {
         Request request;
         request.x = x.value;

@@ -390,8 +390,8 @@ class _Loop:
 
     def _recorded_at(self, carried: Structure, numbers: Array, first: Array) -> _Turn:
         leaves, own = _core.leaves(numbers, Value), _core.leaves(first, Value)
-        with _inner_trace(self.what, name_of(self.step)) as stages:
-            since = Value(0.0).tanh()
+        since = Value(0.0).tanh()
+        with _inner_trace(self.what, name_of(self.step), [*leaves, *own], since) as stages:
             carry = built(carried, leaves)
             holds = None if self.condition is None else _mask(self.what, self.condition(carry))
             x = own[0] if self.count_from is not None else None
@@ -422,8 +422,8 @@ class _Loop:
 
 
 @contextmanager
-def _inner_trace(what: str, name: str) -> Iterator[list[Stage]]:
-    """Trace what is done many times over: nothing may be decided in it by a number."""
+def _inner_trace(what: str, name: str, leaves: list[Value], since: Value) -> Iterator[list[Stage]]:
+    """Trace what is done many times over: nothing may be decided in it by what differs from turn to turn."""
     notes = conditions.Notes(choose_always=True)
     before = thread.notes, thread.stages, thread.chose
     inner: list[Stage] = []
@@ -445,9 +445,21 @@ def _inner_trace(what: str, name: str) -> Iterator[list[Stage]]:
         _core._trace_into(before[0])
         sound = notes.is_sound
         notes.made.clear()
-    if notes or not sound:
-        reads = any(symbol == "is" for symbol, *_ in notes)
-        handles = any(symbol == "raises" for symbol, *_ in notes)
+    varying = {id(v) for v in [*leaves, *(v for stage in inner for v in stage.outputs)]}
+
+    def varies(symbol: str, *operands: Any) -> bool:
+        values = [operand for operand in operands if isinstance(operand, Value)]
+        return symbol == "raises" or any(id(v) in varying for v in _core._boundary(values, [], since))
+
+    refused: list[Any] = []
+    allowed: list[Any] = []
+    for note in notes:
+        (refused if varies(*note) else allowed).append(note)
+    if before[0] is not None:
+        before[0].extend(allowed)
+    if refused or not sound:
+        reads = any(symbol == "is" for symbol, *_ in refused)
+        handles = any(symbol == "raises" for symbol, *_ in refused)
         does = "reads .data" if reads else "handles an error" if handles else "decides by a comparison of numbers"
         raise TypeError(
             f"{what}: {name} {does}, and is recorded once for all turns: choose between numbers with kilograd.where, "
