@@ -105,3 +105,16 @@ def test_steps_and_remainders_are_those_of_numpy(rows):
         found = Program(getattr(_core, f"_{name}")(a, b), inputs=[a, b])(x, check=False)
         np.testing.assert_array_equal(found, wanted)
         np.testing.assert_array_equal(np.signbit(found[wanted == 0.0]), np.signbit(wanted[wanted == 0.0]))
+
+
+@pytest.mark.parametrize("order", [-1, 0, 1, 2])
+def test_gamma_and_its_derivatives(order):
+    """Within 8 ulp of the larger of 1 and the number: about their zeros libm is no better."""
+    rng = np.random.default_rng(7)
+    x = np.concatenate([np.exp(rng.uniform(-20.0, 20.0, 300)), rng.uniform(-10.0, 0.0, 100)])
+    leaf = Value(2.0)
+    out = _core._log_gamma(leaf) if order < 0 else _core._polygamma(leaf, order)
+    found = Program(out, inputs=[leaf])(x[:, None]).reshape(-1)
+    for at, y in zip(x.tolist(), found.tolist(), strict=True):
+        exact = CONTEXT.loggamma(at).real if order < 0 else CONTEXT.polygamma(order, CONTEXT.mpf(at))
+        assert abs(CONTEXT.mpf(y) - exact) <= 8 * 2.0**-52 * max(1, abs(exact)), at
