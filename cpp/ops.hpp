@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "gamma.hpp"
+
 namespace kilograd {
 
 enum class Op : std::uint8_t {
@@ -72,7 +74,8 @@ inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
 
 namespace scalar {
 using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;
-using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2, std::copysign;
+using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2, std::copysign,
+    std::tgamma;
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
 inline double select(bool mask, double x, double y) { return mask ? x : y; }

@@ -469,3 +469,27 @@ def test_products_reduced() -> None:
     for method in (program.jacobian, program.hessian):
         with pytest.raises(ValueError, match="no rows"):
             method(rows[:0], reduce="mean")
+
+
+# --- columns
+
+
+@pytest.mark.parametrize("rows", [1, 3, 200])
+def test_gradients_by_columns(rows: int, isa: str) -> None:
+    x, y, unused, p = Value(1.0), Value(2.0), Value(0.0), Value(3.0)
+    program = Program(x * y.exp() * p, [x, unused, y], [p])
+    table = np.asfortranarray(np.linspace(0.1, 1.0, 3 * rows).reshape(rows, 3))
+    _, want, dp = program.value_and_grad(table, "both")
+    _, got, same = program.value_and_grad(table, "both", order="F")
+    assert got.flags.f_contiguous
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(same, dp)
+    out = np.empty(rows), np.full((rows, 3), np.nan, order="F")
+    assert program.value_and_grad(table, out=out, order="F")[1] is out[1]
+    np.testing.assert_array_equal(out[1], want)
+    np.testing.assert_array_equal(program.value_and_grad(table[0], order="F")[1], want[0])
+    if rows > 1:
+        with pytest.raises(ValueError, match="F-contiguous"):
+            program.value_and_grad(table, out=(out[0], np.empty((rows, 3))), order="F")
+    with pytest.raises(ValueError, match="order must be"):
+        program.value_and_grad(table, order="K")  # type: ignore[arg-type]

@@ -70,7 +70,7 @@ SERVED = {
     "equal_by_data.py": ("Value", "__add__ __radd__ __mul__ __rmul__ backward"),
     "gradients_and_edges.py": (
         "Value",
-        f"__add__ __radd__ __mul__ __rmul__ __pow__ {COMPOSED} backward relu tanh exp sigmoid",
+        f"__add__ __radd__ __mul__ __rmul__ __pow__ {COMPOSED} backward relu tanh exp log sigmoid",
     ),
     "microgpt_lists.py": ("V", "__add__ __radd__ __mul__ __rmul__ __pow__ __neg__ backward exp log"),
     "op_decides_rule.py": ("Op", "__add__ __mul__ __neg__ backward exp"),
@@ -631,7 +631,7 @@ def test_report_and_comparison_of_a_notebook(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "kilograd: class Sloppy runs as it is: __init__ calls print()" in done.stderr
     assert "kilograd: Value: served" in done.stderr
-    assert "__pow__, backward, tanh, exp\n" in done.stderr
+    assert "backward, tanh, exp\n" in done.stderr
     assert "kilograd: the same outputs\nkilograd: plain Python" in done.stderr
     assert "kilograd:" not in (tmp_path / "lecture.executed.ipynb").read_text()
     path.write_text(notebook("import sys", "print('kilograd' in sys.modules)"))
@@ -695,4 +695,15 @@ def test_what_tests_patch_is_not_served(tmp_path: pathlib.Path) -> None:
     (tmp_path / "test_patch.py").write_text(cls + textwrap.dedent(test))
     done = execute("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "kilograd", cwd=tmp_path)
     assert "1 passed" in done.stdout, done.stdout
-    assert "__pow__, backward\n" in done.stdout
+    assert "as the author wrote them: tanh, exp\n" in done.stdout
+
+
+def test_the_report_says_what_would_be_served(tmp_path: pathlib.Path) -> None:
+    source = (PROGRAMS / "article.py").read_text().partition("\n\nclass Neuron")[0]
+    switch = source.replace("class Value", "GRAD = True\n\n\nclass Value").replace(
+        "self.data = data", "self.data = data if GRAD else 0"
+    )
+    script = str(write(tmp_path, "script.py", switch + "\nprint(Value(1.0) + 2)\nGRAD = False\n"))
+    report = run("--report", script).stderr
+    assert "left as it is: __init__ looks up GRAD, and line" in report or "uses the global 'GRAD'\n" in report
+    assert "  to be served: " in report

@@ -330,8 +330,8 @@ def few_rows(problem: rows.Unstructured) -> Run:
 
 @ENGINE.runs(rows.SINES)
 def sines(problem: rows.Chain) -> Run:
-    inputs = [Value(problem.start), Value(problem.factor)]
-    return one_row(rows.chained(problem, *inputs, lambda v: v.sin()), inputs, [problem.start, problem.factor])
+    start, factor = inputs = [Value(problem.start), Value(problem.factor)]
+    return one_row(rows.chained(problem, start, factor, lambda v: v.sin()), inputs, [problem.start, problem.factor])
 
 
 @ENGINE.runs(loops.KALMAN)

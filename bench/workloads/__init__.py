@@ -24,27 +24,25 @@ from bench.workloads import (
     training,
 )
 
-WORKLOADS: dict[str, Workload[Any]] = {
-    workload.name: workload
-    for workload in (
-        eager.EAGER,
-        backward.BACKWARD,
-        memory.MEMORY,
-        chain.CHAIN,
-        article.ARTICLE,
-        moons.MOONS,
-        *training.WORKLOADS,
-        moons.MOONS_100,
-        moons.MOONS_10000,
-        random_ops.RANDOM_OPS,
-        chebyshev.CHEBYSHEV,
-        loops.KALMAN,
-        loops.SCHOOLS,
-        recording.RECORDING,
-        rosenbrock.ROSENBROCK,
-        black_scholes.BLACK_SCHOLES,
-        *derivatives.WORKLOADS,
-        *rows.WORKLOADS,
-        *run.RUNS,
-    )
-}
+_IN_ORDER: list[Workload[Any]] = [
+    eager.EAGER,
+    backward.BACKWARD,
+    memory.MEMORY,
+    chain.CHAIN,
+    article.ARTICLE,
+    moons.MOONS,
+    *training.WORKLOADS,
+    moons.MOONS_100,
+    moons.MOONS_10000,
+    random_ops.RANDOM_OPS,
+    chebyshev.CHEBYSHEV,
+    loops.KALMAN,
+    loops.SCHOOLS,
+    recording.RECORDING,
+    rosenbrock.ROSENBROCK,
+    black_scholes.BLACK_SCHOLES,
+    *derivatives.WORKLOADS,
+    *rows.WORKLOADS,
+    *run.RUNS,
+]
+WORKLOADS: dict[str, Workload[Any]] = {workload.name: workload for workload in _IN_ORDER}

@@ -65,6 +65,14 @@ double select(bool mask, double x, double y) {
     return std::bit_cast<double>((std::bit_cast<std::uint64_t>(x) & bits) | (std::bit_cast<std::uint64_t>(y) & ~bits));
 }
 
+// What flows from a log of `x` with gradient `g`.
+double term_of_log(LogRule rule, double x, double g) {
+    // A constant exponent would be compiled into 1 / x.
+    static volatile double exponent = -1.0;
+    if (rule == LogRule::Reciprocal) return Row<Op::log>::da(x, 0.0, 0.0, 0.0) * g;
+    return rule == LogRule::Quotient ? g / x : std::pow(x, exponent) * g;
+}
+
 // One step of the chain rule: adds to the gradients of the operands and calls visit() on each.
 template <bool Exact, class Visit>
 inline void propagate(Node* node, Visit&& visit) {
@@ -123,6 +131,8 @@ inline void propagate(Node* node, Visit&& visit) {
             const double to_right = Row<Op::name>::db(a, b, c, y) * g;                 \
             add(left, to_left, false);                                                 \
             add(right, to_right, true);                                                \
+        } else if constexpr (Op::name == Op::log) {                                    \
+            add(left, term_of_log(log_rule(node), a, g), false);                       \
         } else {                                                                       \
             add(left, Row<Op::name>::da(a, 0.0, c, y) * g, false);                     \
         }                                                                              \

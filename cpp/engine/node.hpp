@@ -135,6 +135,11 @@ static_assert(alignof(Fan::Edge) <= alignof(std::max_align_t) && sizeof(Fan) % a
 inline constexpr Kind asks_operand = IntKind;
 inline const Node* relu_decider(const Node* node) { return node->kinds.constant == asks_operand ? node->a : node; }
 
+// How the rule of a log goes from its gradient to its operand's: g * (1 / x), g / x or g * x**-1, which round
+// differently. The last two are made by served classes only, and told apart in the same place.
+enum class LogRule : std::uint8_t { Reciprocal = FloatKind, Quotient = IntKind, Power = BoolKind };
+inline LogRule log_rule(const Node* node) { return static_cast<LogRule>(node->kinds.constant); }
+
 // Calls fn(operand) for each operand, in operand order.
 template <class Fn>
 inline void for_each_operand(const Node* node, Fn&& fn) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
@@ -174,7 +175,7 @@ class Program:
             A NumPy scalar where the shape is ().
         """
         if parameters is not None:
-            return self._with(parameters, self._core.forward, X, reduce, threads, check, out)
+            return self._with(parameters, out, self._core.forward, X, reduce, threads, check, out)
         return self._core.forward(self._parameters, X, reduce, threads, check, out)
 
     __call__ = forward
@@ -190,6 +191,7 @@ class Program:
         threads: int = 1,
         check: bool = True,
         out: Sequence[Array] | None = None,
+        order: Literal["C", "F"] = "C",
     ) -> tuple[Array, ...]:
         """Compute the outputs, and the gradient of their (weighted) sum over all outputs and rows.
 
@@ -206,6 +208,9 @@ class Program:
             Values, and so gradients, of the mean or the sum over the rows. `weights` then has the shape S.
         parameters, threads, check, out
             See the class.
+        order : {"C", "F"}
+            Of the array ``dX`` of a batch: "F" has the rows of each column side by side, and is written faster. ``X``
+            is read in either order.
 
         Returns
         -------
@@ -216,8 +221,10 @@ class Program:
             In the order of `parameters`, added up over the rows.
         """
         if parameters is not None:
-            return self._with(parameters, self._core.value_and_grad, X, wrt, weights, reduce, threads, check, out)
-        return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out)
+            return self._with(
+                parameters, out, self._core.value_and_grad, X, wrt, weights, reduce, threads, check, out, order
+            )
+        return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out, order)
 
     def backward(
         self,
@@ -279,7 +286,7 @@ class Program:
         array, B + (m,), or (m,) if reduced
         """
         if parameters is not None:
-            return self._with(parameters, self._core.vjp, X, v, wrt, reduce, threads, check, out)
+            return self._with(parameters, out, self._core.vjp, X, v, wrt, reduce, threads, check, out)
         return self._core.vjp(self._parameters, X, v, wrt, reduce, threads, check, out)
 
     def jvp(
@@ -314,7 +321,7 @@ class Program:
         array, B + S, or S if reduced
         """
         if parameters is not None:
-            return self._with(parameters, self._core.jvp, X, v, wrt, reduce, threads, check, out)
+            return self._with(parameters, out, self._core.jvp, X, v, wrt, reduce, threads, check, out)
         return self._core.jvp(self._parameters, X, v, wrt, reduce, threads, check, out)
 
     @overload
@@ -382,7 +389,7 @@ class Program:
         if sparse:
             return self._sparse(False, X, wrt, None, reduce, parameters, threads, check, out)
         if parameters is not None:
-            return self._with(parameters, self._core.jacobian, X, wrt, reduce, threads, check, out)
+            return self._with(parameters, out, self._core.jacobian, X, wrt, reduce, threads, check, out)
         return self._core.jacobian(self._parameters, X, wrt, reduce, threads, check, out)
 
     @overload
@@ -456,7 +463,7 @@ class Program:
         if sparse:
             return self._sparse(True, X, wrt, weights, reduce, parameters, threads, check, out)
         if parameters is not None:
-            return self._with(parameters, self._core.hessian, X, wrt, weights, reduce, threads, check, out)
+            return self._with(parameters, out, self._core.hessian, X, wrt, weights, reduce, threads, check, out)
         return self._core.hessian(self._parameters, X, wrt, weights, reduce, threads, check, out)
 
     def sparsity(
@@ -521,7 +528,7 @@ class Program:
         array, B + (m,), or (m,) if reduced
         """
         if parameters is not None:
-            return self._with(parameters, self._core.hvp, X, v, wrt, weights, reduce, threads, check, out)
+            return self._with(parameters, out, self._core.hvp, X, v, wrt, weights, reduce, threads, check, out)
         return self._core.hvp(self._parameters, X, v, wrt, weights, reduce, threads, check, out)
 
     def _sparse(
@@ -543,16 +550,17 @@ class Program:
         if parameters is None:
             data = self._core.entries(self._parameters, *arguments)
         else:
-            data = self._with(parameters, self._core.entries, *arguments)
+            data = self._with(parameters, given, self._core.entries, *arguments)
         if out is not None:
             return out
         if data.ndim == 1:
             return csr(data, starts, columns, width)
-        shape = data.shape[:-1]
-        made = [csr(row, starts.copy(), columns.copy(), width) for row in data.reshape(-1, data.shape[-1])]
-        return made if len(shape) == 1 else [made[k : k + shape[1]] for k in range(0, len(made), shape[1])]
+        rows = data.reshape(math.prod(data.shape[:-1]), data.shape[-1])
+        made = [csr(row, starts.copy(), columns.copy(), width) for row in rows]
+        count = data.shape[-2]
+        return made if data.ndim == 2 else [made[k * count : (k + 1) * count] for k in range(len(data))]
 
-    def _with(self, parameters: ArrayLike, call: Callable[..., Any], *arguments: Any) -> Any:
+    def _with(self, parameters: ArrayLike, out: Any, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call the core with numbers in place of the parameters' data, or with each row of a table of them."""
         import numpy as np
 
@@ -562,7 +570,7 @@ class Program:
             raise ValueError(f"parameters has shape {numbers.shape}, not ({wanted},) or (sets, {wanted})")
         if numbers.ndim == 1:
             return call((numbers,), *arguments)
-        if arguments[-1] is not None:
+        if out is not None:
             raise ValueError("out is for one set of parameters, and there is a table of them")
         if not len(numbers):
             raise ValueError("parameters is a table without rows")

@@ -380,7 +380,7 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
         ),
         "refusal-that-is-handled": (
             "x, y",
-            "try:\n        b = np.float64(y) * 2.0\n    except Exception:\n        b = np.trunc(x)\n    return min(b, x) + y",
+            "try:\n        b = np.float64(y)\n    except Exception:\n        b = np.trunc(x)\n    return min(b, x) + y",
             [[1.546909096682242, 1.0], [-3.5, 1.0]],
         ),
         "array-in-an-element-of-its-own": ("x", "c = np.zeros(2)\n    c[0] = c\n    return c[0] * x", [[1.0]]),
@@ -406,8 +406,14 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
         ),
         "angles-and-remainders": (
             "x, y",
-            "return (np.arctan2(x, y), np.copysign(x, y), np.hypot(x, y), np.logaddexp(x, y), np.heaviside(x, y), x % 3.0)",
+            "a = np.arctan2(x, y), np.copysign(x, y), np.heaviside(x, y)\n"
+            "    return (*a, np.hypot(x, y), np.logaddexp(x, y), x % 3.0)",
             [[0.0, -1.0], [-0.0, -1.0], [math.inf, math.inf], [math.inf, nan], [-math.inf, -math.inf], [nan, 2.0]],
+        ),
+        "sign-of-a-zero": (
+            "x, y",
+            "return np.arctan2(np.trunc(y), x), np.arctan2(np.fmod(y, 2.0), x), np.arctan2(np.ceil(y), x)",
+            [[-1.5, -0.0], [-1.5, -0.25], [-1.5, 0.0], [-1.5, -2.0]],
         ),
         "text-of-a-number": ("x", 'return -x if str(x)[0] == "-" else 2 * x', [[-3.0], [3.0], [0.5]]),
         "length-of-a-text": ("x", 'return x * len(str(x)) + len(f"{x}") - len(repr(x))', [[1.0], [0.125], [-2.5]]),

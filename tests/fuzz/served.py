@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
+from tests.fuzz import elsewhere
 from tests.fuzz.adversaries import PROGRAMS
 
 LIMIT = 60  # seconds for one program
@@ -76,7 +77,7 @@ def check(text: str, modules: dict[str, str] | None = None) -> None:
 
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """Programs that were once told apart, and others of their kinds."""
-    for name, text in PROGRAMS.items():
+    for name, text in (PROGRAMS | elsewhere.PROGRAMS).items():
         yield name, functools.partial(check, text)
 
 
@@ -185,6 +186,7 @@ class _Maker:
         self.late = source.random() < 0.4  # slopes read the result's data when gradients flow
         self.leaf = "same" if self.style != "closures" else pick(["same"] * 6 + ["list", "absent"])
         self.bases = ""
+        self.below: list[str] = []  # the class
         self.lines: dict[str, list[str]] = {}
         self.extra: list[str] = []  # in the class
         self.decorated: set[str] = set()  # methods
@@ -318,7 +320,7 @@ class _Maker:
             if name in self.decorated:
                 lines.append("    @wrapped")
             lines += [f"    {line}" for line in self.method(head, statements)]
-        return lines
+        return lines + self.below
 
     def slope(self, *forms: str) -> str:
         """A local gradient of the result t, which may be read late."""
@@ -334,7 +336,7 @@ class _Maker:
 
     def lifting(self) -> None:
         """Operands are lifted by a function of the module."""
-        if any("lifted" in line for line in self.before):
+        if any("lifted" in line for line in (*self.before, *self.below)):
             return
         twist = self.source.choice(
             [[]] * 3
@@ -345,8 +347,13 @@ class _Maker:
                 ["if str(x) == '0.5': x = 0.25"],
             ]
         )
-        self.before += [
-            "CALLS = []",
+        self.before.append("CALLS = []")
+        place = self.below if self.maybe(0.4) else self.before
+        if place is self.below and self.maybe(0.2):
+            place.append(
+                self.source.choice(["import random", "TEN = 10", "print('between')", "def other(x=print(0)): pass"])
+            )
+        place += [
             "def lifted(x):",
             *(f"    {line}" for line in twist),
             f"    return x if isinstance(x, {self.name}) else {self.name}(x)",
@@ -771,7 +778,9 @@ class _Maker:
                 number = "2 ** 70"
             if self.numpy and self.maybe(0.3):
                 number = source.choice(["np.float64(0.75)", "np.int64(-2)", "np.float32(0.5)"])
-            inner = f"sorted({old}.{self.children}, key=lambda n: repr(n.{self.data}))[0]"
+            inner = (
+                leaf if "set" in self.container else f"{old}.{self.children}[0]"
+            )  # which one a set has first is chance
             lines += source.choice(
                 [
                     [f"{leaf}.{self.data} = {number}"],

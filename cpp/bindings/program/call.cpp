@@ -149,14 +149,15 @@ void Call::set_tangents(py::handle vectors) {
     request.tangents = tangents_.data();
 }
 
-py::array Call::target(py::handle out, const Shape& shape, const char* what) {
-    if (out.is_none()) return Doubles(shape);
+py::array Call::target(py::handle out, const Shape& shape, const char* what, bool by_columns) {
+    if (out.is_none()) return by_columns ? py::array(py::array_t<double, py::array::f_style>(shape)) : Doubles(shape);
     if (!Doubles::check_(out)) throw py::type_error(std::string(what) + " must be a float64 array");
     py::array array = py::reinterpret_borrow<py::array>(out);
     if (is_masked(array)) throw py::type_error(std::string(what) + " must be an array without a mask");
     if (!has_shape(array, shape)) refuse_shape(what, array, text_of(shape));
-    if (!is_contiguous(array) || !array.writeable() || !in_whole_doubles(array))
-        throw py::value_error(std::string(what) + " must be C-contiguous and writeable");
+    const bool contiguous = array.flags() & (by_columns ? py::array::f_style : py::array::c_style);
+    if (!contiguous || !array.writeable() || !in_whole_doubles(array))
+        throw py::value_error(std::string(what) + " must be " + (by_columns ? "F" : "C") + "-contiguous and writeable");
     for (const py::array& other : targets_)
         if (overlap(array, other))
             throw py::value_error(std::string(what) +

@@ -58,7 +58,8 @@ class Call {
 
     // The array that a result goes to: what the caller gave, or a new one. What is read must not be written: an input
     // in the same memory is copied, and another result there is refused. To be called when all inputs are known.
-    py::array target(py::handle out, const Shape& shape, const char* what);
+    // `by_columns`: in Fortran's order.
+    py::array target(py::handle out, const Shape& shape, const char* what, bool by_columns = false);
 
     // Where a result of `all_columns()` columns goes, and what the caller sees of it.
     py::array wide_target(py::handle out, const Shape& before);

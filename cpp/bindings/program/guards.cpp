@@ -21,35 +21,39 @@ namespace kilograd {
 
 namespace {
 
-enum class Relation : std::uint8_t { Less, LessEqual, Equal, NotEqual, Greater, GreaterEqual, Same };
+// What has to hold of two numbers. Between NaN and anything none does but Same and its reverse.
+enum class Test : std::uint8_t { Less, LessEqual, Equal, Differ, Same, NotSame };
 
-Relation relation_of(const std::string& symbol) {
-    static const std::unordered_map<std::string, Relation> relations = {
-        {"<", Relation::Less},    {"<=", Relation::LessEqual},    {"==", Relation::Equal}, {"!=", Relation::NotEqual},
-        {">", Relation::Greater}, {">=", Relation::GreaterEqual}, {"is", Relation::Same}};
-    auto found = relations.find(symbol);
-    if (found == relations.end()) throw py::value_error("a guard cannot be made of the note '" + symbol + "'");
-    return found->second;
+bool passes(Test test, double x, double y) {
+    switch (test) {
+        case Test::Less:
+            return x < y;
+        case Test::LessEqual:
+            return x <= y;
+        case Test::Equal:
+            return x == y;
+        case Test::Differ:
+            return x < y || y < x;
+        default:  // -0.0 is not 0.0: whoever reads .data may see the sign
+            const bool same = std::bit_cast<std::uint64_t>(x) == std::bit_cast<std::uint64_t>(y) || (x != x && y != y);
+            return same == (test == Test::Same);
+    }
 }
 
-bool compare(Relation relation, double x, double y) {
-    switch (relation) {
-        case Relation::Less:
-            return x < y;
-        case Relation::LessEqual:
-            return x <= y;
-        case Relation::Equal:
-            return x == y;
-        case Relation::NotEqual:
-            return x != y;
-        case Relation::Greater:
-            return x > y;
-        case Relation::GreaterEqual:
-            return x >= y;
-        case Relation::Same:  // -0.0 is not 0.0: whoever reads .data may see the sign
-            break;
-    }
-    return std::bit_cast<std::uint64_t>(x) == std::bit_cast<std::uint64_t>(y) || (x != x && y != y);
+// The test of a note, of its operands or of these in reverse order.
+struct Reading {
+    Test test;
+    bool reversed;
+};
+Reading reading_of(const std::string& symbol, bool result) {
+    static const std::unordered_map<std::string, std::pair<Reading, Reading>> readings = {
+        {"<", {{Test::Less, false}, {Test::LessEqual, true}}}, {"<=", {{Test::LessEqual, false}, {Test::Less, true}}},
+        {">", {{Test::Less, true}, {Test::LessEqual, false}}}, {">=", {{Test::LessEqual, true}, {Test::Less, false}}},
+        {"==", {{Test::Equal, false}, {Test::Differ, false}}}, {"!=", {{Test::Differ, false}, {Test::Equal, false}}},
+        {"is", {{Test::Same, false}, {Test::NotSame, false}}}};
+    auto found = readings.find(symbol);
+    if (found == readings.end()) throw py::value_error("a guard cannot be made of the note '" + symbol + "'");
+    return result ? found->second.first : found->second.second;
 }
 
 using Note = std::tuple<std::string, py::object, py::object, bool>;
@@ -97,7 +101,8 @@ class Guards {
         };
         for (const auto& [symbol, left, right, result] : notes) {
             const std::uint32_t first = place(left), second = place(right);
-            checks_.push_back({relation_of(symbol), first, second, result});
+            const auto [test, reversed] = reading_of(symbol, result);
+            checks_.push_back({test, reversed ? second : first, reversed ? first : second});
         }
     }
 
@@ -130,9 +135,8 @@ class Guards {
         bool divides;
     };
     struct Check {
-        Relation relation;
+        Test test;
         std::uint32_t left, right;
-        bool result;
     };
 
     static std::vector<double> constants_of(const std::vector<Note>& notes) {
@@ -209,10 +213,8 @@ class Guards {
                 }
             }
             const double *x = values + check.left * width, *y = values + check.right * width;
-            for (std::size_t r = 0; r < width; ++r) {
-                const bool unordered = check.relation != Relation::Same && (std::isnan(x[r]) || std::isnan(y[r]));
-                if (held[r] == 1 && (unordered || compare(check.relation, x[r], y[r]) != check.result)) settle(r, 0);
-            }
+            for (std::size_t r = 0; r < width; ++r)
+                if (!passes(check.test, x[r], y[r]) && held[r] == 1) settle(r, 0);
             if (!left) return;
         }
     }

@@ -30,7 +30,9 @@ py::object forward(const Recorded& self, const py::tuple& parameters, py::handle
 }
 
 py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::handle x, py::handle wrt_name,
-                         py::handle weights, py::handle reduce, py::handle threads, bool check, py::object out) {
+                         py::handle weights, py::handle reduce, py::handle threads, bool check, py::object out,
+                         const std::string& order) {
+    if (order != "C" && order != "F") throw py::value_error("order must be \"C\" or \"F\", not \"" + order + "\"");
     const Wrt wrt = with_respect_to(wrt_name);
     Call call(self, parameters, x, threads, check);
     call.set_reduce(reduce);
@@ -47,9 +49,11 @@ py::tuple value_and_grad(const Recorded& self, const py::tuple& parameters, py::
     call.request.values = data_of(values);
     std::size_t k = 1;
     if (wrt.inputs) {
-        py::array dx =
-            call.target(outs[k], call.by_row({{static_cast<py::ssize_t>(self.program.n_inputs())}}), "out[1]");
+        const bool by_columns = order == "F" && call.batched();
+        py::array dx = call.target(outs[k], call.by_row({{static_cast<py::ssize_t>(self.program.n_inputs())}}),
+                                   "out[1]", by_columns);
         call.request.dx = data_of(dx);
+        call.request.dx_step = by_columns && call.rows() > 1 ? call.rows() : 0;
         results[k++] = dx;
     }
     if (wrt.parameters) {

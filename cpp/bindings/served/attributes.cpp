@@ -129,6 +129,12 @@ PyObject* member_get(PyObject* descriptor, PyObject* object, PyObject* type) {
                      reinterpret_cast<PyTypeObject*>(type)->tp_name, member->name);
         return nullptr;
     }
+    if (is_exact_value(object) && member->role <= Role::Grad) [[likely]] {
+        const Node* node = node_of(object);
+        const bool data = member->role == Role::Data;
+        if (!node->is_foreign() && served_of(node) && (data ? node->kinds.data : node->kinds.grad) == FloatKind)
+            return PyFloat_FromDouble(data ? node->data : node->grad);
+    }
     if (!expect_served(object)) return nullptr;
     Node* node = node_of(object);
     Handle* handle = as_handle(object);
@@ -334,6 +340,14 @@ int set_rule_member(Member* member, Handle* handle, PyObject* value) {
 
 int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
     auto* member = reinterpret_cast<Member*>(descriptor);
+    if (is_exact_value(object) && member->role == Role::Grad && value && PyFloat_CheckExact(value)) {
+        Node* node = node_of(object);
+        if (!node->is_foreign() && served_of(node)) [[likely]] {
+            node->grad = PyFloat_AS_DOUBLE(value);
+            node->kinds.grad = FloatKind;
+            return 0;
+        }
+    }
     if (!expect_served(object)) return -1;
     Handle* handle = as_handle(object);
     Node* node = handle->node;

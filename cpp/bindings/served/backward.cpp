@@ -24,6 +24,15 @@ PyObject* power_slope(Node* node) {
     return power ? PyNumber_Multiply(c.get(), power.get()) : nullptr;
 }
 
+// What flows to an operand; of a log by quotient, `local` is the operand's data.
+PyObject* term_of(const Node* node, PyObject* local, PyObject* grad) {
+    if (node->is_fixed()) return PyNumber_Multiply(local, grad);
+    // `+` adds the gradient itself: multiplying it by one could change its type.
+    if (node->op == Op::add) return Py_NewRef(grad);
+    if (node->op == Op::log && log_rule(node) == LogRule::Quotient) return PyNumber_TrueDivide(grad, local);
+    return PyNumber_Multiply(local, grad);
+}
+
 // The gradient of a node flows one step, in Python's arithmetic.
 bool run_in_python(Node* node) {
     PyObject* name = served_of(node)->grad_name;
@@ -35,10 +44,7 @@ bool run_in_python(Node* node) {
     for (std::uint32_t i = 0; ok && i < operands.size(); ++i) {
         PyObject* grad = PyObject_GetAttr(self, name);
         PyObject* local = grad ? local_object(node, i) : nullptr;
-        // `+` adds the gradient itself: multiplying it by one could change its type.
-        PyObject* term = !local                                     ? nullptr
-                         : node->op == Op::add && !node->is_fixed() ? Py_NewRef(grad)
-                                                                    : PyNumber_Multiply(local, grad);
+        PyObject* term = local ? term_of(node, local, grad) : nullptr;
         PyObject* operand = term ? handle_of(operands[i]) : nullptr;
         PyObject* old = operand ? PyObject_GetAttr(operand, name) : nullptr;
         PyObject* sum = old ? PyNumber_InPlaceAdd(old, term) : nullptr;
@@ -84,6 +90,11 @@ PyObject* local_object(Node* node, std::uint32_t index) {
     if (node->op == Op::relu && is_numpy(relu_decider(node)->kinds.data)) {
         const Owned y(data_object(relu_decider(node) == node ? node : node->a)), zero(PyLong_FromLong(0));
         return y && zero ? PyObject_RichCompare(y.get(), zero.get(), Py_GT) : nullptr;
+    }
+    if (node->op == Op::log && log_rule(node) != LogRule::Reciprocal) {
+        const Owned x(data_object(node->a)), exponent(PyLong_FromLong(-1));
+        if (!x || !exponent || log_rule(node) == LogRule::Quotient) return x ? Py_NewRef(x.get()) : nullptr;
+        return PyNumber_Power(x.get(), exponent.get(), Py_None);
     }
     PyObject* name = served_of(node)->data_name;
     PyObject* data = nullptr;

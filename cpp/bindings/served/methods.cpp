@@ -22,7 +22,10 @@ double checked_exp(double x) {
     double y = std::exp(x);
     return std::isfinite(y) ? y : std::nan("");
 }
-double tanh_by_exp(double x) { return (checked_exp(2.0 * x) - 1.0) / (checked_exp(2.0 * x) + 1.0); }
+double tanh_by_exp(double x) {
+    const double e = checked_exp(2.0 * x);
+    return (e - 1.0) / (e + 1.0);
+}
 double tanh_by_math(double x) { return std::tanh(x); }
 double logistic_by_exp(double x) { return 1.0 / (1.0 + checked_exp(-x)); }
 // A constant exponent would be compiled into y * y, which differs from Python's y**2 in one case of a thousand.
@@ -49,6 +52,7 @@ struct Method {
     bool numpy;         // tried with NumPy's numbers too
     std::uint8_t relu;  // ReluForm
     bool asks_operand;  // of a relu: see engine/node.hpp
+    LogRule log_rule;
     std::uint8_t local_kind;
     bool backward;
     bool reflected;
@@ -92,7 +96,7 @@ Node* native_unary(Method* method, Node* a) {
     }
     if (!std::isfinite(y) || !std::isfinite(local)) return nullptr;
     if (method->formula) return fixed_unary(method, y, FloatKind, a, {local, FloatKind});
-    Node* node = served_node(method->op, y, FloatKind, a, nullptr, 0.0, FloatKind);
+    Node* node = served_node(method->op, y, FloatKind, a, nullptr, 0.0, static_cast<Kind>(method->log_rule));
     local = locals_of(node).da;
     if (std::isfinite(local) && !method->fixed) return node;
     release(node);
@@ -267,6 +271,10 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
         if (recipe != text && !of_operand) continue;
         method->relu = form, method->op = Op::relu, method->asks_operand = of_operand, found = true;
     }
+    static const std::pair<const char*, LogRule> logs[] = {{"log: gradient / x", LogRule::Quotient},
+                                                           {"log: x**-1", LogRule::Power}};
+    for (auto& [text, rule] : logs)
+        if (recipe == text) method->op = Op::log, method->log_rule = rule, found = true;
     for (const Formula& formula : formulas)
         if (recipe == formula.name) method->formula = &formula, method->op = formula.op, found = true;
     for (std::size_t i = first_row; !found && i < op_count; ++i)

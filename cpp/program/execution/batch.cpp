@@ -419,8 +419,21 @@ class Batch {
     }
 
     void store_gradients(const Block& block) const {
-        if (request_.dx) store_columns(block, 0, request_.dx);
+        if (request_.dx && request_.dx_step) store_side_by_side(block);
+        if (request_.dx && !request_.dx_step) store_columns(block, 0, request_.dx);
         if (request_.dx_tangents) store_columns(block, block.padded, request_.dx_tangents);
+    }
+
+    // Slots as they are, a column after the other.
+    void store_side_by_side(const Block& block) const {
+        auto next = schedule_.gradients.begin();
+        for (std::size_t column = 0; column < columns_; ++column) {
+            double* to = request_.dx + column * request_.dx_step + block.first;
+            if (next == schedule_.gradients.end() || next->number != column)
+                std::fill_n(to, block.count, 0.0);
+            else
+                std::copy_n(block.at(next++->slot), block.count, to);
+        }
     }
 
     // Slots into rows.

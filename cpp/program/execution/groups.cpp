@@ -107,11 +107,13 @@ class Groups {
     }
 
     void store_gradients(Group group, const double* adjoints) const {
-        double* rows = request_.dx + group.first * columns_;
-        std::fill(rows, rows + group.count * columns_, 0.0);
+        const std::size_t row_step = request_.dx_step ? 1 : columns_, step = request_.dx_step ? request_.dx_step : 1;
+        double* rows = request_.dx + group.first * row_step;
+        for (std::size_t column = 0; column < columns_; ++column)
+            for (std::size_t r = 0; r < group.count; ++r) rows[r * row_step + column * step] = 0.0;
         const auto store = [&](const RowSchedule::Leaf& leaf, std::size_t column) {
             const double* from = adjoints + leaf.position * width_;
-            for (std::size_t r = 0; r < group.count; ++r) rows[r * columns_ + column] = from[r];
+            for (std::size_t r = 0; r < group.count; ++r) rows[r * row_step + column * step] = from[r];
         };
         for (const RowSchedule::Leaf& leaf : schedule_.inputs()) store(leaf, leaf.number);
         if (request_.promoted)

@@ -40,6 +40,7 @@ struct Request {
     double* values = nullptr;          // (rows, n_outputs), reduced: (n_outputs)
     double* value_tangents = nullptr;  // (rows, n_outputs), never reduced
     double* dx = nullptr;
+    std::size_t dx_step = 0;  // from one column of dx to the next, where that is not 1: its rows are side by side then
     double* dx_tangents = nullptr;
     double* dp = nullptr;  // (n_parameters)
 

@@ -67,6 +67,10 @@ inline Dual through_row(Dual a, Dual b) {
 KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
 #undef KILOGRAD_BINARY
 
+inline Dual polygamma(Dual a, Dual order) {
+    return {polygamma(a.v, order.v), directional(polygamma(a.v, order.v + Lane(1.0)), a.t)};
+}
+
 // a to the whole number that every lane of `exponent` holds.
 KILOGRAD_INLINE Lane whole_power(Lane a, Lane exponent) {
     return whole_power_of(a, static_cast<int>(get(exponent, 0)));

@@ -523,6 +523,7 @@ KILOGRAD_LIBM(atanh)
 KILOGRAD_LIBM(exp2)
 KILOGRAD_LIBM(log2)
 KILOGRAD_LIBM(log10)
+KILOGRAD_LIBM(tgamma)
 #undef KILOGRAD_LIBM
 
 // libm's is off by up to 2.5 ulp, which a step of Newton's mends.
@@ -538,6 +539,8 @@ inline Lane hypot(Lane a, Lane b) {
 inline Lane atan2(Lane a, Lane b) {
     return each([](double y, double x) { return ::atan2(y, x); }, a, b);
 }
+inline Lane log_gamma(Lane a) { return each(scalar::log_gamma, a); }
+inline Lane polygamma(Lane a, Lane order) { return each(scalar::polygamma, a, order); }
 inline Lane modulo(Lane a, Lane b) { return each(scalar::modulo, a, b); }
 inline Lane copysign(Lane a, Lane b) { return copy_sign(a, b); }
 inline Lane floor_divide(Lane a, Lane b) { return each(scalar::floor_divide, a, b); }

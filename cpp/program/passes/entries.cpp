@@ -107,7 +107,7 @@ class Differentiator {
 
     std::optional<Entries> hessian(bool weighted) {
         copy();
-        if (!reverse(weighted) || !forward(gradient_)) return std::nullopt;
+        if (!reverse(weighted) || products() > 2 * limit_ || !forward(gradient_)) return std::nullopt;
         Entries result;
         for (std::uint32_t row = 0; row < count_; ++row) list(gradient_[row], row, row, result);
         return finished(std::move(result), weighted ? static_cast<std::uint32_t>(graph_.outputs.size()) : 0);
@@ -137,6 +137,15 @@ class Differentiator {
         const Range range = ranges_[of.number(in_)];
         for (std::uint32_t k = range.begin; k < range.end && tangents_[k].column <= last; ++k)
             keep(result, row, tangents_[k].column, tangents_[k].value);
+    }
+
+    // Of the chain rule for the tangents of the gradient: too many are told before they are written down.
+    std::size_t products() {
+        Graph copy;
+        copy.nodes = in_.nodes;
+        std::vector<std::uint32_t> column;
+        for (const Node& node : copy.nodes) column.push_back(is_leaf(node.code) ? column_in(node) : none);
+        return count_products(copy, column, live_for(gradient_), 2 * limit_);
     }
 
     // What may be refused is computed, too.
@@ -339,26 +348,55 @@ class Differentiator {
         }
     }
 
-    // The tangents of all nodes that these are made of, along one direction, which inputs are.
+    // A tangent along the direction of a sweep: a factor, made once for all sweeps, of a tangent of before.
+    struct Along {
+        Symbol factor, base;
+        bool is_zero() const { return base.is_constant(0.0); }
+        Symbol product() const { return along(factor, base); }
+    };
+
+    // The tangents of all nodes that these are made of, along one direction, which inputs are. Factors are collected
+    // where functions follow each other, and multiplied out where a sum of multiples begins, of which each is needed.
     void forward_along(const std::vector<Symbol>& roots) {
         const std::vector<std::uint8_t> live = live_for(roots);
-        along_.assign(live.size(), Symbol());
+        along_.assign(live.size(), Along());
         for (std::uint32_t n = 0; n < live.size(); ++n) {
             pace_();
             const Node node = in_.nodes[n];
             if (!live[n]) continue;
-            if (is_leaf(node.code)) {
-                if (column_in(node) != none) along_[n] = at(in_.leaf(Code::input, column_in(node)));
-                continue;
-            }
-            const bool binary = info(node.code).arity == Arity::Binary;
-            const Symbol da = along_[node.a], db = binary ? along_[node.b] : Symbol();
-            if (da.is_constant(0.0) && db.is_constant(0.0)) continue;
-            const Symbol x = at(node.a), z = binary ? at(node.b) : Symbol(), y = at(n);
-            along_[n] = combine(node, locals_of(node.code, x, z, Symbol(node.c), y), x, z, y, da, db);
+            if (!is_leaf(node.code))
+                along_[n] = through(n, node);
+            else if (column_in(node) != none)
+                along_[n] = {Symbol(1.0), at(in_.leaf(Code::input, column_in(node)))};
         }
     }
-    Symbol tangent_of(Symbol root) { return root.is_constant() ? Symbol() : along_[root.number(in_)]; }
+
+    Along through(std::uint32_t n, const Node& node) {
+        const bool binary = info(node.code).arity == Arity::Binary;
+        Along zero;
+        Along &a = along_[node.a], &b = binary ? along_[node.b] : zero;
+        if (a.is_zero() && b.is_zero()) return zero;
+        const bool multiplies = node.code == Code::mul && a.is_zero() != b.is_zero();
+        if (multiplies || node.code == Code::scale) {
+            Along& only = a.is_zero() ? b : a;
+            if (!only.factor.is_constant()) only = {Symbol(1.0), only.product()};
+        }
+        const Symbol x = at(node.a), z = binary ? at(node.b) : Symbol(), y = at(n);
+        const Locals local = locals_of(node.code, x, z, Symbol(node.c), y);
+        const auto combined = [&](Symbol da, Symbol db) { return combine(node, local, x, z, y, da, db); };
+        if (!multiplies && (a.is_zero() || b.is_zero() || a.base.is_same(b.base))) {
+            const Along found{combined(a.is_zero() ? Symbol() : a.factor, b.is_zero() ? Symbol() : b.factor),
+                              a.is_zero() ? b.base : a.base};
+            return found.factor.is_constant(0.0) ? zero : found;
+        }
+        const Symbol tangent = combined(a.product(), b.product());
+        return tangent.is_constant(0.0) ? zero : Along{Symbol(1.0), tangent};
+    }
+    Symbol tangent_of(Symbol root) {
+        if (root.is_constant()) return Symbol();
+        const Along& tangent = along_[root.number(in_)];
+        return tangent.is_zero() ? Symbol() : tangent.product();
+    }
 
     static Symbol combine(const Node& node, Locals local, Symbol a, Symbol b, Symbol y, Symbol da, Symbol db) {
         switch (node.code) {
@@ -393,7 +431,7 @@ class Differentiator {
     bool is_sweep_ = false, reverse_is_along_ = false;
     Simplifier in_;
     Pace pace_;
-    std::vector<Symbol> along_;            // a sweep's tangents of nodes in in_
+    std::vector<Along> along_;             // a sweep's tangents of nodes in in_
     std::vector<Symbol> value_, adjoint_;  // of the graph's nodes
     std::vector<std::uint8_t> wanted_;
     std::vector<Symbol> gradient_;  // by column

@@ -137,31 +137,38 @@ Colouring colour_hessian(const Graph& graph, bool promoted) {
     return result;
 }
 
+std::size_t count_products(const Graph& graph, const std::vector<std::uint32_t>& column,
+                           const std::vector<std::uint8_t>& live, std::size_t most) {
+    const auto size = static_cast<std::uint32_t>(graph.nodes.size());
+    std::size_t count = 0;
+    Pace pace;
+    Unions depends(size);
+    for (std::uint32_t n = 0; n < size && count <= most; ++n) {
+        if (!live[n]) continue;
+        const std::size_t before = count;
+        depends.begin();
+        if (column[n] != none) depends.add_alone(column[n]);
+        graph.for_operands(graph.nodes[n], [&](std::uint32_t operand) { count += depends.add(operand); });
+        depends.end(n);
+        pace(count - before + 1);
+    }
+    return count;
+}
+
 ChainRule count_products(const Graph& graph, const Columns& columns, std::size_t most) {
     const auto size = static_cast<std::uint32_t>(graph.nodes.size());
     const std::vector<std::uint32_t> places = columns.places(graph.n_inputs + graph.n_parameters);
-    ChainRule result{0, 0};
-    Pace pace;
+    std::vector<std::uint32_t> column(size, none);
     std::vector<std::uint8_t> varies(size, 0);
-    Unions depends(size);
     for (std::uint32_t n = 0; n < size; ++n) {
         const Node& node = graph.nodes[n];
-        const std::uint32_t place = node.code == Code::input       ? places[node.a]
-                                    : node.code == Code::parameter ? places[graph.n_inputs + node.a]
-                                                                   : none;
-        std::size_t products = 0;
-        depends.begin();
-        if (place != none) depends.add_alone(place);
-        varies[n] = place != none;
-        graph.for_operands(node, [&](std::uint32_t operand) {
-            varies[n] |= varies[operand];
-            if (result.by_columns <= most) products += depends.add(operand);
-        });
-        pace(products + 1);
-        if (result.by_columns > most) continue;
-        result.by_columns += products;
-        depends.end(n);
+        if (node.code == Code::input) column[n] = places[node.a];
+        if (node.code == Code::parameter) column[n] = places[graph.n_inputs + node.a];
+        varies[n] = column[n] != none;
+        graph.for_operands(node, [&](std::uint32_t operand) { varies[n] |= varies[operand]; });
     }
+    ChainRule result{count_products(graph, column, std::vector<std::uint8_t>(size, 1), most), 0};
+    Pace pace;
 
     std::vector<std::uint32_t> first(size + 1, 0), consumers;
     const auto each_consumer = [&](auto&& f) {

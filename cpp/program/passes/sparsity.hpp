@@ -27,4 +27,8 @@ struct ChainRule {
 };
 ChainRule count_products(const Graph& graph, const Columns& columns, std::size_t most);
 
+// The first of these, where `column` has the column of each node, or none; of nodes that are `live` alone.
+std::size_t count_products(const Graph& graph, const std::vector<std::uint32_t>& column,
+                           const std::vector<std::uint8_t>& live, std::size_t most);
+
 }  // namespace kilograd::program

@@ -25,6 +25,9 @@ class Symbol {
     bool is_constant() const { return !in_; }
     bool is_constant(double c) const { return !in_ && constant_ == c; }
     double constant() const { return constant_; }
+    bool is_same(const Symbol& other) const {
+        return in_ == other.in_ && node_ == other.node_ && constant_ == other.constant_;
+    }
     std::uint32_t number(Simplifier& in) const { return in_ ? node_ : in.constant(constant_); }
 
     static Symbol make(Code code, Symbol a, Symbol b = Symbol(), double c = 0.0) {
@@ -102,6 +105,7 @@ inline Symbol logistic(Symbol a) { return sigmoid(a); }
     inline Symbol name(Symbol a, Symbol b) { return Symbol::make(Code::name, a, b); }
 KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
 #undef KILOGRAD_BINARY
+inline Symbol polygamma(Symbol a, Symbol order) { return Symbol::make(Code::polygamma, a, Symbol(), order.constant()); }
 inline Symbol whole_power(Symbol a, Symbol exponent) {
     return Symbol::make(Code::powc, a, Symbol(), exponent.constant());
 }

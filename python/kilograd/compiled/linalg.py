@@ -15,7 +15,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import refusal
-from kilograd.compiled.functions import numbers_of
+from kilograd.compiled.order import numbers_of
 from kilograd.compiled.traced import Objects, entries, implements, traced
 
 LARGEST = 24

@@ -20,8 +20,8 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled import functions, linalg
-from kilograd.compiled.conditions import Condition, thread
+from kilograd.compiled import functions, linalg, special
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.habits import globals_of
 from kilograd.compiled.traced import Traced, entries, is_float, traced
 from kilograd.compiled.ufuncs import NUMBERS
@@ -30,12 +30,6 @@ Function = Callable[..., Any]
 Namespace = dict[str, Any]
 
 _LIBRARIES = frozenset({"kilograd", "numpy", "scipy", "pandas", "sklearn"})
-
-
-def _holds_values(thing: Any) -> bool:
-    if isinstance(thing, (list, tuple)):
-        return any(map(_holds_values, thing))
-    return isinstance(thing, (Value, Traced, Condition))
 
 
 def _replacing(original: Function, replacement: Function) -> Function:
@@ -64,7 +58,7 @@ def _empty(original: Function, *args: Any, **options: Any) -> Any:
 
 
 def _full(original: Function, shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
-    if not _holds_values(fill_value):
+    if not functions.holds(fill_value):
         return _writable(original, shape, fill_value, dtype, **options)
     result = functions.zeros(shape)
     result[...] = fill_value
@@ -74,7 +68,7 @@ def _full(original: Function, shape: Any, fill_value: Any, dtype: Any = None, **
 def _like(original: Function, prototype: Any, *args: Any, **options: Any) -> Any:
     return (
         original(prototype, *args, **options)
-        if _holds_values(prototype)
+        if functions.holds(prototype)
         else _writable(original, prototype, *args, **options)
     )
 
@@ -84,7 +78,7 @@ def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) ->
         if not is_float(dtype):
             return thing.astype(dtype)
         return original(thing, **{**options, "subok": True})
-    if not _holds_values(thing):
+    if not functions.holds(thing):
         return _writable(original, thing, dtype, **options)
     made = _of_values(thing, dtype)
     missing = options.get("ndmin", 0) - made.ndim
@@ -94,7 +88,7 @@ def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) ->
 def _as_array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
     if isinstance(thing, Traced):
         return thing if is_float(dtype) else thing.astype(dtype)
-    return _of_values(thing, dtype) if _holds_values(thing) else original(thing, dtype, **options)
+    return _of_values(thing, dtype) if functions.holds(thing) else original(thing, dtype, **options)
 
 
 def _of_values(thing: Any, dtype: Any) -> Any:
@@ -106,13 +100,16 @@ def _of_values(thing: Any, dtype: Any) -> Any:
 
 def _from_iterable(original: Function, iterable: Any, dtype: Any, *args: Any, **options: Any) -> Any:
     things = list(iterable)
-    return _of_values(things, dtype) if _holds_values(things) else original(things, dtype, *args, **options)
+    return _of_values(things, dtype) if functions.holds(things) else original(things, dtype, *args, **options)
 
 
 def _of_lists(original: Function, *args: Any, **options: Any) -> Any:
     """A function that asks no list for a protocol."""
     return original(
-        *[traced(entries(each)) if isinstance(each, (list, tuple)) and _holds_values(each) else each for each in args],
+        *[
+            traced(entries(each)) if isinstance(each, (list, tuple)) and functions.holds(each) else each
+            for each in args
+        ],
         **options,
     )
 
@@ -137,7 +134,7 @@ def _scalar(thing: Any) -> Any:
 def _of_numbers(function: Function) -> Function:
     def replacement(original: Function, *args: Any, **options: Any) -> Any:
         args = tuple(map(_scalar, args))
-        return function(*args, **options) if _holds_values(args) else original(*args, **options)
+        return function(*args, **options) if functions.holds(args) else original(*args, **options)
 
     return replacement
 
@@ -182,6 +179,8 @@ _MATH: dict[str, Function] = {
     "hypot": _hypot,
     "dist": _dist,
     "fsum": _fsum,
+    "lgamma": NUMBERS["gammaln"],
+    "gamma": NUMBERS["gamma"],
     "isnan": lambda x: x != x,
     "isfinite": _is_finite,
     "isinf": lambda x: not _is_finite(x) and x == x,
@@ -193,7 +192,7 @@ _MATH: dict[str, Function] = {
 
 def _of_values_alone(function: Function) -> Function:
     def replacement(original: Function, *args: Any, **options: Any) -> Any:
-        held = _holds_values(args) or _holds_values(list(options.values()))
+        held = functions.holds(args) or functions.holds(list(options.values()))
         return function(*args, **options) if held else original(*args, **options)
 
     return replacement
@@ -212,9 +211,7 @@ _TABLE: dict[str, dict[str, Function]] = {
         "where": _where,
     },
     "math": {name: _of_numbers(function) for name, function in _MATH.items()},
-    "scipy.special": {
-        name: _of_values_alone(getattr(functions, name)) for name in ("logsumexp", "softmax", "log_softmax")
-    },
+    "scipy.special": {name: _of_values_alone(getattr(special, name)) for name in special.__all__},
     "scipy.linalg": {name: _of_values_alone(function) for name, function in linalg.SCIPY.items()},
 }
 

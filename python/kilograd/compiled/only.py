@@ -37,7 +37,7 @@ class Only:
     def value_and_grad(self, x: Array) -> tuple[float, Array]:
         """The number that the function returns, and its gradient."""
         values, gradient = self._core.value_and_grad(
-            self._parameters, x.reshape(-1), "inputs", None, None, 1, True, None
+            self._parameters, x.reshape(-1), "inputs", None, None, 1, True, None, "C"
         )
         return values.item(), gradient.reshape(x.shape)
 
@@ -70,7 +70,7 @@ class Only:
     def values_and_grads(self, rows: Rows, wrt: str, reduce: Reduce) -> tuple[float, Array, Array]:
         """The reduced number, and its gradients by what differs, (rows, ...), and by what all rows share."""
         core, parameters = self._of(rows)
-        value, *found = core.value_and_grad(parameters, rows.varying, wrt, None, reduce, 1, True, None)
+        value, *found = core.value_and_grad(parameters, rows.varying, wrt, None, reduce, 1, True, None, "C")
         return value.item(), found[0], found[-1][len(self._parameters) :] if wrt != "inputs" else found[0]
 
     def jacobians(self, rows: Rows, columns: Columns, reduce: Reduce) -> Array:

@@ -109,13 +109,13 @@ class Traced(_Array):
         self[...] = np.sort(self, axis, **options)
 
     def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:  # type: ignore[override]
-        self.sort(axis)
+        self[...] = np.partition(self, kth, axis)
 
     def argsort(self, axis: Any = -1, **options: Any) -> Any:  # type: ignore[override]
         return np.argsort(self, axis, **options)
 
     def argpartition(self, kth: Any, axis: Any = -1, **options: Any) -> Any:  # type: ignore[override]
-        return np.argsort(self, axis)
+        return np.argpartition(self, kth, axis)
 
     def dot(self, other: Any, out: Any = None) -> Any:
         return np.dot(self, other)

@@ -39,7 +39,7 @@ def _clip(x: Number, low: Number, high: Number) -> Number:
 
 
 def _truncated(x: Number) -> Number:
-    return _core._sign(x) * _core._floor(abs(x))
+    return _core._copysign(_core._floor(abs(x)), x)
 
 
 def _heaviside(x: Number, middle: Number) -> Number:
@@ -59,7 +59,7 @@ def _logaddexp2(a: Number, b: Number) -> Number:
 
 
 def _fmod(a: Number, b: Number) -> Number:
-    return _core._sign(a) * _core._modulo(abs(a), abs(b))
+    return _core._copysign(_core._modulo(abs(a), abs(b)), a)
 
 
 def _power(a: Number, b: Number) -> Number:
@@ -115,9 +115,8 @@ def _exprel(x: Number) -> Number:
     return _select(at_zero, 1.0 + 0.5 * x, x.expm1() / (x + at_zero))
 
 
-def _number(x: Any) -> Number:
-    """A condition as a number, 1 or 0."""
-    return x.mask()[0] if isinstance(x, Condition) else x
+def _log_beta(a: Number, b: Number) -> Number:
+    return _core._log_gamma(a) + _core._log_gamma(b) - _core._log_gamma(a + b)
 
 
 NUMBERS: dict[str, Callable[..., Number]] = {
@@ -198,6 +197,11 @@ NUMBERS: dict[str, Callable[..., Number]] = {
     "pseudo_huber": _pseudo_huber,
     "exprel": _exprel,
     "exp10": lambda x: 10.0**x,
+    "gammaln": _core._log_gamma,
+    "gamma": _core._tgamma,
+    "psi": lambda x: _core._polygamma(x, 0),
+    "betaln": _log_beta,
+    "beta": lambda a, b: _core._tgamma(a) * _core._tgamma(b) / _core._tgamma(a + b),
     "ldexp": lambda x, n: x * 2.0**n,
 }
 """By the name of the ufunc."""

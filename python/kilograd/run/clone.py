@@ -7,10 +7,12 @@ program.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from types import CellType, FunctionType
 
 from kilograd import reading
+from kilograd.run.source import defined_below
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +58,13 @@ def cell_of(function: FunctionType, name: str) -> Any:
 
 def helper_named(function: FunctionType, name: str) -> FunctionType | None:
     """The function that `name` means in `function`, where it is one of an enclosing function or of the module."""
-    found = cell_of(function, name) if name in function.__code__.co_freevars else function.__globals__.get(name)
+    variables = function.__globals__
+    if name in function.__code__.co_freevars:
+        found = cell_of(function, name)
+    elif name in variables or hasattr(builtins, name):
+        found = variables.get(name)
+    else:
+        found = defined_below(function, name)
     return found if isinstance(found, FunctionType) else None
 
 
@@ -99,9 +107,10 @@ def rebinder(name: str, target: type) -> Callable[[FunctionType], FunctionType]:
             helper = helper_named(function, free)
             if helper is not None and free not in (name, "__class__"):
                 cell.cell_contents = rebind(helper)
-        for other in reading.names(function.__code__):
-            if isinstance(variables.get(other), FunctionType) and variables[other] is function.__globals__.get(other):
-                variables[other] = rebind(variables[other])
+        for other in reading.names(function.__code__).difference(function.__code__.co_freevars):
+            helper = helper_named(function, other)
+            if helper is not None and variables.get(other) is function.__globals__.get(other):
+                variables[other] = rebind(helper)
         return copy
 
     return rebind

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kilograd.run import importer, judge, source
 from kilograd.run.compare import speed
-from kilograd.run.survey import NOTEBOOK
+from kilograd.run.words import NOTEBOOK
 
 __all__ = ["execute", "load", "unload"]
 

@@ -15,6 +15,7 @@ RECIPES: dict[str, tuple[Recipe, ...]] = {
         for fixed in (True, False)
     ),
     "sigmoid": tuple(Recipe("logistic_by_exp, s * (1 - s)", fixed=fixed) for fixed in (True, False)),
+    "log": (Recipe("log: gradient / x"), Recipe("log: x**-1")),
     "relu": tuple(
         Recipe(name, fixed=fixed, local=local)
         for name in ("relu: 0 if x < 0", "relu: x if x > 0 else 0", "relu: 0.0 if x < 0", "relu: x if x > 0 else 0.0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kilograd import _core
 from kilograd.run.importer import looked_at
 from kilograd.run.judge import Judgement, judgements
+from kilograd.run.remedies import remedy
 
 __all__ = ["text"]
 
@@ -12,7 +13,11 @@ __all__ = ["text"]
 def _lines(judgement: Judgement) -> list[str]:
     name = judgement.name if judgement.module == "__main__" else f"{judgement.module}.{judgement.name}"
     if judgement.reason is not None:
-        return [f"kilograd: {name}: left as it is: {judgement.reason}"]
+        advice = remedy(judgement.reason, judgement.name)
+        return [
+            f"kilograd: {name}: left as it is: {judgement.reason}",
+            *([f"  to be served: {advice}"] if advice else []),
+        ]
     lines = [f"kilograd: {name}: served", f"  natively: {', '.join(judgement.native)}"]
     if judgement.kept:
         lines.append(f"  as the author wrote them: {', '.join(judgement.kept)}")

@@ -13,8 +13,9 @@ from __future__ import annotations
 import ast
 import builtins
 import linecache
+import sys
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FunctionType
 
 from kilograd.reading import code_objects
 
@@ -27,6 +28,7 @@ __all__ = [
     "Function",
     "announce",
     "compile_marked",
+    "defined_below",
     "install_hook",
     "is_candidate",
     "mark",
@@ -152,6 +154,65 @@ def _parts(filename: str) -> list[tuple[set[CodeType], dict[tuple[str, int], lis
                 found.setdefault((name, _first_line(node)), []).append(node)
         parts.append((set(code_objects(module)), found))
     return parts
+
+
+_below: dict[tuple[str, str, int], FunctionType] = {}
+
+
+def _only_defines(statement: ast.stmt) -> bool:
+    """Whether executing a statement runs nothing of the program's."""
+    match statement:
+        case ast.FunctionDef(decorator_list=[]):
+            return not (statement.args.defaults or any(statement.args.kw_defaults))
+        case ast.ClassDef(decorator_list=[] | [ast.Name(id="__kilograd_serve__")], keywords=[]):
+            return all(map(_only_defines, statement.body))
+        case ast.Import():
+            return all(alias.name in sys.stdlib_module_names for alias in statement.names)
+        case ast.ImportFrom(level=0):
+            return str(statement.module) in sys.stdlib_module_names
+        case ast.Assign(value=ast.Constant()) | ast.Expr(value=ast.Constant()) | ast.Pass():
+            return True
+    return False
+
+
+def defined_below(function: FunctionType, name: str) -> FunctionType | None:
+    """The function of the module that `name` will mean by the time `function` can be called; None if that is unknown.
+
+    A class is judged where it stands. Between it and a function that its methods call, the module may do nothing but
+    define.
+    """
+    filename = function.__code__.co_filename
+    for tree, module in _trees(filename):
+        names = _top_level(filename, tree)
+        if name not in names:
+            continue
+        here = next((i for i, part in enumerate(tree.body) if _holds(part, function.__code__)), len(tree.body))
+        for part in tree.body[here + 1 :]:
+            if not _only_defines(part):
+                break
+            if isinstance(part, ast.FunctionDef) and part.name == name:
+                found = [code for code in module.co_consts if isinstance(code, CodeType) and code.co_name == name]
+                key = filename, name, id(function.__globals__)
+                if len(found) != 1:
+                    return None
+                if key not in _below:
+                    _below[key] = FunctionType(found[0], function.__globals__)
+                return _below[key]
+    return None
+
+
+_defined: dict[int, set[str]] = {}
+
+
+def _top_level(filename: str, tree: ast.Module) -> set[str]:
+    if id(tree) not in _defined:
+        _defined[id(tree)] = {part.name for part in tree.body if isinstance(part, ast.FunctionDef)}
+    return _defined[id(tree)]
+
+
+def _holds(part: ast.stmt, code: CodeType) -> bool:
+    first = min([part.lineno, *(one.lineno for one in getattr(part, "decorator_list", ()))])
+    return bool(first <= code.co_firstlineno <= (part.end_lineno or part.lineno))
 
 
 def node_of(code: CodeType) -> Function | None:

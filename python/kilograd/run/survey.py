@@ -20,77 +20,9 @@ from collections.abc import Iterable, Iterator
 from kilograd.run import territory
 from kilograd.run.record import field, record
 from kilograd.run.source import is_candidate
+from kilograd.run.words import ADDRESSES, BINDS, BY_NAME, DIFFERS, DROPS, HOLDING, NOTEBOOK, PATCHES, TRACKED
 
-__all__ = ["NOTEBOOK", "Survey", "survey"]
-
-# Whoever uses one of these may bind any name anew, or put any code in place of any other.
-BINDS = {
-    "name": frozenset(["globals", "locals", "exec", "compile", "__import__", "__builtins__"]),
-    "attribute": frozenset(
-        [
-            "__globals__",
-            "f_globals",
-            "f_locals",
-            "f_builtins",
-            "f_back",
-            "__code__",
-            "__defaults__",
-            "__kwdefaults__",
-            "__closure__",
-            "cell_contents",
-            "__builtins__",
-            "import_module",
-            "reload",
-            "run_path",
-            "run_module",
-            "monkeypatch",
-        ]
-    ),
-    "import": frozenset(["builtins", "ctypes", "mock", "runpy", "marshal", "code", "codeop", "imp"]),
-}
-# What engine objects have differently: lifetimes, sizes, frames, construction.
-DIFFERS = {
-    "name": frozenset(),
-    "attribute": frozenset(
-        [
-            "settrace",
-            "setprofile",
-            "_getframe",
-            "getrefcount",
-            "getsizeof",
-            "__sizeof__",
-            "get_objects",
-            "get_referrers",
-            "get_referents",
-            "is_tracked",
-            "__new__",
-            "__func__",
-            "__subclasses__",
-            "__reduce__",
-            "__reduce_ex__",
-            "__basicsize__",
-            "__dictoffset__",
-            "__weakref__",
-            "object.__setattr__",
-        ]
-    ),
-    "import": frozenset(["cProfile", "profile", "bdb", "trace", "dis"]),
-}
-# How an attribute leaves a __dict__ that the program got hold of.
-DROPS = frozenset(["pop", "popitem", "clear"])
-# Addresses and lifetimes: every node keeps its object.
-ADDRESSES = {
-    "name": frozenset(["id", "hash", "eval"]),
-    "attribute": frozenset(["__hash__"]),
-    "import": frozenset(["weakref", "gc"]),
-}
-HOLDING = frozenset({"numpy", "kilograd", "micrograd"})  # packages that look at no addresses
-TRACKED = frozenset({"math", "cmath", "numpy"})  # modules whose functions authors call
-BY_NAME = frozenset(
-    ["eval", "getattr", "setattr", "hasattr", "attrgetter", "methodcaller"]
-)  # find an attribute by a text
-PATCHES = frozenset({"setattr", "delattr", "patch", "object"})  # methods of what tests use to set attributes
-NOTEBOOK = "<cells>"
+__all__ = ["Survey", "survey"]
 
 
 @record
@@ -237,7 +169,8 @@ class Survey:
         if "setattr" in self.mentioned["name"]:
             return "the program sets attributes by name, of a base class perhaps"
         for store in self.stores:
-            if not store.own and (store.name in inherited or (store.name[:2] == store.name[-2:] == "__")):
+            special = store.name[:2] == store.name[-2:] == "__"
+            if store.name in inherited or (special and not store.own):
                 return f"line {store.line} may set {store.name} of a base class"
         return None
 

@@ -119,6 +119,8 @@ class Names(ast.NodeVisitor):
         if hasattr(builtins, name):
             self.looks_up("builtin", name)
             return self.builtin(name)
+        if helper_named(self.function, name) is not None:
+            return self.helper(node, "global")
         self.refuse(f"uses the name {name!r}, which is not defined yet")
         return "any"
 
