@@ -221,9 +221,7 @@ class Program:
             In the order of `parameters`, added up over the rows.
         """
         if parameters is not None:
-            return self._with(
-                parameters, out, self._core.value_and_grad, X, wrt, weights, reduce, threads, check, out, order
-            )
+            return self._with(parameters, out, self._core.value_and_grad, X, wrt, weights, reduce, threads, check, out, order)
         return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out, order)
 
     def backward(
