@@ -337,6 +337,8 @@ def test_what_batches_with_shared_arguments_refuse() -> None:
     f.batch(w, x, b, in_axes=(None, 0, 0))
     with pytest.raises(ValueError, match="2 entries for 3"):
         f.batch(w, x, b, in_axes=(None, 0))
+    with pytest.raises(TypeError, match="sequence of 0 and None"):
+        f.batch(w, x, b, in_axes=0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="in_axes holds"):
         f.batch(w, x, b, in_axes=(None, 1, 0))
     with pytest.raises(ValueError, match="no rows at all"):

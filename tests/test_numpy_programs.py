@@ -379,6 +379,8 @@ RUN = {
     "solve": lambda x: np.linalg.solve(M + np.diag(x**2), x),
     "solve-columns": lambda x: np.linalg.solve(M, np.outer(x, x)),
     "solve-pivots": lambda x: np.linalg.solve(np.array([[0.0, 1.0, x[0]], [1.0, 0.0, 0.5], [x[1], 2.0, 0.0]]), x),
+    "solve-large": lambda x: np.linalg.solve(np.eye(40) * 2 + np.tri(40), np.arange(40.0) * x[0] + x[1])[::13],
+    "solve-constants": lambda x: np.linalg.solve(np.zeros((2, 2)) + np.eye(2), np.ones(2)) * x[:2] + np.linalg.det(M),
     "inv": lambda x: np.linalg.inv(M + np.diag(x)) @ x,
     "det": lambda x: np.linalg.det(np.outer(x, x) + np.eye(3)),
     "det-4": lambda x: np.linalg.det(np.eye(4) + 0.1 * np.vander([1.0, 2.0, 3.0, 4.0]) * x[0]),

@@ -29,14 +29,13 @@ Locals locals_of(const Node* node) {
 }
 
 Kind local_kind(const Node* node, bool second) {
-    if (node->is_fixed() && !node->b) return static_cast<Kind>(node->kinds.constant);
+    if (node->op == Op::mul) return static_cast<Kind>((second ? node->a : node->b)->kinds.data);
+    if (node->is_fixed()) return static_cast<Kind>(node->kinds.constant);  // of a sum: floats
     switch (node->op) {
         case Op::add:
-            return node->is_fixed() ? FloatKind : IntKind;
+            return IntKind;
         case Op::relu:  // `y > 0`, which is a numpy.bool where y is NumPy's
             return is_numpy(relu_decider(node)->kinds.data) ? NumpyKind : IntKind;
-        case Op::mul:
-            return static_cast<Kind>((second ? node->a : node->b)->kinds.data);
         case Op::powc:
             if (node->constant >= 1.0) return join_kinds(node->kinds.constant, node->a->kinds.data);
             return node->a->kinds.data == NumpyKind ? NumpyKind : FloatKind;
@@ -257,8 +256,8 @@ bool backward(Node* root, double seed, Kind seed_kind) {
 // Whether Python would find the slope of a power in floats too, with data that may have changed since the power was
 // made.
 static bool power_stays_float(const Node* node) {
-    const Node* base = node->a;
     if (node->is_fixed()) return true;
+    const Node* base = node->a;
     if (base->kinds.data == NumpyIntKind) return false;                                  // wraps around, or raises
     if (base->data < 0.0 && node->constant != std::trunc(node->constant)) return false;  // complex
     if (!(base->kinds.data & node->kinds.constant & IntKind) || node->constant < 1.0) return true;

@@ -175,7 +175,8 @@ class Program:
             A NumPy scalar where the shape is ().
         """
         if parameters is not None:
-            return self._with(parameters, out, self._core.forward, X, reduce, threads, check, out)
+            result: Array = self._with(parameters, out, self._core.forward, X, reduce, threads, check, out)
+            return result
         return self._core.forward(self._parameters, X, reduce, threads, check, out)
 
     __call__ = forward
@@ -221,7 +222,9 @@ class Program:
             In the order of `parameters`, added up over the rows.
         """
         if parameters is not None:
-            return self._with(parameters, out, self._core.value_and_grad, X, wrt, weights, reduce, threads, check, out, order)
+            arguments = X, wrt, weights, reduce, threads, check, out, order
+            results: tuple[Array, ...] = self._with(parameters, out, self._core.value_and_grad, *arguments)
+            return results
         return self._core.value_and_grad(self._parameters, X, wrt, weights, reduce, threads, check, out, order)
 
     def backward(
@@ -284,7 +287,8 @@ class Program:
         array, B + (m,), or (m,) if reduced
         """
         if parameters is not None:
-            return self._with(parameters, out, self._core.vjp, X, v, wrt, reduce, threads, check, out)
+            result: Array = self._with(parameters, out, self._core.vjp, X, v, wrt, reduce, threads, check, out)
+            return result
         return self._core.vjp(self._parameters, X, v, wrt, reduce, threads, check, out)
 
     def jvp(
@@ -319,7 +323,8 @@ class Program:
         array, B + S, or S if reduced
         """
         if parameters is not None:
-            return self._with(parameters, out, self._core.jvp, X, v, wrt, reduce, threads, check, out)
+            result: Array = self._with(parameters, out, self._core.jvp, X, v, wrt, reduce, threads, check, out)
+            return result
         return self._core.jvp(self._parameters, X, v, wrt, reduce, threads, check, out)
 
     @overload
@@ -526,7 +531,8 @@ class Program:
         array, B + (m,), or (m,) if reduced
         """
         if parameters is not None:
-            return self._with(parameters, out, self._core.hvp, X, v, wrt, weights, reduce, threads, check, out)
+            result: Array = self._with(parameters, out, self._core.hvp, X, v, wrt, weights, reduce, threads, check, out)
+            return result
         return self._core.hvp(self._parameters, X, v, wrt, weights, reduce, threads, check, out)
 
     def _sparse(

@@ -307,6 +307,8 @@ def slopes(text: str, function: Any, compiled: Any, arguments: list[Any]) -> Non
     first = arguments[0]
     if any((4.0 * float(x)).is_integer() for a in arguments for x in np.ravel(a)):
         return  # a tie, where a derivative is that of one side
+    if any(0.0 < abs(float(x)) < 1e-100 for a in arguments for x in np.ravel(a)):
+        return  # a remainder of which is a saw with as many teeth
     flat = np.array(first, dtype=float).reshape(-1)
     if isinstance(first, bool) or not np.isfinite(flat).all() or abs(flat).max() > 1e3 or abs(flat).min() < 1e-3:
         return
@@ -403,6 +405,11 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             "v",
             "return np.interp(0.3, [0, 1, 2], v)",
             [[np.array([math.inf, 1.0, 2.0])], [np.array([1.0, math.inf, 2.0])], [np.array([3.0, 3.0, nan])]],
+        ),
+        "interpolation-at-a-knot-beside-nan": (
+            "v",
+            "return np.interp([-1.0, 0.0, 0.5, 1.0, 2.0, np.nan], [-1, 0, 1], v)",
+            [[np.array([nan, 1.0, nan])], [np.array([1.0, math.inf, 2.0])], [np.array([math.inf, 3.0, 3.0])]],
         ),
         "angles-and-remainders": (
             "x, y",

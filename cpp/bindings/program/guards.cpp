@@ -24,7 +24,7 @@ namespace {
 // What has to hold of two numbers. Between NaN and anything none does but Same and its reverse.
 enum class Test : std::uint8_t { Less, LessEqual, Equal, Differ, Same, NotSame };
 
-bool passes(Test test, double x, double y) {
+inline bool passes(Test test, double x, double y) {
     switch (test) {
         case Test::Less:
             return x < y;
@@ -207,15 +207,19 @@ class Guards {
                             if (held[r] != 1) continue;
                             Fault fault;
                             y[r] = evaluate(step.op, a[r], b[r], step.c, fault);
-                            if (fault != Fault::None) settle(r, -1);
+                            if (fault == Fault::None) continue;
+                            settle(r, -1);
+                            if (!left) return;
                         }
                     }
                 }
             }
             const double *x = values + check.left * width, *y = values + check.right * width;
             for (std::size_t r = 0; r < width; ++r)
-                if (!passes(check.test, x[r], y[r]) && held[r] == 1) settle(r, 0);
-            if (!left) return;
+                if (!passes(check.test, x[r], y[r]) && held[r] == 1) {
+                    settle(r, 0);
+                    if (!left) return;
+                }
         }
     }
 

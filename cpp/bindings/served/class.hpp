@@ -77,7 +77,7 @@ struct Served final : Conventions {
     // is for methods that share a row with another and show something else.
     std::vector<PyObject*> tags = std::vector<PyObject*>(op_count);
     std::array<bool, op_count> tagged{};  // a method has claimed the row's
-    std::vector<Slope> late;                // by tag, where the local gradient follows the data
+    std::vector<Slope> late;              // by tag, where the local gradient follows the data
     PyObject* data_name = nullptr;
     PyObject* grad_name = nullptr;
     std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot

@@ -92,6 +92,10 @@ std::unique_ptr<Composition> read_composition(PyObject* steps) {
         {"operand", Composition::Operand},   {"number", Composition::Constant}, {"negative", Composition::Negative},
         {"call", Composition::Call},         {"add", Composition::Add},         {"subtract", Composition::Subtract},
         {"multiply", Composition::Multiply}, {"divide", Composition::Divide},   {"power", Composition::Power}};
+    if (!PyTuple_Check(steps)) {
+        PyErr_SetString(PyExc_TypeError, "the steps of a method must be a tuple");
+        return nullptr;
+    }
     auto result = std::make_unique<Composition>();
     std::size_t depth = 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(steps); ++i) {

@@ -131,8 +131,7 @@ void add_served(py::module_& m) {
             own.prepare_results();
             auto& composition = reflected ? operation.reflected_composition : operation.composition;
             composition.reset();
-            if (!steps.is_none() && !(composition = read_composition(py::tuple(steps).ptr())))
-                throw py::error_already_set();
+            if (!steps.is_none() && !(composition = read_composition(steps.ptr()))) throw py::error_already_set();
             set_operator_slot(own, index);
             if (label.is_none() || index > Power) return;
             constexpr Op rows[] = {Op::add, Op::mul, Op::powc};

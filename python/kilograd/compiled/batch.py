@@ -207,6 +207,8 @@ class Batch(Derivatives[..., "Array"]):
     ) -> Rows:
         if reduce not in (None, "mean", "sum"):
             raise ValueError(f'reduce must be "mean", "sum" or None, not {reduce!r}')
+        if in_axes is not None and not isinstance(in_axes, (list, tuple)):
+            raise TypeError(f"in_axes is a sequence of 0 and None, one for each positional argument, not {in_axes!r}")
         if in_axes is not None and len(in_axes) != len(args):
             raise ValueError(f"in_axes has {len(in_axes)} entries for {len(args)} positional arguments")
         rows = self._compiled._rows_of(args, kwargs, _shared(in_axes))

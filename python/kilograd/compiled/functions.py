@@ -27,6 +27,7 @@ from kilograd.compiled.traced import (
     single,
     traced,
 )
+from kilograd.compiled.ufuncs import select
 
 SEGMENTS = 64
 """Up to so many segments `interp` is made of operations, beyond by guards of the one that is taken."""
@@ -183,11 +184,11 @@ def _piece(at: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
     y = slope * (at - x0) + y0
     if type(slope) is float and math.isfinite(slope):
         return y
-    from_right = slope * (at - x1) + y1  # as NumPy, where an infinite value makes the other NaN
-    is_number = _core._equal(y, y)
-    y = _core._gate(is_number, y) + _core._gate(1.0 - is_number, from_right)
-    is_flat = _core._equal(y0, y1) * (1.0 - _core._equal(y, y))
-    return _core._gate(1.0 - is_flat, y) + _core._gate(is_flat, y0)
+    # As NumPy does where an infinite value makes it NaN.
+    from_right = slope * (at - x1) + y1
+    is_flat = _core._equal(y0, y1) * (1.0 - _core._equal(from_right, from_right))
+    rest = select(_core._equal(at, x0), y0, select(is_flat, y0, from_right))
+    return select(_core._equal(y, y), y, rest)
 
 
 def _at_end(at: Any, knot: Any, value: Any, last: Any) -> Any:

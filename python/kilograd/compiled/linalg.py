@@ -16,11 +16,19 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import refusal
 from kilograd.compiled.order import numbers_of
-from kilograd.compiled.traced import Objects, entries, implements, traced
+from kilograd.compiled.traced import Objects, constant, entries, has_values, implements, traced
 
 LARGEST = 24
 """Rows of the largest matrix."""
 _EXCHANGE = 10.0
+
+
+def _of_constants(*arrays: Any) -> bool:
+    return not any(has_values(entries(each)) for each in arrays)
+
+
+def _floats(*arrays: Any) -> list[Any]:
+    return [entries(each).astype(np.float64) for each in arrays]
 
 
 def _square(a: Any, what: str) -> Objects:
@@ -201,11 +209,16 @@ def _by_minors(m: Objects) -> Any:
 
 @implements(np.linalg.det)
 def _det(a: Any) -> Any:
+    if _of_constants(a):
+        return constant(np.linalg.det(*_floats(a)))
     return _each(_determinant, (_square(a, "det"), 2))[0]
 
 
 @implements(np.linalg.slogdet)
 def _slogdet(a: Any) -> Any:
+    if _of_constants(a):
+        return constant(np.linalg.slogdet(*_floats(a)))
+
     def one(matrix: Objects) -> tuple[Any, Any]:
         try:
             elimination = _Elimination(matrix)
@@ -229,6 +242,9 @@ def _slogdet(a: Any) -> Any:
 
 @implements(np.linalg.inv)
 def _inv(a: Any) -> Any:
+    if _of_constants(a):
+        return constant(np.linalg.inv(*_floats(a)))
+
     def one(matrix: Objects) -> Objects:
         return _Elimination(matrix).solve(np.eye(len(matrix)).astype(object))
 
@@ -237,12 +253,20 @@ def _inv(a: Any) -> Any:
 
 @implements(np.linalg.solve)
 def _solve(a: Any, b: Any) -> Any:
+    if _of_constants(a, b):
+        return constant(np.linalg.solve(*_floats(a, b)))
+    if _of_constants(a):  # of any size: the inverse does what elimination would
+        return np.matmul(np.linalg.inv(*_floats(a)), traced(entries(b)))
     matrix, right = _square(a, "solve"), entries(b)
     return _each(lambda m, r: _Elimination(m).solve(r), (matrix, 2), (right, 1 if right.ndim == 1 else 2))[0]
 
 
 @implements(np.linalg.cholesky)
 def _cholesky(a: Any, *, upper: bool = False) -> Any:
+    if _of_constants(a):
+        lower = np.linalg.cholesky(*(np.swapaxes(each, -1, -2) if upper else each for each in _floats(a)))
+        return constant(np.swapaxes(lower, -1, -2) if upper else lower)
+
     def one(matrix: Objects) -> Objects:
         factor = _cholesky_lower(matrix, upper)
         return factor.T.copy() if upper else factor

@@ -217,52 +217,53 @@ _TABLE: dict[str, dict[str, Function]] = {
 
 
 class _Names:
-    """The names that are replaced now, by how many traces."""
+    """The names that are replaced now, and by how many traces."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.active: dict[tuple[int, str], list[Any]] = {}
-        self.made: dict[int, tuple[Function, Function]] = {}  # by the id of the function: it, and what replaces it
+        self.replacements: dict[int, tuple[Function, Function]] = {}  # by the id of the function: it, and the other
         self.modules: dict[str, list[tuple[Namespace, str]]] = {}
+        self.traces = 0
+        self.active: list[tuple[Namespace, str, Function, Function]] = []
 
-    def load(self) -> list[tuple[Namespace, str]]:
-        """The names in modules, of those that are imported by now."""
+    def load(self) -> None:
+        """Look for modules that are imported by now."""
         for module, replacements in _TABLE.items():
             if module in self.modules or module not in sys.modules:
                 continue
             space = vars(sys.modules[module])
-            self.modules[module] = []
-            for name, replacement in replacements.items():
-                original = space.get(name)
-                if original is None:
-                    continue
-                if id(original) not in self.made:
-                    self.made[id(original)] = original, _replacing(original, replacement)
-                self.modules[module].append((space, name))
-        return [each for names in self.modules.values() for each in names]
+            self.modules[module] = [(space, name) for name in replacements if name in space]
+            for _, name in self.modules[module]:
+                original = space[name]
+                if id(original) not in self.replacements:
+                    self.replacements[id(original)] = original, _replacing(original, replacements[name])
 
-    def enter(self, names: list[tuple[Namespace, str]]) -> None:
+    def enter(self, imported: list[tuple[Namespace, str]]) -> None:
+        """Replace names in modules by the first of several traces at a time, and those that a function imported."""
         with self.lock:
-            for space, name in names:
-                found = self.active.get((id(space), name))
-                if found is not None:
-                    found[0] += 1
-                    continue
-                original, replacement = self.made.get(id(space.get(name)), (None, None))
-                if original is not None:
-                    space[name] = replacement
-                self.active[id(space), name] = [1, original, replacement]
+            if not self.traces:
+                for names in self.modules.values():
+                    self._replace(names)
+            self.traces += 1
+            self._replace(imported)
 
-    def leave(self, names: list[tuple[Namespace, str]]) -> None:
+    def _replace(self, names: list[tuple[Namespace, str]]) -> None:
+        for space, name in names:
+            found = self.replacements.get(id(space.get(name)))
+            if found is not None:
+                space[name] = found[1]
+                self.active.append((space, name, *found))
+
+    def leave(self) -> None:
+        """Put back what was replaced, behind the last of several traces at a time."""
         with self.lock:
-            for space, name in names:
-                found = self.active[id(space), name]
-                found[0] -= 1
-                if found[0]:
-                    continue
-                del self.active[id(space), name]
-                if found[1] is not None and space.get(name) is found[2]:
-                    space[name] = found[1]
+            self.traces -= 1
+            if self.traces:
+                return
+            for space, name, original, replacement in self.active:
+                if space.get(name) is replacement:
+                    space[name] = original
+            self.active.clear()
 
 
 _names = _Names()
@@ -272,13 +273,13 @@ _imported: weakref.WeakKeyDictionary[Function, list[tuple[Namespace, str]]] = we
 @contextmanager
 def replaced(function: Function) -> Iterator[None]:
     """Replace names while a function is traced."""
-    names = _names.load()
-    names = names + _imported_by(function)
-    _names.enter(names)
+    with _names.lock:
+        _names.load()
+    _names.enter(_imported_by(function))
     try:
         yield
     finally:
-        _names.leave(names)
+        _names.leave()
 
 
 def _imported_by(function: Function) -> list[tuple[Namespace, str]]:
@@ -290,7 +291,7 @@ def _imported_by(function: Function) -> list[tuple[Namespace, str]]:
     found = {}
     for space, names in globals_of(function):
         for name in names:
-            if id(space.get(name)) in _names.made:
+            if id(space.get(name)) in _names.replacements:
                 found[id(space), name] = (space, name)
     result = list(found.values())
     with suppress(TypeError):

@@ -16,7 +16,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition
 
-__all__ = ["BOOLS", "NUMBERS"]
+__all__ = ["BOOLS", "NUMBERS", "select"]
 
 Number = Any  # a Value or a float
 
@@ -29,7 +29,7 @@ def _scaled(factor: float) -> Callable[[Number], Number]:
     return lambda x: x * factor
 
 
-def _select(mask: Number, a: Number, b: Number) -> Number:
+def select(mask: Number, a: Number, b: Number) -> Number:
     """Give `a` where a mask is 1, `b` where it is 0."""
     return _core._gate(mask, a) + _core._gate(1.0 - mask, b)
 
@@ -44,7 +44,7 @@ def _truncated(x: Number) -> Number:
 
 def _heaviside(x: Number, middle: Number) -> Number:
     jump = 0.5 * (_core._sign(x) + 1.0)
-    return _select(_core._equal(x, 0.0), middle, jump)
+    return select(_core._equal(x, 0.0), middle, jump)
 
 
 def _logaddexp(a: Number, b: Number) -> Number:
@@ -69,7 +69,7 @@ def _power(a: Number, b: Number) -> Number:
 def _unless_at_end(x: Number, y: Number, pole: float) -> Number:
     """Give y, and 1 where x is 0 and the logarithm of y no number."""
     at_end = _core._equal(x, 0.0) * (_core._less_equal(y, pole) + _core._equal(y, math.inf))
-    return _select(at_end, 1.0, y)
+    return select(at_end, 1.0, y)
 
 
 def _xlogy(x: Number, y: Number) -> Number:
@@ -98,7 +98,7 @@ def _relative_entropy(x: Number, y: Number) -> Number:
 
 def _huber(delta: Number, r: Number) -> Number:
     size = abs(r)
-    return _select(_core._less_equal(size, delta), 0.5 * (r * r), delta * (size - 0.5 * delta))
+    return select(_core._less_equal(size, delta), 0.5 * (r * r), delta * (size - 0.5 * delta))
 
 
 def _pseudo_huber(delta: Number, r: Number) -> Number:
@@ -112,7 +112,7 @@ def _distribution(x: Number) -> Number:
 
 def _exprel(x: Number) -> Number:
     at_zero = _core._equal(x, 0.0)
-    return _select(at_zero, 1.0 + 0.5 * x, x.expm1() / (x + at_zero))
+    return select(at_zero, 1.0 + 0.5 * x, x.expm1() / (x + at_zero))
 
 
 def _log_beta(a: Number, b: Number) -> Number:

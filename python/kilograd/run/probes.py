@@ -305,6 +305,15 @@ def _hard_squares() -> list[float]:
     return found
 
 
+def _hard_quotients() -> list[tuple[float, float]]:
+    """Pairs where g / x, g * (1 / x) and g * x**-1 are not the same, in the last bit."""
+    source = random.Random(22)
+    pairs = [(source.uniform(0.1, 4.0), source.uniform(-2.0, 2.0)) for _ in range(40)]
+    quotients = [(x, g) for x, g in pairs if g / x != g * (1 / x)]
+    near_one = [(1.0 - n * 2.0**-53, 1.0) for n in range(1, 40)]  # where a power of -1 is rounded worst
+    return quotients[:8] + [(x, g) for x, g in near_one if x**-1 != 1 / x][:4]
+
+
 _hard: list[float] = []
 
 
@@ -327,6 +336,9 @@ def unary(name: str, call: Callable[[Any], Any], constants: Iterable[float] = ()
         probes.append(Probe(f"{name}, shared", [x, 0.75], lambda a, b: (lambda y: y * b + y)(call(a)), passes=1))
         for disturb in (_disturb_leaf, _disturb_result):
             probes.append(Probe(f"{name}, data changed before backward()", [x], call, disturb))
+    if name.strip("_").lower() in ("log", "ln"):
+        for x, factor in _hard_quotients():
+            probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b: call(a) * b, passes=1))
     if "relu" in name.lower():  # which half the number is in may change, and be asked of the operand or of the result
         for x, disturb in itertools.product(
             (*ORDINARY[:2], -ORDINARY[0], -ORDINARY[1]), (_negate_leaf, _negate_result)
