@@ -31,7 +31,7 @@ from kilograd.compiled.traced import (
     traced,
     written,
 )
-from kilograd.compiled.ufuncs import select
+from kilograd.compiled.ufuncs import select, sinc
 
 SEGMENTS = 64
 """Up to so many segments `interp` is made of operations, beyond by guards of the one that is taken."""
@@ -148,6 +148,14 @@ def _all_close(*args: Any, **options: Any) -> bool:
 @implements(np.fix)
 def _fix(x: Any, out: Any = None) -> Any:
     return np.trunc(x) if out is None else np.trunc(x, out=out)
+
+
+@implements(np.sinc)
+def _sinc(x: Any) -> Any:
+    def one(number: Any) -> Any:
+        return sinc(number) if isinstance(number, Value) else float(np.sinc(number))
+
+    return traced(np.frompyfunc(one, 1, 1)(entries(x)))
 
 
 # --- pieces
