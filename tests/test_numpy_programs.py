@@ -457,6 +457,7 @@ RUN = {
     "isinstance": lambda x: x.sum() if isinstance(x, np.ndarray) and np.ndim(x) == 1 else 0.0,
     "ix": lambda x: np.outer(x, x)[np.ix_([0, 2], [1, 2])].sum(),
     "take-put": lambda x: np.take(x, [2, 0]) * np.take_along_axis(x, np.array([1, 0]), 0),
+    "choices-in-a-list": lambda x: np.array([x[0], np.where(x[1] > 0, x[1], 2.0 * x[2]), 1.0]) * x,
     "split": lambda x: np.split(np.concatenate([x, x]), 2)[1] * x,
     "expand-dims": lambda x: np.expand_dims(x, 1) + np.atleast_2d(x),
     "fill-diagonal": lambda x: (lambda a: (np.fill_diagonal(a, x), a @ x)[1])(np.ones((3, 3))),

@@ -204,9 +204,9 @@ def entries(thing: Any) -> Objects:
 
 
 def _nested(thing: Any) -> Any:
-    """Lists with plain arrays in them."""
+    """Lists with plain arrays in them, and with the entries of arrays of no dimension, as `where` gives of numbers."""
     if isinstance(thing, (list, tuple)):
-        return [_nested(part) for part in thing]
+        return [part.item() if isinstance(part, np.ndarray) and not part.ndim else part for part in map(_nested, thing)]
     return thing.view(np.ndarray) if isinstance(thing, _Array) else thing
 
 

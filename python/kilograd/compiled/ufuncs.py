@@ -48,7 +48,7 @@ def _heaviside(x: Number, middle: Number) -> Number:
 
 
 def _high_and_gap(a: Number, b: Number) -> tuple[Number, Number]:
-    """The greater number, and the other without it: of a tie one of them, not both by half, or sums had a kink there."""
+    """The greater number, and the other less it: of a tie one of the two, not both by half, or there were a kink."""
     ordered = _core._less_equal(b, a)
     high, low = select(ordered, a, b), select(ordered, b, a)
     equal_infinities = _core._equal(a, b) * _core._equal(abs(a), math.inf)  # these have no difference
