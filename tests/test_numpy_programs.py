@@ -457,6 +457,7 @@ RUN = {
     "isinstance": lambda x: x.sum() if isinstance(x, np.ndarray) and np.ndim(x) == 1 else 0.0,
     "ix": lambda x: np.outer(x, x)[np.ix_([0, 2], [1, 2])].sum(),
     "take-put": lambda x: np.take(x, [2, 0]) * np.take_along_axis(x, np.array([1, 0]), 0),
+    "choices-in-a-list": lambda x: np.array([x[0], np.where(x[1] > 0, x[1], 2.0 * x[2]), 1.0]) * x,
     "split": lambda x: np.split(np.concatenate([x, x]), 2)[1] * x,
     "expand-dims": lambda x: np.expand_dims(x, 1) + np.atleast_2d(x),
     "fill-diagonal": lambda x: (lambda a: (np.fill_diagonal(a, x), a @ x)[1])(np.ones((3, 3))),
@@ -530,3 +531,27 @@ def test_programs_that_are_refused(name):
 def test_most_programs_run():
     assert len(RUN) >= 150
     assert len(RUN) >= 10 * len(REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("function", "at", "first", "second"),
+    [
+        (lambda x: np.logaddexp(0.0, x), 0.0, 0.5, 0.25),
+        (lambda x: np.logaddexp(x, -x), 0.0, 0.0, 1.0),
+        (lambda x: np.logaddexp2(x, 0.0), 0.0, 0.5, math.log(2.0) / 4),
+        (lambda x: np.logaddexp.reduce(np.array([x, 0.0, 2 * x])), 0.0, 1.0, 2 / 3),
+        (lambda x: scipy.special.exprel(x), 0.0, 0.5, 1 / 3),
+        (lambda x: scipy.special.exprel(x), 1e-9, 0.5, 1 / 3),
+        (lambda x: np.sinc(x), 0.0, 0.0, -(math.pi**2) / 3),
+        (lambda x: np.sinc(np.array([x]))[0], 1e-9, 0.0, -(math.pi**2) / 3),
+    ],
+)
+def test_derivatives_where_smooth_functions_are_made_of_cases(function, at, first, second):
+    f = kilograd.compile(function)
+    np.testing.assert_allclose(f.grad(at), first, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(f.hessian(at), second, rtol=1e-8)
+
+
+def test_a_pseudo_huber_loss_of_little_keeps_its_digits():
+    f = kilograd.compile(lambda x: scipy.special.pseudo_huber(1.0, x))
+    np.testing.assert_allclose(f(1e-9), scipy.special.pseudo_huber(1.0, 1e-9), rtol=1e-12)

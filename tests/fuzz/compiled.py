@@ -270,7 +270,7 @@ def check(text: str, sets: list[list[Any]], dice: random.Random) -> None:
         plain = outcome(lambda arguments=arguments: function(*copies(arguments)))
         found = outcome(lambda k=k: compiled(*copies(sets[k])))
         judge(text, f"{sets[k]}", function, arguments, plain, found)
-        if plain[0] == found[0] == "value" and np.ndim(plain[1]) == 0 and isinstance(plain[1], float):
+        if plain[0] == found[0] == "value" and isinstance(plain[1], float):
             slopes(text, function, compiled, arguments)
     rows = [[converted(a) for a in row] for row in sets if not any(isinstance(a, bool) for a in row)]
     if rows:
@@ -396,6 +396,44 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             "return np.where((v > 0) + (v > 1), v, -v).sum() + ((v > 0) + (v < 1)).sum() * v[0]",
             [[np.array([0.5, -0.5])], [np.array([1.5, 0.5])]],
         ),
+        "bools-that-stay-bools": (
+            "v",
+            "m = v > 0\n    n = [np.array([v[0] > 0, v[1] > 0]), np.asarray(m), np.array(v[0] > 0)]\n"
+            "    n += [np.full(2, v[0] > 0), np.atleast_1d(v[0] > 0), np.maximum.accumulate(m)]\n"
+            "    n += [np.max([m, m], axis=0), np.apply_along_axis(lambda r: r > 0, 0, v)]\n"
+            "    n += [np.concatenate([m, m])[:2]]\n"
+            "    n = [(a + a) * 1.0 for a in n]\n"
+            "    return *n, np.add.outer(m, m)[0] * 1.0, (m @ m) * 1.0, np.dot(m, m) * 1.0, np.vdot(m, m) * 1.0, "
+            "np.where(m, v, 0.0)",
+            [[np.array([-0.5, -0.25])], [np.array([1.5, 0.5])], [np.array([-1.0, 0.5])]],
+        ),
+        "bits-of-integers": (
+            "v",
+            "m, n = v > 0, v < 1\n    return (m * 2 | n * 1) * 1.0, (m * 2 & n * 3) * 1.0, np.where(m, v, 0.0)",
+            [[np.array([-0.5, -0.25])], [np.array([1.5, 0.5])], [np.array([0.25, 0.5])]],
+        ),
+        "piece-that-is-of-several-numbers": (
+            "v",
+            "return np.piecewise(v, [v > 0, v <= 0], [lambda a: a - a.mean(), lambda a: a * a.size])",
+            [[np.array([1.5, 0.5, 2.0])], [np.array([-1.5, 0.5, 2.0])], [np.array([-1.5, -0.5, 2.0])]],
+        ),
+        "results-that-go-elsewhere": (
+            "v",
+            "a, b, c = np.zeros(1), np.zeros(1), np.zeros(1)\n    np.median(v[None], axis=1, out=a)\n"
+            "    np.quantile(v[None], 0.25, axis=1, out=b)\n    v[None].dot(v, out=c)\n"
+            "    d = v / np.where(v > 1, 0.5, 1.0)\n"
+            "    d[0] = np.inf\n    np.nan_to_num(d, copy=False, posinf=3.0)\n    return a, b, c, d",
+            [[np.array([1.5, 0.5])], [np.array([-1.5, 0.25])]],
+        ),
+        "copies-and-views": (
+            "v",
+            "a, b = v.astype(float, 'K', 'unsafe', True, False), np.ascontiguousarray(v[::2])\n"
+            "    a[0] = 5.0\n    b[0] = 7.0\n"
+            "    c = np.asarray(v, dtype=object)\n    c[0] = 9.0\n"
+            "    return v.sum(), np.full(2, v[1], dtype=int) * 1.0",
+            [[np.array([1.5, 0.5])], [np.array([-1.5, 2.5])]],
+        ),
+        "axis-that-is-none": ("v", "return np.sum(v, axis=1)", [[np.array([1.5, 0.5])]]),
         "logarithm-that-zero-shuts-off": (
             "x, y",
             "return scipy.special.xlogy(0.0 * x, y) + scipy.special.xlogy(x, 2.0) + scipy.special.entr(x * x)",

@@ -18,16 +18,20 @@ from kilograd.compiled.traced import (
     Mask,
     Objects,
     Traced,
+    array_of,
     bools,
     chosen,
     entries,
     implements,
     is_float,
+    is_of_bools,
+    mask_of,
     of_ufunc,
     single,
     traced,
+    written,
 )
-from kilograd.compiled.ufuncs import select
+from kilograd.compiled.ufuncs import select, sinc
 
 SEGMENTS = 64
 """Up to so many segments `interp` is made of operations, beyond by guards of the one that is taken."""
@@ -100,9 +104,10 @@ def _putmask(target: Any, mask: Any, values: Any) -> None:
 @implements(np.nan_to_num)
 def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     limit = np.finfo(float).max
-    x = where(np.isnan(x), nan, x)
-    x = where(x == np.inf, limit if posinf is None else posinf, x)
-    return where(x == -np.inf, -limit if neginf is None else neginf, x)
+    result = where(np.isnan(x), nan, x)
+    result = where(result == np.inf, limit if posinf is None else posinf, result)
+    result = where(result == -np.inf, -limit if neginf is None else neginf, result)
+    return result if copy or not isinstance(x, Traced) else written(result, x)
 
 
 @implements(np.clip)
@@ -112,10 +117,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **optio
         a = np.maximum(a, low)
     if high is not None:
         a = np.minimum(a, high)
-    if out is None:
-        return a if low is not None or high is not None else +a
-    out[...] = a
-    return out
+    return written(a if low is not None or high is not None else +a, out)
 
 
 @implements(np.round, np.around)
@@ -128,10 +130,7 @@ def rounded(a: Any, decimals: int = 0, out: Any = None) -> Any:
         a = np.rint(a / scale) * scale
     else:
         a = np.rint(a)
-    if out is None:
-        return a
-    out[...] = a
-    return out
+    return written(a, out)
 
 
 @implements(np.isclose)
@@ -149,6 +148,14 @@ def _all_close(*args: Any, **options: Any) -> bool:
 @implements(np.fix)
 def _fix(x: Any, out: Any = None) -> Any:
     return np.trunc(x) if out is None else np.trunc(x, out=out)
+
+
+@implements(np.sinc)
+def _sinc(x: Any) -> Any:
+    def one(number: Any) -> Any:
+        return sinc(number) if isinstance(number, Value) else float(np.sinc(number))
+
+    return traced(np.frompyfunc(one, 1, 1)(entries(x)))
 
 
 # --- pieces
@@ -217,8 +224,15 @@ def _interp_by_guards(x: Objects, knots: Objects, values: Objects, left: Any, ri
 
 @implements(np.piecewise)
 def _piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **options: Any) -> Any:
-    """Each piece where its condition holds; with conditions of a second trace everywhere, and then chosen."""
+    """Each piece where its condition holds; with conditions of a second trace everywhere, and then chosen.
+
+    A function may do with several numbers what it does with none alone, such as subtract their mean: it is called with
+    those that it is given by NumPy, by guards.
+    """
     several = list(conditions) if isinstance(conditions, (list, tuple)) else [conditions]
+    if np.size(x) > 1 and any(map(callable, functions)):
+        several = [np.asarray(_decided(condition)) for condition in several]
+        conditions = several if isinstance(conditions, (list, tuple)) else several[0]
     if not any(isinstance(condition, (Mask, Condition)) for condition in several):
         thread.chose = True
         return _implementation_of(np.piecewise)(entries(x).view(Traced), conditions, functions, *args, **options)
@@ -242,16 +256,16 @@ def _implementation_of(function: Any) -> Any:
 
 @implements(np.dot)
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
-    result = np.dot(entries(a), entries(b))
-    if out is None:
-        return traced(result)
-    out[...] = result
-    return out
+    if is_of_bools(a) and is_of_bools(b):
+        result = np.dot(decided(array_of(a)), decided(array_of(b)))
+    else:
+        result = traced(np.dot(entries(a), entries(b)))
+    return written(result, out)
 
 
 @implements(np.vdot)
 def _vdot(a: Any, b: Any) -> Any:
-    return traced(np.dot(entries(a).reshape(-1), entries(b).reshape(-1)))
+    return _dot(array_of(a).reshape(-1), array_of(b).reshape(-1))
 
 
 @implements(np.bincount)
@@ -300,18 +314,17 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, **options: Any) -> Any
 
 @implements(np.concatenate)
 def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    if out is None and all(map(is_of_bools, arrays)):
+        return mask_of(np.concatenate([bools(array_of(each)) for each in arrays], axis))
     result = np.concatenate([entries(each) for each in arrays], axis)
-    if out is None:
-        return result.view(Traced)
-    out[...] = result
-    return out
+    return written(result.view(Traced), out)
 
 
 @implements(np.apply_along_axis)
 def _apply_along_axis(function: Any, axis: int, array: Any, *args: Any, **options: Any) -> Any:
     moved = np.moveaxis(traced(entries(array)), axis, -1)
     results = [function(moved[place], *args, **options) for place in np.ndindex(moved.shape[:-1])]
-    stacked = np.stack([traced(entries(result)) for result in results])
+    stacked = np.stack([array_of(result) for result in results])
     parts = stacked.reshape(moved.shape[:-1] + stacked.shape[1:])
     if stacked.ndim == 1:
         return parts

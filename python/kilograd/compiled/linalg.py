@@ -16,7 +16,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import refusal
 from kilograd.compiled.order import numbers_of
-from kilograd.compiled.traced import Objects, constant, entries, has_values, implements, traced
+from kilograd.compiled.traced import Objects, axes_of, constant, entries, has_values, implements, traced
 
 LARGEST = 24
 """Rows of the largest matrix."""
@@ -280,8 +280,7 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     if axis is None and ord is None:
         size = np.sqrt(np.sum(array * array))
         return np.reshape(size, (1,) * np.ndim(array)) if keepdims else size
-    axes = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple([k % array.ndim for k in axes])
+    axes = axes_of(axis, array.ndim)
     if len(axes) == 1:
         return _vector_norm(array, ord, axes[0], keepdims)
     if len(axes) != 2:

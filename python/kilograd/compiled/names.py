@@ -23,7 +23,7 @@ from kilograd._core import Value
 from kilograd.compiled import functions, linalg, special
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.habits import globals_of
-from kilograd.compiled.traced import Traced, entries, is_float, traced
+from kilograd.compiled.traced import Traced, array_of, entries, is_float, is_of_bools
 from kilograd.compiled.ufuncs import NUMBERS
 
 Function = Callable[..., Any]
@@ -60,6 +60,8 @@ def _empty(original: Function, *args: Any, **options: Any) -> Any:
 def _full(original: Function, shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
     if not functions.holds(fill_value):
         return _writable(original, shape, fill_value, dtype, **options)
+    if not is_float(dtype) or (dtype is None and is_of_bools(fill_value)):
+        return original(shape, _of_values(fill_value, bool if dtype is None else dtype), dtype, **options)
     result = functions.zeros(shape)
     result[...] = fill_value
     return result
@@ -86,14 +88,23 @@ def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) ->
 
 
 def _as_array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
-    if isinstance(thing, Traced):
+    if isinstance(thing, Traced) and dtype is not object:
         return thing if is_float(dtype) else thing.astype(dtype)
     return _of_values(thing, dtype) if functions.holds(thing) else original(thing, dtype, **options)
+
+
+def _contiguous(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
+    made = _as_array(original, thing, dtype, **options)
+    if not isinstance(made, Traced):
+        return made
+    return np.atleast_1d(made if made.flags.c_contiguous else made.copy())
 
 
 def _of_values(thing: Any, dtype: Any) -> Any:
     if dtype is object:
         return np.array(entries(thing))
+    if dtype is None and is_of_bools(thing):
+        return array_of(thing).copy()
     made = entries(thing).view(Traced)
     return made.copy() if is_float(dtype) else made.astype(dtype)
 
@@ -106,10 +117,7 @@ def _from_iterable(original: Function, iterable: Any, dtype: Any, *args: Any, **
 def _of_lists(original: Function, *args: Any, **options: Any) -> Any:
     """A function that asks no list for a protocol."""
     return original(
-        *[
-            traced(entries(each)) if isinstance(each, (list, tuple)) and functions.holds(each) else each
-            for each in args
-        ],
+        *[array_of(each) if isinstance(each, (list, tuple)) and functions.holds(each) else each for each in args],
         **options,
     )
 
@@ -206,7 +214,8 @@ _TABLE: dict[str, dict[str, Function]] = {
         "empty": _empty,
         "full": _full,
         "array": _array,
-        **dict.fromkeys(["asarray", "asanyarray", "ascontiguousarray", "asarray_chkfinite"], _as_array),
+        **dict.fromkeys(["asarray", "asanyarray", "asarray_chkfinite"], _as_array),
+        "ascontiguousarray": _contiguous,
         "fromiter": _from_iterable,
         "where": _where,
     },

@@ -15,7 +15,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import refusal
 from kilograd.compiled.functions import holds
-from kilograd.compiled.traced import Objects, Traced, entries, implements, traced
+from kilograd.compiled.traced import Objects, Traced, axes_of, entries, implements, traced, written
 
 NETWORK = 8
 """Up to so many numbers are sorted by operations."""
@@ -132,13 +132,12 @@ def _median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = F
         result[place] = _unless_nan(middle, row[-1])
     if keepdims:
         result = result.reshape([n if k in rest else 1 for k, n in enumerate(array.shape)])
-    return traced(result if result.ndim else result.item())
+    return written(traced(result if result.ndim else result.item()), out)
 
 
 def _rows(array: Objects, axis: Any) -> tuple[Objects, list[int]]:
     """Rows along an axis, several or (None) all, and the axes that are left."""
-    axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(k % array.ndim for k in axes)
+    axes = axes_of(axis, array.ndim)
     rest = [k for k in range(array.ndim) if k not in axes]
     return array.transpose([*rest, *axes]).reshape([array.shape[k] for k in rest] + [-1]), rest
 
@@ -174,7 +173,7 @@ def _quantile(
             result[at + place] = _unless_nan(_between(row, float(wanted[at])), row[-1])
     if keepdims:
         result = result.reshape(wanted.shape + tuple(n if k in rest else 1 for k, n in enumerate(array.shape)))
-    return traced(result if result.ndim else result.item())
+    return written(traced(result if result.ndim else result.item()), out)
 
 
 @implements(np.percentile)

@@ -19,6 +19,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+try:
+    from numpy.lib.array_utils import normalize_axis_tuple
+except ImportError:  # before NumPy 2
+    from numpy.core.numeric import normalize_axis_tuple  # type: ignore[no-redef]
+
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
@@ -93,9 +98,11 @@ class Traced(_Array):
     def fill(self, value: Any) -> None:
         self[...] = value
 
-    def astype(self, dtype: Any, *args: Any, **options: Any) -> Any:
+    def astype(  # type: ignore[override]
+        self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         if is_float(dtype):
-            return self if options.get("copy") is False else self.copy()
+            return self.copy() if copy or np.dtype(dtype) != FLOAT else self
         kind = np.dtype(dtype).kind
         if kind not in "biu":
             raise refusal(f"an array that is recorded has floats of 64 bits, and does not become one of {dtype}")
@@ -118,7 +125,7 @@ class Traced(_Array):
         return np.argpartition(self, kth, axis)
 
     def dot(self, other: Any, out: Any = None) -> Any:
-        return np.dot(self, other)
+        return np.dot(self, other, out)
 
     def __repr__(self) -> str:
         return repr(self._numbers())
@@ -197,9 +204,9 @@ def entries(thing: Any) -> Objects:
 
 
 def _nested(thing: Any) -> Any:
-    """Lists with plain arrays in them."""
+    """Lists with plain arrays in them, and with the entries of arrays of no dimension, as `where` gives of numbers."""
     if isinstance(thing, (list, tuple)):
-        return [_nested(part) for part in thing]
+        return [part.item() if isinstance(part, np.ndarray) and not part.ndim else part for part in map(_nested, thing)]
     return thing.view(np.ndarray) if isinstance(thing, _Array) else thing
 
 
@@ -254,6 +261,20 @@ def _bool(entry: Any) -> Any:
     return entry if isinstance(entry, (Condition, bool, np.bool_)) else _number(entry)
 
 
+def array_of(thing: Any) -> Any:
+    """Whatever stands for numbers or bools as an array that the function sees: of bools where all are bools."""
+    return mask_of(bools(_nested(thing))) if is_of_bools(thing) else entries(thing).view(Traced)
+
+
+def is_of_bools(thing: Any) -> bool:
+    """Whether NumPy makes an array of bools of something."""
+    if isinstance(thing, (list, tuple)):
+        return bool(thing) and all(map(is_of_bools, thing))
+    if isinstance(thing, np.ndarray):
+        return bool(thing.dtype == bool)
+    return isinstance(thing, (Condition, bool, np.bool_))
+
+
 @cache
 def _elementwise(function: Callable[..., Any], operands: int) -> Any:
     return np.frompyfunc(function, operands, 1)
@@ -302,7 +323,7 @@ def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
             raise refusal(f"{ufunc.__name__} with where= and without out= leaves entries undefined")
         return _called(ufunc, inputs, options)
     if method == "outer":
-        a, b = (entries(each) for each in inputs)
+        a, b = (array_of(each) for each in inputs)
         return _called(ufunc, (a.reshape(a.shape + (1,) * b.ndim), b), options)
     if method == "at":
         _at(ufunc, *inputs)
@@ -335,17 +356,20 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
     name = ufunc.__name__
     if name in PAIRS:
         return tuple([_called(part, inputs, options) for part in PAIRS[name]])
-    if name in PRODUCTS:
-        return traced(PRODUCTS[name](*map(entries, inputs), **options))
-    if all(map(_is_bool, inputs)):
+    if all(map(is_of_bools, inputs)):
         if name not in OF_BOOLS and name not in BOOLS:  # NumPy's arithmetic of bools is none of numbers
-            return constant(ufunc(*map(decided, inputs), **options))
+            return constant(ufunc(*[decided(array_of(each)) for each in inputs], **options))
         ufunc = OF_BOOLS.get(name, ufunc)
         name = ufunc.__name__
+    if name in PRODUCTS:
+        return traced(PRODUCTS[name](*map(entries, inputs), **options))
     if name in ("equal", "not_equal") and any(each is None or isinstance(each, str) for each in inputs):
         return np.full(np.broadcast_shapes(*map(np.shape, inputs)), name == "not_equal")
     if name in BOOLS:
-        return _compared(ufunc, *map(bools, inputs))
+        operands = [bools(each) for each in inputs]
+        if name in _BITWISE and any(isinstance(part, (Value, float)) for each in operands for part in each.flat):
+            raise refusal(f"numpy.{name}() of numbers cannot be recorded, that of bools can")
+        return _compared(ufunc, *operands)
     entry = _entry(ufunc)
     if entry is None and all(set(types) <= set("O->") for types in ufunc.types):  # made by frompyfunc
         return ufunc(*map(entries, inputs))
@@ -369,14 +393,10 @@ OF_BOOLS: dict[str, Any] = {
 """What arithmetic of bools is."""
 
 
+_BITWISE = frozenset(("bitwise_and", "bitwise_or", "bitwise_xor", "invert"))
+
 PAIRS: dict[str, tuple[Any, Any]] = {"divmod": (np.floor_divide, np.remainder)}
 """Those that give two arrays, which others give one by one."""
-
-
-def _is_bool(thing: Any) -> bool:
-    return isinstance(thing, (Mask, Condition, bool, np.bool_)) or (
-        isinstance(thing, np.ndarray) and thing.dtype == bool
-    )
 
 
 def _compared(ufunc: Any, *operands: Objects) -> Any:
@@ -396,8 +416,10 @@ def constant(result: Any) -> Any:
 
 def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """reduce, accumulate and reduceat: along an axis."""
+    if is_of_bools(inputs[0]) and ufunc.__name__ in _LIMITS:
+        ufunc = OF_BOOLS[ufunc.__name__]
     name = ufunc.__name__
-    array = bools(inputs[0]) if name in BOOLS else entries(inputs[0])
+    array = bools(_nested(inputs[0])) if name in BOOLS else entries(inputs[0])
     axis = options.pop("axis", 0)
     keepdims = options.pop("keepdims", False)
     where = options.pop("where", True)
@@ -406,7 +428,8 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     if entry is None:
         raise refusal(f"numpy.{name}.{method}() cannot be recorded")
     if method != "reduce":
-        return traced(getattr(entry, method)(array, *inputs[1:], axis=axis))
+        result = getattr(entry, method)(array, *inputs[1:], axis=axis)
+        return mask_of(result) if name in BOOLS else traced(result)
     if where is not True and where is not np._NoValue:
         neutral = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}.get(name, initial)
         if neutral is np._NoValue:
@@ -418,14 +441,23 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     return mask_of(result) if name in BOOLS else traced(result)
 
 
+_LIMITS = frozenset(("maximum", "minimum", "fmax", "fmin"))
+"""What these are of bools is a bool; sums and products are numbers."""
+
 EMPTY: dict[str, Any] = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}
 """What reducing nothing gives."""
 
 
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """What an axis, several, or (None) all are, counted from the first."""
+    if axis is None or not ndim:  # NumPy takes 0 and -1 for numbers too
+        return tuple(range(ndim))
+    return tuple(normalize_axis_tuple(axis, ndim))
+
+
 def fold(entry: Any, array: Objects, axis: Any = None, keepdims: bool = False, empty: Any = np._NoValue) -> Any:
     """Reduce by a ufunc of objects along an axis, several, or (None) all."""
-    axes = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(sorted(a % array.ndim if array.ndim else 0 for a in axes))
+    axes = sorted(axes_of(axis, array.ndim))
     rest = [a for a in range(array.ndim) if a not in axes]
     flat = array.transpose([*rest, *axes]).reshape([array.shape[a] for a in rest] + [-1])
     if not flat.shape[-1]:
@@ -476,6 +508,14 @@ def chosen(mask: Any, a: Any, b: Any) -> Any:
     return _elementwise(choose, 3)(bools(mask), entries(a), entries(b))
 
 
+def written(result: Any, out: Any) -> Any:
+    """A result, or the array that was to take it."""
+    if out is None:
+        return result
+    out[...] = result
+    return out
+
+
 # --- functions
 
 _COMPOSED = frozenset(("matrix_power", "multi_dot", "cross", "outer", "matmul", "tensordot", "vecdot"))
@@ -513,10 +553,10 @@ def of_function(function: Any, args: Any, options: Any) -> Any:
 
 
 def _as_array(argument: Any) -> Any:
-    if isinstance(argument, (Value, Condition)):
+    if isinstance(argument, Value):
         return entries(argument).view(Traced)
-    if isinstance(argument, Mask):
-        return decided(argument)
+    if isinstance(argument, (Mask, Condition)):
+        return np.asarray(decided(argument))
     if isinstance(argument, (list, tuple)):
         return type(argument)([_as_array(part) for part in argument]) if _is_plain(argument) else argument
     return argument

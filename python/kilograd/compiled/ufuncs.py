@@ -16,7 +16,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition
 
-__all__ = ["BOOLS", "NUMBERS", "select"]
+__all__ = ["BOOLS", "NUMBERS", "select", "sinc"]
 
 Number = Any  # a Value or a float
 
@@ -47,15 +47,22 @@ def _heaviside(x: Number, middle: Number) -> Number:
     return select(_core._equal(x, 0.0), middle, jump)
 
 
+def _high_and_gap(a: Number, b: Number) -> tuple[Number, Number]:
+    """The greater number, and the other less it: of a tie one of the two, not both by half, or there were a kink."""
+    ordered = _core._less_equal(b, a)
+    high, low = select(ordered, a, b), select(ordered, b, a)
+    equal_infinities = _core._equal(a, b) * _core._equal(abs(a), math.inf)  # these have no difference
+    return high, _core._gate(1.0 - equal_infinities, low - high)
+
+
 def _logaddexp(a: Number, b: Number) -> Number:
-    # Equal infinities have no difference.
-    gap = _core._gate(1.0 - _core._equal(a, b), a - b)
-    return _core.maximum(a, b) + (-abs(gap)).exp().log1p()
+    high, gap = _high_and_gap(a, b)
+    return high + gap.exp().log1p()
 
 
 def _logaddexp2(a: Number, b: Number) -> Number:
-    gap = _core._gate(1.0 - _core._equal(a, b), a - b)
-    return _core.maximum(a, b) + _core._exp2(-abs(gap)).log1p() * (1.0 / math.log(2.0))
+    high, gap = _high_and_gap(a, b)
+    return high + _core._exp2(gap).log1p() * (1.0 / math.log(2.0))
 
 
 def _fmod(a: Number, b: Number) -> Number:
@@ -103,7 +110,7 @@ def _huber(delta: Number, r: Number) -> Number:
 
 def _pseudo_huber(delta: Number, r: Number) -> Number:
     ratio = r / delta
-    return delta * delta * ((1.0 + ratio * ratio) ** 0.5 - 1.0)
+    return delta * delta * (0.5 * (ratio * ratio).log1p()).expm1()
 
 
 def _distribution(x: Number) -> Number:
@@ -111,8 +118,29 @@ def _distribution(x: Number) -> Number:
 
 
 def _exprel(x: Number) -> Number:
-    at_zero = _core._equal(x, 0.0)
-    return select(at_zero, 1.0 + 0.5 * x, x.expm1() / (x + at_zero))
+    near = _core._less(abs(x), 0.05)  # where derivatives of the quotient cancel
+    return select(near, _series(_core._gate(near, x), _EXPREL), x.expm1() / (_core.minimum(x, 1e300) + near))
+
+
+_EXPREL = [1.0 / math.factorial(k + 1) for k in range(11)]
+
+
+def sinc(x: Number) -> Number:
+    """`numpy.sinc`."""
+    y = math.pi * x
+    near = _core._less(abs(y), 0.1)
+    part = _core._gate(near, y)
+    return select(near, _series(part * part, _SINC), y.sin() / (y + near))
+
+
+_SINC = [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(7)]
+
+
+def _series(x: Number, coefficients: list[float]) -> Number:
+    result: Number = coefficients[-1]
+    for coefficient in reversed(coefficients[:-1]):
+        result = result * x + coefficient
+    return result
 
 
 def _log_beta(a: Number, b: Number) -> Number:
