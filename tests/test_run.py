@@ -698,6 +698,41 @@ def test_what_tests_patch_is_not_served(tmp_path: pathlib.Path) -> None:
     assert "as the author wrote them: tanh, exp\n" in done.stdout
 
 
+def test_what_is_said_beside_is_no_output_of_a_test(tmp_path: pathlib.Path) -> None:
+    cls = (PROGRAMS / "article.py").read_text().partition("\n\nclass Neuron")[0]
+    tests = """
+        def test_sys(monkeypatch, capsys):
+            monkeypatch.setattr(Value, "__add__", lambda self, other: 5)
+            assert Value(1.0) + 1 == 5
+            assert capsys.readouterr() == ("", "")
+
+
+        def test_descriptors(monkeypatch, capfd):
+            monkeypatch.setattr(Value, "__mul__", lambda self, other: 5)
+            assert Value(1.0) * 1 == 5
+            assert capfd.readouterr() == ("", "")
+        """
+    (tmp_path / "test_quiet.py").write_text(cls + textwrap.dedent(tests))
+    done = execute("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "kilograd", cwd=tmp_path)
+    assert "2 passed" in done.stdout, done.stdout
+    assert "kilograd: test_quiet.Value: served" in done.stdout
+
+
+def test_what_is_said_beside_goes_to_the_standard_error_of_the_process(tmp_path: pathlib.Path) -> None:
+    source = (PROGRAMS / "article.py").read_text().partition("\n\nclass Neuron")[0]
+    source = source.replace("self.data = data", "print('made')\n        self.data = data")
+    head = "import contextlib, io, sys\nsaid = io.StringIO()\nwith contextlib.redirect_stderr(said):\n"
+    text = head + textwrap.indent(source, "    ") + "\nprint(Value(1.0).data, repr(said.getvalue()))\n"
+    script = str(write(tmp_path, "script.py", text))
+    done = run(script)
+    assert done.stdout == "made\n1.0 ''\n"
+    assert done.stderr == "kilograd: class Value runs as it is: __init__ calls print()\n"
+    start = f"import os, runpy, sys; sys.argv[:] = {['kilograd', 'run', '--report', script]!r}; "
+    for how in ("os.close(2); sys.stderr = sys.__stderr__ = None", "sys.stderr.close()"):
+        done = execute("-c", f"{start}{how}; runpy.run_module('kilograd', run_name='__main__')")
+        assert done.stdout == "made\n1.0 ''\n"
+
+
 def test_the_report_says_what_would_be_served(tmp_path: pathlib.Path) -> None:
     source = (PROGRAMS / "article.py").read_text().partition("\n\nclass Neuron")[0]
     switch = source.replace("class Value", "GRAD = True\n\n\nclass Value").replace(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 
 TYPE_CHECKING = False
@@ -75,4 +74,4 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.report:
             from kilograd.run import report
 
-            print(report.text(), file=sys.stderr)
+            judge.to_standard_error(report.text())

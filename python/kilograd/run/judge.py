@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FunctionType
 
 from kilograd import _core, reading
@@ -36,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Judgement", "judgements", "reconsider", "serve"]
+__all__ = ["Judgement", "judgements", "reconsider", "serve", "to_standard_error"]
 
 
 @record
@@ -195,11 +195,14 @@ def _keep_objects(cls: type, served: type) -> None:
     _core.keep_objects(served, survey.keeps(spared, "__repr__" in vars(cls)))
 
 
-def _to_standard_error(line: str) -> None:
-    print(line, file=sys.stderr)
+def to_standard_error(text: str) -> None:
+    """Say a text on the standard error of the process, if it has one: what a program puts in its place is its own."""
+    if sys.__stderr__ is not None:  # else `print` would take standard output
+        with suppress(OSError, ValueError):  # it is closed
+            print(text, file=sys.__stderr__, flush=True)
 
 
-say: list[Callable[[str], None]] = [_to_standard_error]  # how a line is said
+say: list[Callable[[str], None]] = [to_standard_error]  # how a line is said
 
 
 def _say(judgement: Judgement) -> None:

@@ -52,7 +52,7 @@ def _aside(line: str) -> None:
     if isinstance(descriptor, int):  # of ipykernel, which has put a pipe in its place
         os.write(descriptor, f"{line}\n".encode())
     else:
-        print(line, file=sys.__stderr__)
+        judge.to_standard_error(line)
 
 
 def execute(path: str, with_report: bool = False, compared: bool = False) -> int:

@@ -73,6 +73,7 @@ class TestFinder:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Serve the classes of whatever is imported from here on."""
     source.install_hook(judge.serve, judge.reconsider)
+    judge.say.append(_leave_to_the_report)
     importer.uninstall()  # where kilograd runs pytest, pytest's own hook came before ours
     importer.install(str(early_config.rootpath))
     hooks = [one for one in sys.meta_path if isinstance(one, AssertionRewritingHook)]
@@ -83,6 +84,12 @@ def pytest_unconfigure() -> None:
     """Import everything untouched again."""
     sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, TestFinder)]
     importer.uninstall()
+    if judge.say[-1] is _leave_to_the_report:
+        judge.say.pop()
+
+
+def _leave_to_the_report(line: str) -> None:
+    """Say nothing while tests run: they may look at what is written (``capfd``). The report at the end has it."""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
