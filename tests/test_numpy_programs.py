@@ -552,6 +552,18 @@ def test_derivatives_where_smooth_functions_are_made_of_cases(function, at, firs
     np.testing.assert_allclose(f.hessian(at), second, rtol=1e-8)
 
 
+@pytest.mark.parametrize("function", [np.median, np.linalg.norm])  # NumPy itself leaks where a reduction raises
+def test_an_axis_that_is_none_is_refused(function):
+    with pytest.raises(ValueError, match="axis 1 is out of bounds"):
+        kilograd.compile(lambda x: function(x, axis=1))(np.array([1.0, 2.0]))
+
+
+def test_places_that_are_arguments_of_reduceat():
+    f = kilograd.compile(lambda x, places: np.add.reduceat(x, places))
+    assert f(np.array([1.0, 2.0, 4.0]), np.array([0, 2])).tolist() == [3.0, 4.0]
+    assert f(np.array([1.0, 2.0, 4.0]), np.array([0, 1])).tolist() == [1.0, 6.0]
+
+
 def test_a_pseudo_huber_loss_of_little_keeps_its_digits():
     f = kilograd.compile(lambda x: scipy.special.pseudo_huber(1.0, x))
     np.testing.assert_allclose(f(1e-9), scipy.special.pseudo_huber(1.0, 1e-9), rtol=1e-12)

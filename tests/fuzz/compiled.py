@@ -433,7 +433,6 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             "    return v.sum(), np.full(2, v[1], dtype=int) * 1.0",
             [[np.array([1.5, 0.5])], [np.array([-1.5, 2.5])]],
         ),
-        "axis-that-is-none": ("v", "return np.sum(v, axis=1)", [[np.array([1.5, 0.5])]]),
         "logarithm-that-zero-shuts-off": (
             "x, y",
             "return scipy.special.xlogy(0.0 * x, y) + scipy.special.xlogy(x, 2.0) + scipy.special.entr(x * x)",

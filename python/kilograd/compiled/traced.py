@@ -428,7 +428,7 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     if entry is None:
         raise refusal(f"numpy.{name}.{method}() cannot be recorded")
     if method != "reduce":
-        result = getattr(entry, method)(array, *inputs[1:], axis=axis)
+        result = getattr(entry, method)(array, *map(_index, inputs[1:]), axis=axis)
         return mask_of(result) if name in BOOLS else traced(result)
     if where is not True and where is not np._NoValue:
         neutral = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}.get(name, initial)
