@@ -143,10 +143,6 @@ def _series(x: Number, coefficients: list[float]) -> Number:
     return result
 
 
-def _log_beta(a: Number, b: Number) -> Number:
-    return _core._log_gamma(a) + _core._log_gamma(b) - _core._log_gamma(a + b)
-
-
 NUMBERS: dict[str, Callable[..., Number]] = {
     # arithmetic
     "add": operator.add,
@@ -228,8 +224,6 @@ NUMBERS: dict[str, Callable[..., Number]] = {
     "gammaln": _core._log_gamma,
     "gamma": _core._tgamma,
     "psi": lambda x: _core._polygamma(x, 0),
-    "betaln": _log_beta,
-    "beta": lambda a, b: _core._tgamma(a) * _core._tgamma(b) / _core._tgamma(a + b),
     "ldexp": lambda x, n: x * 2.0**n,
 }
 """By the name of the ufunc."""
