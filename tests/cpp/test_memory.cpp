@@ -176,7 +176,7 @@ TEST(sweeps_that_keep_a_list) {
     Node* x = owner.own(leaf(9e15, IntKind, ExactInts));
     Node* y = x;
     for (int i = 0; i < 100; ++i) y = owner.own(make(Op::mul, y, x));
-    exhaust([&] { backward_while_exact(y, IntKind); });
+    exhaust([&] { backward_while_exact(y, IntKind, Order::Tape); });
 }
 
 TEST(replay) {
