@@ -1237,3 +1237,24 @@ for shape in SHAPES:
                 print(target, len(turns))
 """
         )
+
+# operands sorted by what most of them have in common: the order of the sums is the author's
+for _key in ("c._op", "len(c._prev)", "-c.data"):
+    PROGRAMS[f"backward() sorts operands by {_key}"] = (
+        changed(
+            ("set(_children)", "tuple(_children)"),
+            ("for child in v._prev", f"for child in sorted(v._prev, key=lambda c: {_key})"),
+        )
+        + """
+import random
+
+source = random.Random(5)
+for _ in range(300):
+    nodes = [Value(source.uniform(0.5, 2.0)) for _ in range(3)]
+    for _ in range(12):
+        a, b = source.choice(nodes), source.choice(nodes)
+        nodes.append(source.choice([lambda: a + b, lambda: a * b, lambda: a.tanh()])())
+    nodes[-1].backward()
+    print([v.grad for v in nodes])
+"""
+    )
