@@ -1191,3 +1191,70 @@ for number in (-2.0, 2.0, 0.0, 3, -3, -0.0):
         show(w)
 """
     )
+
+# a rule that gives a leaf its first rule, while gradients flow: the leaf's turn is yet to come, or is over
+for _children in ("set", "tuple", "list"):
+    for _search in ("v._prev", "reversed(tuple(v._prev))"):
+        PROGRAMS[f"a leaf gets a rule in the sweep, {_children}, {_search}"] = (
+            changed(("set(_children)", f"{_children}(_children)"), ("for child in v._prev", f"for child in {_search}"))
+            + f"\nORDERED = {_children != 'set'}\n"
+            + """
+def hooked(a, b, hook):
+    out = Value(a.data - b.data, (a, b), "-")
+
+    def _backward():
+        a.grad += out.grad
+        b.grad -= out.grad
+        hook()
+
+    out._backward = _backward
+    return out
+
+
+SHAPES = [
+    lambda n, c: c,
+    lambda n, c: c * 2,
+    lambda n, c: c * c + c * n["x"],
+    lambda n, c: n["x"] + c,
+    lambda n, c: (n["y"] + n["p"]) * c,
+]
+for shape in SHAPES:
+    for target in "xympc":
+        turns = []
+        x, y = Value(1.5), Value(0.75)
+        n = {"x": x, "y": y, "m": x * y, "p": x + 1}
+
+        def hook():
+            n[target]._backward = lambda: turns.append((n[target].grad, y.grad))
+
+        n["c"] = hooked(n["m"], n["p"], hook)
+        root = shape(n, n["c"])
+        for _ in range(3):
+            root.backward()
+            if ORDERED:
+                print(target, x.grad, y.grad, turns)
+            else:
+                print(target, len(turns))
+"""
+        )
+
+# operands sorted by what most of them have in common: the order of the sums is the author's
+for _key in ("c._op", "len(c._prev)", "-c.data"):
+    PROGRAMS[f"backward() sorts operands by {_key}"] = (
+        changed(
+            ("set(_children)", "tuple(_children)"),
+            ("for child in v._prev", f"for child in sorted(v._prev, key=lambda c: {_key})"),
+        )
+        + """
+import random
+
+source = random.Random(5)
+for _ in range(300):
+    nodes = [Value(source.uniform(0.5, 2.0)) for _ in range(3)]
+    for _ in range(12):
+        a, b = source.choice(nodes), source.choice(nodes)
+        nodes.append(source.choice([lambda: a + b, lambda: a * b, lambda: a.tanh()])())
+    nodes[-1].backward()
+    print([v.grad for v in nodes])
+"""
+    )

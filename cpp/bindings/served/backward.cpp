@@ -2,6 +2,7 @@
 // does it as long as it holds all the numbers exactly; a step that it cannot do runs in Python's arithmetic, so that
 // types and exceptions are the author's.
 #include <algorithm>
+#include <unordered_set>
 
 #include "../../engine/backward.hpp"
 #include "../../engine/order.hpp"
@@ -124,6 +125,43 @@ PyObject* run_served_rule(Node* node) {
     Py_RETURN_NONE;
 }
 
+// All that a root reaches, results first. Leaves have their turn too: a rule that runs before may give them one.
+static std::vector<Node*> order_with_leaves(Node* root, Order order) {
+    if (order == Order::Tape) {
+        Ancestry found = ancestors(root);
+        found.interior.insert(found.interior.end(), found.leaves.begin(), found.leaves.end());
+        return found.interior;
+    }
+    struct Frame {
+        Node* node;
+        std::vector<Node*> operands;  // not asked yet, the next one last
+    };
+    std::vector<Node*> left;
+    std::vector<Frame> stack;
+    std::unordered_set<const Node*> seen;
+    auto enter = [&](Node* node) {
+        if (!seen.insert(node).second) return;
+        Frame frame{node, {}};
+        for_each_operand(node, [&](Node* operand) { frame.operands.push_back(operand); });
+        if (order == Order::FirstOperand) std::reverse(frame.operands.begin(), frame.operands.end());
+        stack.push_back(std::move(frame));
+    };
+    enter(root);
+    while (!stack.empty()) {
+        std::vector<Node*>& operands = stack.back().operands;
+        if (operands.empty()) {
+            left.push_back(stack.back().node);
+            stack.pop_back();
+        } else {
+            Node* const operand = operands.back();
+            operands.pop_back();
+            enter(operand);
+        }
+    }
+    std::reverse(left.begin(), left.end());
+    return left;
+}
+
 PyObject* native_backward(PyObject* self) {
     Node* root = node_of(self);
     const Served& own = *served_of(root);
@@ -141,11 +179,13 @@ PyObject* native_backward(PyObject* self) {
     if (rules_alive)  // a leaf with a rule has its turn in the author's order, not in ours
         for (Node* leaf : ancestors(root).leaves) foreign |= leaf->has(Rule);
     if (foreign) return nullptr;
+    if (std::any_of(order.begin(), order.end(), [](const Node* node) { return node->has(Rule); }))
+        order = order_with_leaves(root, own.order);
     root->grad = 1.0;
     root->kinds.grad = own.one;
     // The caller's reference to the root keeps all of these nodes alive while a Python rule runs.
     for (Node* node : order)
-        if (!(node->has(Rule) ? hooks.run_rule(node) : run_own_rule(node))) return nullptr;
+        if (!(node->has(Rule) ? hooks.run_rule(node) : node->is_leaf() || run_own_rule(node))) return nullptr;
     Py_RETURN_NONE;
 }
 

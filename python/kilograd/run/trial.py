@@ -271,12 +271,13 @@ def _orders(trial: Trial) -> Iterable[tuple[Plan, float]]:
     """
     plan = trial.plan
     authors = replace(plan, methods={name: recipe for name, recipe in plan.methods.items() if name != "backward"})
+    sorts = not {"sorted", "sort"}.isdisjoint(helpers(trial.author, ["backward"]))  # by what no probe may have
     if plan.order != ORDERS[0]:
-        for order in ORDERS[1:]:
+        for order in () if sorts else ORDERS[1:]:
             yield replace(plan, order=order), 0.0
         yield authors, 0.0
     else:
-        if "sorted" not in helpers(trial.author, ["backward"]):
+        if not sorts:
             yield plan, SUMS
         yield authors, SUMS
 
