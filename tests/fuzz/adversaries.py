@@ -1238,13 +1238,14 @@ for shape in SHAPES:
 """
         )
 
-# operands sorted by what most of them have in common: the order of the sums is the author's
-for _key in ("c._op", "len(c._prev)", "-c.data"):
-    PROGRAMS[f"backward() sorts operands by {_key}"] = (
-        changed(
-            ("set(_children)", "tuple(_children)"),
-            ("for child in v._prev", f"for child in sorted(v._prev, key=lambda c: {_key})"),
-        )
+# operands in an order that depends on what most of them have in common: the order of the sums is the author's
+for _operands in (
+    *(f"sorted(v._prev, key=lambda c: {_key})" for _key in ("c._op", "len(c._prev)", "-c.data")),
+    "(v._prev if v._op != '+' else v._prev[::-1])",
+    "(v._prev[::-1] if len(topo) % 2 else v._prev)",
+):
+    PROGRAMS[f"backward() goes through {_operands}"] = (
+        changed(("set(_children)", "tuple(_children)"), ("for child in v._prev", f"for child in {_operands}"))
         + """
 import random
 

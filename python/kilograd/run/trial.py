@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterable
 from types import FunctionType, MemberDescriptorType
@@ -20,6 +21,7 @@ from kilograd.run.reasons import (
     check_shape,
     constants_in,
     facts_of,
+    functions_named,
     helpers,
     late_hazards,
     methods_of,
@@ -44,6 +46,7 @@ from kilograd.run.served import (
     Recipe,
     dress,
 )
+from kilograd.run.source import node_of
 from kilograd.run.survey import survey
 
 TYPE_CHECKING = False
@@ -271,15 +274,43 @@ def _orders(trial: Trial) -> Iterable[tuple[Plan, float]]:
     """
     plan = trial.plan
     authors = replace(plan, methods={name: recipe for name, recipe in plan.methods.items() if name != "backward"})
-    sorts = not {"sorted", "sort"}.isdisjoint(helpers(trial.author, ["backward"]))  # by what no probe may have
+    chooses = _chooses_an_order(trial)
     if plan.order != ORDERS[0]:
-        for order in () if sorts else ORDERS[1:]:
+        for order in () if chooses else ORDERS[1:]:
             yield replace(plan, order=order), 0.0
         yield authors, 0.0
     else:
-        if not sorts:
+        if not chooses:
             yield plan, SUMS
         yield authors, SUMS
+
+
+def _chooses_an_order(trial: Trial) -> bool:
+    """Whether backward() sorts operands, or takes them in one order or another: by what no probe may have."""
+    mentioned = helpers(trial.author, ["backward"])
+    if not {"sorted", "sort"}.isdisjoint(mentioned):
+        return True
+    children = set(trial.plan.children)
+
+    def takes(parts: Iterable[ast.AST]) -> bool:
+        return any(
+            isinstance(inner, ast.Attribute) and inner.attr in children for part in parts for inner in ast.walk(part)
+        )
+
+    for name in {"backward", *mentioned}:
+        for function in functions_named(trial.author, name):
+            node = node_of(function.__code__)
+            for part in ast.walk(node) if node else ():
+                if isinstance(part, ast.IfExp) and takes([part.body, part.orelse]):
+                    return True
+                if isinstance(part, ast.If) and takes(part.body) and takes(part.orelse) and not _adds(part):
+                    return True
+    return False
+
+
+def _adds(part: ast.AST) -> bool:
+    """Whether it adds to gradients, as the rules of several operations in one function do."""
+    return any(isinstance(inner, ast.AugAssign) and isinstance(inner.target, ast.Attribute) for inner in ast.walk(part))
 
 
 def _try_operators(trial: Trial) -> None:
