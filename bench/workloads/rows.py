@@ -104,7 +104,7 @@ SINES: Workload[Chain] = Workload(
     title="A chain of 2,000 turns of s = sin(s) x + 0.5: value and gradient",
     make=lambda quick: Chain(20 if quick else 2_000, 0.3, 0.7),
     metrics=[Metric("call", "call")],
-    floors=[Floor("at most 100 us", "call", at_most=100e-6)],
+    floors=[Floor("at most 70 us", "call", at_most=70e-6)],
     expected=by_hand,
 )
 
