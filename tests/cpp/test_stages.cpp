@@ -134,7 +134,7 @@ TEST(stages_in_stages) {
 
 TEST(gradients_and_compositions) {
     Recording r = turn();
-    r.outputs = {r.add(Op::mul, r.outputs[0], r.outputs[1])};
+    r.outputs.assign(1, r.add(Op::mul, r.outputs[0], r.outputs[1]));
     const Program whole(r);
     const Columns columns({{0, 2}});
     const auto written =
