@@ -140,7 +140,7 @@ class Batch(Derivatives[..., "Array"]):
         array, (rows,) + S + A, or S + A if reduced
         """
         if sparse:
-            raise TypeError("sparse arrays are those of one call: call the function itself, row by row")
+            return self._sparse(args, kwargs, argnums, False)
         rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
         only = self._only_of(rows)
@@ -166,7 +166,7 @@ class Batch(Derivatives[..., "Array"]):
         array, (rows,) + A + A, or A + A if reduced
         """
         if sparse:
-            raise TypeError("sparse arrays are those of one call: call the function itself, row by row")
+            return self._sparse(args, kwargs, argnums, True)
         rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
         only = self._only_of(rows)
@@ -248,8 +248,8 @@ class Batch(Derivatives[..., "Array"]):
             jacobian[where] = part
         return structure, jacobian
 
-    def _sparse(self, call: Call, columns: Columns, second: bool) -> Any:
-        raise NotImplementedError
+    def _sparse(self, args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums | None, second: bool) -> Any:
+        raise TypeError("sparse arrays are those of one call: call the function itself, row by row")
 
     def _structure(self, call: Call, paths: list[Path]) -> Structure:
         """The structure of the result of every row."""

@@ -94,11 +94,10 @@ class Derivatives(ABC, Generic[P, N]):
                 return only.jacobian(args[0])
             except (ValueError, ArithmeticError):
                 pass
-        call = self._numbers(args, kwargs)
-        positions = self._positions(call, argnums)
         if sparse:
-            return self._sparse(call, call.columns(positions)[0], False)
-        return self._jacobian_of(call, positions)
+            return self._sparse(args, kwargs, argnums, False)
+        call = self._numbers(args, kwargs)
+        return self._jacobian_of(call, self._positions(call, argnums))
 
     @overload
     def hessian(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
@@ -111,11 +110,10 @@ class Derivatives(ABC, Generic[P, N]):
                 return only.hessian(args[0])
             except (ValueError, ArithmeticError):
                 pass
-        call = self._numbers(args, kwargs)
-        positions = self._positions(call, argnums)
         if sparse:
-            return self._sparse(call, call.columns(positions)[0], True)
-        return self._hessian_of(call, positions)
+            return self._sparse(args, kwargs, argnums, True)
+        call = self._numbers(args, kwargs)
+        return self._hessian_of(call, self._positions(call, argnums))
 
     @overload
     def hvp(self: Derivatives[Concatenate[X, Q], N], x: X, v: Any, /, *args: Q.args, **kwargs: Q.kwargs) -> Any: ...
@@ -188,7 +186,7 @@ class Derivatives(ABC, Generic[P, N]):
         raise AssertionError
 
     @abstractmethod
-    def _sparse(self, call: Call, columns: Columns, second: bool) -> Any:
+    def _sparse(self, args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums | None, second: bool) -> Any:
         """The Jacobian or, if `second`, the Hessian as a sparse array."""
 
     def _positions(self, call: Call, argnums: Argnums | None) -> Positions:

@@ -224,7 +224,9 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
     def _jacobian(self, call: Call, columns: Columns) -> tuple[Structure, Array]:
         return self._computed(call, lambda path, x, check: (path.structure, path.jacobian(x, check, columns)), ())
 
-    def _sparse(self, call: Call, columns: Columns, second: bool) -> Any:
+    def _sparse(self, args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums | None, second: bool) -> Any:
+        call = self._numbers(args, kwargs)
+        columns = call.columns(self._positions(call, argnums))[0]
         return self._computed(call, lambda path, x, check: path.sparse(x, check, second, columns), ())
 
 
