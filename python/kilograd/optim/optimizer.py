@@ -191,9 +191,12 @@ class Optimizer:
             raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
         if math.prod(program._core.shape) != 1:
             raise ValueError(f"minimize needs a program of one output, and this has the shape {program._core.shape}")
-        if _comes_in_blocks(X):
-            return self._minimize_blocks(program, X, steps, reduce, threads=threads, check=check)
-        inputs = X if X is None or type(X) is np.ndarray else tables.numbers(X, "X")
+        inputs: Any = X
+        if X is not None and type(X) is not np.ndarray:
+            inputs = tables.array(X, "X")
+            if inputs is None and _comes_in_blocks(X):
+                return self._minimize_blocks(program, X, steps, reduce, threads=threads, check=check)
+            inputs = tables.numbers(X if inputs is None else inputs, "X")
         losses = np.zeros(steps)
         done = 0
         while done < steps:
@@ -401,8 +404,7 @@ class Optimizer:
 
 
 def _comes_in_blocks(X: Any) -> bool:  # noqa: N803
-    if X is None or tables.array(X, "X") is not None:
-        return False
+    """Whether what is no table has tables of rows for entries."""
     if isinstance(X, (list, tuple)):
         first = tables.array(X[0], "X") if X else None
         return first is not None and first.ndim == 2
