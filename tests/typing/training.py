@@ -53,6 +53,7 @@ def fits() -> kilograd.training.History:
     optimizer = optim.Adam(model.parameters(), lr=0.01)
     history = kilograd.fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=2, engine="auto")
     kilograd.fit(model, np.array(X), Y, loss=lambda p, t: (p - t) ** 2, epochs=1, callbacks=[lambda h: None])
+    kilograd.fit(model, [(X[:2], Y[:2]), (X[2:], Y[2:])], epochs=1)
     answers: NDArray[np.float64] = kilograd.predict(model, X)
     print(answers.shape, history.losses[-1] + 0.0)
     return history
@@ -84,7 +85,6 @@ def mistakes() -> None:
     kilograd.fit(model, X, Y, loss="msee")  # refused
     kilograd.fit(model, X, Y, engine="fast")  # refused
     kilograd.fit(model, X, Y, optimizer="adam")  # refused
-    kilograd.fit(model, X)  # refused
     kilograd.functional.mse(model.parameters(), "zero")  # refused
     kilograd.functional.mse([1.0], [1.0], reduction="all")  # refused
     kilograd.functional.cross_entropy([1.0, 2.0], 0, weight=1)  # refused
