@@ -18,6 +18,7 @@ ENGINES = {
     "torch": "bench.engines.torch",
     "jax": "bench.engines.jax",
     "numpy": "bench.engines.numpy",
+    "C++": "bench.engines.cpp",
 }
 
 

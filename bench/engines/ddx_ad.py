@@ -122,6 +122,20 @@ def sines(problem: rows.Chain, compiled: bool) -> Run:
     return one_row(lambda x: rows.chained(problem, x[0], x[1], ddx.sin), [problem.start, problem.factor], compiled)
 
 
+def unstructured(problem: rows.Unstructured, compiled: bool) -> Run:
+    """Each row is a point."""
+    columns = np.array(problem.rows).T
+    equation = ddx.equation(lambda: rows.last_sum(problem, [ddx.var(f"x{i}") for i in range(len(columns))]))
+    call = ready(equation, compiled, points=columns.shape[1]).buffer(columns)
+
+    def run() -> Phases:
+        call()
+        yield "call"
+        return {"value": call.value, "gradient": call.jacobian.T.ravel()}
+
+    return run
+
+
 def chains(problem: chebyshev.Chebyshev, compiled: bool) -> Run:
     return one_row(lambda inputs: chebyshev.series(problem, inputs), problem.inputs, compiled)
 
@@ -173,6 +187,7 @@ for _workload in (moons.MOONS_100, moons.MOONS_10000):
 both(random_ops.RANDOM_OPS, random_graph)
 both(chebyshev.CHEBYSHEV, chains, slow="about a minute to compile")
 both(rows.SINES, sines, slow="seconds to compile")
+both(rows.UNSTRUCTURED, unstructured, slow="seconds to compile")
 both(rosenbrock.ROSENBROCK, hessian)
 both(black_scholes.BLACK_SCHOLES, options)
 

@@ -86,6 +86,7 @@ BLACK_SCHOLES: Workload[BlackScholes] = Workload(
             engine="numpy (price only)",
             to="kilograd",
         ),
+        Floor("at most 1.4 times C++ with a vector library", "call", at_most=1.4, to="C++"),
     ],
     expected=expected,
 )
