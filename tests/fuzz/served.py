@@ -417,25 +417,30 @@ class _Maker:
             self.after.append(f"print(show(-{self.name}(2.0)))")
 
     def switch(self) -> None:
-        """The class has a switch that turns recording off."""
-        if "enabled = True" in self.extra:
+        """A switch of the class, or of its module, turns recording off."""
+        if "enabled = True" in self.extra or "ENABLED = True" in self.before:
             return
-        self.extra.append("enabled = True")
+        of_module = self.maybe(0.5)
+        switch = "ENABLED" if of_module else f"{self.name}.enabled"
+        if of_module:
+            self.before.append("ENABLED = True")
+        else:
+            self.extra.append("enabled = True")
         a = f"self.{self.data}"
         for key, sign in (("add", "+"), ("mul", "*")):
             head, body = self.methods[key]
-            test = [f"if not {self.name}.enabled: return {self.name}({a} {sign} other.{self.data})"]
+            test = [f"if not {switch}: return {self.name}({a} {sign} other.{self.data})"]
             self.methods[key] = (head, [*body[:1], *test, *body[1:]])
         x = f"{self.name}(1.25)"
         value = self.source.choice(["False", "False", "False", "0", "None"])
         self.after += [
             f"x = {x}; held = x * 2 + x",
             *(["act = x.tanh"] if "tanh" in self.methods else []),
-            f"{self.name}.enabled = {value}",
+            f"{switch} = {value}",
             "print(show(x * 3 + 1), show(held))",
             *(["print(show(act()))"] if "tanh" in self.methods else []),
             "held.backward(); print(show(x))",
-            f"{self.name}.enabled = True",
+            f"{switch} = True",
             "held = x * 3 + x; held.backward(); print(show(held), show(x))",
         ]
 
@@ -661,6 +666,7 @@ class _Maker:
         ]
         extra = [one for one in extra if not one.endswith("count")]
         body = [line.replace("print(count)", "import engine; print(engine.count)") for line in body]
+        body = [line.replace("ENABLED =", "import engine; engine.ENABLED =") for line in body]
         imports = ["import math", *(["import numpy as np"] if self.numpy else [])]
         return "\n".join([*imports, names, *extra, *body]) + "\n", {"engine": "\n".join([*head, *cls]) + "\n"}
 
@@ -668,6 +674,8 @@ class _Maker:
         return [
             "def number(x):",
             "    if isinstance(x, float): return f'{type(x).__name__} {x:.9g}'",
+            # of a set, the order of a sum shows in the last digits
+            *(["    if 'float32' in str(type(x)): return f'float32 {x:.5g}'"] if self.container == "set" else []),
             "    return type(x).__name__ + ' ' + repr(x).partition(' at ')[0]",
             f"def show(n): return (type(n).__name__, number(n.{self.data}), number(n.{self.grad}), "
             + f"len(getattr(n, '{self.children}', '12345678'))"

@@ -165,7 +165,7 @@ static std::vector<Node*> order_with_leaves(Node* root, Order order) {
 PyObject* native_backward(PyObject* self) {
     Node* root = node_of(self);
     const Served& own = *served_of(root);
-    if (root->is_foreign() || !recording() || own.paused) return nullptr;
+    if (root->is_foreign() || !recording() || own.is_paused()) return nullptr;
     overwritten.settle();
     if (foreign_alive == 0 && rules_alive == 0) {
         for (Node* node : backward_while_exact(root, own.one, own.order))

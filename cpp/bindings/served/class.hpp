@@ -1,6 +1,7 @@
 // What a served class is to the engine, and the parts of its type, each in a file of its own.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
@@ -54,6 +55,14 @@ PyObject* slope_object(Slope slope, PyObject* y);
 // Negate has one operand, and no reflected form.
 enum OperatorIndex { Add, Multiply, Power, Subtract, Divide, Negate, operator_count };
 
+// A truth that the program keeps in a module, and what it was when the class was judged.
+struct Switch {
+    PyObject* module;  // its variables
+    PyObject* name;
+    PyObject* usual;
+    bool as_judged() const { return PyDict_GetItemWithError(module, name) == usual; }
+};
+
 struct Served final : Conventions {
     PyTypeObject* type = nullptr;
     PyObject* init = nullptr;
@@ -62,13 +71,14 @@ struct Served final : Conventions {
     bool bare = false;         // its objects begin without attributes: all that they get is in __dict__
     Kind zero = IntKind;
     Kind one = IntKind;
-    bool paused = false;          // all that is done is the author's, for the time being
+    bool paused = false;          // all that is done is the author's, for the time being: see is_paused()
     bool floats = false;          // its constructor makes a float of every number
     bool numpy_ints = false;      // it does with numpy.int64 what the engine would
     bool closed = false;          // its objects take no attributes but their own (`__slots__`)
     bool closures = false;        // its rules are closures over the node and its operands
     bool fixes_products = false;  // some of its nodes are products with fixed local gradients, or were
-    // What results of + and * of two of its nodes are, where all numbers are floats; no operation where none is native.
+    // What results of + and * of two of its nodes are, where all numbers are floats; no operation where none is native
+    // whatever the program has done.
     std::array<Tag, 2> plain_results{};
     Order order = Order::Tape;  // in which backward() visits nodes: depth first where they keep operands in a tuple
     std::array<Operator, operator_count> operators;
@@ -82,8 +92,13 @@ struct Served final : Conventions {
     PyObject* grad_name = nullptr;
     std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot
     std::vector<PyObject*> names;          // all attributes, as the author's constructor sets them
+    std::vector<Switch> switches;          // while one of them is not as it was, the class is paused
 
-    void prepare_results();  // after its operators or its zero have changed
+    void prepare_results();  // after its operators, its zero or its switches have changed
+    bool is_paused() const {
+        return paused ||
+               !std::all_of(switches.begin(), switches.end(), [](const Switch& one) { return one.as_judged(); });
+    }
 
     PyObject* op_pattern(const Node* node) const override;  // with "{}" for an exponent
     void note_op_pattern(Node* node, PyObject* pattern) override;

@@ -71,7 +71,8 @@ PyObject* evaluated(const Composition& composition, PyObject* const* operands) {
 
 PyObject* composed(const Composition& composition, PyObject* self, PyObject* other) {
     const Served* own = served_of(node_of(self));
-    if (!own || Py_TYPE(self) != own->type || !is_plain(*own, self) || (other && !is_plain(*own, other)))
+    if (!own || Py_TYPE(self) != own->type || !is_plain(*own, self) || (other && !is_plain(*own, other)) ||
+        own->is_paused())
         return nullptr;
     PyObject* result = nullptr;
     if (composition.lifts && Py_TYPE(other) != own->type) {

@@ -124,7 +124,7 @@ PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nar
         } else if (method->composition) {
             PyObject* result = composed(*method->composition, args[0], nullptr);
             if (result || PyErr_Occurred()) return result;
-        } else if (!node->is_foreign() && recording() && !served_of(node)->paused) {
+        } else if (!node->is_foreign() && recording() && !served_of(node)->is_paused()) {
             if (Node* made = native_unary(method, node)) return wrap(made);
         }
     }

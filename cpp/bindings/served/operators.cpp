@@ -146,7 +146,7 @@ PyObject* native_or_null(PyObject* self, PyObject* other, bool reflected) {
     const Served* own = served_of(node_of(self));
     if (!own) return nullptr;
     std::uint8_t mode = reflected ? own->operators[index].reflected_mode : own->operators[index].mode;
-    return mode ? native_operation<index>(self, other, reflected, mode) : nullptr;
+    return mode && !own->is_paused() ? native_operation<index>(self, other, reflected, mode) : nullptr;
 }
 
 // What the result of two nodes is where they are of one class and hold floats and nothing else; else null.

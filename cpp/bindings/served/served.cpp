@@ -55,7 +55,7 @@ void add_served(py::module_& m) {
         "served_conventions",
         [](py::object cls, bool int_zero, bool int_one, const std::string& order, bool closed, bool closures,
            bool floats, bool paused, bool numpy_ints, py::object data, py::object grad, py::list foreign,
-           py::list names, bool bare) {
+           py::list names, bool bare, py::dict variables, py::dict switches) {
             Served& own = own_of(cls);
             own.closed = closed;
             own.closures = closures;
@@ -74,11 +74,17 @@ void add_served(py::module_& m) {
             for (py::handle name : foreign) own.foreign_names.push_back(Py_NewRef(name.ptr()));
             own.names.clear();
             for (py::handle name : names) own.names.push_back(Py_NewRef(name.ptr()));
+            std::vector<Switch> changed;  // interned and immortal names again, and one of two truths
+            for (auto [name, usual] : switches)
+                changed.push_back({Py_NewRef(variables.ptr()), Py_NewRef(name.ptr()), usual.ptr()});
+            own.switches.swap(changed);
+            for (const Switch& former : changed) Py_DECREF(former.module);
             own.prepare_results();
         },
         py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
         py::arg("closures"), py::arg("floats"), py::arg("paused"), py::arg("numpy_ints"), py::arg("data"),
-        py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"));
+        py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"), py::arg("variables"),
+        py::arg("switches"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {

@@ -152,7 +152,7 @@ def _paused(plan: Plan) -> Plan:
 
 def _unserved(plan: Plan) -> Plan:
     """Objects of the class exist, and stay on the engine; every method runs as the author wrote it from here on."""
-    return replace(_paused(plan), paused=False, bare=True)
+    return replace(_paused(plan), paused=False, bare=True, globals={})
 
 
 def _retire(served: type, reason: str) -> None:

@@ -12,11 +12,11 @@ REMEDIES = (
         r"changes the global|uses the global '.*(count|id|tape|log).*'",
         "let nodes be made without a trace outside of them: count, log or record in the code that uses them",
     ),
-    (r"uses the global '(\w+)'", "make {0} an attribute of the class (`{1}.{0}`) if it is a switch, else a parameter"),
+    (r"uses the global '(\w+)'", "let {0} be True or False if it is a switch, else a parameter"),
     (r"the name '(\w+)', which is not defined yet", "define {0} above the class"),
     (r"has a default that can change", "let the default be None, a number, a text or a tuple"),
     (r"depends on a text", "compute from numbers, and make texts in __repr__"),
-    (r"reads \w+\.(\w+)", "let {0} be True or False, and read it before the node's rule is made"),
+    (r"reads (?:\w+\.|the global ')(\w+)", "let {0} be True or False, and read it before the node's rule is made"),
     (r"depends on the number|compares|whether something is zero|asks whether", "let the operators only compute"),
     (r"calls super\(\)|and has __slots__", "write the constructor, and what calls super(), in the class itself"),
     (

@@ -157,6 +157,7 @@ class Plan:
     paused: bool = False  # a switch of the class is not as it was: all code is the author's
     inherited: frozenset[str] = frozenset()  # what the class has from its bases
     switches: dict[str, bool] = field(default_factory=dict)  # attributes of the class, and what they were when judged
+    globals: dict[str, bool] = field(default_factory=dict)  # the same of variables of its module
 
     @cached_property
     def data(self) -> str:
@@ -266,6 +267,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         Maps each of the author's functions to the one to use: itself, or a copy for probing.
     """
     members = vars(author)
+    constructor = change(members["__init__"])
     for name in [name for name in _namespace(served) if name not in UNCOPIED and name not in members]:
         type.__delattr__(served, name)
     _core.served_conventions(
@@ -281,6 +283,8 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         data=plan.named("data"),
         grad=plan.named("grad"),
         bare=plan.bare,
+        variables=constructor.__globals__,
+        switches=plan.globals,
         names=plan.written or list(plan.attributes),
         foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS or attribute.watched],
     )
@@ -295,7 +299,6 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         if changed is not None:
             method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None, None)
             _core.served_attribute(served, name, method)
-    constructor = change(members["__init__"])
     _core.served_init(served, constructor, plan.plain_init)
     _core.served_attribute(served, "__init__", constructor)
     for name, value in members.items():

@@ -157,6 +157,7 @@ def _examined(cls: type, served: type) -> Plan:
         plan.written = list(instance_attributes(copy(2.375) * copy(-1.625)))
         plan.texts = not set(TEXTS) & set(hazards)
         plan.switches = {name: vars(cls)[name] for one in facts.values() for name in one.switches}
+        plan.globals = {name: constructor.__globals__[name] for one in facts.values() for name in one.globals}
         trial = Trial(cls, copy, served, plan, hazards, objections)
         _try_switched(trial)
         _try_kept(trial)
@@ -239,14 +240,24 @@ def _everything(trial: Trial) -> list[probes.Probe]:
 
 
 def _try_switched(trial: Trial) -> None:
-    """While a switch of the class is not as it was when the class was judged, all of its code is the author's."""
+    """While a switch is not as it was when the class was judged, all of its code is the author's."""
     plan = trial.plan
-    for name, usual in plan.switches.items():
+    constructor = vars(trial.author)["__init__"]
+    modules = vars(trial.copy)["__init__"].__globals__, trial.change(constructor).__globals__  # those of the copies
+
+    def set_switch(name: str, value: bool) -> None:
+        if name in plan.switches:
+            setattr(trial.copy, name, value)
+            type.__setattr__(trial.served, name, value)
+        else:
+            for variables in modules:
+                variables[name] = value
+
+    for name, usual in (plan.switches | plan.globals).items():
         trial.dress(replace(plan, methods={}))
-        setattr(trial.copy, name, not usual)
-        type.__setattr__(trial.served, name, not usual)
+        set_switch(name, not usual)
         difference = trial.first_difference([*_everything(trial), *trial.shared_graphs], SUMS)
-        setattr(trial.copy, name, usual)
+        set_switch(name, usual)
         trial.expected.clear()
         trial.plan = plan
         if difference is not None:

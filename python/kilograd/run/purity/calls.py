@@ -90,6 +90,8 @@ class Calls(Expressions):
             self.facts = self.facts.merged(replace(found, steps=steps, late_steps=late))
         if found.switches and self.depth > 1:
             self.odd(f"reads {self.own}.{min(found.switches)} when gradients flow")
+        if found.globals and self.depth > 1:
+            self.odd(f"reads the global {min(found.globals)!r} when gradients flow")
         if (found.compares or found.tests) and not set(kinds).isdisjoint({"number", "constant", "result", "some"}):
             self.odd("compares what it computes")
         return "some"

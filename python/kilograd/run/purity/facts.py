@@ -30,8 +30,9 @@ class Facts:
         Whether it calls functions of `math`.
     loops : bool
         Whether it repeats anything.
-    switches : set of str
-        The attributes of the class itself that it reads: truths, which a program may set at any time.
+    switches, globals : set of str
+        The attributes of the class itself, and the variables of its module, that it reads and that are truths: a
+        program may set them at any time.
     helped : set of tuple
         What the functions look up that it calls and that are no methods: file, line, and as in `looked_up`.
     """
@@ -51,6 +52,7 @@ class Facts:
     trusts: bool = False  # what a helper gives to be no number
     looks_into: bool = False  # a dictionary, a set, or what else compares its items
     switches: set[str] = field(default_factory=set)
+    globals: set[str] = field(default_factory=set)
     helped: set[tuple[str, int, str, str]] = field(default_factory=set)
 
     def merged(self, other: Facts) -> Facts:
@@ -71,6 +73,7 @@ class Facts:
             self.trusts or other.trusts,
             self.looks_into or other.looks_into,
             self.switches | other.switches,
+            self.globals | other.globals,
             self.helped | other.helped,
         )
 

@@ -111,6 +111,11 @@ class Names(ast.NodeVisitor):
                 return self.helper(node, "enclosing")
             self.refuse(f"uses the variable {name!r} of an enclosing function")
             return "any"
+        if self.is_switch(name):
+            self.facts.globals.add(name)
+            if self.depth > 1:
+                self.odd(f"reads the global {name!r} when gradients flow")
+            return "truth"
         if name in self.function.__globals__:
             if helper_named(self.function, name) is not None:
                 return self.helper(node, "global")
@@ -123,6 +128,11 @@ class Names(ast.NodeVisitor):
             return self.helper(node, "global")
         self.refuse(f"uses the name {name!r}, which is not defined yet")
         return "any"
+
+    def is_switch(self, name: str) -> bool:
+        """Whether `name` is a variable of the class's module that holds a truth."""
+        variables = self.function.__globals__
+        return type(variables.get(name)) is bool and variables is self.members["__init__"].__globals__
 
     def helper(self, node: ast.Name, where: str) -> str:
         """A function of the program's: what it is made of counts where it is called."""

@@ -153,13 +153,15 @@ class Examiner(Calls):
                 self.facts.steps, self.facts.late_steps = steps
 
     def usually(self, test: ast.expr) -> bool | None:
-        """What a test gives that asks a switch of the class alone, while that is as it was when it was judged."""
+        """What a test gives that asks a switch alone, while that is as it was when the class was judged."""
         match test:
             case ast.UnaryOp(op=ast.Not()):
                 usual = self.usually(test.operand)
                 return None if usual is None else not usual
             case ast.Attribute() if test.attr in self.facts.switches and self.value(test.value) == "class":
                 return bool(self.members[test.attr])
+            case ast.Name() if self.value(test) == "truth" and test.id in self.facts.globals:
+                return bool(self.function.__globals__[test.id])
         return None
 
     def visit_While(self, node: ast.While) -> None:
