@@ -176,8 +176,10 @@ class _Maker:
         self.data = pick(["data", "data", "value", "v"])
         self.grad = pick(["grad", "grad", "g"])
         self.children = pick(["_prev", "_prev", "children", "parents"])
-        self.style = pick(["closures", "closures", "closures", "locals", "method"])
-        self.container = "tuple" if self.style != "closures" else pick(["set", "set", "tuple", "list"])
+        self.style = pick(["closures", "closures", "closures", "locals", "pairs", "method"])
+        self.container = "tuple"
+        if self.style in ("closures", "pairs"):
+            self.container = pick(["set", "set", "tuple", "list"] if self.style == "closures" else ["tuple", "list"])
         self.zero = pick(["0.0", "0.0", "0"])
         self.one = "1" if self.zero == "0" else "1.0"
         self.slots = self.style == "locals" and source.random() < 0.3
@@ -206,6 +208,9 @@ class _Maker:
         if self.style == "locals":
             slopes = ", ".join(local for _, local in operands)
             return [f"return {self.name}({value}, ({names}{tail}), ({slopes}{tail}){symbol})"]
+        if self.style == "pairs":
+            pairs = ", ".join(f"({name}, {local})" for name, local in operands)
+            return [f"return {self.name}({value}, ({pairs}{tail}){symbol})"]
         if self.style == "method":
             return [f"return {self.name}({value}, ({names}{tail}){symbol})"]
         rule = [
@@ -225,6 +230,11 @@ class _Maker:
             "out._backward = _backward",
             "return out",
         ]
+
+    def operands(self, node: str) -> str:
+        """The operands of a node."""
+        attribute = f"{node}.{self.children}"
+        return f"[one for one, _ in {attribute}]" if self.style == "pairs" else attribute
 
     def method(self, head: str, body: list[str]) -> list[str]:
         return [f"def {head}:", *(f"    {line}" for line in body), ""]
@@ -447,7 +457,7 @@ class _Maker:
     def backward(self) -> list[str]:
         test, note = self.source.choice([("v not in seen", "seen.add(v)"), ("id(v) not in seen", "seen.add(id(v))")])
         step = ["v._backward()"]
-        kids = f"v.{self.children}"
+        kids = self.operands("v")
         if self.leaf == "absent":
             step = ["if hasattr(v, '_backward'): v._backward()"]
             kids = f"getattr(v, '{self.children}', ())"
@@ -456,6 +466,8 @@ class _Maker:
                 f"for child, local in zip(v.{self.children}, v._locals):",
                 f"    child.{self.grad} += local * v.{self.grad}",
             ]
+        if self.style == "pairs":
+            step = [f"for child, local in v.{self.children}: child.{self.grad} += local * v.{self.grad}"]
         return [
             "topo, seen = [], set()",
             "def build(v):",
@@ -722,7 +734,7 @@ class _Maker:
         return lines
 
     def walk(self) -> list[str]:
-        kids = f"getattr(n, '{self.children}', ())" if self.leaf == "absent" else f"n.{self.children}"
+        kids = f"getattr(n, '{self.children}', ())" if self.leaf == "absent" else self.operands("n")
         return self.source.choice(
             [
                 [
@@ -787,7 +799,7 @@ class _Maker:
             if self.numpy and self.maybe(0.3):
                 number = source.choice(["np.float64(0.75)", "np.int64(-2)", "np.float32(0.5)"])
             inner = (
-                leaf if "set" in self.container else f"{old}.{self.children}[0]"
+                leaf if "set" in self.container else f"{self.operands(old)}[0]"
             )  # which one a set has first is chance
             lines += source.choice(
                 [
@@ -804,6 +816,7 @@ class _Maker:
                     [f"{old}.backward()", "print([show(p) for p in leaves], show(kept[0]))"],
                     [f"{old}.backward()", "print([show(p) for p in leaves], show(kept[0]))"],
                     *([[f"print([number(x) for x in {old}._locals])"]] if self.style == "locals" else []),
+                    *([[f"print([number(x) for _, x in {old}.{self.children}])"]] if self.style == "pairs" else []),
                 ]
             )
         lines += [f"{old}.backward()" for old in ("kept[0]", "kept[-1]")]

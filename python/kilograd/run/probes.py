@@ -124,6 +124,8 @@ def _key(value: Any, cls: type, data: str, leaves: dict[int, int]) -> Any:
     """What identifies an operand in the description of a node."""
     if id(value) in leaves:
         return ("leaf", leaves[id(value)])
+    if type(value) is tuple:  # an operand and its local gradient
+        return tuple(_key(part, cls, data, leaves) for part in value)
     return ("node", _plain(getattr(value, data))) if isinstance(value, cls) else _plain(value)
 
 
@@ -133,6 +135,7 @@ def _nodes(root: Any, cls: type, plan: Plan) -> list[Any]:
     for node in found:
         for name in plan.children:
             for child in getattr(node, name, None) or ():
+                child = child[0] if type(child) is tuple else child
                 if id(child) not in seen and isinstance(child, cls):
                     seen.add(id(child))
                     found.append(child)

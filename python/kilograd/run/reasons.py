@@ -32,7 +32,7 @@ FORBIDDEN = (
 )
 TEXTS = ("__repr__", "__str__", "__format__")
 
-READ_BY_RULES = ("data", "children", "locals")
+READ_BY_RULES = ("data", "children", "locals", "pairs")
 """What the engine's rules read of a node when gradients flow: a program may not delete it meanwhile."""
 
 

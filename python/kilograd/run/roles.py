@@ -83,6 +83,10 @@ def _role(
     """The role of an attribute of which two leaves hold this, and their product and sum that; None for a zero."""
     value, other = of_leaves
     result, summed = of_results
+    if isinstance(result, tuple | list) and _are_pairs(result, leaves, (-1.625, 2.375)):
+        if not _are_pairs(summed, leaves, (1, 1)):
+            raise LeftAlone(f"its sums have {name} = {summed!r:.60}")
+        return _operands("pairs", name, value, other, result)
     if isinstance(result, tuple | list | set | frozenset) and len(result) == 2:
         items = list(result)
         role = None
@@ -104,6 +108,18 @@ def _role(
     if not constant or type(result) is not type(value) or result != value or other != value:
         raise LeftAlone(f"its objects carry {name!r}, which engine nodes do not have")
     return Attribute("label" if name == "label" and isinstance(value, str) else "extra", empty=value)
+
+
+def _are_pairs(content: Any, leaves: tuple[Any, Any], slopes: tuple[float, float]) -> bool:
+    """Whether it holds each leaf with its local gradient, as tuples."""
+    return len(content) == 2 and all(
+        type(pair) is tuple
+        and len(pair) == 2
+        and pair[0] is leaf
+        and type(pair[1]) in (int, float)
+        and pair[1] == slope
+        for pair, leaf, slope in zip(content, leaves, slopes, strict=True)
+    )
 
 
 def _operands(role: str, name: str, value: Any, others: Any, result: Any) -> Attribute:
@@ -141,14 +157,13 @@ def conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
     """How the class goes about gradients, as a plan in which every other method is the author's."""
     plan = Plan(dict(roles))
     kinds = {role.role for role in roles.values()}
-    if "children" not in kinds:
+    if not kinds & {"children", "pairs"}:
         raise LeftAlone("its results do not keep their operands")
     # Where a node does not know its rule, backward() does, of nodes that the engine knows nothing about.
-    knows_rule = bool(kinds & {"rule", "locals"}) or "_backward" in vars(cls)
+    knows_rule = bool(kinds & {"rule", "locals", "pairs"}) or "_backward" in vars(cls)
     if not knows_rule and not ("backward" in vars(cls) and "op" in kinds):
         raise LeftAlone("its results carry neither a backward function nor local gradients")
-    containers = [role.container for role in roles.values() if role.role == "children"]
-    ordered = all(container in ("tuple", "list") for container in containers)
+    ordered = plan.ordered
     if "locals" in kinds and not ordered:
         raise LeftAlone("its local gradients belong to operands that have no order")
     grad = plan.grad

@@ -62,7 +62,9 @@ COMPOSITES = {
     "__rtruediv__": ("truediv", True),
     "__neg__": ("neg", False),
 }
-HOLDERS = frozenset({"data", "grad", "children", "locals", "rule"})  # roles that may hold what the engine cannot
+HOLDERS = frozenset(
+    {"data", "grad", "children", "locals", "pairs", "rule"}
+)  # roles that may hold what the engine cannot
 UNCOPIED = frozenset({"__dict__", "__weakref__", "__slots__", "__init__", "__module__", "__qualname__", "__doc__"})
 
 
@@ -82,6 +84,7 @@ def _live(base: type, changing: str) -> type:
 
     members: dict[str, Any] = {name: watched(name) for name in changing.split()}
     members |= {
+        "__module__": "builtins",  # as its text shows
         "owner": None,
         "name": None,
         "__repr__": lambda self: repr(base(self)),
@@ -176,8 +179,8 @@ class Plan:
 
     @cached_property
     def children(self) -> list[str]:
-        """The author's names for the operands."""
-        return [name for name, attribute in self.attributes.items() if attribute.role == "children"]
+        """The author's names for the operands, alone or in pairs with their local gradients."""
+        return [name for name, attribute in self.attributes.items() if attribute.role in ("children", "pairs")]
 
     @cached_property
     def shown(self) -> list[str]:
