@@ -222,6 +222,23 @@ def test_bad_settings(make, error, match):
         make()
 
 
+def test_a_parameter_that_comes_twice_later_is_refused():
+    values = with_gradients(1.0, 2.0)
+    for sgd in (optim.SGD(values, lr=0.1), optim.SGD(values, lr=0.1, momentum=0.9)):
+        sgd.parameters.append(values[0])
+        with pytest.raises(ValueError, match="parameter 2 comes twice"):
+            sgd.step()
+        sgd.parameters[:] = values[:1] * 2
+        with pytest.raises(ValueError, match="parameter 1 comes twice"):
+            sgd.step()
+        assert [v.data for v in values] == [0.0, 0.0]
+        sgd.parameters[:] = values
+    sgd.step()
+    assert [v.data for v in values] == [-0.1, -0.2]
+    (values[0] * values[1]).backward()
+    assert values[1].grad == 2.0 + values[0].data  # no mark is left on it
+
+
 def test_a_model_in_place_of_parameters():
     model = MLP(2, [3, 1])
     adam = optim.Adam(model)

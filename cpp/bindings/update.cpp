@@ -46,14 +46,15 @@ class Nodes {
         }
         return true;
     }
-    // What an optimiser changes has to be a leaf: a result would be moved away from what it was computed from, and a
-    // graph built on it would lead past it. Where it refuses the nodes are of no use any more: the message runs Python.
+    // What an optimiser changes it changes once a step. And it has to be a leaf: a result would be moved away from what
+    // it was computed from, and a graph built on it would lead past it. Where it refuses the nodes are of no use any
+    // more: the message runs Python.
     bool take_leaves(PyObject* list) {
         if (!take(list)) return false;
         // What lies in the pool is a leaf, without a look at it.
         const auto is_leaf = [](const Node* node) { return Chunk::of(node)->pool || node->is_leaf(); };
         const auto found = std::find_if_not(nodes_.begin(), nodes_.end(), is_leaf);
-        if (found == nodes_.end()) return true;
+        if (found == nodes_.end()) return each_once();
         const Py_ssize_t index = found - nodes_.begin();
         PyObject* item = Py_NewRef(PyList_GET_ITEM(list, index));
         PyObject* op = PyObject_GetAttrString(item, "_op");
@@ -73,6 +74,16 @@ class Nodes {
     operator nn::Parameters() const { return nodes_; }
 
   private:
+    bool each_once() {
+        const auto first_seen = [](Node* node) { return !node->has(Seen) && (node->flags |= Seen); };
+        const auto repeated = std::find_if_not(nodes_.begin(), nodes_.end(), first_seen);
+        for (auto node = nodes_.begin(); node != repeated; ++node) (*node)->flags &= static_cast<std::uint8_t>(~Seen);
+        if (repeated == nodes_.end()) return true;
+        PyErr_Format(PyExc_ValueError, "parameter %zd comes twice, and would be changed twice a step: pass each once",
+                     repeated - nodes_.begin());
+        return false;
+    }
+
     // The memory of the call before: new pages at each call are dear.
     static inline thread_local std::vector<Node*> spare;
     static constexpr std::size_t most_kept = 1 << 20;
@@ -448,9 +459,10 @@ PyMethodDef update_functions[] = {
     method<take_rows>("take_rows", METH_FASTCALL,
                       "take_rows(table, which, out, first, /)\n--\n\nWrite some rows of a table into a matrix."),
     method<all_finite>("all_finite", METH_O, "all_finite(values, /)\n--\n\nWhether no data is infinite or NaN."),
-    method<require_leaves>(
-        "require_leaves", METH_O,
-        "require_leaves(parameters, /)\n--\n\nRaise ValueError where a parameter is the result of an operation."),
+    method<require_leaves>("require_leaves", METH_O,
+                           "require_leaves(parameters, /)\n--\n\nRaise ValueError where a parameter is the result of "
+                           "an operation, or comes "
+                           "twice."),
     method<leaves>("leaves", METH_FASTCALL,
                    "leaves(array, type, /)\n--\n\nA list of new leaves from an array of float64."),
     {nullptr, nullptr, 0, nullptr},

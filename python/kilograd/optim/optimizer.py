@@ -86,8 +86,6 @@ class Optimizer:
                 raise TypeError(f"an optimizer trains Values, not {type(p).__name__}: {p!r}")
         if not self.parameters:
             raise ValueError("an optimizer needs at least one parameter")
-        if len(set(map(id, self.parameters))) != len(self.parameters):
-            raise ValueError("a parameter comes twice, and would be changed twice a step: pass each once")
         _core.require_leaves(self.parameters)
         self.lr = lr
         self._rule = _core.update_rule(self._rule_kind, settings, 0, {})
@@ -129,8 +127,8 @@ class Optimizer:
         FloatingPointError
             If `clip_norm` is set and the norm of the gradient is not finite; nothing is changed.
         ValueError
-            If `gradient` is of another shape, a parameter is a leaf no more, or the function `lr` gives a rate that is
-            no number of at least 0; no parameter is changed.
+            If `gradient` is of another shape, a parameter is a leaf no more or comes twice, or the function `lr` gives
+            a rate that is no number of at least 0; no parameter is changed.
         """
         if gradient is not None:
             arrays.assign_gradients(self.parameters, gradient)

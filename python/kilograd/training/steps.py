@@ -323,7 +323,7 @@ def check_leaves(model: Model, optimizer: Optimizer) -> None:
     _core.require_leaves(optimizer.parameters)
     parameters = getattr(model, "parameters", None)
     if callable(parameters):
-        _core.require_leaves([p for p in parameters() if isinstance(p, Value)])
+        _core.require_leaves(list({id(p): p for p in parameters() if isinstance(p, Value)}.values()))
 
 
 def loss_named(loss: Loss) -> Callable[[Any, Any], Any]:
