@@ -83,6 +83,11 @@ inline double logistic(double x) {
     const double e = exp(-abs(x));  // never overflows
     return select(x < 0.0, e, 1.0) / (1.0 + e);
 }
+// Near 0 by cosh(x) - 1 = (1 - e**-a)**2 / (2 e**-a), which loses nothing; beyond, no exponential overflows.
+inline double log_cosh(double x) {
+    const double a = abs(x), m = expm1(-a), e = 1.0 + m;
+    return a < 1.0 ? log1p(m * m / (2.0 * e)) : (a - 0.69314718055994530942) + log1p(e * e);
+}
 // As Python's `%` and `//`, and NaN or infinity where these refuse.
 inline double modulo(double a, double b) {
     const double rest = std::fmod(a, b);

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cmath>
-#include <numbers>
 
 #include "builder.hpp"
 
@@ -68,13 +67,8 @@ inline constexpr ElementwiseLoss elementwise_losses[] = {
      .doc = "Logarithm of the hyperbolic cosine of the error, ``log(cosh(p - t))``.\n\n"
             "Nearly ``(p - t)**2 / 2`` for small errors, ``abs(p - t) - log(2)`` for large ones, and smooth in\n"
             "between (Saleh and Saleh, Statistical properties of the log-cosh loss function, 2022).",
-     .build =
-         [](const Builder& g, const Term& p, const Term& t, double) {
-             // Of the difference d: d + log(1 + exp(-2d)) - log(2), in which no exponential overflows.
-             Term difference = g.subtract(p, t);
-             Term rest = g.apply(Op::softplus, g.mul(difference, Term(-2.0, FloatKind)));
-             return g.add(g.add(difference, rest), Term(-std::numbers::ln2, FloatKind));
-         }},
+     .build = [](const Builder& g, const Term& p, const Term& t,
+                 double) { return g.apply(Op::log_cosh, g.subtract(p, t)); }},
     {.name = "hinge",
      .doc = "Hinge loss of a binary classifier, ``max(0, margin - t * score)``.",
      .build =

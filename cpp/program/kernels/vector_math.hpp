@@ -154,6 +154,14 @@ inline Lane logistic(Lane x) {
     return quotient(select(x < Lane(0.0), e, one), Lane(0.0), d, (one - d) + e);
 }
 
+// As scalar::log_cosh, with one logarithm for both sides.
+inline Lane log_cosh(Lane x) {
+    const Lane a = abs(x), m = expm1(-a), e = Lane(1.0) + m;
+    const Mask near = a < Lane(1.0);
+    const Lane y = log1p(select(near, m * m / (e + e), e * e));
+    return select(near, y, (a - Lane(0.69314718055994530942)) + y);
+}
+
 template <class F>
 Lane each(F f, Lane a) {
     double x[width];
