@@ -53,11 +53,15 @@ inline double digamma(double x) {
 inline double polygamma(double x, double order) {
     const int n = static_cast<int>(order);
     if (n <= 0) return digamma(x);
+    if (x == -std::numeric_limits<double>::infinity()) return n % 2 ? -x : x;  // as SciPy has it
     if (x != x || x < -1e4) return std::numeric_limits<double>::quiet_NaN();
     if (x <= 0.0 && x == std::floor(x)) return std::numeric_limits<double>::infinity();
     if (std::isinf(x)) return 0.0;
     const double s = n + 1.0;
     double sum = 0.0, factorial = 1.0;
+    for (int k = 2; k <= n; ++k) factorial *= k;
+    const double scale = n % 2 ? factorial : -factorial;
+    if (x > 1e100) return scale * (std::pow(x, -n) / n);  // where powers of order s underflow
     for (; x < 12.0 + n; x += 1.0) sum += std::pow(x, -s);
     const double z = 1.0 / (x * x), power = std::pow(x, -s);
     double term = 0.5 * s * power / x, tail = x * power / n + 0.5 * power;
@@ -65,12 +69,12 @@ inline double polygamma(double x, double order) {
         tail += bernoulli[k] * term;
         term *= (s + 2.0 * k + 1.0) * (s + 2.0 * k + 2.0) / ((2.0 * k + 3.0) * (2.0 * k + 4.0)) * z;
     }
-    for (int k = 2; k <= n; ++k) factorial *= k;
-    return (n % 2 ? 1.0 : -1.0) * factorial * (sum + tail);
+    return scale * (sum + tail);
 }
 
 // As std::lgamma, which in some libraries writes the sign of gamma into a variable that all threads share.
 inline double log_gamma(double x) {
+    if (x == -std::numeric_limits<double>::infinity()) return x;  // as SciPy has it
 #if defined(__GLIBC__) || defined(__APPLE__)
     int sign;
     return ::lgamma_r(x, &sign);

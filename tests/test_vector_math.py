@@ -104,7 +104,8 @@ def test_steps_and_remainders_are_those_of_numpy(rows):
             wanted = ufunc(x[:, 0], x[:, 1])
         found = Program(getattr(_core, f"_{name}")(a, b), inputs=[a, b])(x, check=False)
         np.testing.assert_array_equal(found, wanted)
-        np.testing.assert_array_equal(np.signbit(found[wanted == 0.0]), np.signbit(wanted[wanted == 0.0]))
+        if ufunc not in (np.fmax, np.fmin):  # of two zeros NumPy's kernels take one or the other
+            np.testing.assert_array_equal(np.signbit(found[wanted == 0.0]), np.signbit(wanted[wanted == 0.0]))
 
 
 @pytest.mark.parametrize("order", [-1, 0, 1, 2])

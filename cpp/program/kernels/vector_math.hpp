@@ -76,7 +76,7 @@ inline Lane expm1(Lane x) {
     // Halved: 2**1024 has no double, while the result just below the overflow has one.
     const Lane s = lane((whole + 1022) << 52);
     const Lane y = mul_add(s, p, s - Lane(0.5));
-    return select(x == Lane(0.0), x, y + y);
+    return select(abs(x) < Lane(0x1p-54), x, y + y);
 }
 
 // x = 2**k m with m in [sqrt(1/2), sqrt(2)), x positive and normal; k is raised by `bias`.

@@ -127,7 +127,7 @@ class Lowering {
             (va && vb ? square : va || vb ? linear : uniform).push_back({a, b});
             products += b != none && (va != vb);
         };
-        double sum_of_constants = 0.0;
+        double sum_of_constants = -0.0;  // which added to anything leaves it as it is
         bool any_constant = false;
         stack_.assign(1, root);
         while (!stack_.empty()) {
