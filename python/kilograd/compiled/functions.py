@@ -114,9 +114,9 @@ def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None,
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> Any:
     low, high = options.pop("min", a_min), options.pop("max", a_max)
     if low is not None:
-        a = np.maximum(a, low)
+        a = np.maximum(low, a)  # of a tie of zeros, `a`
     if high is not None:
-        a = np.minimum(a, high)
+        a = np.minimum(high, a)
     return written(a if low is not None or high is not None else +a, out)
 
 
@@ -235,7 +235,7 @@ def _piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **options: A
         conditions = several if isinstance(conditions, (list, tuple)) else several[0]
     if not any(isinstance(condition, (Mask, Condition)) for condition in several):
         thread.chose = True
-        return _implementation_of(np.piecewise)(entries(x).view(Traced), conditions, functions, *args, **options)
+        return _PIECEWISE(entries(x).view(Traced), conditions, functions, *args, **options)
     functions = list(functions)
     result: Any = 0.0
     if len(functions) == len(several) + 1:
@@ -246,9 +246,25 @@ def _piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **options: A
     return result
 
 
-def _implementation_of(function: Any) -> Any:
-    """What NumPy itself does, without asking its arguments for a protocol."""
-    return function._implementation
+# What NumPy itself does, without asking its arguments for a protocol; the names are replaced in a trace.
+_ORIGINALS: tuple[Any, ...] = np.piecewise, np.var, np.std
+_PIECEWISE, _VAR, _STD = [function._implementation for function in _ORIGINALS]
+
+
+@implements(np.var)
+def _var(a: Any, *args: Any, **options: Any) -> Any:
+    return _VAR(_with_an_axis(a), *args, **options)
+
+
+@implements(np.std)
+def _std(a: Any, *args: Any, **options: Any) -> Any:
+    return _STD(_with_an_axis(a), *args, **options)
+
+
+def _with_an_axis(a: Any) -> Any:
+    """An array; NumPy asks the mean of a number alone for its dtype."""
+    array = entries(a)
+    return (array if array.ndim else array.reshape(1)).view(Traced)
 
 
 # --- sums of products
@@ -298,7 +314,7 @@ def _cov(
     if y is not None:
         other = np.atleast_2d(traced(np.atleast_1d(entries(y))))
         x = np.concatenate([x, other.T if not rowvar and other.shape[0] != 1 else other])
-    n = x.shape[1] - (ddof if ddof is not None else 0 if bias else 1)
+    n = max(x.shape[1] - (ddof if ddof is not None else 0 if bias else 1), 0)
     x = x - x.mean(axis=1, keepdims=True)
     return (x @ x.T / n).squeeze()
 

@@ -8,12 +8,14 @@ for as long as a trace runs. To other threads, and to the libraries themselves, 
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,8 @@ from kilograd._core import Value
 from kilograd.compiled import functions, linalg, special
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.habits import globals_of
-from kilograd.compiled.traced import Traced, array_of, entries, is_float, is_of_bools
-from kilograd.compiled.ufuncs import NUMBERS
+from kilograd.compiled.traced import Traced, array_of, entries, has_values, is_float, is_of_bools
+from kilograd.compiled.ufuncs import NUMBERS, select
 
 Function = Callable[..., Any]
 Namespace = dict[str, Any]
@@ -37,11 +39,16 @@ def _replacing(original: Function, replacement: Function) -> Function:
 
     @functools.wraps(original)
     def call(*args: Any, **options: Any) -> Any:
-        if thread.notes is None or sys._getframe(1).f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES:
+        if _is_for_the_library(sys._getframe(1)):
             return original(*args, **options)
         return replacement(original, *args, **options)
 
     return call
+
+
+def _is_for_the_library(caller: FrameType) -> bool:
+    """Whether a call is none of a function that this thread traces."""
+    return thread.notes is None or caller.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES
 
 
 # --- arrays that are made
@@ -114,12 +121,59 @@ def _from_iterable(original: Function, iterable: Any, dtype: Any, *args: Any, **
     return _of_values(things, dtype) if functions.holds(things) else original(things, dtype, *args, **options)
 
 
-def _of_lists(original: Function, *args: Any, **options: Any) -> Any:
-    """A function that asks no list for a protocol."""
-    return original(
-        *[array_of(each) if isinstance(each, (list, tuple)) and functions.holds(each) else each for each in args],
-        **options,
-    )
+def _of_arrays(original: Function, *args: Any, **options: Any) -> Any:
+    """A function that asks no list for a protocol, and no array of objects."""
+    return original(*map(_held, args), **{name: _held(option) for name, option in options.items()})
+
+
+def _of_sequences(original: Function, *args: Any, **options: Any) -> Any:
+    """A function that asks the parts of a sequence for a protocol, but not lists among them."""
+
+    def one(thing: Any) -> Any:
+        return type(thing)(map(_held, thing)) if type(thing) in (list, tuple) else _held(thing)
+
+    return original(*map(one, args), **options)
+
+
+def _held(thing: Any) -> Any:
+    """A list, or an array of objects, that holds what is recorded, as a traced array."""
+    if isinstance(thing, (list, tuple)):
+        return array_of(thing) if functions.holds(thing) else thing
+    if type(thing) is np.ndarray and thing.dtype == object and has_values(thing):
+        return array_of(thing)
+    return thing
+
+
+class _Ufunc:
+    """A ufunc of which lists go to the dispatch; in all else the ufunc."""
+
+    __class__ = np.ufunc  # type: ignore[assignment]
+
+    def __init__(self, original: np.ufunc, module: str) -> None:
+        self._original = original
+        self._module = module
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        if _is_for_the_library(sys._getframe(1)):
+            return self._original(*args, **options)
+        return _of_arrays(self._original, *args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._original, name)
+        return _replacing(found, _of_arrays) if name in _METHODS else found
+
+    def __repr__(self) -> str:
+        return repr(self._original)
+
+    def __reduce__(self) -> Any:
+        return _attribute, (self._module, self._original.__name__)
+
+
+def _attribute(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+_METHODS = frozenset(("accumulate", "outer", "reduce", "reduceat"))
 
 
 def _where(original: Function, *args: Any, **options: Any) -> Any:
@@ -127,10 +181,11 @@ def _where(original: Function, *args: Any, **options: Any) -> Any:
 
 
 _MADE = "zeros ones eye identity copy"
-_LISTED = """
-    max amax min amin sum prod mean average median std var ptp sort argsort argmax argmin cumsum cumprod diff dot inner
-    outer any all trapezoid cross clip round
-"""
+_SEQUENCES = frozenset(
+    ("choose", "column_stack", "concat", "concatenate", "dstack", "hstack", "lexsort", "multi_dot", "piecewise")
+)
+_SEQUENCES |= {"select", "stack", "vstack"}
+_AS_THEY_ARE = frozenset(("block",))  # whose lists are the layout, and whose parts are asked
 
 # --- math
 
@@ -158,6 +213,10 @@ def _hypot(*numbers: Any) -> Any:
     return functools.reduce(_core._hypot, numbers) if len(numbers) > 1 else abs(*numbers)
 
 
+def _log_gamma(x: Any) -> Any:
+    return select(_core._equal(x, -math.inf), math.inf, _core._log_gamma(x))  # where SciPy has minus infinity
+
+
 def _dist(p: Any, q: Any) -> Any:
     return _hypot(*[a - b for a, b in zip(p, q, strict=True)])
 
@@ -171,7 +230,8 @@ def _is_finite(x: Any) -> Any:
 
 
 def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> Any:
-    return a == b or abs(a - b) <= max(rel_tol * max(abs(a), abs(b)), abs_tol)
+    near = abs(a - b) <= max(rel_tol * max(abs(a), abs(b)), abs_tol)
+    return a == b or (near and abs(a - b) < math.inf)  # to infinity nothing is near
 
 
 _SAME = (
@@ -187,7 +247,7 @@ _MATH: dict[str, Function] = {
     "hypot": _hypot,
     "dist": _dist,
     "fsum": _fsum,
-    "lgamma": NUMBERS["gammaln"],
+    "lgamma": _log_gamma,
     "gamma": NUMBERS["gamma"],
     "isnan": lambda x: x != x,
     "isfinite": _is_finite,
@@ -210,7 +270,6 @@ _TABLE: dict[str, dict[str, Function]] = {
     "numpy": {
         **dict.fromkeys(_MADE.split(), _writable),
         **dict.fromkeys(["zeros_like", "ones_like", "empty_like", "full_like"], _like),
-        **dict.fromkeys(_LISTED.split(), _of_lists),
         "empty": _empty,
         "full": _full,
         "array": _array,
@@ -222,7 +281,20 @@ _TABLE: dict[str, dict[str, Function]] = {
     "math": {name: _of_numbers(function) for name, function in _MATH.items()},
     "scipy.special": {name: _of_values_alone(getattr(special, name)) for name in special.__all__},
     "scipy.linalg": {name: _of_values_alone(function) for name, function in linalg.SCIPY.items()},
+    "numpy.linalg": {},
 }
+"""What is replaced by name, beside what takes arrays."""
+
+
+def _replacement_of(module: str, name: str, original: Any, replacement: Function | None) -> Any:
+    """What stands for a function of a module while one traces; None where nothing does."""
+    if replacement is not None:
+        return _replacing(original, replacement)
+    if isinstance(original, np.ufunc):
+        return _Ufunc(original, module)
+    if not hasattr(original, "_implementation") or name in _AS_THEY_ARE:
+        return None
+    return _replacing(original, _of_sequences if name in _SEQUENCES else _of_arrays)
 
 
 class _Names:
@@ -241,11 +313,14 @@ class _Names:
             if module in self.modules or module not in sys.modules:
                 continue
             space = vars(sys.modules[module])
-            self.modules[module] = [(space, name) for name in replacements if name in space]
-            for _, name in self.modules[module]:
-                original = space[name]
-                if id(original) not in self.replacements:
-                    self.replacements[id(original)] = original, _replacing(original, replacements[name])
+            found = {
+                name: made
+                for name, original in space.items()
+                if (made := _replacement_of(module, name, original, replacements.get(name))) is not None
+            }
+            self.modules[module] = [(space, name) for name in found]
+            for name, made in found.items():
+                self.replacements.setdefault(id(space[name]), (space[name], made))
 
     def enter(self, imported: list[tuple[Namespace, str]]) -> None:
         """Replace names in modules by the first of several traces at a time, and those that a function imported."""

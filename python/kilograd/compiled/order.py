@@ -6,6 +6,8 @@ by guards of neighbours.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -88,7 +90,7 @@ def _order(row: Objects, **options: Any) -> Any:
 
 @implements(np.argsort)
 def _argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    array = entries(a)
+    array = np.atleast_1d(entries(a))
     if axis is None:
         array, axis = array.reshape(-1), -1
     moved = np.moveaxis(array, axis, -1)
@@ -120,32 +122,35 @@ def _partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", orde
     return np.take_along_axis(array, places, axis).view(Traced)
 
 
+@implements(np.argmax)
+def _argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
+    return written(entries(a).argmax(axis, keepdims=keepdims), out)  # by comparisons, which are guards
+
+
+@implements(np.argmin)
+def _argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
+    return written(entries(a).argmin(axis, keepdims=keepdims), out)
+
+
+# --- quantiles
+
+
 @implements(np.median)
 def _median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
-    array = entries(a)
-    rows, rest = _rows(array, axis)
-    result = np.empty(rows.shape[:-1], dtype=object)
-    for place in np.ndindex(result.shape):
-        row = _sorted(rows[place])
-        n = len(row)
-        middle = row[n // 2] if n % 2 else 0.5 * (row[n // 2 - 1] + row[n // 2])
-        result[place] = _unless_nan(middle, row[-1])
-    if keepdims:
-        result = result.reshape([n if k in rest else 1 for k, n in enumerate(array.shape)])
-    return written(traced(result if result.ndim else result.item()), out)
+    return _of_rows(_middle, (), a, axis, out, keepdims)
 
 
-def _rows(array: Objects, axis: Any) -> tuple[Objects, list[int]]:
-    """Rows along an axis, several or (None) all, and the axes that are left."""
-    axes = axes_of(axis, array.ndim)
-    rest = [k for k in range(array.ndim) if k not in axes]
-    return array.transpose([*rest, *axes]).reshape([array.shape[k] for k in rest] + [-1]), rest
+@implements(np.nanmedian)
+def _nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+    return _of_rows(lambda row: _middle(_without_nan(row)), (), a, axis, out, keepdims)
 
 
-def _unless_nan(number: Any, last: Any) -> Any:
-    """Of sorted numbers the last is NaN if one of them is."""
-    is_number = _core._equal(last, last)
-    return _core._gate(is_number, number) + _core._gate(1.0 - is_number, last)
+def _middle(row: Objects) -> Any:
+    row = _sorted(row)
+    n = len(row)
+    if not n:
+        return math.nan
+    return _unless_nan(row[n // 2] if n % 2 else 0.5 * (row[n // 2 - 1] + row[n // 2]), row[-1])
 
 
 @implements(np.quantile)
@@ -159,21 +164,21 @@ def _quantile(
     keepdims: bool = False,
     **options: Any,
 ) -> Any:
-    if method != "linear" or options.get("weights") is not None or holds(q):
-        raise refusal("numpy.quantile() is recorded with constant q, by the method 'linear', without weights")
-    wanted = np.asarray(q, dtype=float)
-    if not ((wanted >= 0.0) & (wanted <= 1.0)).all():
-        raise ValueError("Quantiles must be in the range [0, 1]")
-    array = entries(a)
-    rows, rest = _rows(array, axis)
-    result = np.empty(wanted.shape + rows.shape[:-1], dtype=object)
-    for place in np.ndindex(rows.shape[:-1]):
-        row = _sorted(rows[place])
-        for at in np.ndindex(wanted.shape):
-            result[at + place] = _unless_nan(_between(row, float(wanted[at])), row[-1])
-    if keepdims:
-        result = result.reshape(wanted.shape + tuple(n if k in rest else 1 for k, n in enumerate(array.shape)))
-    return written(traced(result if result.ndim else result.item()), out)
+    return _quantiles(a, q, axis, out, method, keepdims, options)
+
+
+@implements(np.nanquantile)
+def _nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    **options: Any,
+) -> Any:
+    return _quantiles(a, q, axis, out, method, keepdims, options, _without_nan)
 
 
 @implements(np.percentile)
@@ -181,12 +186,70 @@ def _percentile(a: Any, q: Any, *args: Any, **options: Any) -> Any:
     return _quantile(a, np.asarray(q, dtype=float) / 100.0, *args, **options)
 
 
+@implements(np.nanpercentile)
+def _nanpercentile(a: Any, q: Any, *args: Any, **options: Any) -> Any:
+    return _nanquantile(a, np.asarray(q, dtype=float) / 100.0, *args, **options)
+
+
+def _quantiles(
+    a: Any,
+    q: Any,
+    axis: Any,
+    out: Any,
+    method: str,
+    keepdims: bool,
+    options: dict[str, Any],
+    kept: Callable[[Objects], Objects] = np.array,
+) -> Any:
+    if method != "linear" or options.get("weights") is not None or holds(q):
+        raise refusal("numpy.quantile() is recorded with constant q, by the method 'linear', without weights")
+    wanted = np.asarray(q, dtype=float)
+    if not ((wanted >= 0.0) & (wanted <= 1.0)).all():
+        raise ValueError("Quantiles must be in the range [0, 1]")
+
+    def one(row: Objects) -> Any:
+        row = _sorted(kept(row))
+        found = np.full(wanted.shape, math.nan, dtype=object)
+        if kept is _without_nan and not len(row):
+            return found if found.ndim else math.nan
+        for at in np.ndindex(wanted.shape):
+            found[at] = _unless_nan(_between(row, float(wanted[at])), row[-1])
+        return found if found.ndim else found.item()
+
+    return _of_rows(one, wanted.shape, a, axis, out, keepdims)
+
+
 def _between(row: Objects, q: float) -> Any:
-    """The quantile of sorted numbers, as NumPy interpolates."""
+    """The quantile of sorted numbers, as NumPy interpolates: NaN beside an infinite one."""
     position = q * (len(row) - 1)
-    k = min(int(position), max(len(row) - 2, 0))
+    k = int(position)
     t = position - k
-    if t == 0.0 or len(row) == 1:
-        return row[k]
-    step = row[k + 1] - row[k]
-    return row[k] + step * t if t < 0.5 else row[k + 1] - step * (1.0 - t)
+    low, high = row[k], row[min(k + 1, len(row) - 1)]
+    step = high - low
+    return low + step * t if t < 0.5 else high - step * (1.0 - t)
+
+
+def _unless_nan(number: Any, last: Any) -> Any:
+    """Of sorted numbers the last is NaN if one of them is."""
+    is_number = _core._equal(last, last)
+    return _core._gate(is_number, number) + _core._gate(1.0 - is_number, last)
+
+
+def _without_nan(row: Objects) -> Objects:
+    """What of a row is a number, by guards."""
+    return row[[bool(entry == entry) for entry in row]]
+
+
+def _of_rows(one: Callable[[Objects], Any], shape: tuple[int, ...], a: Any, axis: Any, out: Any, keepdims: bool) -> Any:
+    """What a function gives of each row along an axis, several or (None) all: results of a shape."""
+    array = entries(a)
+    axes = axes_of(axis, array.ndim)
+    rest = [k for k in range(array.ndim) if k not in axes]
+    last = math.prod(array.shape[k] for k in axes)
+    rows = array.transpose([*rest, *axes]).reshape([array.shape[k] for k in rest] + [last])
+    result = np.empty(shape + rows.shape[:-1], dtype=object)
+    for place in np.ndindex(rows.shape[:-1]):
+        result[(slice(None),) * len(shape) + place] = one(rows[place])
+    if keepdims:
+        result = result.reshape(shape + tuple(n if k in rest else 1 for k, n in enumerate(array.shape)))
+    return written(traced(result if result.ndim else result.item()), out)

@@ -20,8 +20,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     if return_sign:
         raise refusal("scipy.special.logsumexp() with return_sign=True cannot be recorded")
     array = traced(entries(a))
-    largest = np.max(array, axis=axis, keepdims=True)
-    largest = where(np.isfinite(largest), largest, 0.0)
+    largest = _largest(array, axis)
     parts = np.exp(array - largest)
     total = np.log(np.sum(parts if b is None else parts * b, axis=axis, keepdims=True)) + largest
     return total if keepdims else _squeezed(total, axis)
@@ -37,7 +36,7 @@ def softmax(x: Any, axis: Any = None) -> Any:
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """`scipy.special.log_softmax`."""
     array = traced(entries(x))
-    shifted = array - np.max(array, axis=axis, keepdims=True)
+    shifted = array - _largest(array, axis)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
@@ -51,10 +50,19 @@ def polygamma(n: Any, x: Any) -> Any:
 
 def multigammaln(a: Any, d: int) -> Any:
     """`scipy.special.multigammaln`."""
+    array, least = traced(entries(a)), 0.5 * (d - 1)
+    if bool(np.any(np.less_equal(array, least))):
+        raise ValueError(f"multigammaln() with d={d} is undefined for numbers up to (d - 1) / 2 = {least}: {a}")
     result = d * (d - 1) * 0.25 * math.log(math.pi)
     for j in range(d):
-        result = result + traced(np.frompyfunc(_core._log_gamma, 1, 1)(entries(a) - 0.5 * j))
+        result = result + traced(np.frompyfunc(_core._log_gamma, 1, 1)(entries(array) - 0.5 * j))
     return result
+
+
+def _largest(array: Any, axis: Any) -> Any:
+    """What is taken off the numbers, so that no exponential overflows; infinities stay what they are."""
+    largest = np.max(array, axis=axis, keepdims=True)
+    return where(np.isfinite(largest), largest, 0.0)
 
 
 def _squeezed(array: Any, axis: Any) -> Any:

@@ -13,6 +13,7 @@ of conditions, which `where`, arithmetic and assignments make operations of.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
@@ -27,7 +28,7 @@ except ImportError:  # before NumPy 2
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
-from kilograd.compiled.ufuncs import BOOLS, NUMBERS
+from kilograd.compiled.ufuncs import BOOLS, NUMBERS, truth
 
 __all__ = [
     "Mask",
@@ -117,6 +118,12 @@ class Traced(_Array):
 
     def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:  # type: ignore[override]
         self[...] = np.partition(self, kth, axis)
+
+    def argmax(self, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
+        return np.argmax(self, axis, out, keepdims=keepdims)
+
+    def argmin(self, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
+        return np.argmin(self, axis, out, keepdims=keepdims)
 
     def argsort(self, axis: Any = -1, **options: Any) -> Any:  # type: ignore[override]
         return np.argsort(self, axis, **options)
@@ -236,7 +243,7 @@ def traced(result: Any) -> Any:
 def mask_of(result: Any) -> Any:
     """Bools and conditions as the function sees them."""
     if not isinstance(result, np.ndarray):
-        return result
+        return np.bool_(result) if isinstance(result, bool) else result
     if any(isinstance(entry, Condition) for entry in result.flat):
         return result.view(Mask)
     return result.astype(bool)
@@ -305,7 +312,7 @@ def _entry(ufunc: Any) -> Any:
 
 def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """What `__array_ufunc__` of arrays, Values and conditions does."""
-    options = dict(options)
+    options = {name: option for name, option in options.items() if option is not np._NoValue}
     out = options.pop("out", None)
     if out is not None:
         out = out if isinstance(out, tuple) else (out,)
@@ -333,6 +340,9 @@ def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
 
 def _into(out: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     where = options.pop("where", True) if method == "__call__" else True
+    if where is not True and ufunc.__name__ not in BOOLS:  # elsewhere NumPy does not compute it
+        harmless = 1.5 if ufunc.__name__ == "arccosh" else 0.5
+        inputs = tuple([chosen(where, each, harmless).view(Traced) for each in inputs])
     result = of_ufunc(ufunc, method, inputs, options)
     if isinstance(out, Traced):
         out[...] = result if where is True else chosen(where, result, out)
@@ -361,6 +371,8 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
             return constant(ufunc(*[decided(array_of(each)) for each in inputs], **options))
         ufunc = OF_BOOLS.get(name, ufunc)
         name = ufunc.__name__
+    if name == "power" and isinstance(inputs[1], _SCALARS) and inputs[1] == 0.5:  # which NumPy makes a root
+        return _called(np.sqrt, inputs[:1], options)
     if name in PRODUCTS:
         return traced(PRODUCTS[name](*map(entries, inputs), **options))
     if name in ("equal", "not_equal") and any(each is None or isinstance(each, str) for each in inputs):
@@ -420,6 +432,10 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
         ufunc = OF_BOOLS[ufunc.__name__]
     name = ufunc.__name__
     array = bools(_nested(inputs[0])) if name in BOOLS else entries(inputs[0])
+    if name in BOOLS:
+        if name not in _BITWISE and not name.startswith("logical"):
+            raise refusal(f"numpy.{name}.{method}() cannot be recorded: compare neighbours, as x[1:] < x[:-1]")
+        array = _elementwise(truth, 1)(array) if array.ndim else single(truth(array.item()))
     axis = options.pop("axis", 0)
     keepdims = options.pop("keepdims", False)
     where = options.pop("where", True)
@@ -430,7 +446,7 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     if method != "reduce":
         result = getattr(entry, method)(array, *map(_index, inputs[1:]), axis=axis)
         return mask_of(result) if name in BOOLS else traced(result)
-    if where is not True and where is not np._NoValue:
+    if where is not True:
         neutral = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}.get(name, initial)
         if neutral is np._NoValue:
             raise refusal(f"numpy.{name}.reduce() with where= needs initial=")
@@ -459,7 +475,8 @@ def fold(entry: Any, array: Objects, axis: Any = None, keepdims: bool = False, e
     """Reduce by a ufunc of objects along an axis, several, or (None) all."""
     axes = sorted(axes_of(axis, array.ndim))
     rest = [a for a in range(array.ndim) if a not in axes]
-    flat = array.transpose([*rest, *axes]).reshape([array.shape[a] for a in rest] + [-1])
+    last = math.prod(array.shape[a] for a in axes)
+    flat = array.transpose([*rest, *axes]).reshape([array.shape[a] for a in rest] + [last])
     if not flat.shape[-1]:
         if empty is np._NoValue:
             raise ValueError("zero-size array to a reduction which has no identity")
@@ -539,6 +556,7 @@ def implements(*functions: Any) -> Callable[[_Implementation], _Implementation]:
 
 def of_function(function: Any, args: Any, options: Any) -> Any:
     """What `__array_function__` of arrays, Values and conditions does."""
+    options = {name: option for name, option in options.items() if option is not np._NoValue}
     implementation = FUNCTIONS.get(function)
     if implementation is not None:
         return implementation(*args, **options)

@@ -16,7 +16,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition
 
-__all__ = ["BOOLS", "NUMBERS", "select", "sinc"]
+__all__ = ["BOOLS", "NUMBERS", "select", "sinc", "truth"]
 
 Number = Any  # a Value or a float
 
@@ -35,7 +35,7 @@ def select(mask: Number, a: Number, b: Number) -> Number:
 
 
 def _clip(x: Number, low: Number, high: Number) -> Number:
-    return _core.minimum(_core.maximum(x, low), high)
+    return _core.minimum(high, _core.maximum(low, x))  # of a tie of zeros, x
 
 
 def _truncated(x: Number) -> Number:
@@ -96,21 +96,51 @@ def _log1p(x: Number) -> Number:
 
 
 def _entropy(x: Number) -> Number:
-    return -_xlogy(x, x)
+    outside = _core._less(x, 0.0)
+    inside = select(outside, 1.0, x)
+    return select(outside, -math.inf, -_xlogy(inside, inside))
+
+
+def _log_of_ratio(x: Number, y: Number) -> Number:
+    """Give log(x / y), also of positive numbers that are nearly equal, to the last digits."""
+    gap = x - y
+    near = _core._less(abs(gap), 0.5 * y) * _core._less(1e-300, y)
+    return select(near, _log1p(_core._gate(near, gap) / select(near, y, 1.0)), _log(x) - _log(y))
 
 
 def _relative_entropy(x: Number, y: Number) -> Number:
-    return _xlogy(x, x) - _xlogy(x, y)
+    return _divergence(x, y, lambda x, y: 0.0)
+
+
+def _kullback_leibler(x: Number, y: Number) -> Number:
+    return _divergence(x, y, lambda x, y: y - x)
+
+
+def _divergence(x: Number, y: Number, rest: Callable[[Number, Number], Number]) -> Number:
+    """Give x log(x / y) and a rest; infinity outside the domain, and the rest alone at its border x = 0."""
+    positive = _core._less(0.0, x) * _core._less(0.0, y)
+    inside = positive + _core._equal(x, 0.0) * _core._less_equal(0.0, y)
+    are_numbers = _core._equal(x, x) * _core._equal(y, y)
+    a, b = select(positive, x, 1.0), select(positive, y, 1.0)
+    number = _core._gate(positive, a * _log_of_ratio(a, b)) + _core._gate(inside, rest(x, y))
+    return number + _core._gate((1.0 - inside) * are_numbers, math.inf) + _core._gate(1.0 - are_numbers, x + y)
 
 
 def _huber(delta: Number, r: Number) -> Number:
     size = abs(r)
-    return select(_core._less_equal(size, delta), 0.5 * (r * r), delta * (size - 0.5 * delta))
+    loss = select(_core._less_equal(size, delta), 0.5 * (r * r), delta * (size - 0.5 * delta))
+    return _unless_negative(delta, loss)
 
 
 def _pseudo_huber(delta: Number, r: Number) -> Number:
-    ratio = r / delta
-    return delta * delta * (0.5 * (ratio * ratio).log1p()).expm1()
+    is_zero = _core._equal(delta, 0.0)
+    ratio = r / select(is_zero, 1.0, delta)
+    loss = _core._gate(1.0 - is_zero, delta * delta * (0.5 * (ratio * ratio).log1p()).expm1())
+    return _unless_negative(delta, loss)
+
+
+def _unless_negative(delta: Number, loss: Number) -> Number:
+    return select(_core._less(delta, 0.0), math.inf, loss)
 
 
 def _distribution(x: Number) -> Number:
@@ -216,7 +246,7 @@ NUMBERS: dict[str, Callable[..., Number]] = {
     "xlog1py": _xlog1py,
     "entr": _entropy,
     "rel_entr": _relative_entropy,
-    "kl_div": lambda x, y: _relative_entropy(x, y) - x + y,
+    "kl_div": _kullback_leibler,
     "huber": _huber,
     "pseudo_huber": _pseudo_huber,
     "exprel": _exprel,
@@ -237,12 +267,13 @@ def _is_infinite(x: Number) -> Any:
     return abs(x) == math.inf
 
 
-def _truth(x: Any) -> Any:
+def truth(x: Any) -> Any:
+    """Whether a number is not 0; bools and conditions as they are."""
     return x != 0.0 if isinstance(x, (Value, float)) else x
 
 
 def _and(a: Any, b: Any) -> Any:
-    a, b = _truth(a), _truth(b)
+    a, b = truth(a), truth(b)
     if isinstance(a, Condition) and isinstance(b, Condition):
         return a & b
     if isinstance(a, Condition):
@@ -251,7 +282,7 @@ def _and(a: Any, b: Any) -> Any:
 
 
 def _not(x: Any) -> Any:
-    x = _truth(x)
+    x = truth(x)
     return ~x if isinstance(x, Condition) else not x
 
 
