@@ -297,15 +297,18 @@ def _replacement_of(module: str, name: str, original: Any, replacement: Function
     return _replacing(original, _of_sequences if name in _SEQUENCES else _of_arrays)
 
 
+_Name = tuple[Namespace, str, Function, Function]  # where it stands, what it is, and what stands for it
+
+
 class _Names:
     """The names that are replaced now, and by how many traces."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.replacements: dict[int, tuple[Function, Function]] = {}  # by the id of the function: it, and the other
-        self.modules: dict[str, list[tuple[Namespace, str]]] = {}
+        self.modules: dict[str, list[_Name]] = {}
         self.traces = 0
-        self.active: list[tuple[Namespace, str, Function, Function]] = []
+        self.active: list[_Name] = []
 
     def load(self) -> None:
         """Look for modules that are imported by now."""
@@ -313,14 +316,12 @@ class _Names:
             if module in self.modules or module not in sys.modules:
                 continue
             space = vars(sys.modules[module])
-            found = {
-                name: made
-                for name, original in space.items()
-                if (made := _replacement_of(module, name, original, replacements.get(name))) is not None
-            }
-            self.modules[module] = [(space, name) for name in found]
-            for name, made in found.items():
-                self.replacements.setdefault(id(space[name]), (space[name], made))
+            found = self.modules[module] = []
+            for name, original in space.items():
+                made = _replacement_of(module, name, original, replacements.get(name))
+                if made is not None:
+                    made = self.replacements.setdefault(id(original), (original, made))[1]
+                    found.append((space, name, original, made))
 
     def enter(self, imported: list[tuple[Namespace, str]]) -> None:
         """Replace names in modules by the first of several traces at a time, and those that a function imported."""
@@ -329,14 +330,15 @@ class _Names:
                 for names in self.modules.values():
                     self._replace(names)
             self.traces += 1
-            self._replace(imported)
+            found = [(space, name, self.replacements.get(id(space.get(name)))) for space, name in imported]
+            self._replace([(space, name, *pair) for space, name, pair in found if pair is not None])
 
-    def _replace(self, names: list[tuple[Namespace, str]]) -> None:
-        for space, name in names:
-            found = self.replacements.get(id(space.get(name)))
-            if found is not None:
-                space[name] = found[1]
-                self.active.append((space, name, *found))
+    def _replace(self, names: list[_Name]) -> None:
+        for entry in names:  # hundreds, at each trace
+            space, name, original, replacement = entry
+            if space.get(name) is original:
+                space[name] = replacement
+                self.active.append(entry)
 
     def leave(self) -> None:
         """Put back what was replaced, behind the last of several traces at a time."""
