@@ -42,7 +42,9 @@ OF_ARRAYS += [
     "np.nan_to_num(v).sum()",
 ]
 OF_ARRAYS += ["np.einsum('i,i', v, v)", "np.linalg.cholesky(np.outer(v, v) + np.eye(3))[2, 1]", "np.argsort(v)[0]"]
-OF_LISTS = ["max({0})", "min({0})", "sorted({0})[0]", "np.max({0})", "np.min({0})", "sum({0})", "np.sum({0})"]
+OF_LISTS = ["np.hypot.reduce({0})", "np.fmax.reduce({0})", "np.median({0})", "np.nanmean({0})", "np.power({0}, 2.0)[0]"]
+OF_LISTS += ["np.maximum({0}, 0.5)[1]", "np.exp({0})[0]", "np.sign({0})[1]", "np.add.accumulate({0})[-1]"]
+OF_LISTS += ["max({0})", "min({0})", "sorted({0})[0]", "np.max({0})", "np.min({0})", "sum({0})", "np.sum({0})"]
 HEADER = "import math\nimport numpy as np\nimport scipy.special\nimport kilograd\ndef function({}):\n"
 
 
@@ -113,6 +115,11 @@ class Writer:
                 forms += ["np.clip(v, {0}, {1})", "np.logaddexp(v, {0})", "np.where(np.isnan(v), {0}, v)", "np.sign(v)"]
                 forms += ["np.select([v < 0, v < 1], [v, {0}], {1})", "np.outer(v, [{0}, 1.0])", "np.round(v * {0})"]
                 forms += ["np.maximum.reduce([v, 0 * v, {0} + v])", "np.stack([v, np.full(3, {0})])", "v[::-1] - {0}"]
+                forms += ["np.divide({0}, v, where=v > {1}, out=np.zeros(3))", "v[np.argmax(v[None], axis=1)] * {0}"]
+                forms += [
+                    "np.log(v, where=v > 0.0, out=np.full(3, 0.5)) + {0}",
+                    "np.percentile([{0}, {1}, 1.0], [25, 50])",
+                ]
                 forms += ["np.nan_to_num(v) + {0}", "np.fmax(v, {0}) - np.fmin(v, {1})", "((v > {0}) & (v < 1)) * v"]
             return self.dice.choice(forms).format(self.number(), self.number(), self.condition())
         return self.number()
@@ -173,6 +180,7 @@ class Writer:
         a, b = self.number(depth + 1), self.number(depth + 1)
         forms = ["{a} > {b}", "{a} <= {b}", "{a} == {b}", "{a} != {b}", "0 < {a} < 2", "{a} > 0", "{a} != {a}"] * 2
         forms += ["isinstance({a}, float)", "isinstance({a}, np.floating)", "type({a}) is float", "({a} > {b}) is True"]
+        forms += ["~np.isnan({a})", "np.any({a})", "np.logical_or({a}, {b})", "np.isfinite({a})"]
         forms += ["hasattr({a}, 'dtype')", "not {a} < {b}", "{a} in (1.0, 2.0)", "bool({a})", "np.isscalar({a})"]
         forms += ["{a} > 0 and {b} < 1", "{a} > 0 or {b} == 0", "isinstance({a}, (int, float)) and {b} > 0"]
         if "v" in self.arguments:
