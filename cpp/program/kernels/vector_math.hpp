@@ -225,21 +225,25 @@ KILOGRAD_INLINE Lane sin_shifted(Lane x, int quarters) {
     return lane(bits(y) ^ ((quadrant & 2) << 62));
 }
 
+// `y`, or where x is beyond it libm's f(x): what a number gives does not depend on its neighbours.
+template <class F>
+KILOGRAD_INLINE Lane or_far(Lane x, Lane y, F f) {
+    const Mask far = abs(x) > Lane(most_radians);
+    return any(far) ? select(far, each(f, x), y) : y;
+}
+
 inline Lane sin(Lane x) {
-    if (any(abs(x) > Lane(most_radians))) return each([](double v) { return ::sin(v); }, x);
-    return select(x == Lane(0.0), x, sin_shifted(x, 0));
+    return or_far(x, select(x == Lane(0.0), x, sin_shifted(x, 0)), [](double v) { return ::sin(v); });
 }
 inline Lane cos(Lane x) {
-    if (any(abs(x) > Lane(most_radians))) return each([](double v) { return ::cos(v); }, x);
-    return sin_shifted(x, 1);
+    return or_far(x, sin_shifted(x, 1), [](double v) { return ::cos(v); });
 }
 inline Lane tan(Lane x) {
-    if (any(abs(x) > Lane(most_radians))) return each([](double v) { return ::tan(v); }, x);
     const Turn t = turn(x);
     const Mask odd = has_bits(t.quadrant, 1);
     const Lane y = quotient(select(odd, -t.cosine, t.sine), select(odd, -t.cosine_low, t.sine_low),
                             select(odd, t.sine, t.cosine), select(odd, t.sine_low, t.cosine_low));
-    return select(abs(x) < Lane(same_below), x, y);
+    return or_far(x, select(abs(x) < Lane(same_below), x, y), [](double v) { return ::tan(v); });
 }
 
 // ((log((1 + s) / (1 - s)) / (2 s) - 1) / s**2 - 1/3) / s**2 in s**2, relative error of log 8e-22
