@@ -402,4 +402,72 @@ TEST(instruction_set_by_name) {
     CHECK_THROWS(std::invalid_argument, kernels_named("mmx"));
 }
 
+// What a number gives does not depend on where it is computed: by itself, or in a vector of others.
+TEST(one_number_is_what_a_vector_has) {
+    std::vector<double> points;
+    for (double x = 1e-9; x < 1e12; x *= 2.7) points.insert(points.end(), {x, -x, 1.0 / x + 0.3});
+    points.insert(points.end(), {0.0, -0.0, 1.0, -1.0, 0.5, 5e-324, std::numeric_limits<double>::infinity(),
+                                 -std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()});
+    while (points.size() % 8) points.push_back(0.25);
+    const std::size_t n = points.size();
+    const auto same = [](double a, double b) { return a == b || (a != a && b != b); };
+    for (const Kernels* kernels : available_kernels())
+        for (std::size_t c = index_of(Code::add); c < index_of(Code::dot); ++c) {
+            const Code code = static_cast<Code>(c);
+            const bool param = info(code).arity == Arity::Param, binary = info(code).arity == Arity::Binary;
+            const double constant = param ? 3.0 : 0.7;
+            const std::vector<double> a = points, b(points.rbegin(), points.rend()), ones(n, 1.0);
+            std::vector<double> y(n), da(n), db(n);
+            const std::ptrdiff_t step = kernels->width, rows = static_cast<std::ptrdiff_t>(n);
+            const ForwardArguments forward{y.data(), a.data(), b.data(), constant, step, step, rows};
+            kernels->forward[c](forward);
+            kernels->reverse[c]({forward, ones.data(), da.data(), binary ? db.data() : nullptr, true, true});
+            for (std::size_t k = 0; k < n; ++k) {
+                const std::uint32_t at_a[] = {0, 0, 0}, at_b[] = {0, 0, 1};
+                const double constants[] = {0.0, 0.0, constant};
+                const Run run{code, Fused::No, true, 2, 1};
+                RowCode row{&run, 1, at_a, at_b, nullptr, constants, nullptr, nullptr, 0, nullptr};
+                std::vector<double> v{a[k], b[k], 0.0}, d{0.0, 0.0, 1.0};
+                v.resize(16);
+                d.resize(16);
+                kernels->row_forward(row, v.data());
+                kernels->row_reverse(row, v.data(), d.data(), nullptr);
+                const bool ok = same(v[2], y[k]) && same(d[0], da[k]) && (!binary || same(d[1], db[k]));
+                if (!CHECK(ok)) std::printf("    %s of %s at %g\n", kernels->name, info(code).name, a[k]);
+            }
+        }
+}
+
+// A chain in which no two nodes that are alike are ready together: local derivatives are made beforehand.
+TEST(a_chain_is_differentiated_by_vectors) {
+    for (const std::size_t turns : {3, 7, 8, 9, 200}) {
+        Recording r;
+        for (int k = 0; k < 2; ++k) r.inputs.push_back(r.add(Op::leaf));
+        std::uint32_t s = 0;
+        double value = 0.4, by_start = 1.0, by_factor = 0.0;
+        const double factor = 1.3;
+        for (std::size_t k = 0; k < turns; ++k) {
+            const std::uint32_t sine = r.add(Op::sin, s), sum = r.add(Op::add, r.add(Op::mul, sine, 1), 0);
+            s = r.add(Op::leaky_relu, sum, 0, k % 3 ? 0.5 : 2.0);
+            const double before = std::sin(value) * factor + 0.4, slope = before > 0 ? 1.0 : k % 3 ? 0.5 : 2.0;
+            const double inner = std::cos(value) * factor;
+            by_factor = slope * (std::sin(value) + inner * by_factor);
+            by_start = slope * (inner * by_start + 1.0);
+            value = slope * before;
+        }
+        r.outputs = {s};
+        const Program p(r);
+        const std::vector<double> x{0.4, factor};
+        for (const Kernels* kernels : available_kernels()) {
+            double y = 0.0, dx[2] = {};
+            Request q;
+            q.x = x.data();
+            q.values = &y;
+            q.dx = dx;
+            p.run(q, *kernels);
+            CHECK(near(y, value) && near(dx[0], by_start) && near(dx[1], by_factor));
+        }
+    }
+}
+
 RUN_TESTS()

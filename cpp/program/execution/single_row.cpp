@@ -29,7 +29,7 @@ void run_row_in(double* values, const Graph& graph, const RowSchedule& schedule,
     std::fill(adjoints, adjoints + size, 0.0);
     for (std::size_t o = 0; o < graph.outputs.size(); ++o)
         adjoints[schedule.position(graph.outputs[o])] += request.weights ? request.weights[o] : 1.0;
-    kernels.row_reverse(code, values, adjoints);
+    kernels.row_reverse(code, values, adjoints, adjoints + size + 8);
     if (request.dx) {  // one row is the same in either order, with a step of 1
         std::fill(request.dx, request.dx + graph.n_inputs, 0.0);
         schedule.store_inputs(adjoints, request.dx);

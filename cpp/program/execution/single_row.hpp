@@ -11,7 +11,9 @@ void run_row(const Graph& graph, const RowSchedule& schedule, const Request& req
 
 // The same in the caller's memory, of so many numbers, in which constants and parameters stand already: for calls that
 // follow one another.
-inline std::size_t room_for_row(const RowSchedule& schedule) { return 2 * schedule.size() + 2 * 8; }
+inline std::size_t room_for_row(const RowSchedule& schedule) {
+    return 2 * schedule.size() + schedule.local_count() + 3 * 8;
+}
 void run_row_in(double* values, const Graph& graph, const RowSchedule& schedule, const Request& request,
                 const Kernels& kernels);
 

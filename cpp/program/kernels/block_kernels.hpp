@@ -5,10 +5,8 @@
 // runs a block. Internal linkage, as in lane.hpp.
 #pragma once
 
-#include "dual.hpp"
+#include "evaluation.hpp"
 #include "kernels.hpp"
-#include "lane.hpp"
-#include "vector_math.hpp"
 
 namespace kilograd::program {
 namespace {
@@ -33,32 +31,12 @@ KILOGRAD_INLINE void store(double* p, Size gap, Dual x) {
 }
 KILOGRAD_INLINE Lane value_of(Lane x) { return x; }
 KILOGRAD_INLINE Lane value_of(Dual x) { return x.v; }
-KILOGRAD_INLINE Mask is_finite(Lane x) { return abs(x) < Lane(infinity); }
-
-// Lanes whose operands are finite and whose result eager code may refuse.
-template <Code code>
-KILOGRAD_INLINE Mask suspicious(Lane a, Lane b, Lane y) {
-    if constexpr (code == Code::div) {
-        return abs(b) <= Lane(0x1p-1024);  // 1 / b is infinite
-    } else if constexpr (info(code).edge == Edge::Divides) {
-        return b == Lane(0.0);
-    } else if constexpr (info(code).arity == Arity::Binary) {
-        return ~is_finite(y) & is_finite(a) & is_finite(b);
-    } else {
-        return ~is_finite(y) & is_finite(a);
-    }
-}
-
 // At a kink the derivative is what the table says, as in a reverse sweep, and not that of one side of the value.
 constexpr bool has_kink(Code code) {
     return code == Code::relu || code == Code::leaky_relu || code == Code::softplus || code == Code::maximum ||
            code == Code::minimum || code == Code::fmax || code == Code::fmin;
 }
 
-template <Code code>
-KILOGRAD_INLINE Lane value_at(Lane a, Lane b, Lane c) {
-    return Rule<code>::template value<Lane>(a, b, c);
-}
 template <Code code>
 KILOGRAD_INLINE Dual value_at(Dual a, Dual b, Dual c) {
     if constexpr (!has_kink(code)) {

@@ -1,9 +1,21 @@
 // The table of kernels, once per instruction set: CMake compiles this file several times, with the flags of the set,
-// KILOGRAD_ISA (the name of the table) and KILOGRAD_LANES (doubles in a vector). All but the table has internal
-// linkage.
+// KILOGRAD_ISA (the name of the table), KILOGRAD_LANES (doubles in a vector) and KILOGRAD_ONES (the table of single
+// nodes, see ones.cpp). All but the table has internal linkage.
 #include "kernels.hpp"
 
 #include <utility>
+
+#define KILOGRAD_STRING_OF(x) #x
+#define KILOGRAD_STRING(x) KILOGRAD_STRING_OF(x)
+#define KILOGRAD_JOIN_OF(a, b) a##b
+#define KILOGRAD_JOIN(a, b) KILOGRAD_JOIN_OF(a, b)
+
+namespace kilograd::program {
+extern const Ones KILOGRAD_JOIN(ones_, KILOGRAD_ONES);
+namespace {
+constexpr const Ones& ones = KILOGRAD_JOIN(ones_, KILOGRAD_ONES);
+}
+}  // namespace kilograd::program
 
 #include "block_kernels.hpp"
 #include "row_kernels.hpp"
@@ -11,11 +23,6 @@
 
 namespace kilograd::program {
 namespace {
-
-#define KILOGRAD_STRING_OF(x) #x
-#define KILOGRAD_STRING(x) KILOGRAD_STRING_OF(x)
-#define KILOGRAD_JOIN_OF(a, b) a##b
-#define KILOGRAD_JOIN(a, b) KILOGRAD_JOIN_OF(a, b)
 
 template <std::size_t... k>
 constexpr Kernels make_table(std::index_sequence<k...>) {

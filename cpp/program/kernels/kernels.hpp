@@ -92,7 +92,19 @@ struct Run {
     Fused fused;   // of code dot
     bool reverse;  // some wanted leaf needs these
     std::uint32_t begin, count;
+    std::uint32_t local = none;  // where the local derivatives of its nodes stand, if they are made beforehand
 };
+
+// Nodes of one code that stand in different runs, `first` and the next in a list.
+struct Alike {
+    Code code;
+    double c;
+    std::uint32_t first, count;
+};
+
+// Runs of so many nodes of a code that is no scalar loop are evaluated node by node: numbers that were just written are
+// read as numbers. (A vector gathered from such numbers has to wait for them to leave the store buffer.)
+inline constexpr std::uint32_t few_alike = 2;
 
 // A row schedule: values by position, leaves first, then the nodes in order of execution.
 struct RowCode {
@@ -103,6 +115,15 @@ struct RowCode {
     const std::uint32_t* d;  // fused: the addend
     const double* c;
     const Term* terms;
+    const Alike* alike;
+    std::size_t alike_count;
+    const std::uint32_t* locals;  // positions of nodes, by local derivative
+};
+
+// A node by itself, by arithmetic that gives each number what the vectors of an instruction set give it.
+struct Ones {
+    bool (*forward[code_count])(const RowCode&, std::uint32_t position, double* values);
+    void (*reverse[code_count])(const RowCode&, std::uint32_t position, const double* values, double* adjoints);
 };
 
 struct Kernels {
@@ -122,7 +143,7 @@ struct Kernels {
     // sums[k] = the sum of the elements of vector k
     void (*sum_lanes)(const double* vectors, std::size_t count, double* sums);
     bool (*row_forward)(const RowCode&, double* values);  // values has room for one vector more
-    void (*row_reverse)(const RowCode&, const double* values, double* adjoints);
+    void (*row_reverse)(const RowCode&, const double* values, double* adjoints, double* local);  // and so has local
     // The same for `width` rows: each value a vector.
     bool (*rows_forward)(const RowCode&, double* values);
     void (*rows_reverse)(const RowCode&, const double* values, double* adjoints);

@@ -233,7 +233,7 @@ KILOGRAD_INLINE Lane sqrt(Lane a) {
 }
 
 #if (defined(__AVX512F__) && KILOGRAD_LANES == 8) || (defined(__FMA__) && KILOGRAD_LANES == 4) || \
-    (defined(__aarch64__) && KILOGRAD_LANES == 2)
+    (defined(__aarch64__) && KILOGRAD_LANES <= 2) || (defined(__FMA__) && KILOGRAD_LANES == 1)
 #define KILOGRAD_HAS_FMA 1
 #else
 #define KILOGRAD_HAS_FMA 0
@@ -247,6 +247,8 @@ KILOGRAD_INLINE Lane mul_add(Lane a, Lane b, Lane c) {
     return Lane(_mm256_fmadd_pd(a.v, b.v, c.v));
 #elif defined(__aarch64__) && KILOGRAD_LANES == 2
     return Lane((Raw)vfmaq_f64((float64x2_t)c.v, (float64x2_t)a.v, (float64x2_t)b.v));
+#elif KILOGRAD_HAS_FMA
+    return Lane(__builtin_fma(a.v, b.v, c.v));
 #else
     return Lane(a.v * b.v + c.v);
 #endif

@@ -1,8 +1,9 @@
 // What a row schedule computes: one row at a time.
 //
 // Cheap ops run as scalar loops, one dispatch a run; the others are gathered into vectors, `chunk` at a time, and so
-// cost what they cost in a batch. The scalar loops are written by hand: instantiating a Rule for double here would
-// leave the linker a choice between the copies of several instruction sets. Internal linkage, as in lane.hpp.
+// cost what they cost in a batch, but for a few of them, which are evaluated one by one (ones.cpp). The scalar loops
+// are written by hand: instantiating a Rule for double here would leave the linker a choice between the copies of
+// several instruction sets. Internal linkage, as in lane.hpp.
 #pragma once
 
 #include "block_kernels.hpp"
@@ -20,56 +21,7 @@ std::uint32_t gather(const std::uint32_t* from, const double* values, std::uint3
     return padded;
 }
 
-// A node by itself, in all lanes, of which one counts: what was just written as a number is read as one. (A vector
-// gathered from such numbers has to wait for them to leave the store buffer.)
-template <Code code>
-bool forward_one(const RowCode& s, std::uint32_t i, double* v) {
-    const Lane a(v[s.a[i]]), b(info(code).arity == Arity::Binary ? v[s.b[i]] : 0.0);
-    const Lane y = value_at<code>(a, b, Lane(s.c[i]));
-    v[i] = get(y, 0);
-    if constexpr (is_total(code))
-        return false;
-    else
-        return any(suspicious<code>(a, b, y));
-}
-template <Code code>
-void reverse_one(const RowCode& s, std::uint32_t i, const double* v, double* d) {
-    constexpr bool binary = info(code).arity == Arity::Binary;
-    const double dy = d[i];
-    if constexpr (is_step(code)) return;
-    if constexpr (code == Code::gate || code == Code::enter) {
-        d[s.b[i]] += v[s.a[i]] == 0.0 ? 0.0 : dy;
-        return;
-    }
-    const Lane a(v[s.a[i]]), b(binary ? v[s.b[i]] : 0.0), c(s.c[i]), y(v[i]);
-    d[s.a[i]] += get(Rule<code>::template da<Lane>(a, b, c, y), 0) * dy;
-    if constexpr (binary) d[s.b[i]] += get(Rule<code>::template db<Lane>(a, b, c, y), 0) * dy;
-}
-
-using ForwardOne = bool (*)(const RowCode&, std::uint32_t, double*);
-using ReverseOne = void (*)(const RowCode&, std::uint32_t, const double*, double*);
-constexpr ForwardOne forward_one_of[] = {nullptr, nullptr, nullptr,
-#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) forward_one<Code::name>,
-#include "../../ops.def"
-#include "../reduced_ops.def"
-#undef KILOGRAD_OP
-                                         nullptr};
-constexpr ReverseOne reverse_one_of[] = {nullptr, nullptr, nullptr,
-#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) reverse_one<Code::name>,
-#include "../../ops.def"
-#include "../reduced_ops.def"
-#undef KILOGRAD_OP
-                                         nullptr};
-
-inline constexpr std::uint32_t few = width < 2 ? 0 : 2;  // as many by themselves
-
 bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
-    if (run.count <= few) {
-        bool suspects = false;
-        for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i)
-            suspects |= forward_one_of[index_of(run.code)](s, i, v);
-        return suspects;
-    }
     alignas(64) double a[chunk], b[chunk];
     const bool binary = info(run.code).arity == Arity::Binary;
     const Forward kernel = forward_of<Lane>(index_of(run.code));
@@ -84,11 +36,6 @@ bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
 }
 
 void row_reverse_gathered(const RowCode& s, const Run& run, const double* v, double* adjoints) {
-    if (run.count <= few) {
-        for (std::uint32_t i = run.begin + run.count; i-- > run.begin;)
-            reverse_one_of[index_of(run.code)](s, i, v, adjoints);
-        return;
-    }
     alignas(64) double a[chunk], b[chunk], y[chunk], dy[chunk], da[chunk], db[chunk];
     const bool binary = info(run.code).arity == Arity::Binary;
     const Reverse kernel = reverse_of<Lane>(index_of(run.code));
@@ -180,13 +127,34 @@ bool row_forward(const RowCode& s, double* v) {
                 }
                 break;
             default:
-                suspects |= row_forward_gathered(s, *run, v);
+                if (run->count > few_alike)
+                    suspects |= row_forward_gathered(s, *run, v);
+                else
+                    for (std::uint32_t i = begin; i < end; ++i) suspects |= ones.forward[index_of(run->code)](s, i, v);
         }
     }
     return suspects;
 }
 
-void row_reverse(const RowCode& s, const double* v, double* d) {
+// The local derivatives of nodes that are alike but stand in different runs.
+void row_locals(const RowCode& s, const double* v, double* local) {
+    alignas(64) double a[chunk], y[chunk], one[chunk];
+    for (double& weight : one) weight = 1.0;
+    for (const Alike *alike = s.alike, *last = s.alike + s.alike_count; alike != last; ++alike) {
+        const Reverse kernel = reverse_of<Lane>(index_of(alike->code));
+        for (std::uint32_t done = 0; done < alike->count; done += chunk) {
+            const std::uint32_t first = alike->first + done;
+            const std::uint32_t count = alike->count - done < chunk ? alike->count - done : chunk;
+            const std::uint32_t padded = gather(s.locals + first, v, count, y);
+            for (std::uint32_t k = 0; k < padded; ++k) a[k] = v[s.a[s.locals[first + (k < count ? k : count - 1)]]];
+            const Size rows = static_cast<Size>(padded);
+            kernel({{y, a, nullptr, alike->c, width, 0, rows}, one, local + first, nullptr, true, true});
+        }
+    }
+}
+
+void row_reverse(const RowCode& s, const double* v, double* d, double* local) {
+    if (s.alike_count) row_locals(s, v, local);
     for (const Run *run = s.runs + s.run_count, *first = s.runs; run != first;) {
         --run;
         if (!run->reverse) continue;
@@ -261,7 +229,12 @@ void row_reverse(const RowCode& s, const double* v, double* d) {
                 }
                 break;
             default:
-                row_reverse_gathered(s, *run, v, d);
+                if (run->local != none)
+                    for (std::uint32_t i = end; i-- > begin;) d[a[i]] += local[run->local + (i - begin)] * d[i];
+                else if (run->count > few_alike)
+                    row_reverse_gathered(s, *run, v, d);
+                else
+                    for (std::uint32_t i = end; i-- > begin;) ones.reverse[index_of(run->code)](s, i, v, d);
         }
     }
 }

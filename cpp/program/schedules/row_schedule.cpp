@@ -1,6 +1,9 @@
 #include "row_schedule.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <map>
+#include <utility>
 
 #include "../watch.hpp"
 
@@ -109,6 +112,7 @@ class RowSchedule::Builder {
         place_leaves();
         announce_first();
         while (!ready_.empty()) schedule_runs(ready_.choose());
+        list_alike();
     }
 
   private:
@@ -217,6 +221,28 @@ class RowSchedule::Builder {
         }
     }
 
+    // A local derivative waits for no adjoint: what stands in small runs, one behind the other in a chain, can still be
+    // differentiated by vectors.
+    void list_alike() {
+        const auto may_be = [](const Run& run) {
+            return run.reverse && run.count <= few_alike && !is_scalar(run.code) && !is_step(run.code) &&
+                   info(run.code).arity != Arity::Binary;
+        };
+        std::map<std::pair<Code, std::uint64_t>, std::vector<Run*>> found;  // by code and the bits of the constant
+        for (Run& run : s_.runs_)
+            if (may_be(run)) found[{run.code, std::bit_cast<std::uint64_t>(s_.c_[run.begin])}].push_back(&run);
+        for (const auto& [kind, runs] : found) {
+            const auto first = static_cast<std::uint32_t>(s_.locals_.size());
+            if (runs.size() < 8) continue;
+            for (Run* run : runs) {
+                run->local = static_cast<std::uint32_t>(s_.locals_.size());
+                for (std::uint32_t k = 0; k < run->count; ++k) s_.locals_.push_back(run->begin + k);
+            }
+            const auto count = static_cast<std::uint32_t>(s_.locals_.size()) - first;
+            s_.alike_.push_back({kind.first, std::bit_cast<double>(kind.second), first, count});
+        }
+    }
+
     // Where an operand is read from.
     std::uint32_t place(std::uint32_t operand) {
         if (graph_.nodes[operand].code != Code::constant) return s_.position_[operand];
@@ -254,7 +280,8 @@ void RowSchedule::load_parameters(const double* parameters, std::size_t width, d
 
 std::size_t RowSchedule::bytes() const {
     return position_.size() * 4 + (a_.size() + b_.size() + d_.size()) * 4 + c_.size() * 8 +
-           terms_.size() * sizeof(Term) + runs_.size() * sizeof(Run) + constants_.size() * 8;
+           terms_.size() * sizeof(Term) + runs_.size() * sizeof(Run) + constants_.size() * 8 +
+           alike_.size() * sizeof(Alike) + locals_.size() * 4;
 }
 
 }  // namespace kilograd::program

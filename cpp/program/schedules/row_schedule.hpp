@@ -17,11 +17,16 @@ class RowSchedule {
     RowSchedule(const Graph& graph, const std::vector<std::uint8_t>& include, const std::vector<std::uint8_t>& wanted);
 
     std::size_t size() const { return size_; }
+    // Leaves stand first.
+    std::size_t leaf_count() const { return constants_.size() + inputs_.size() + parameters_.size(); }
     // Where the value of a node stands; none if it was not included.
     std::uint32_t position(std::uint32_t node) const { return position_[node]; }
     RowCode code() const {
-        return {runs_.data(), runs_.size(), a_.data(), b_.data(), d_.data(), c_.data(), terms_.data()};
+        return {runs_.data(), runs_.size(),  a_.data(),     b_.data(),     d_.data(),
+                c_.data(),    terms_.data(), alike_.data(), alike_.size(), locals_.data()};
     }
+    // How many local derivatives the reverse sweep makes beforehand.
+    std::size_t local_count() const { return locals_.size(); }
     // Fills the leaves' values. inputs may be null when no input is included.
     void load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters, double* values) const {
         load_constants(1, values);
@@ -61,6 +66,8 @@ class RowSchedule {
     std::vector<std::uint32_t> a_, b_, d_;
     std::vector<double> c_;
     std::vector<Term> terms_;
+    std::vector<Alike> alike_;
+    std::vector<std::uint32_t> locals_;  // positions
 };
 
 }  // namespace kilograd::program
