@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "../../cpp/program/execution/diagnosis.hpp"
 #include "../../cpp/program/passes/compose.hpp"
 #include "../../cpp/program/passes/entries.hpp"
 #include "../../cpp/program/stages/gradient.hpp"
@@ -113,6 +114,93 @@ TEST(a_loop_is_the_loop) {
             }
             check_derivatives(loop, rows);
         }
+}
+
+// (c, x, k, t, s) -> (sin(c) * s + x * k / (t + 2), log(c * c + 1)): all that a turn may be given.
+Recording full_turn() {
+    Recording r;
+    for (int k = 0; k < 5; ++k) r.inputs.push_back(r.add(Op::leaf));
+    const auto one = r.add(Op::leaf, 0, 0, 1.0), two = r.add(Op::leaf, 0, 0, 2.0);
+    const auto sine = r.add(Op::mul, r.add(Op::sin, 0), 4), own = r.add(Op::mul, 1, 2);
+    const auto part = r.add(Op::mul, own, r.add(Op::powc, r.add(Op::add, 3, two), 0, -1.0), 1.0);
+    r.outputs = {r.add(Op::add, sine, part), r.add(Op::log, r.add(Op::add, r.add(Op::mul, 0, 0), one))};
+    return r;
+}
+
+// A single row goes through frames, rows that are alike go through a turn together.
+TEST(frames_are_rows) {
+    for (const bool checkpoints : {false, true})
+        for (const bool backwards : {false, true})
+            for (const std::size_t turns : {0, 1, 2, 7, 30}) {
+                LoopShape full = shape(checkpoints);
+                full.constant = 1;
+                full.counted = true;
+                full.first_count = 3.0;
+                full.backwards = backwards;
+                full.turns = turns;
+                const Loop loop(map_of(full_turn()), nullptr, full, numbers(turns, 0.6));
+                const std::vector<double> x = numbers(loop.n_inputs(), 0.3), w = numbers(loop.n_outputs(), 1.3);
+                std::vector<double> x2(x), w2(w), y(w.size()), y2(2 * w.size());
+                x2.insert(x2.end(), x.begin(), x.end());
+                w2.insert(w2.end(), w.begin(), w.end());
+                const std::vector<double> one = gradient(loop, 1, x, w), two = gradient(loop, 2, x2, w2);
+                Kept kept;
+                loop.forward({1, 0, true, chosen_kernels()}, {x.data()}, {y.data()}, kept, false);
+                loop.forward({2, 0, true, chosen_kernels()}, {x2.data()}, {y2.data()}, kept, false);
+                for (std::size_t k = 0; k < y.size(); ++k) CHECK_CLOSE(y[k], y2[k], 1e-13);
+                for (std::size_t k = 0; k < x.size(); ++k) CHECK_CLOSE(one[k], two[k], 1e-12);
+                check_derivatives(loop, 1);
+            }
+}
+
+// c -> c / 2 + s, for as long as c < limit, or so many times that not all frames are kept.
+TEST(loops_that_keep_what_is_carried) {
+    Recording body;
+    for (int k = 0; k < 3; ++k) body.inputs.push_back(body.add(Op::leaf));
+    const auto half = body.add(Op::mul, 0, body.add(Op::leaf, 0, 0, 0.5));
+    body.outputs = {body.add(Op::add, half, 1)};
+    Recording test;
+    for (int k = 0; k < 3; ++k) test.inputs.push_back(test.add(Op::leaf));
+    test.outputs = {test.add(Op::less, 0, 2)};
+    LoopShape shape;
+    shape.carried = 1;
+    shape.shared = 2;
+    const std::vector<double> one{1.0};
+    const Loop loop(map_of(body), map_of(test), shape, {});
+    const std::vector<double> x{0.0, 1.0, 1.95}, dx = gradient(loop, 1, x, one);  // 0, 1, 1.5, 1.75, 1.875, 1.9375
+    CHECK_CLOSE(dx[0], 1.0 / 64, 1e-15);
+    CHECK_CLOSE(dx[1], 2.0 - 1.0 / 32, 1e-15);
+    CHECK(dx[2] == 0.0);
+
+    shape.turns = 400'000;
+    const Loop longer(map_of(body), nullptr, shape, {});
+    const std::vector<double> slope = gradient(longer, 1, x, one);
+    CHECK(slope[0] == 0.0);
+    CHECK_CLOSE(slope[1], 2.0, 1e-12);
+}
+
+TEST(a_refusal_in_a_frame_names_the_turn) {
+    Recording body;  // c -> log(c - 1)
+    body.inputs.push_back(body.add(Op::leaf));
+    body.outputs = {body.add(Op::log, body.add(Op::add, 0, body.add(Op::leaf, 0, 0, -1.0)))};
+    LoopShape shape;
+    shape.carried = 1;
+    shape.turns = 5;
+    const Loop loop(map_of(body), nullptr, shape, {});
+    const double x = 10.0;  // 2.197, 0.18, and no more
+    double y = 0.0;
+    Kept kept;
+    bool refused = false;
+    try {
+        loop.forward({1, 4, true, chosen_kernels()}, {&x}, {&y}, kept, false);
+    } catch (const DomainError& error) {
+        refused = true;
+        CHECK(error.turns == std::vector<std::size_t>{2});
+        CHECK(error.row == 4);
+    }
+    CHECK(refused);
+    loop.forward({1, 4, false, chosen_kernels()}, {&x}, {&y}, kept, false);
+    CHECK(y != y);
 }
 
 TEST(stages_in_stages) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -14,6 +15,15 @@ namespace {
 
 // What was carried into a turn, as it is kept: the numbers of all rows, then their tangents.
 Output kept_at(double* first, std::size_t count, bool dual) { return {first, dual ? first + count : nullptr}; }
+
+// Where an operation of a turn was refused, the error says so, and in which turn.
+void diagnose(const Rows& rows, const RowTurn& turn, const double* frame, std::size_t number) {
+    try {
+        turn.diagnose(frame, rows.first);
+    } catch (const DomainError& error) {
+        throw error.in_turn(number);
+    }
+}
 
 }  // namespace
 
@@ -57,6 +67,7 @@ void Loop::reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept) co
 }
 
 void Loop::run(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const {
+    if (in_frames(rows, x)) return run_frames(rows, x, y, kept, keep);
     const bool dual = x.dual();
     const std::size_t carried = shape_.carried, outputs = shape_.turn_outputs(), block = rows.count * carried;
     const Output in = kept.buffers[In].take(rows.count * shape_.turn_inputs(), dual);
@@ -86,6 +97,7 @@ void Loop::run(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const
 
 void Loop::run_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
                     std::size_t at) const {
+    if (in_frames(rows, x)) return run_frames_back(rows, x, w, dx, kept, turns, at);
     const bool dual = x.dual();
     const std::size_t carried = shape_.carried, inputs = shape_.turn_inputs(), outputs = shape_.turn_outputs();
     const std::size_t block = rows.count * carried, step = block * (dual ? 2 : 1), s = stride();
@@ -175,6 +187,102 @@ bool Loop::goes_on(const Rows& rows, std::size_t turn, Input in, Kept& kept) con
         throw error.in_turn(turn);
     }
     return holds.value[0] != 0.0;
+}
+
+bool Loop::in_frames(const Rows& rows, Input x) const {
+    return rows.count == 1 && !x.dual() && body_->program() && (!condition_ || condition_->program());
+}
+
+bool Loop::keeps_frames(const RowTurn& turn) const {
+    constexpr std::size_t most = std::size_t{1} << 21;  // numbers: 16 MB
+    return !condition_ && !shape_.checkpoints && shape_.turns <= most / turn.room();
+}
+
+const RowTurn& Loop::row_turn(bool back) const {
+    return turns_[back].get([&] { return std::make_unique<RowTurn>(*body_->program(), shape_, back); });
+}
+
+void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const {
+    const RowTurn& turn = row_turn(keep);
+    const RowTurn* test =
+        condition_ ? &test_.get([&] { return std::make_unique<RowTurn>(*condition_->program(), shape_, false); })
+                   : nullptr;
+    const bool all = keep && keeps_frames(turn);
+    const std::size_t room = turn.room(), s = stride();
+    const double* shared = x.value + n_inputs() - shape_.shared;
+    double* const carried = kept.buffers[Carried].take(shape_.carried, false).value;
+    double* const first = kept.frames.take(all ? room * (shape_.turns + 1) : room);
+    double* const tested = test ? kept.buffers[Condition].take(test->room(), false).value : nullptr;
+    std::copy_n(x.value, shape_.carried, carried);
+    turn.begin(shared, first);
+    if (test) test->begin(shared, tested);
+    if (keep && !all && !condition_) kept.numbers.reserve((shape_.turns / s + 1) * shape_.carried);
+    Pace pace;
+    std::size_t t = 0;
+    for (; test ? goes_on(rows, *test, t, carried, tested) : t < shape_.turns; ++t) {
+        if (keep && !all && t % s == 0) kept.numbers.insert(kept.numbers.end(), carried, carried + shape_.carried);
+        double* const frame = all ? first + t * room : first;
+        if (frame != first) turn.copy_fixed(first, frame);
+        if (fill_frame(turn, rows.kernels, x, t, carried, frame) && rows.check) diagnose(rows, turn, frame, place(t));
+        turn.take(0, shape_.carried, frame, carried);
+        turn.take(shape_.carried, shape_.results, frame, y.value + shape_.carried + place(t) * shape_.results);
+        pace(body_->cost());
+    }
+    std::copy_n(carried, shape_.carried, y.value);
+    if (condition_) kept.turns.push_back(t);
+}
+
+void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
+                           std::size_t at) const {
+    const RowTurn& turn = row_turn(true);
+    const bool all = keeps_frames(turn);
+    const std::size_t room = turn.room(), s = stride();
+    double* const first = kept.frames.take(all ? room * (shape_.turns + 1) : room * s);
+    double* const carried = kept.buffers[Carried].take(shape_.carried, false).value;
+    double* const weights = kept.buffers[Weights].take(shape_.turn_outputs(), false).value;
+    double* const adjoints = kept.buffers[Gradient].take(turn.adjoint_room(), false).value;
+    double* const dx_shared = dx.value + n_inputs() - shape_.shared;
+    std::fill_n(dx.value, n_inputs(), 0.0);
+    std::copy_n(w.value, shape_.carried, weights);
+    if (!all) turn.begin(x.value + n_inputs() - shape_.shared, first);
+    Pace pace;
+    for (std::size_t t = turns; t-- > 0;) {
+        if (!all && (t == turns - 1 || t % s == s - 1)) {  // the last of its stretch: the frames of all of it
+            const double* from = kept.numbers.data() + at + t / s * shape_.carried;
+            std::copy_n(from, shape_.carried, carried);
+            for (std::size_t k = 0; k <= t % s; ++k) {
+                double* const frame = first + k * room;
+                if (k) turn.copy_fixed(first, frame);
+                fill_frame(turn, rows.kernels, x, t - t % s + k, carried, frame);
+                turn.take(0, shape_.carried, frame, carried);
+                pace(body_->cost());
+            }
+        }
+        std::copy_n(w.value + shape_.carried + place(t) * shape_.results, shape_.results, weights + shape_.carried);
+        turn.reverse(rows.kernels, first + (all ? t : t % s) * room, weights, adjoints);
+        std::fill_n(weights, shape_.carried, 0.0);
+        turn.carried_adjoints(adjoints, weights);
+        turn.varying_adjoints(adjoints, dx.value + shape_.carried + place(t) * shape_.varying);
+        turn.add_shared_adjoints(adjoints, dx_shared);
+        pace(body_->cost());
+    }
+    std::copy_n(weights, shape_.carried, dx.value);
+}
+
+// Makes a turn in its frame; returns whether an operation may have been refused.
+bool Loop::fill_frame(const RowTurn& turn, const Kernels& kernels, Input x, std::size_t number, const double* carried,
+                      double* frame) const {
+    const std::size_t own = place(number);
+    turn.load(carried, x.value + shape_.carried + own * shape_.varying, constants_.data() + own * shape_.constant,
+              shape_.first_count + static_cast<double>(own), frame);
+    return turn.forward(kernels, frame);
+}
+
+bool Loop::goes_on(const Rows& rows, const RowTurn& test, std::size_t number, const double* carried,
+                   double* frame) const {
+    test.load(carried, nullptr, nullptr, 0.0, frame);
+    if (test.forward(rows.kernels, frame) && rows.check) diagnose(rows, test, frame, number);
+    return test.output(0, frame) != 0.0;
 }
 
 std::size_t Loop::kept_per_row() const {

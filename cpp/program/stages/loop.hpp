@@ -6,11 +6,16 @@
 //
 // The reverse sweep takes what was carried into each turn: kept in the forward sweep, or, with checkpoints, of every
 // sqrt(n)-th turn, and made once more for the turns between.
+//
+// Where turn and condition are programs, a single row without tangents goes through frames (turn.hpp), and the reverse
+// sweep finds the frames of all turns, unless they are too many.
 #pragma once
 
 #include <vector>
 
+#include "../lazy.hpp"
 #include "map.hpp"
+#include "turn.hpp"
 
 namespace kilograd::program {
 
@@ -46,7 +51,7 @@ class Loop final : public Map {
     std::size_t bytes() const override;
 
   private:
-    enum { In, Out, Carried, Stretch, Gradient, Weights, Condition, buffer_count };
+    enum { In, Out, Carried, Gradient, Weights, Condition, buffer_count };
     enum { Body, Test, Again, part_count };
 
     std::size_t stride() const;  // turns from one that is kept to the next
@@ -58,9 +63,21 @@ class Loop final : public Map {
     void turn(const Rows& rows, std::size_t number, Input in, Output out, Kept& kept, bool keep) const;
     bool goes_on(const Rows& rows, std::size_t turn, Input in, Kept& kept) const;
 
+    // A single row, in frames.
+    bool in_frames(const Rows& rows, Input x) const;
+    bool keeps_frames(const RowTurn& turn) const;
+    const RowTurn& row_turn(bool back) const;
+    void run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const;
+    void run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
+                         std::size_t at) const;
+    bool fill_frame(const RowTurn& turn, const Kernels& kernels, Input x, std::size_t number, const double* carried,
+                    double* frame) const;
+    bool goes_on(const Rows& rows, const RowTurn& test, std::size_t number, const double* carried, double* frame) const;
+
     const MapPointer body_, condition_;
     const LoopShape shape_;
     const std::vector<double> constants_;
+    Lazy<RowTurn> turns_[2], test_;  // by whether they go back
 };
 
 }  // namespace kilograd::program

@@ -51,9 +51,23 @@ class Buffer {
     std::vector<double> numbers_;
 };
 
+// The same for much that is written before it is read.
+class Room {
+  public:
+    double* take(std::size_t count) {
+        if (size_ < count) numbers_.reset(new double[size_ = count]);
+        return numbers_.get();
+    }
+
+  private:
+    std::unique_ptr<double[]> numbers_;
+    std::size_t size_ = 0;
+};
+
 // What a forward sweep leaves to the reverse sweep, and room for both.
 struct Kept {
     std::vector<double> numbers;
+    Room frames;                     // loops over a single row: of its turns
     std::vector<std::size_t> turns;  // while loops: of each row
     std::vector<Kept> parts;
     std::vector<Buffer> buffers;

@@ -1,0 +1,42 @@
+#include "turn.hpp"
+
+#include <algorithm>
+
+#include "../execution/diagnosis.hpp"
+#include "loop.hpp"
+
+namespace kilograd::program {
+
+RowTurn::RowTurn(const Program& program, const LoopShape& shape, bool back)
+    : program_(program), schedule_(program.row({.inputs = back})) {
+    const std::size_t ends[] = {shape.carried, shape.varying, shape.constant, std::size_t{shape.counted}, shape.shared};
+    Leaves* const kinds[] = {&carried_, &varying_, &constant_, &counted_, &shared_};
+    for (Leaf leaf : schedule_.inputs()) {
+        std::size_t kind = 0;
+        for (; leaf.number >= ends[kind]; ++kind) leaf.number -= static_cast<std::uint32_t>(ends[kind]);
+        kinds[kind]->push_back(leaf);
+    }
+    for (std::uint32_t node : program.graph().outputs) outputs_.push_back(schedule_.position(node));
+}
+
+void RowTurn::begin(const double* shared, double* frame) const {
+    schedule_.load_constants(1, frame);
+    put(shared_, shared, frame);
+}
+
+void RowTurn::diagnose(const double* frame, std::size_t row) const {
+    std::vector<double> x(program_.n_inputs());
+    for (const Leaf& leaf : schedule_.inputs()) x[leaf.number] = frame[leaf.position];
+    Request request;
+    request.x = x.data();
+    request.first = row;
+    program::diagnose(program_.graph(), request, 0);
+}
+
+void RowTurn::reverse(const Kernels& kernels, const double* frame, const double* weights, double* adjoints) const {
+    std::fill_n(adjoints, schedule_.size(), 0.0);
+    for (std::size_t o = 0; o < outputs_.size(); ++o) adjoints[outputs_[o]] += weights[o];
+    kernels.row_reverse(schedule_.code(), frame, adjoints, adjoints + room());
+}
+
+}  // namespace kilograd::program

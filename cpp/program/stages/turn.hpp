@@ -1,0 +1,74 @@
+// RowTurn: a Program as the turn of a loop over a single row.
+//
+// The numbers of a turn stand in a *frame*, at their positions in the row schedule: what comes in is written where the
+// program reads it, what goes out is read where it was made, and the reverse sweep takes a frame as the forward sweep
+// left it.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "../program.hpp"
+#include "../schedules/row_schedule.hpp"
+
+namespace kilograd::program {
+
+struct LoopShape;
+
+class RowTurn {
+  public:
+    // `back`: frames are for a reverse sweep too.
+    RowTurn(const Program& program, const LoopShape& shape, bool back);
+
+    // Doubles from one frame to the next, so many of which have to be there; and of adjoints.
+    std::size_t room() const { return schedule_.size() + 8; }  // kernels write up to a vector more
+    std::size_t adjoint_room() const { return room() + schedule_.local_count() + 8; }
+
+    // What is the same in all turns, `shared` being the inputs of that kind; and the copy of it to another frame.
+    void begin(const double* shared, double* frame) const;
+    void copy_fixed(const double* from, double* frame) const { std::copy_n(from, schedule_.leaf_count(), frame); }
+    // What a turn has of its own.
+    void load(const double* carried, const double* varying, const double* constant, double count, double* frame) const {
+        put(carried_, carried, frame);
+        put(varying_, varying, frame);
+        put(constant_, constant, frame);
+        for (const Leaf& leaf : counted_) frame[leaf.position] = count;
+    }
+    // Whether an operation may have been refused: see diagnose().
+    bool forward(const Kernels& kernels, double* frame) const {
+        return kernels.row_forward(schedule_.code(), frame);
+    }
+    // Outputs `first` ... of a frame.
+    void take(std::size_t first, std::size_t count, const double* frame, double* to) const {
+        for (std::size_t k = 0; k < count; ++k) to[k] = frame[outputs_[first + k]];
+    }
+    double output(std::size_t number, const double* frame) const { return frame[outputs_[number]]; }
+    // Throws a DomainError if an operation was refused.
+    void diagnose(const double* frame, std::size_t row) const;
+
+    // The adjoints of all that comes in, in a frame of their own, from those of what goes out.
+    void reverse(const Kernels& kernels, const double* frame, const double* weights, double* adjoints) const;
+    // The adjoint of input number k of its kind, if the turn takes it, goes to to[k].
+    void carried_adjoints(const double* adjoints, double* to) const { get(carried_, adjoints, to); }
+    void varying_adjoints(const double* adjoints, double* to) const { get(varying_, adjoints, to); }
+    void add_shared_adjoints(const double* adjoints, double* to) const {
+        for (const Leaf& leaf : shared_) to[leaf.number] += adjoints[leaf.position];
+    }
+
+  private:
+    using Leaf = RowSchedule::Leaf;
+    using Leaves = std::vector<Leaf>;
+    static void put(const Leaves& leaves, const double* from, double* frame) {
+        for (const Leaf& leaf : leaves) frame[leaf.position] = from[leaf.number];
+    }
+    static void get(const Leaves& leaves, const double* frame, double* to) {
+        for (const Leaf& leaf : leaves) to[leaf.number] = frame[leaf.position];
+    }
+
+    const Program& program_;
+    const RowSchedule& schedule_;
+    Leaves carried_, varying_, constant_, counted_, shared_;
+    std::vector<std::uint32_t> outputs_;
+};
+
+}  // namespace kilograd::program
