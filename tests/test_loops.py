@@ -12,6 +12,7 @@ import pytest
 
 import kilograd
 from kilograd import Value, arrays, fori_loop, scan, where, while_loop
+from kilograd.compiled import blocks, tracing
 from kilograd.compiled.loops import _plain_scan
 
 
@@ -396,3 +397,94 @@ def test_gradients_inside_that_are_none():
         kilograd.compile(lambda x: kilograd.grad(lambda y: [y, y])(x))(1.0)
     with pytest.raises(ValueError, match="argnums names argument 1"):
         kilograd.compile(lambda x: kilograd.grad(lambda y: y, argnums=1)(x))(1.0)
+
+
+# --- large arguments
+
+
+def decayed(a: Any, xs: Any) -> Any:
+    return scan(lambda c, x: (np.tanh(c * a + x), c), 0.5, xs)[0]
+
+
+def of_pairs(a: Any, xs: Any, zs: Any) -> Any:
+    def step(c: Any, pair: Any) -> Any:
+        x, (z, k) = pair
+        return c * a + x * z.sum() + 0.1 * k, c * x
+
+    c, ys = scan(step, 0.5, (np.asarray(xs)[1:], (zs[:-1], np.arange(len(xs) - 1))), reverse=True)
+    return c + (ys[:3] ** 2).sum()
+
+
+def two_loops(a: Any, xs: Any) -> Any:
+    first = scan(lambda c, x: (c * a + x, None), 0.5, xs)[0]
+    if first > 0:
+        return scan(lambda c, x: (c * first + x * x, None), a, xs[2:5])[0]
+    return -first
+
+
+def chosen_twice(a: Any, xs: Any) -> Any:
+    return scan(lambda c, x: (where(x > a, c + x, c * 0.9), None), 0.0, xs)[0] * (2.0 if a > 0 else 3.0)
+
+
+LARGE = {
+    "one": (decayed, True),
+    "pairs": (of_pairs, True),
+    "guard": (two_loops, True),
+    "choice": (chosen_twice, True),
+    "sum": (lambda a, xs: decayed(a, xs) * xs.sum(), False),
+    "entry": (lambda a, xs: decayed(a, xs) * xs[0], False),
+    "every second": (lambda a, xs: decayed(a, xs[::2]), False),
+    "product": (lambda a, xs: decayed(a, 2.0 * xs), False),
+    "returned": (lambda a, xs: (decayed(a, xs), xs)[0] + max(xs), False),
+    "one of two": (lambda a, xs, zs: decayed(a, xs) * np.sum(zs), True),
+    "inside": (lambda a, xs: scan(lambda c, _: (decayed(c, xs), None), a, length=2)[0], False),
+    "slope": (lambda a, xs: kilograd.grad(lambda b: decayed(b, xs))(a), False),
+    "unused": (lambda a, xs: a * a + len(xs) * (decayed(a, np.ones(3)) if xs.ndim == 1 else 0.0), True),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_arguments(name, monkeypatch):
+    function, keeps_a_block = LARGE[name]
+    rng = np.random.default_rng(3)
+    arguments = [0.3, rng.normal(size=8) * 0.3, rng.normal(size=(8, 2)) * 0.3][: function.__code__.co_argcount]
+    traced, has_blocks = tracing._traced, []
+
+    def noted(*given: Any) -> Any:
+        found = traced(*given)
+        has_blocks.append(any(isinstance(leaf, blocks.Block) for leaf in found.leaves))
+        return found
+
+    monkeypatch.setattr(tracing, "_traced", noted)
+
+    def results() -> list[Any]:
+        f = kilograd.compile(function)
+        found = [f(*arguments), f(-0.3, *arguments[1:])]
+        found += [f.jacobian(*arguments, argnums=k) for k in range(len(arguments))]
+        if name != "slope":
+            found.append(f.hessian(*arguments))
+        return [*found, f.batch.grad(*[np.stack([x, x + 0.1]) for x in arguments])]
+
+    monkeypatch.setattr(blocks, "LEAST", 8)
+    found = results()
+    assert has_blocks[0] == keeps_a_block
+    monkeypatch.setattr(blocks, "LEAST", 10**9)
+    has_blocks.clear()
+    for x, y in zip(found, results(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert not any(has_blocks)
+
+
+def test_a_large_argument_takes_no_values():
+    made = []
+    f = kilograd.compile(lambda a, xs: (made.append(kilograd.live_nodes()), decayed(a, xs))[1])
+    xs = np.linspace(-1.0, 1.0, 100_000)
+    before = kilograd.live_nodes()
+    assert f(0.5, xs) == pytest.approx(decayed(0.5, xs), rel=1e-12)
+    assert made[0] - before < 10
+    assert next(iter(f._paths.values()))[0].program.nbytes < 10_000
+    xs = np.ones(100_000)
+    xs[70_000] = -1.0
+    logs = kilograd.compile(lambda xs: scan(lambda c, x: (c + np.log(x), None), 0.0, xs)[0])
+    with pytest.raises(ValueError, match=r"log.*in turn 70000 of a loop"):
+        logs(xs)

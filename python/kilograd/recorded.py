@@ -84,7 +84,7 @@ class Recorded:
     def _record(self, function: Function, first: list[Rows]) -> Program:
         structures = tuple([_structure(column[0]) for column in first])
         call = Call(structures, (), (), self.rows(*first)[0])
-        leaves = [Value(number) for number in call.x.tolist()]
+        leaves: list[Value] = []
         notes: list[Any] = []
         try:
             output = run_traced(function, call, leaves, notes)

@@ -32,7 +32,8 @@ Recording turn() {
 
 LoopShape shape(bool checkpoints) {
     LoopShape shape;
-    shape.carried = shape.varying = shape.shared = shape.results = 1;
+    shape.carried = shape.shared = shape.results = 1;
+    shape.varying = {1};
     shape.turns = 7;
     shape.checkpoints = checkpoints;
     return shape;
@@ -151,6 +152,31 @@ TEST(frames_are_rows) {
                 for (std::size_t k = 0; k < x.size(); ++k) CHECK_CLOSE(one[k], two[k], 1e-12);
                 check_derivatives(loop, 1);
             }
+}
+
+// (c, a, b, d, s) -> c * s + a * b + d over sequences of a alone and of (b, d).
+TEST(each_sequence_stands_by_itself) {
+    Recording r;
+    for (int k = 0; k < 5; ++k) r.inputs.push_back(r.add(Op::leaf));
+    r.outputs = {r.add(Op::add, r.add(Op::add, r.add(Op::mul, 0, 4), r.add(Op::mul, 1, 2)), 3)};
+    for (const bool backwards : {false, true}) {
+        LoopShape two;
+        two.carried = two.shared = 1;
+        two.varying = {1, 2};
+        two.turns = 4;
+        two.backwards = backwards;
+        const Loop loop(map_of(r), nullptr, two, {});
+        const std::vector<double> x = numbers(14, 0.4);
+        for (const std::size_t rows : {1, 3}) check_derivatives(loop, rows);
+        double c = x[0], y = 0.0;
+        for (std::size_t t = 0; t < 4; ++t) {
+            const std::size_t k = backwards ? 3 - t : t;
+            c = c * x[13] + x[1 + k] * x[5 + 2 * k] + x[6 + 2 * k];
+        }
+        Kept kept;
+        loop.forward({1, 0, true, chosen_kernels()}, {x.data()}, {&y}, kept, false);
+        CHECK_CLOSE(y, c, 1e-14);
+    }
 }
 
 // c -> c / 2 + s, for as long as c < limit, or so many times that not all frames are kept.

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 import kilograd
 from kilograd import Value, arrays
+from kilograd.compiled import blocks
 
 HEADER = "import numpy as np\nfrom kilograd import where\ndef function(scan, fori, loop, rule, root, slope, a, xs):\n"
 
@@ -194,10 +196,21 @@ def check(text: str, dice: random.Random) -> None:
         agree(f"batch {method}", text, getattr(f.batch, method)(rows, tables), getattr(g.batch, method)(rows, tables))
 
 
+@contextmanager
+def blocks_of(least: int) -> Iterator[None]:
+    """Have arrays of so many numbers recorded as blocks."""
+    before, blocks.LEAST = blocks.LEAST, least
+    try:
+        yield
+    finally:
+        blocks.LEAST = before
+
+
 def run(seed: int) -> None:
-    """Check the function of a seed."""
+    """Check the function of a seed: with a block for `xs`, where that is longer than `a`."""
     dice = random.Random(seed)
-    check(Writer(dice).text(), dice)
+    with blocks_of(4):
+        check(Writer(dice).text(), dice)
 
 
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:

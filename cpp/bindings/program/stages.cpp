@@ -228,35 +228,43 @@ MapPointer program_map(program::Graph graph) {
     return std::make_shared<program::ProgramMap>(std::make_shared<const program::Program>(std::move(graph)));
 }
 
-using Places = std::vector<std::uint32_t>;
+// Places, as (first, count) of neighbours.
+using Stretches = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+std::vector<std::uint32_t> places_of(const Stretches& stretches) {
+    std::vector<std::uint32_t> places;
+    for (const auto& [first, count] : stretches)
+        for (std::uint32_t k = 0; k < count; ++k) places.push_back(first + k);
+    return places;
+}
 
-py::object sequence_stage(std::size_t n_inputs, const std::vector<std::pair<py::object, Places>>& steps,
-                          const Places& outputs) {
+py::object sequence_stage(std::size_t n_inputs, const std::vector<std::pair<py::object, Stretches>>& steps,
+                          const Stretches& outputs) {
     constexpr std::size_t most = 100'000;  // ops of a composition
     std::vector<program::Part> parts;
     std::size_t ops = 0;
     for (const auto& [stage, inputs] : steps)
         if (const program::Program* part = Box<Stage>::expect(stage.ptr()).map->program()) {
-            parts.push_back({&part->graph(), inputs});
+            parts.push_back({&part->graph(), places_of(inputs)});
             ops += part->graph().nodes.size();
         }
     if (!steps.empty() && parts.size() == steps.size() && ops <= most) {
         const auto count = static_cast<std::uint32_t>(n_inputs);
-        return boxed_stage(program_map(program::compose(count, parts, outputs)));
+        return boxed_stage(program_map(program::compose(count, parts, places_of(outputs))));
     }
     std::vector<program::Sequence::Step> made;
     for (const auto& [stage, inputs] : steps)
-        made.push_back({Box<Stage>::expect(stage.ptr()).map, program::Places(inputs), 0});
-    return boxed_stage(std::make_shared<program::Sequence>(n_inputs, std::move(made), program::Places(outputs)));
+        made.push_back({Box<Stage>::expect(stage.ptr()).map, program::Places(places_of(inputs)), 0});
+    return boxed_stage(
+        std::make_shared<program::Sequence>(n_inputs, std::move(made), program::Places(places_of(outputs))));
 }
 
-py::object loop_stage(const Stage& body, py::object condition, std::size_t carried, std::size_t varying,
+py::object loop_stage(const Stage& body, py::object condition, std::size_t carried, std::vector<std::size_t> varying,
                       const py::array_t<double, py::array::c_style | py::array::forcecast>& constants,
                       std::optional<double> first_count, std::size_t shared, std::size_t results, std::size_t turns,
                       bool backwards, bool checkpoints) {
     program::LoopShape shape;
     shape.carried = carried;
-    shape.varying = varying;
+    shape.varying = std::move(varying);
     shape.constant = constants.ndim() == 2 ? static_cast<std::size_t>(constants.shape(1)) : 0;
     shape.counted = first_count.has_value();
     shape.first_count = first_count.value_or(0.0);
@@ -300,7 +308,8 @@ void add_stages(py::module_& m) {
         .def_property_readonly("n_outputs", [](const Stage& self) { return self.map->n_outputs(); });
     m.def("_program_stage", program_stage, arg("program"), "A program without parameters as a stage.");
     m.def("_sequence_stage", sequence_stage, arg("n_inputs"), arg("steps"), arg("outputs"),
-          "Stages one after the other, each with the places of its inputs, and the places of the outputs.");
+          "Stages one after the other, each with the places of its inputs as (first, count), and the places of the "
+          "outputs.");
     m.def("_loop_stage", loop_stage, arg("body"), arg("condition"), arg("carried"), arg("varying"), arg("constants"),
           arg("first_count"), arg("shared"), arg("results"), arg("turns"), arg("backwards"), arg("checkpoints"),
           "A loop: see cpp/program/stages/loop.hpp.");

@@ -1,5 +1,5 @@
-// The table of single nodes: CMake compiles this file for Lanes of one number, with and without fused multiply-adds, and
-// KILOGRAD_ONES as the name of the table. All but the table has internal linkage.
+// The table of single nodes: CMake compiles this file for Lanes of one number, with and without fused multiply-adds,
+// and KILOGRAD_ONES as the name of the table. All but the table has internal linkage.
 #include "evaluation.hpp"
 #include "kernels.hpp"
 
@@ -35,18 +35,17 @@ void reverse_one(const RowCode& s, std::uint32_t i, const double* v, double* d) 
 #define KILOGRAD_JOIN_OF(a, b) a##b
 #define KILOGRAD_JOIN(a, b) KILOGRAD_JOIN_OF(a, b)
 extern const Ones KILOGRAD_JOIN(ones_, KILOGRAD_ONES);
-const Ones KILOGRAD_JOIN(ones_, KILOGRAD_ONES) = {
-    {nullptr, nullptr, nullptr,
+const Ones KILOGRAD_JOIN(ones_, KILOGRAD_ONES) = {{nullptr, nullptr, nullptr,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) forward_one<Code::name>,
 #include "../../ops.def"
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
-     nullptr},
-    {nullptr, nullptr, nullptr,
+                                                   nullptr},
+                                                  {nullptr, nullptr, nullptr,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) reverse_one<Code::name>,
 #include "../../ops.def"
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
-     nullptr}};
+                                                   nullptr}};
 
 }  // namespace kilograd::program

@@ -138,9 +138,9 @@ void Loop::run_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, s
         else
             body_->reverse(rows, in, weights, gradient, kept.parts[Body]);
         copy_columns(rows, gradient, inputs, weights, outputs, carried);
-        if (shape_.varying)
-            copy_columns(rows, Input(gradient).at(carried), inputs, dx.at(carried + place(t) * shape_.varying),
-                         n_inputs(), shape_.varying);
+        for_own(t, [&](std::size_t in_turn, std::size_t in_loop, std::size_t count) {
+            copy_columns(rows, Input(gradient).at(in_turn), inputs, dx.at(in_loop), n_inputs(), count);
+        });
         add_columns(rows, Input(gradient).at(shared), inputs, dx.at(n_inputs() - shape_.shared), n_inputs(),
                     shape_.shared);
         pace(2 * rows.count * body_->cost());
@@ -157,10 +157,10 @@ void Loop::begin(const Rows& rows, Input x, Output in) const {
 
 // A turn's own inputs.
 void Loop::load(const Rows& rows, Input x, std::size_t turn, Output in) const {
-    const std::size_t inputs = shape_.turn_inputs(), first = shape_.carried + shape_.varying;
-    if (shape_.varying)
-        copy_columns(rows, x.at(shape_.carried + place(turn) * shape_.varying), n_inputs(), in.at(shape_.carried),
-                     inputs, shape_.varying);
+    const std::size_t inputs = shape_.turn_inputs(), first = shape_.carried + shape_.own();
+    for_own(turn, [&](std::size_t in_turn, std::size_t in_loop, std::size_t count) {
+        copy_columns(rows, x.at(in_loop), n_inputs(), in.at(in_turn), inputs, count);
+    });
     const std::size_t own = shape_.constant + shape_.counted;
     if (!own) return;
     for (std::size_t r = 0; r < rows.count; ++r) {
@@ -262,7 +262,7 @@ void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& 
         turn.reverse(rows.kernels, first + (all ? t : t % s) * room, weights, adjoints);
         std::fill_n(weights, shape_.carried, 0.0);
         turn.carried_adjoints(adjoints, weights);
-        turn.varying_adjoints(adjoints, dx.value + shape_.carried + place(t) * shape_.varying);
+        turn.own_adjoints(adjoints, place(t), dx.value);
         turn.add_shared_adjoints(adjoints, dx_shared);
         pace(body_->cost());
     }
@@ -273,14 +273,14 @@ void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& 
 bool Loop::fill_frame(const RowTurn& turn, const Kernels& kernels, Input x, std::size_t number, const double* carried,
                       double* frame) const {
     const std::size_t own = place(number);
-    turn.load(carried, x.value + shape_.carried + own * shape_.varying, constants_.data() + own * shape_.constant,
+    turn.load(carried, x.value, own, constants_.data() + own * shape_.constant,
               shape_.first_count + static_cast<double>(own), frame);
     return turn.forward(kernels, frame);
 }
 
 bool Loop::goes_on(const Rows& rows, const RowTurn& test, std::size_t number, const double* carried,
                    double* frame) const {
-    test.load(carried, nullptr, nullptr, 0.0, frame);
+    test.load(carried, nullptr, 0, nullptr, 0.0, frame);
     if (test.forward(rows.kernels, frame) && rows.check) diagnose(rows, test, frame, number);
     return test.output(0, frame) != 0.0;
 }

@@ -1,7 +1,8 @@
 // Loop: a Map made many times over, of what it gave the turn before.
 //
 // A *turn* takes what is carried, its own numbers of each sequence, its own row of a table of constants, its count, and
-// what is the same in all turns; it gives what is carried on and one more row of results. There are as many turns as
+// what is the same in all turns. The inputs of the loop are what is carried, one sequence after the other, and what is
+// the same. A turn gives what is carried on and one more row of results. There are as many turns as
 // told, or as a condition wants of what is carried and shared (`while`), counted for each row.
 //
 // The reverse sweep takes what was carried into each turn: kept in the forward sweep, or, with checkpoints, of every
@@ -11,6 +12,7 @@
 // sweep finds the frames of all turns, unless they are too many.
 #pragma once
 
+#include <numeric>
 #include <vector>
 
 #include "../lazy.hpp"
@@ -20,10 +22,10 @@
 namespace kilograd::program {
 
 struct LoopShape {
-    std::size_t carried = 0;   // numbers
-    std::size_t varying = 0;   // inputs of a turn of its own
-    std::size_t constant = 0;  // constants of a turn
-    bool counted = false;      // the turn's number is an input, counted from `first_count`
+    std::size_t carried = 0;           // numbers
+    std::vector<std::size_t> varying;  // inputs of a turn of its own: numbers of each sequence
+    std::size_t constant = 0;          // constants of a turn
+    bool counted = false;              // the turn's number is an input, counted from `first_count`
     double first_count = 0.0;
     std::size_t shared = 0;   // inputs of all turns
     std::size_t results = 0;  // outputs of a turn
@@ -31,9 +33,10 @@ struct LoopShape {
     bool backwards = false;  // from the last turn's own inputs to the first's
     bool checkpoints = false;
 
-    std::size_t turn_inputs() const { return carried + varying + constant + counted + shared; }
+    std::size_t own() const { return std::accumulate(varying.begin(), varying.end(), std::size_t{0}); }
+    std::size_t turn_inputs() const { return carried + own() + constant + counted + shared; }
     std::size_t turn_outputs() const { return carried + results; }
-    std::size_t inputs() const { return carried + turns * varying + shared; }
+    std::size_t inputs() const { return carried + turns * own() + shared; }
     std::size_t outputs() const { return carried + turns * results; }
 };
 
@@ -55,6 +58,15 @@ class Loop final : public Map {
     enum { Body, Test, Again, part_count };
 
     std::size_t stride() const;  // turns from one that is kept to the next
+    // Calls f(first number in a turn, first input of the loop, count) for what a turn has of each sequence.
+    template <class F>
+    void for_own(std::size_t turn, F&& f) const {
+        std::size_t first = 0;
+        for (std::size_t count : shape_.varying) {
+            f(shape_.carried + first, shape_.carried + first * shape_.turns + place(turn) * count, count);
+            first += count;
+        }
+    }
     std::size_t place(std::size_t turn) const { return shape_.backwards ? shape_.turns - 1 - turn : turn; }
     void run(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const;
     void run_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns, std::size_t at) const;

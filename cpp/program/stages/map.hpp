@@ -39,12 +39,15 @@ struct Output {
 class Buffer {
   public:
     Output take(std::size_t count, bool dual) {
-        if (numbers_.size() < 2 * count + 2) numbers_.resize(2 * count + 2);
+        const std::size_t needed = dual ? 2 * count + 2 : count + 1;
+        if (numbers_.size() < needed) numbers_.resize(needed);
         return {numbers_.data(), dual ? numbers_.data() + count + 1 : nullptr};
     }
     Output zeros(std::size_t count, bool dual) {
-        if (numbers_.size() >= 2 * count + 2) std::fill_n(numbers_.begin(), 2 * count + 2, 0.0);
-        return take(count, dual);
+        const Output room = take(count, dual);
+        std::fill_n(room.value, count, 0.0);
+        if (dual) std::fill_n(room.tangent, count, 0.0);
+        return room;
     }
 
   private:

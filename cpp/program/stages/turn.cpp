@@ -9,12 +9,19 @@ namespace kilograd::program {
 
 RowTurn::RowTurn(const Program& program, const LoopShape& shape, bool back)
     : program_(program), schedule_(program.row({.inputs = back})) {
-    const std::size_t ends[] = {shape.carried, shape.varying, shape.constant, std::size_t{shape.counted}, shape.shared};
-    Leaves* const kinds[] = {&carried_, &varying_, &constant_, &counted_, &shared_};
+    Leaves own;
+    const std::size_t ends[] = {shape.carried, shape.own(), shape.constant, std::size_t{shape.counted}, shape.shared};
+    Leaves* const kinds[] = {&carried_, &own, &constant_, &counted_, &shared_};
     for (Leaf leaf : schedule_.inputs()) {
         std::size_t kind = 0;
         for (; leaf.number >= ends[kind]; ++kind) leaf.number -= static_cast<std::uint32_t>(ends[kind]);
         kinds[kind]->push_back(leaf);
+    }
+    for (const Leaf& leaf : own) {
+        std::size_t first = 0, sequence = 0;
+        while (leaf.number >= first + shape.varying[sequence]) first += shape.varying[sequence++];
+        own_.push_back(
+            {leaf.position, shape.carried + first * shape.turns + (leaf.number - first), shape.varying[sequence]});
     }
     for (std::uint32_t node : program.graph().outputs) outputs_.push_back(schedule_.position(node));
 }

@@ -27,17 +27,16 @@ class RowTurn {
     // What is the same in all turns, `shared` being the inputs of that kind; and the copy of it to another frame.
     void begin(const double* shared, double* frame) const;
     void copy_fixed(const double* from, double* frame) const { std::copy_n(from, schedule_.leaf_count(), frame); }
-    // What a turn has of its own.
-    void load(const double* carried, const double* varying, const double* constant, double count, double* frame) const {
+    // What a turn has of its own, `place` being its place in the sequences among the inputs of the loop.
+    void load(const double* carried, const double* inputs, std::size_t place, const double* constant, double count,
+              double* frame) const {
         put(carried_, carried, frame);
-        put(varying_, varying, frame);
+        for (const Own& own : own_) frame[own.position] = inputs[own.first + place * own.step];
         put(constant_, constant, frame);
         for (const Leaf& leaf : counted_) frame[leaf.position] = count;
     }
     // Whether an operation may have been refused: see diagnose().
-    bool forward(const Kernels& kernels, double* frame) const {
-        return kernels.row_forward(schedule_.code(), frame);
-    }
+    bool forward(const Kernels& kernels, double* frame) const { return kernels.row_forward(schedule_.code(), frame); }
     // Outputs `first` ... of a frame.
     void take(std::size_t first, std::size_t count, const double* frame, double* to) const {
         for (std::size_t k = 0; k < count; ++k) to[k] = frame[outputs_[first + k]];
@@ -48,9 +47,13 @@ class RowTurn {
 
     // The adjoints of all that comes in, in a frame of their own, from those of what goes out.
     void reverse(const Kernels& kernels, const double* frame, const double* weights, double* adjoints) const;
-    // The adjoint of input number k of its kind, if the turn takes it, goes to to[k].
-    void carried_adjoints(const double* adjoints, double* to) const { get(carried_, adjoints, to); }
-    void varying_adjoints(const double* adjoints, double* to) const { get(varying_, adjoints, to); }
+    // The adjoints of what the turn takes, each to the place of its kind where that comes from.
+    void carried_adjoints(const double* adjoints, double* to) const {
+        for (const Leaf& leaf : carried_) to[leaf.number] = adjoints[leaf.position];
+    }
+    void own_adjoints(const double* adjoints, std::size_t place, double* inputs) const {
+        for (const Own& own : own_) inputs[own.first + place * own.step] = adjoints[own.position];
+    }
     void add_shared_adjoints(const double* adjoints, double* to) const {
         for (const Leaf& leaf : shared_) to[leaf.number] += adjoints[leaf.position];
     }
@@ -61,13 +64,15 @@ class RowTurn {
     static void put(const Leaves& leaves, const double* from, double* frame) {
         for (const Leaf& leaf : leaves) frame[leaf.position] = from[leaf.number];
     }
-    static void get(const Leaves& leaves, const double* frame, double* to) {
-        for (const Leaf& leaf : leaves) to[leaf.number] = frame[leaf.position];
-    }
+    struct Own {
+        std::uint32_t position;
+        std::size_t first, step;  // among the inputs of the loop
+    };
 
     const Program& program_;
     const RowSchedule& schedule_;
-    Leaves carried_, varying_, constant_, counted_, shared_;
+    Leaves carried_, constant_, counted_, shared_;
+    std::vector<Own> own_;
     std::vector<std::uint32_t> outputs_;
 };
 

@@ -48,6 +48,8 @@ class Habits(NamedTuple):
     """It may see a difference between Values and numbers in another way, such as ``(x > 0) is True``."""
     handles: bool
     """It handles errors."""
+    scans: bool = False
+    """It calls `kilograd.scan`."""
 
 
 def habits(function: Callable[..., Any]) -> Habits:
@@ -58,6 +60,8 @@ def habits(function: Callable[..., Any]) -> Habits:
             return Habits(found.asks, True, True)
         if isinstance(thing, types.CodeType):
             found = Habits(*map(max, found, _read(thing)))
+        elif getattr(thing, "__module__", None) == "kilograd.compiled.loops" and thing.__name__ == "scan":
+            found = found._replace(scans=True)
     return found
 
 

@@ -14,9 +14,11 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.arrays import data
 from kilograd.compiled import conditions
+from kilograd.compiled.blocks import Block
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.stages import (
     Entry,
+    Part,
     Stage,
     array_of,
     built,
@@ -104,11 +106,14 @@ def scan(
     >>> smoothed.jacobian(0.5, np.array([1.0, 1.0, 2.0]))[0]
     1.75
     """
-    sequences: list[NDArray[Any]] = []
-    structure = flattened(xs, sequences, "xs of scan")
+    parts: list[NDArray[Any] | Block] = []
+    structure = flattened(xs, parts, "xs of scan", with_blocks=True)
     shapes = shapes_of(structure)
     turns = _turns(shapes, length)
-    sequences = [part.reshape(turns, math.prod(shape[1:])) for part, shape in zip(sequences, shapes, strict=True)]
+    sequences = [
+        part.rows(turns) if isinstance(part, Block) else part.reshape(turns, math.prod(shape[1:]))
+        for part, shape in zip(parts, shapes, strict=True)
+    ]
     if thread.stages is None and turns:
         return _plain_scan(step, init, xs, turns, reverse)
     loop = _Loop("scan", step, turns, structure, sequences, reverse=reverse, checkpoint=checkpoint)
@@ -293,6 +298,15 @@ class _Turn(NamedTuple):
     since: Value
 
 
+def _varies(sequence: NDArray[Any] | Block) -> bool:
+    """Whether other calls may have other numbers in it."""
+    return isinstance(sequence, Block) or sequence.dtype == object
+
+
+def _row_of(sequence: NDArray[Any] | Block, place: int) -> Array:
+    return sequence.numbers[place] if isinstance(sequence, Block) else data(sequence[place].tolist())
+
+
 class _Loop:
     """A loop whose turn is recorded: the step, and what each turn has of its own."""
 
@@ -302,7 +316,7 @@ class _Loop:
         step: Callable[[Any, Any], tuple[Any, Any]],
         turns: int,
         structure: Structure | None = None,
-        sequences: Sequence[NDArray[Any]] = (),
+        sequences: Sequence[NDArray[Any] | Block] = (),
         *,
         condition: Callable[[Any], Any] | None = None,
         count_from: float | None = None,
@@ -341,8 +355,9 @@ class _Loop:
         if thread.stages is None:
             return init, self._results(ys, [], width)
         core, others = self._core(turn, outputs, len(before))
-        varying = [part for part in self.sequences if part.dtype == object]
-        own = np.hstack(varying).reshape(-1).tolist() if varying else []
+        own: list[Part] = []
+        for part in filter(_varies, self.sequences):
+            own += [part] if isinstance(part, Block) else part.reshape(-1).tolist()
         found = staged(core, [*before, *own, *others], self.what)
         return built(carried, found[: len(before)]), self._results(ys, found[len(before) :], width)
 
@@ -350,12 +365,12 @@ class _Loop:
         tested = [] if turn.holds is None else [turn.holds]
         others = outside([*outputs, *tested], turn.leaves, turn.stages, turn.since)
         inputs = [*turn.leaves, *others]
-        constant = [part for part in self.sequences if part.dtype != object]
+        constant = [part for part in self.sequences if not _varies(part)]
         core = _core._loop_stage(
             composed(outputs, inputs, turn.stages),
             composed(tested, inputs, turn.stages) if tested else None,
             carried,
-            sum(part.shape[1] for part in self.sequences if part.dtype == object),
+            [part.shape[1] for part in self.sequences if _varies(part)],
             np.hstack(constant) if constant else np.empty((self.turns, 0)),
             self.count_from,
             len(others),
@@ -385,7 +400,7 @@ class _Loop:
     def _own_numbers(self) -> Array:
         """What the first turn has of its own: of each sequence, and its count."""
         place = -1 if self.reverse else 0
-        rows = [data(part[place].tolist()) if self.turns else np.full(part.shape[1], np.nan) for part in self.sequences]
+        rows = [_row_of(part, place) if self.turns else np.full(part.shape[1], np.nan) for part in self.sequences]
         return np.concatenate([*rows, [] if self.count_from is None else [self.count_from]])
 
     def _recorded_at(self, carried: Structure, numbers: Array, first: Array) -> _Turn:
@@ -399,10 +414,10 @@ class _Loop:
                 x = built(self._of_turn(), own)
             result = self.step(carry, x)
         after, y = _pair(self.what, result)
-        # As a turn of the stage has them: the numbers of sequences that hold Values first, its count last.
+        # As a turn of the stage has them: the numbers of sequences that vary first, its count last.
         ends = np.cumsum([part.shape[1] for part in self.sequences], dtype=int)
         *blocks, count = np.split(np.array([*own, None], dtype=object), ends)
-        order = sorted(range(len(blocks)), key=lambda k: self.sequences[k].dtype != object)
+        order = sorted(range(len(blocks)), key=lambda k: not _varies(self.sequences[k]))
         own = [leaf for k in order for leaf in blocks[k]] + list(count[:-1])
         return _Turn([*leaves, *own], after, y, holds, stages, since)
 

@@ -51,7 +51,7 @@ class Path:
 
     def __init__(self, function: Function, call: Call, habits: Habits) -> None:
         self.name = name_of(function)
-        traced = trace(function, call)
+        traced = trace(function, call, habits.scans and not (habits.asks or habits.doubtful))
         leaves, notes, outputs, self.structure, dead, noted = traced
         # Where the function handled an error of an operation, no comparison says when it would do so again; and where
         # it may handle one of an operation that nothing needs, no program has the operation. NumPy orders NaN as it

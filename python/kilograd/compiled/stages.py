@@ -7,8 +7,9 @@ sequence: a program of what the first stage needs, the stage, a program of what 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.arrays import data
+from kilograd.compiled.blocks import Block, Touched
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.structure import (
     NUMBER,
@@ -38,13 +40,17 @@ if TYPE_CHECKING:
     from kilograd.compiled.structure import Array, Columns, Shape
 
 Entry: TypeAlias = "Value | float"
+Part: TypeAlias = "Value | float | Block"
+"""Of the inputs of a stage."""
+Stretch: TypeAlias = tuple[int, int]
+"""Neighbours among places: the first, and how many."""
 
 
 class Stage(NamedTuple):
     """A stage in a trace."""
 
     core: _core._Stage
-    inputs: list[Entry]
+    inputs: Sequence[Part]
     outputs: list[Value]
     notes: int
     """How many notes were made before it."""
@@ -63,11 +69,11 @@ def paused() -> Iterator[list[Any] | None]:
         _core._trace_into(before[0])
 
 
-def staged(core: _core._Stage, inputs: list[Entry], what: str) -> list[Entry]:
+def staged(core: _core._Stage, inputs: Sequence[Part], what: str) -> list[Entry]:
     """Run a stage for its numbers, and note it in the trace: Values where Values went in, else numbers."""
     with paused() as notes:
         try:
-            numbers = core.forward((), data(inputs) if inputs else np.empty(0), True)
+            numbers = core.forward((), _numbers_of(inputs), True)
         except (ValueError, ArithmeticError) as error:
             if notes is not None:
                 notes.append(("raises", None, None, True))
@@ -75,7 +81,7 @@ def staged(core: _core._Stage, inputs: list[Entry], what: str) -> list[Entry]:
             if of_row:
                 raise type(error)(f"{what}: {text}") from None
             raise
-    if not any(isinstance(entry, Value) for entry in inputs):
+    if not any(isinstance(part, (Value, Block)) for part in inputs):
         return numbers.tolist()  # type: ignore[no-any-return]
     outputs = _core.leaves(numbers, Value)
     assert thread.stages is not None
@@ -83,8 +89,16 @@ def staged(core: _core._Stage, inputs: list[Entry], what: str) -> list[Entry]:
     return list(outputs)
 
 
+def _numbers_of(parts: Sequence[Part]) -> Array:
+    found = [np.empty(0)]
+    for has_blocks, group in groupby(parts, lambda part: isinstance(part, Block)):
+        run: list[Any] = list(group)
+        found += [part.numbers.reshape(-1) for part in run] if has_blocks else [data(run)]
+    return np.concatenate(found)
+
+
 def outside(
-    outputs: Sequence[Entry], known: Sequence[Value], stages: Sequence[Stage], since: Value | None = None
+    outputs: Sequence[Entry], known: Sequence[Value | Block], stages: Sequence[Stage], since: Value | None = None
 ) -> list[Value]:
     """What outputs are computed from besides known leaves and what stages give.
 
@@ -96,33 +110,47 @@ def outside(
     return [v for v in _core._boundary(roots, [], since) if id(v) not in own]
 
 
-def composed(outputs: Sequence[Entry], inputs: Sequence[Value], stages: Sequence[Stage]) -> _core._Stage:
-    """A stage that computes outputs from inputs, with stages on the way."""
+def composed(outputs: Sequence[Entry], inputs: Sequence[Value | Block], stages: Sequence[Stage]) -> _core._Stage:
+    """A stage that computes outputs from inputs, with stages on the way.
+
+    Where there are blocks, the inputs begin with all numbers of the call.
+    """
     stages = _needed(outputs, stages, inputs)
-    if not stages:
+    if not stages and not any(isinstance(part, Block) for part in inputs):
         return _core._program_stage(_core._record(list(outputs), [len(outputs)], list(inputs), [], True)[0])
-    places: dict[Any, int] = {id(v): k for k, v in enumerate(inputs)}
-    steps: list[tuple[_core._Stage, list[int]]] = []
-    computed = list(inputs)
-    width = len(inputs)
+    places: dict[Any, int] = {}
+    width = 0
+    for part in inputs:
+        places[id(part)] = width
+        width += _size(part)
+    count = width
+    steps: list[tuple[_core._Stage, list[Stretch]]] = []
+    computed = [part for part in inputs if not isinstance(part, Block)]
 
     def key(entry: Entry) -> Any:
         return id(entry) if isinstance(entry, Value) else entry.hex()
 
-    def placed(entries: Sequence[Entry]) -> list[int]:
-        """The places of entries, with a program for those that are not there yet."""
+    def stretch(part: Part) -> Stretch:
+        if not isinstance(part, Block):
+            return places[key(part)], 1
+        if not any(block.holds(part) for block in inputs if isinstance(block, Block)):
+            raise Touched(part)  # inside of a gradient, whose inputs are not those of the call
+        return part.first, part.size
+
+    def placed(parts: Sequence[Part]) -> list[Stretch]:
+        """The places of numbers, with a program for those that are not there yet."""
         nonlocal width
-        missing = {key(entry): entry for entry in entries if key(entry) not in places}
+        missing = {key(part): part for part in parts if not isinstance(part, Block) and key(part) not in places}
         if missing:
             wanted = list(missing.values())
             used = _core._boundary(wanted, computed, None)
             program = _core._record(wanted, [len(wanted)], used, [], True)[0]
-            steps.append((_core._program_stage(program), [places[id(v)] for v in used]))
+            steps.append((_core._program_stage(program), joined(map(stretch, used))))
             for name in missing:
                 places[name] = width
                 width += 1
             computed.extend([entry for entry in wanted if isinstance(entry, Value)])
-        return [places[key(entry)] for entry in entries]
+        return joined(map(stretch, parts))
 
     for stage in stages:
         where = placed(stage.inputs)
@@ -130,10 +158,27 @@ def composed(outputs: Sequence[Entry], inputs: Sequence[Value], stages: Sequence
         for v in stage.outputs:
             places[id(v)] = width
             width += 1
-    return _core._sequence_stage(len(inputs), steps, placed(outputs))
+    return _core._sequence_stage(count, steps, placed(outputs))
 
 
-def _needed(outputs: Sequence[Entry], stages: Sequence[Stage], before: Value | Sequence[Value] | None) -> list[Stage]:
+def _size(part: Part) -> int:
+    return part.size if isinstance(part, Block) else 1
+
+
+def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The same places in fewer stretches."""
+    found: list[Stretch] = []
+    for first, count in stretches:
+        if found and sum(found[-1]) == first:
+            found[-1] = (found[-1][0], found[-1][1] + count)
+        else:
+            found.append((first, count))
+    return found
+
+
+def _needed(
+    outputs: Sequence[Entry], stages: Sequence[Stage], before: Value | Sequence[Value | Block] | None
+) -> list[Stage]:
     """The stages that outputs are computed from; nobody looks behind what is `before`: known Values, or all older."""
     found: list[Stage] = []
     inner, since = ([], before) if before is None or isinstance(before, Value) else (list(before), None)
@@ -148,7 +193,7 @@ def _needed(outputs: Sequence[Entry], stages: Sequence[Stage], before: Value | S
 class Staged:
     """A path with stages: as a `Program`, of one row or many, with the methods that compiled functions need."""
 
-    def __init__(self, outputs: Sequence[Entry], inputs: Sequence[Value], stages: Sequence[Stage]) -> None:
+    def __init__(self, outputs: Sequence[Entry], inputs: Sequence[Value | Block], stages: Sequence[Stage]) -> None:
         self._parameters = tuple(outside(outputs, inputs, stages))
         self._core = composed(outputs, [*inputs, *self._parameters], stages)
         self._outputs = self._core.n_outputs
@@ -227,9 +272,10 @@ def _unit(x: Array, places: Sequence[int], size: int) -> Array:
     return np.tile(vectors, (math.prod(x.shape[:-1]), 1))
 
 
-def recorded(outputs: Sequence[Entry], inputs: list[Value], stages: Sequence[Stage]) -> Program | Staged:
+def recorded(outputs: Sequence[Entry], inputs: list[Value | Block], stages: Sequence[Stage]) -> Program | Staged:
     """What a trace computes: a program where there are no stages."""
-    return Staged(outputs, inputs, stages) if stages else Program(outputs, inputs=inputs)
+    has_parts = stages or any(isinstance(part, Block) for part in inputs)
+    return Staged(outputs, inputs, stages) if has_parts else Program(outputs, inputs=inputs)
 
 
 # --- guards
@@ -238,8 +284,11 @@ def recorded(outputs: Sequence[Entry], inputs: list[Value], stages: Sequence[Sta
 class Guards:
     """Guards some of which stand behind stages: a row meets those before a stage first."""
 
-    def __init__(self, notes: list[Any], inputs: list[Value], stages: Sequence[Stage]) -> None:
+    def __init__(self, notes: list[Any], inputs: list[Value | Block], stages: Sequence[Stage]) -> None:
         self._parts: list[tuple[Staged | None, _core._Guards]] = []
+        ends = np.cumsum([_size(part) for part in inputs], dtype=int)
+        places = [end - 1 for end, part in zip(ends.tolist(), inputs, strict=True) if not isinstance(part, Block)]
+        self._columns: Any = slice(None) if len(places) == len(inputs) else places
         first = 0
         for k in range(len(stages) + 1):
             last = stages[k].notes if k < len(stages) else len(notes)
@@ -255,8 +304,9 @@ class Guards:
         result = np.ones(len(rows), np.int8)
         for program, guards in self._parts:
             pending = np.flatnonzero(result == 1)
+            read = rows[:, self._columns][pending]
             if program is None:
-                result[pending] = guards.holds(rows[pending])
+                result[pending] = guards.holds(read)
                 continue
             try:
                 found = program.forward(rows[pending])
@@ -264,47 +314,56 @@ class Guards:
                 if len(rows) == 1:
                     return np.full(1, -1, np.int8)
                 return np.concatenate([self.holds(rows[r : r + 1]) for r in range(len(rows))])
-            result[pending] = guards.holds(np.hstack([rows[pending], found]))
+            result[pending] = guards.holds(np.hstack([read, found]))
         return result
 
 
 def _guards_behind(
-    notes: list[Any], inputs: list[Value], stages: Sequence[Stage]
+    notes: list[Any], inputs: list[Value | Block], stages: Sequence[Stage]
 ) -> tuple[Staged | None, _core._Guards]:
     """Guards, and what computes those results of stages that they need."""
     computed = {id(v) for stage in stages for v in stage.outputs}
     operands = [operand for _, *both, _ in notes for operand in both if isinstance(operand, Value)]
     needed = [v for v in _core._boundary(operands, [], None) if id(v) in computed]
-    return Staged(needed, inputs, stages) if needed else None, _core._guards(notes, [*inputs, *needed])
+    known = [part for part in inputs if not isinstance(part, Block)]
+    return Staged(needed, inputs, stages) if needed else None, _core._guards(notes, [*known, *needed])
 
 
-def guards(notes: list[Any], inputs: list[Value], stages: Sequence[Stage]) -> _core._Guards | Guards:
+def guards(notes: list[Any], inputs: list[Value | Block], stages: Sequence[Stage]) -> _core._Guards | Guards:
     """The conditions of a path."""
-    return Guards(notes, inputs, stages) if stages else _core._guards(notes, inputs)
+    has_parts = stages or any(isinstance(part, Block) for part in inputs)
+    return Guards(notes, inputs, stages) if has_parts else _core._guards(notes, inputs)
 
 
 # --- structures of numbers and Values
 
 
-def flattened(thing: Any, parts: list[NDArray[Any]], what: str, others: bool = False) -> Structure:
+def flattened(thing: Any, parts: list[Any], what: str, others: bool = False, with_blocks: bool = False) -> Structure:
     """The structure of numbers, Values, arrays and containers of them.
 
-    Each number or array is appended to `parts`, as a flat array of floats, or of objects where it holds Values.
-    With `others`, all else is constant.
+    Each number or array is appended to `parts`, as a flat array of floats, or of objects where it holds Values. With
+    `with_blocks`, blocks of the trace that runs are as they are. With `others`, all else is constant.
     """
+    if isinstance(thing, Block):
+        if not with_blocks or thing.stages is not thread.stages:
+            raise Touched(thing)
+        parts.append(thing)
+        return Numbers(thing.shape)
     if isinstance(thing, Value):
         parts.append(_objects([thing]))
         return NUMBER
     if isinstance(thing, (list, tuple)):
-        return Listed(type(thing), tuple([flattened(part, parts, what, others) for part in thing]))
+        return Listed(type(thing), tuple([flattened(part, parts, what, others, with_blocks) for part in thing]))
     if isinstance(thing, dict):
-        return Named(tuple(thing), tuple([flattened(part, parts, what, others) for part in thing.values()]))
+        return Named(
+            tuple(thing), tuple([flattened(part, parts, what, others, with_blocks) for part in thing.values()])
+        )
     if isinstance(thing, np.ndarray) and (isinstance(thing, Traced) or thing.dtype == object):
-        inside = thing.view(np.ndarray)
-        if any(isinstance(entry, Value) for entry in inside.flat):
-            parts.append(_objects([v if isinstance(v, Value) else _number(v, what) for v in inside.flat]))
-            return Numbers(inside.shape)
-        thing = inside
+        objects = thing.view(np.ndarray)
+        if any(isinstance(entry, Value) for entry in objects.flat):
+            parts.append(_objects([v if isinstance(v, Value) else _number(v, what) for v in objects.flat]))
+            return Numbers(objects.shape)
+        thing = objects
     if thing is None:
         return Static(type(None), None)
     numbers = Collected()

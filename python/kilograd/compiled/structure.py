@@ -361,6 +361,10 @@ class Call(NamedTuple):
         """What calls on the same paths have in common."""
         return (self.arguments, self.keywords)
 
+    def structures(self) -> list[Structure]:
+        """Of all arguments."""
+        return [*self.arguments, *(structure for _, structure in self.keywords)]
+
     def row(self, r: int) -> Call:
         """The call of one of the rows."""
         return self._replace(x=self.x[r])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled import conditions, names
+from kilograd.compiled.blocks import Block, Touched, is_large
 from kilograd.compiled.conditions import thread
-from kilograd.compiled.structure import Call, Shape, Structure, of_result, take
+from kilograd.compiled.structure import Call, Shape, Structure, of_result, shapes_of, take
 from kilograd.compiled.traced import Traced
 
 if TYPE_CHECKING:
@@ -22,25 +23,40 @@ Function: TypeAlias = Callable[..., Any]
 
 
 def run_traced(
-    function: Function, call: Call, leaves: list[Value], notes: list[Any], stages: list[Any] | None = None
+    function: Function,
+    call: Call,
+    leaves: list[Any],
+    notes: list[Any],
+    stages: list[Any] | None = None,
+    touched: Collection[int] | None = None,
 ) -> Any:
     """Run a function with Values for the numbers of a call, and note what the path through it depends on.
 
-    With `stages`, loops are noted there as stages.
+    The Values are appended to `leaves`; with `touched`, large arrays are blocks, but for those that begin there. With
+    `stages`, loops are noted there as stages.
     """
+    places_of_integers = frozenset(call.integers)
+    integers: list[Value] = []
 
     def block(where: slice, shape: Shape) -> Any:
+        if stages is not None and touched is not None and where.start not in touched and is_large(shape):
+            leaves.append(Block(where.start, call.x[where].reshape(shape), stages))
+            return leaves[-1]
+        own = [Value(number) for number in call.x[where].tolist()]
+        leaves.extend(own)
+        if places_of_integers:
+            integers.extend([v for place, v in enumerate(own, where.start) if place in places_of_integers])
         if not shape:
-            return leaves[where.start]
-        array = np.empty(where.stop - where.start, dtype=object)
-        array[:] = leaves[where]
+            return own[0]
+        array = np.empty(len(own), dtype=object)
+        array[:] = own
         return array.reshape(shape).view(Traced)
 
     arguments, keywords = call.built(take(block))
     before = _core._trace_into(notes), thread.notes, thread.integers, thread.stages
     thread.depth += 1
     thread.notes = notes
-    thread.integers = frozenset([id(leaves[i]) for i in call.integers])
+    thread.integers = frozenset(map(id, integers))
     thread.stages = stages
     try:
         with np.errstate(all="ignore"), names.replaced(function):  # what NaN does is no fault of the function's
@@ -77,7 +93,7 @@ def without_notes(function: Function) -> Function:
 class Trace(NamedTuple):
     """What a function was given, what its path depends on, and what it returned: Values, in a structure."""
 
-    leaves: list[Value]
+    leaves: list[Any]  # Values and blocks
     notes: list[Any]
     outputs: list[Any]
     structure: Structure
@@ -90,18 +106,31 @@ class Trace(NamedTuple):
         return [v.data if isinstance(v, Value) else v for v in self.outputs]
 
 
-def trace(function: Function, call: Call) -> Trace:
+def trace(function: Function, call: Call, with_blocks: bool = False) -> Trace:
     """Trace a function; one that chooses by comparisons once more, for fewer guards and so fewer paths.
 
-    The second trace, with conditions in place of bools, counts only where it went as the first did.
+    The second trace, with conditions in place of bools, counts only where it went as the first did. With `with_blocks`,
+    large arrays are blocks where that is enough.
     """
+    touched: set[int] = set()
+    while with_blocks and any(is_large(shape) for part in call.structures() for shape in shapes_of(part)):
+        try:
+            return _traced(function, call, touched)
+        except Touched as signal:
+            touched.add(signal.argument)
+        except Exception:  # which may be one of blocks
+            break
+    return _traced(function, call, None)
+
+
+def _traced(function: Function, call: Call, touched: Collection[int] | None) -> Trace:
     thread.chose = False
-    first = _traced_into([], function, call)
+    first = _traced_into([], function, call, touched)
     if not thread.chose:
         return first
     notes = conditions.Notes()
     try:
-        second = _traced_into(notes, function, call)
+        second = _traced_into(notes, function, call, touched)
     except Exception:  # whatever cannot be done with a condition could be done with the bool
         return first
     sound = notes.is_sound
@@ -111,12 +140,12 @@ def trace(function: Function, call: Call) -> Trace:
     return first
 
 
-def _traced_into(notes: list[Any], function: Function, call: Call) -> Trace:
-    leaves = [Value(number) for number in call.x.tolist()]
+def _traced_into(notes: list[Any], function: Function, call: Call, touched: Collection[int] | None) -> Trace:
+    leaves: list[Any] = []
     outputs: list[Any] = []
     stages: list[Any] = []
     dead = _core._dead_interior()
-    structure = of_result(run_traced(function, call, leaves, notes, stages), outputs)
+    structure = of_result(run_traced(function, call, leaves, notes, stages, touched), outputs)
     return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead, stages)
 
 
