@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import ast
 from types import FunctionType
-from typing import Any
 
 from kilograd.run.source import node_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["Steps", "calls_of", "steps_of"]
 
-Steps = tuple[tuple[str, Any], ...]  # for a machine with a stack: what to do, and with what number or name
+Steps = tuple[tuple[str, "Any"], ...]  # for a machine with a stack: what to do, and with what number or name
 
 LONGEST = 15  # so that eight operands wait at most
 BINARY = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Pow: "power"}

@@ -143,7 +143,7 @@ def _nodes(root: Any, cls: type, plan: Plan) -> list[Any]:
 
 
 def _describe(node: Any, cls: type, plan: Plan, leaves: dict[int, int]) -> Any:
-    """The attributes of a node, data first."""
+    """The attributes of a node."""
     described: list[Any] = []
     for name in plan.shown:
         try:
@@ -151,31 +151,50 @@ def _describe(node: Any, cls: type, plan: Plan, leaves: dict[int, int]) -> Any:
         except Exception as error:
             described.append(type(error).__name__)
             continue
-        if type(content) is float:
+        kind = type(content)
+        if kind is float or kind is str:
             described.append(_plain(content))
         elif isinstance(content, CONTAINERS):
             keys = [_key(item, cls, plan.data, leaves) for item in content]
-            if isinstance(content, SETS):
+            if len(keys) > 1 and isinstance(content, SETS):
                 keys.sort(key=repr)
-            described.append((type(content).__name__, tuple(keys)))
+            described.append((kind.__name__, tuple(keys)))
         else:
             described.append(_key(content, cls, plan.data, leaves))
     described.append(type(node).__name__)
     return tuple(described)
 
 
-def _rank(described: Any) -> Any:
-    """What descriptions of nodes are sorted by: their data, which come first."""
-    data = described[0]
-    return (0, data) if type(data) is float else (1, repr(data))
+def _arranged(nodes: list[Any], plan: Plan) -> tuple[list[Any], bool]:
+    """Nodes in an order that is the same over both classes, and whether it is.
+
+    That is the order in which they are met. Sets of operands have none: there it is that of the data, where no two
+    nodes have the same.
+    """
+    if plan.ordered or len(nodes) == 1:
+        return nodes, True
+    data = [_plain(getattr(node, plan.data)) for node in nodes]
+    if len(set(data)) < len(nodes):
+        return nodes, False
+    ranked = [(0, one, node) if type(one) is float else (1, repr(one), node) for one, node in zip(data, nodes, strict=True)]
+    return [node for *_, node in sorted(ranked, key=operator.itemgetter(0, 1))], True
 
 
-def _listed(described: list[Any], plan: Plan) -> Any:
-    """Descriptions of nodes in the order in which they were met; sets have none, and there they are sorted."""
-    if not plan.ordered:
-        different = len({node[0] for node in described}) == len(described)
-        described.sort(key=_rank if different else repr)
-    return tuple(described)
+def _numbers(nodes: list[Any], both: Callable[[Any], Any], arranged: bool) -> Any:
+    """Data and gradients of nodes."""
+    described = [
+        (
+            data if type(data) is float and data and data == data else _plain(data),
+            grad if type(grad) is float and grad and grad == grad else _plain(grad),
+        )
+        for data, grad in map(both, nodes)
+    ]
+    return _listed(described, arranged)
+
+
+def _listed(described: list[Any], arranged: bool) -> Any:
+    """Descriptions of nodes, sorted where the nodes are in no order."""
+    return tuple(described if arranged else sorted(described, key=repr))
 
 
 def _texts(value: Any, plan: Plan) -> Any:
@@ -212,9 +231,10 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
     if not isinstance(result, cls):
         return _content(result, cls, plan.data)
     data, grad, rule = plan.data, plan.grad, plan.rule
-    reached = _nodes(result, cls, plan)
+    reached, arranged = _arranged(_nodes(result, cls, plan), plan)
+    both = operator.attrgetter(data, grad)
     numbered = {id(leaf): index for index, leaf in enumerate(leaves)}
-    seen: list[Any] = [_listed([_describe(node, cls, plan, numbered) for node in reached], plan)]
+    seen: list[Any] = [_listed([_describe(node, cls, plan, numbered) for node in reached], arranged)]
     seen.append(_texts(result, plan))
     if probe.disturb is not None:
         probe.disturb(leaves, result, data)
@@ -223,7 +243,7 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
         for _ in range(probe.passes):  # the second adds to what the first left
             seen.append(_attempt(result.backward))
             seen.append([_plain(getattr(leaf, grad)) for leaf in leaves])
-            seen.append(_listed([(_plain(getattr(node, data)), _plain(getattr(node, grad))) for node in reached], plan))
+            seen.append(_numbers(reached, both, arranged))
         seen.append(_texts(result, plan))
     if rule is not None or hasattr(cls, "_backward"):
         for node, gradient in fresh:  # with its type: the first gradient that arrives decides what the sum is
