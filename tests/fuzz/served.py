@@ -269,7 +269,13 @@ class _Maker:
         difference = choose(["self + (-other)", "self + (-other)", "self + other * -1", "(-1 * other) + self"])
         methods["sub"] = ("__sub__(self, other)", [*([lift] if self.maybe(0.3) else []), f"return {difference}"])
         if self.maybe(0.6):
-            methods["rsub"] = ("__rsub__(self, other)", [f"return {choose(['other + (-self)', '-(self - other)'])}"])
+            form = choose(["other + (-self)", "-(self - other)", f"{name}(other) - self"])
+            methods["rsub"] = ("__rsub__(self, other)", [f"return {form}"])
+        if self.style != "method" and self.maybe(0.3):
+            minus = [("self", choose(["1", "1", "1.0"])), ("other", choose(["-1", "-1", "-1.0"]))]
+            methods["sub"] = ("__sub__(self, other)", [lift, *self.node(f"{a} - {b}", minus, "-")])
+        if self.style != "method" and self.maybe(0.2):
+            methods["neg"] = ("__neg__(self)", self.node(f"-{a}", [("self", choose(["-1", "-1.0"]))], "neg"))
         if self.maybe(0.6):
             methods["pow"] = (
                 "__pow__(self, other)",

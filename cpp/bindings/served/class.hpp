@@ -22,15 +22,15 @@ enum OperatorMode : std::uint8_t {
     Numbers = 2,    // native with a number
     Swapped = 4,    // the reflected form puts the node first
     Captured = 8,   // local gradients are fixed when the node is made
-    FloatUnit = 16  // the local gradient of + is 1.0 and not 1
+    FloatUnit = 16  // the local gradients of + (and of - and unary minus) are 1.0 (and -1.0), and not ints
 };
 
 // What a method does that only applies operators to its operands: steps for a machine with a stack.
 struct Composition {
-    enum Kind : std::uint8_t { Operand, Constant, Negative, Call, Add, Subtract, Multiply, Divide, Power };
+    enum Kind : std::uint8_t { Operand, Lifted, Constant, Negative, Call, Add, Subtract, Multiply, Divide, Power };
     struct Step {
         Kind kind;
-        bool second;       // of the operands
+        bool second;       // of the operands; lifted: the class called on it
         PyObject* object;  // the number, or the name of the method: for as long as the process lives
     };
     std::vector<Step> steps;
@@ -42,6 +42,7 @@ struct Operator {
     PyObject* reflected = nullptr;
     std::uint8_t mode = 0;
     std::uint8_t reflected_mode = 0;
+    std::uint32_t tag = 0;  // of what - and unary minus make where they are no compositions: fans
     std::unique_ptr<Composition> composition;
     std::unique_ptr<Composition> reflected_composition;
 };

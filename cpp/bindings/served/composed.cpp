@@ -45,12 +45,14 @@ PyObject* applied(Composition::Kind kind, PyObject* left, PyObject* right) {
     }
 }
 
-PyObject* evaluated(const Composition& composition, PyObject* const* operands) {
+PyObject* evaluated(const Composition& composition, const Served& own, PyObject* const* operands) {
     Stack stack;
     for (const Composition::Step& step : composition.steps) {
         PyObject* result = nullptr;
         if (step.kind == Composition::Operand) {
             result = Py_NewRef(operands[step.second]);
+        } else if (step.kind == Composition::Lifted) {
+            result = PyObject_CallOneArg(reinterpret_cast<PyObject*>(own.type), operands[step.second]);
         } else if (step.kind == Composition::Constant) {
             result = Py_NewRef(step.object);
         } else if (step.kind == Composition::Negative || step.kind == Composition::Call) {
@@ -78,10 +80,10 @@ PyObject* composed(const Composition& composition, PyObject* self, PyObject* oth
     if (composition.lifts && Py_TYPE(other) != own->type) {
         const Owned leaf(PyObject_CallOneArg(reinterpret_cast<PyObject*>(own->type), other));
         PyObject* operands[] = {self, leaf.get()};
-        if (leaf) result = evaluated(composition, operands);
+        if (leaf) result = evaluated(composition, *own, operands);
     } else {
         PyObject* operands[] = {self, other};
-        result = evaluated(composition, operands);
+        result = evaluated(composition, *own, operands);
     }
     if (!result && PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_RecursionError))
         PyErr_Clear();
@@ -90,9 +92,10 @@ PyObject* composed(const Composition& composition, PyObject* self, PyObject* oth
 
 std::unique_ptr<Composition> read_composition(PyObject* steps) {
     static const std::pair<const char*, Composition::Kind> kinds[] = {
-        {"operand", Composition::Operand},   {"number", Composition::Constant}, {"negative", Composition::Negative},
-        {"call", Composition::Call},         {"add", Composition::Add},         {"subtract", Composition::Subtract},
-        {"multiply", Composition::Multiply}, {"divide", Composition::Divide},   {"power", Composition::Power}};
+        {"operand", Composition::Operand},   {"lifted", Composition::Lifted},     {"number", Composition::Constant},
+        {"negative", Composition::Negative}, {"call", Composition::Call},         {"add", Composition::Add},
+        {"subtract", Composition::Subtract}, {"multiply", Composition::Multiply}, {"divide", Composition::Divide},
+        {"power", Composition::Power}};
     if (!PyTuple_Check(steps)) {
         PyErr_SetString(PyExc_TypeError, "the steps of a method must be a tuple");
         return nullptr;
@@ -114,13 +117,14 @@ std::unique_ptr<Composition> read_composition(PyObject* steps) {
             return nullptr;
         }
         const Composition::Kind kind = known->second;
-        depth += kind == Composition::Operand || kind == Composition::Constant;
+        const bool operand = kind == Composition::Operand || kind == Composition::Lifted;
+        depth += operand || kind == Composition::Constant;
         depth -= kind >= Composition::Add;
         if (depth == 0 || depth > deepest) {
             PyErr_SetString(PyExc_ValueError, "the steps need more room than there is");
             return nullptr;
         }
-        const bool second = kind == Composition::Operand && PyLong_AsLong(what) == 1;
+        const bool second = operand && PyLong_AsLong(what) == 1;
         result->steps.push_back({kind, second, Py_NewRef(what)});
     }
     return result;

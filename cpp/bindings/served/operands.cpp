@@ -96,7 +96,8 @@ bool set_operands(Handle* handle, PyObject* sequence) {
 
 // Whether the engine can have that object as an operand of the node.
 bool is_operand(const Node* node, PyObject* object) {
-    return PyObject_TypeCheck(object, served_type) && node_of(object)->family == node->family && node_of(object) != node;
+    return PyObject_TypeCheck(object, served_type) && node_of(object)->family == node->family &&
+           node_of(object) != node;
 }
 
 }  // namespace
@@ -184,7 +185,8 @@ int set_pairs(const Member* member, Handle* handle, PyObject* value) {
     bool fitting = static_cast<bool>(operands);
     for (Py_ssize_t i = 0; fitting && i < count; ++i) {
         PyObject* pair = PyTuple_GET_ITEM(pairs.get(), i);
-        PyObject* operand = PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2 ? PyTuple_GET_ITEM(pair, 0) : nullptr;
+        PyObject* operand =
+            PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2 ? PyTuple_GET_ITEM(pair, 0) : nullptr;
         fitting = operand && is_operand(node, operand) &&
                   is_held(*served_of(node), PyTuple_GET_ITEM(pair, 1), locals[static_cast<std::size_t>(i)]);
         if (fitting) PyTuple_SET_ITEM(operands.get(), i, Py_NewRef(operand));

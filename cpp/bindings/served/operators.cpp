@@ -8,23 +8,46 @@ namespace kilograd {
 
 namespace {
 
+// The kind of a sum, difference or product y; false where the author's method has to compute it.
+inline bool settle_kind(const Node* a, const Node* b, double& y, Kind& kind) {
+    kind = join_kinds(a->kinds.data, b->kinds.data);
+    if (kind == FloatKind) [[likely]]
+        return true;
+    if (kind == IntKind || kind == NumpyIntKind) {
+        if (!(std::fabs(y) < exact_integers)) return false;
+        y += 0.0;  // an integer zero has no sign
+    } else if (!std::isfinite(y)) {
+        return false;  // NumPy warns
+    }
+    kind = made_kind(*served_of(a), kind);
+    return true;
+}
+
 // Null without an error where the author's method has to do it.
 template <Op op>
 PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
     double y = op == Op::add ? a->data + b->data : a->data * b->data;
-    Kind kind = join_kinds(a->kinds.data, b->kinds.data);
-    if (kind != FloatKind) [[unlikely]] {
-        if (kind == IntKind || kind == NumpyIntKind) {
-            if (!(std::fabs(y) < exact_integers)) return nullptr;
-            y += 0.0;  // an integer zero has no sign
-        } else if (!std::isfinite(y)) {
-            return nullptr;  // NumPy warns
-        }
-        kind = made_kind(*served_of(a), kind);
-    }
+    Kind kind;
+    if (!settle_kind(a, b, y, kind)) return nullptr;
     const std::uint8_t fixed = op == Op::add ? Captured | FloatUnit : Captured;  // 1 is an int unless fixed to 1.0
     return wrap((mode & fixed) == fixed ? served_fixed(op, y, kind, a, b)
                                         : served_node(op, y, kind, a, b, 0.0, FloatKind));
+}
+
+// a - b, or -a where b is null: their local gradients are 1 and -1, whatever becomes of the data.
+PyObject* native_difference(Node* a, Node* b, const Operator& operation) {
+    double y = b ? a->data - b->data : -a->data;
+    Kind kind;
+    if (!settle_kind(a, b ? b : a, y, kind)) return nullptr;
+    const std::uint8_t unit = operation.mode & FloatUnit ? FloatKind : IntKind;
+    Fan* fan = new_fan(b ? 2 : 1);
+    fan->tag = operation.tag;
+    fan->begin()[0] = {a, b ? 1.0 : -1.0, unit};
+    if (b) fan->begin()[1] = {b, -1.0, unit};
+    Node* node = record_fan(Op::linear, y, kind, fan, a->family, ExactInts);
+    node->kinds.grad = served_of(a)->zero;
+    ++built_natively;
+    return wrap(node);
 }
 
 // Whether the local derivative of a**c is finite, and c is a case that Python and the engine compute alike.
@@ -74,7 +97,15 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
     if constexpr (index > Power) {
         const Operator& own = served_of(node)->operators[index];
         const Composition* composition = (reflected ? own.reflected_composition : own.composition).get();
-        return composition ? composed(*composition, self, other) : nullptr;
+        if (composition) return composed(*composition, self, other);
+        if (reflected || index == Divide) return nullptr;
+        if (index == Negate) return native_difference(node, nullptr, own);
+        if (native_operand(other, node->family)) return native_difference(node, node_of(other), own);
+        Number number{};
+        if (!(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
+        number.kind = made_kind(*served_of(node), number.kind);
+        const Held leaf(served_leaf(number, node->family));
+        return native_difference(node, leaf.get(), own);
     } else if constexpr (index == Power) {
         Number number{};
         if (reflected || !(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;

@@ -139,6 +139,10 @@ void add_served(py::module_& m) {
             composition.reset();
             if (!steps.is_none() && !(composition = read_composition(steps.ptr()))) throw py::error_already_set();
             set_operator_slot(own, index);
+            if (index > Power && mode & Nodes) {
+                own.tags.push_back(label.is_none() ? nullptr : label.inc_ref().ptr());
+                operation.tag = static_cast<std::uint32_t>(own.tags.size() - 1);
+            }
             if (label.is_none() || index > Power) return;
             constexpr Op rows[] = {Op::add, Op::mul, Op::powc};
             keep(own.labels[static_cast<std::size_t>(rows[index])], label.ptr());

@@ -44,7 +44,7 @@ def steps_of(function: FunctionType, cls: type) -> Steps | None:
         body = body[1:]
     if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
         return None
-    if not _append(body[0].value, operands, steps) or isinstance(body[0].value, ast.Name | ast.Constant):
+    if not _append(body[0].value, cls.__name__, operands, steps) or isinstance(body[0].value, ast.Name | ast.Constant):
         return None
     return tuple(steps) if len(steps) <= LONGEST else None
 
@@ -59,6 +59,8 @@ def calls_of(steps: Steps) -> set[str]:
             other = "node"
         elif step == "operand":
             kinds.append(other if what else "node")
+        elif step == "lifted":
+            kinds.append("node")
         elif step == "number":
             kinds.append("number")
         elif step == "negative":
@@ -82,7 +84,7 @@ def _lifts(statement: ast.stmt, other: str, name: str) -> bool:
     return ast.dump(statement) == ast.dump(ast.parse(text).body[0])
 
 
-def _append(node: ast.expr, operands: tuple[str, ...], steps: list[tuple[str, Any]]) -> bool:
+def _append(node: ast.expr, own: str, operands: tuple[str, ...], steps: list[tuple[str, Any]]) -> bool:
     """Append the steps that compute an expression; False where it is made of something else."""
     number = _number(node)
     match node:
@@ -92,18 +94,23 @@ def _append(node: ast.expr, operands: tuple[str, ...], steps: list[tuple[str, An
         case ast.Name(id=name) if name in operands:
             steps.append(("operand", operands.index(name)))
             return True
+        case ast.Call(func=ast.Name(id=name), args=[ast.Name(id=operand)], keywords=[]) if (
+            name == own and operand in operands
+        ):
+            steps.append(("lifted", operands.index(operand)))
+            return True
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            if not _append(operand, operands, steps):
+            if not _append(operand, own, operands, steps):
                 return False
             steps.append(("negative", None))
             return True
         case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
-            if not (_append(left, operands, steps) and _append(right, operands, steps)):
+            if not (_append(left, own, operands, steps) and _append(right, own, operands, steps)):
                 return False
             steps.append((BINARY[type(op)], None))
             return True
         case ast.Call(func=ast.Attribute(value=owner, attr=name), args=[], keywords=[]):
-            if not _append(owner, operands, steps):
+            if not _append(owner, own, operands, steps):
                 return False
             steps.append(("call", name))
             return True

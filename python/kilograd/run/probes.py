@@ -176,7 +176,9 @@ def _arranged(nodes: list[Any], plan: Plan) -> tuple[list[Any], bool]:
     data = [_plain(getattr(node, plan.data)) for node in nodes]
     if len(set(data)) < len(nodes):
         return nodes, False
-    ranked = [(0, one, node) if type(one) is float else (1, repr(one), node) for one, node in zip(data, nodes, strict=True)]
+    ranked = [
+        (0, one, node) if type(one) is float else (1, repr(one), node) for one, node in zip(data, nodes, strict=True)
+    ]
     return [node for *_, node in sorted(ranked, key=operator.itemgetter(0, 1))], True
 
 

@@ -145,7 +145,18 @@ def facts_of(cls: type, attributes: Iterable[str]) -> tuple[dict[str, Facts], di
 
 
 # How much arithmetic a method may consist of that probes prove: a sum is one step, and no rule takes many.
-STEPS = {"__add__": 1, "__radd__": 2, "__mul__": 1, "__rmul__": 2, "__pow__": 4, "__rpow__": 4, "backward": 6, "": 10}
+STEPS = {
+    "__add__": 1,
+    "__sub__": 3,
+    "__neg__": 2,
+    "__radd__": 2,
+    "__mul__": 1,
+    "__rmul__": 2,
+    "__pow__": 4,
+    "__rpow__": 4,
+    "backward": 6,
+    "": 10,
+}
 LATE_STEPS = 10
 
 

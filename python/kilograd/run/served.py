@@ -24,6 +24,7 @@ __all__ = [
     "CAPTURED",
     "COMPOSED",
     "COMPOSITES",
+    "DIFFERENCES",
     "FLOAT_UNIT",
     "FRESH",
     "NODES",
@@ -62,6 +63,7 @@ COMPOSITES = {
     "__rtruediv__": ("truediv", True),
     "__neg__": ("neg", False),
 }
+DIFFERENCES = ("__sub__", "__neg__")  # and those of them that may be operations of their own
 HOLDERS = frozenset(
     {"data", "grad", "children", "locals", "pairs", "rule"}
 )  # roles that may hold what the engine cannot

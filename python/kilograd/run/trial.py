@@ -36,6 +36,7 @@ from kilograd.run.served import (
     CAPTURED,
     COMPOSED,
     COMPOSITES,
+    DIFFERENCES,
     FLOAT_UNIT,
     NODES,
     NUMBERS,
@@ -67,7 +68,15 @@ class Trial:
         self.change = rebinder(author.__name__, served)
         self.expected: dict[probes.Probe, Any] = {}  # what the author's class gives, observed once
         self.trials: dict[str, list[probes.Probe]] = {}
+        self.own_rules = [name for name in DIFFERENCES if self._has_own_rule(name)]
         self.graphs, self.shared_graphs = probes.composite(uses=2), probes.composite()
+
+    def _has_own_rule(self, name: str) -> bool:
+        """Whether an operator that often consists of others does not, and may be tried as an operation of its own."""
+        function = vars(self.author).get(name)
+        if not isinstance(function, FunctionType) or name in self.hazards or name in self.objections:
+            return False
+        return steps_of(function, self.author) is None and not constants_in(function) - ORDINARY
 
     def dress(self, plan: Plan) -> None:
         """Make the engine's class what the plan says."""
@@ -86,14 +95,15 @@ class Trial:
     def of_operator(self, name: str) -> list[probes.Probe]:
         """The probes of an operator."""
         if name not in self.trials:
-            self.trials[name] = probes.binary(name, light=name not in OPERATORS or name == "__rpow__")
+            light = name not in (*OPERATORS, *self.own_rules) or name == "__rpow__"
+            self.trials[name] = probes.binary(name, light=light)
         return self.trials[name]
 
     def of_method(self, name: str) -> list[probes.Probe]:
         """The probes of a method that takes nothing but the node."""
         if name not in self.trials:
             constants = constants_in(vars(self.author)[name])
-            light = not any(True for _ in recipes_for(name))
+            light = name not in self.own_rules and not any(True for _ in recipes_for(name))
             self.trials[name] = probes.unary(name, lambda node: getattr(node, name)(), constants, light)
         return self.trials[name]
 
@@ -162,6 +172,7 @@ def _examined(cls: type, served: type) -> Plan:
         _try_switched(trial)
         _try_kept(trial)
         _try_operators(trial)
+        _try_differences(trial)
         _try_methods(trial)
         _try_composed(trial)
         _try_whole(trial)
@@ -357,13 +368,26 @@ def _try_operators(trial: Trial) -> None:
                 raise LeftAlone(f"its {name} differs from the engine's")
 
 
+def _try_differences(trial: Trial) -> None:
+    """Subtraction and unary minus with rules of their own."""
+    for name in trial.own_rules:
+        label = _operator_label(trial, name)
+        trials = trial.of_method(name) if name == "__neg__" else trial.of_operator(name)
+        for mode in [flavour | bits for flavour in (0, FLOAT_UNIT) for bits in (NODES | NUMBERS, NODES)]:
+            modes, labels = {**trial.plan.modes, name: mode}, {**trial.plan.labels, name: label}
+            if trial.accepts(replace(trial.plan, modes=modes, labels=labels), trials):
+                break
+
+
 def _operator_label(trial: Trial, name: str) -> str | None:
     """What the op attribute of a result shows, with "{}" for the exponent of a power."""
     op = trial.plan.named("op")
     if op is None:
         return None
-    symbol = probes.SYMBOLS[name]
     try:
+        if name == "__neg__":
+            return str(getattr(-trial.copy(1.5), op))
+        symbol = probes.SYMBOLS[name]
         if "pow" not in name:
             node = trial.copy(1.5)
             return str(getattr(symbol(node, trial.copy(2.5)), op))
@@ -434,8 +458,9 @@ def _try_whole(trial: Trial) -> None:
     plan = trial.plan
     if trial.accepts(replace(plan, plain_init=True), probes.constructor()):
         plan = trial.plan
-    operators = [name for name, mode in plan.modes.items() if mode and name in OPERATORS and "__r" not in name]
-    integers = probes.numpy_integers(operators, plan.methods)
+    computed = [name for name, mode in plan.modes.items() if mode and not mode & COMPOSED and "__r" not in name]
+    operators = [name for name in computed if name in probes.SYMBOLS]
+    integers = probes.numpy_integers(operators, {*plan.methods, *computed}.difference(operators))
     if integers and trial.accepts(replace(plan, numpy_ints=True), integers):
         plan = trial.plan
     difference = trial.first_difference(trial.graphs) or trial.first_difference(
