@@ -489,6 +489,8 @@ REFUSED = {
     "qr": (lambda x: np.linalg.qr(np.outer(x, x)), "qr"),
     "svd": (lambda x: np.linalg.svd(np.outer(x, x)), "svd"),
     "lstsq": (lambda x: np.linalg.lstsq(np.outer(x, x), x)[0], "normal equations"),
+    "buffer": (lambda x: np.frombuffer(x), r"numpy.frombuffer\(\) cannot be recorded"),
+    "bytes": (lambda x: x.byteswap(), "bytes of an array"),
     "hash": (lambda x: {x[0]: 1.0}[x[0]], "hash"),
 }
 

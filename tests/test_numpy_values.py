@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -189,3 +190,12 @@ def test_filling_a_float_array_would_drop_the_gradient():
 def test_nan_and_infinity_from_numpy():
     assert math.isnan((Value(1.0) * np.float64("nan")).data)
     assert (Value(1.0) + np.float64("inf")).data == math.inf
+
+
+@pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.gt, operator.ge])
+def test_an_order_is_that_of_floats(compare):
+    """NumPy rounds its integers to floats where Python does not: so 2.0**53 is below 2**53 + 1, and not below NumPy's."""
+    for x in (2.0**53, -(2.0**53), 1.5):
+        for y in (2**53 + 1, np.int64(2**53 + 1), np.uint64(2**63 + 1), np.float32(1.5), np.int8(1)):
+            assert compare(Value(x), y) == compare(x, y)
+            assert compare(y, Value(x)) == compare(y, x)

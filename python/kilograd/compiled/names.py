@@ -23,7 +23,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled import functions, linalg, special
-from kilograd.compiled.conditions import thread
+from kilograd.compiled.conditions import refusal, thread
 from kilograd.compiled.habits import globals_of
 from kilograd.compiled.traced import Traced, array_of, entries, has_values, is_float, is_of_bools
 from kilograd.compiled.ufuncs import NUMBERS, select
@@ -98,6 +98,12 @@ def _as_array(original: Function, thing: Any, dtype: Any = None, **options: Any)
     if isinstance(thing, Traced) and dtype is not object:
         return thing if is_float(dtype) else thing.astype(dtype)
     return _of_values(thing, dtype) if functions.holds(thing) else original(thing, dtype, **options)
+
+
+def _from_buffer(original: Function, buffer: Any, *args: Any, **options: Any) -> Any:
+    if functions.holds(buffer):
+        raise refusal("numpy.frombuffer() cannot be recorded: numpy.array(a) is a copy of an array")
+    return original(buffer, *args, **options)
 
 
 def _contiguous(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
@@ -275,6 +281,7 @@ _TABLE: dict[str, dict[str, Function]] = {
         "array": _array,
         **dict.fromkeys(["asarray", "asanyarray", "asarray_chkfinite"], _as_array),
         "ascontiguousarray": _contiguous,
+        "frombuffer": _from_buffer,
         "fromiter": _from_iterable,
         "where": _where,
     },
