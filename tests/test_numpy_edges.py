@@ -230,9 +230,11 @@ def test_comparisons_are_not_reduced():
 
 
 def test_names_that_are_replaced_look_like_ufuncs():
-    seen = []
+    seen, original = [], np.power
 
     def function(x):
+        assert {original: "cube"}[np.power] == "cube"
+        assert np.power == original
         seen.extend([isinstance(np.power, np.ufunc), np.power.nin, repr(np.power), pickle.dumps(np.power)])
         return np.power(x, 2.0)
 

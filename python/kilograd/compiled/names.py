@@ -168,6 +168,12 @@ class _Ufunc:
         found = getattr(self._original, name)
         return _replacing(found, _of_arrays) if name in _METHODS else found
 
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._original
+
+    def __hash__(self) -> int:
+        return hash(self._original)
+
     def __repr__(self) -> str:
         return repr(self._original)
 
