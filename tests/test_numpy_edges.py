@@ -223,6 +223,19 @@ def test_an_entropy_of_near_numbers_keeps_its_digits():
         assert f.grad(3.0000001, 3.0, argnums=1) == pytest.approx(float(-x / y), rel=1e-14)
 
 
+def test_integers_that_are_arguments_are_bounds_and_bins():
+    f = kilograd.compile(lambda v, i, bins: v[:i].sum() * v[i:] + np.bincount(bins)[1])
+    assert f(V, 1, np.array([0, 1, 1])).tolist() == (V[0] * V[1:] + 2).tolist()
+    assert f(V, 2, np.array([0, 1])).tolist() == ((V[0] + V[1]) * V[2:] + 1).tolist()
+    with pytest.raises(IndexError, match="only integers are indices"):
+        f(V, 1.0, np.array([0, 1]))
+
+
+def test_arrays_of_no_dimension():
+    f = kilograd.compile(lambda x: [np.array(x).mean(), np.array(x).std(), np.array(x).var(), np.array(x).sum()])
+    assert f(0.5) == [0.5, 0.0, 0.0, 0.5]
+
+
 def test_comparisons_are_not_reduced():
     numbers = np.array([kilograd.Value(1.0), kilograd.Value(2.0)])
     with pytest.raises(TypeError, match=r"less.reduce\(\) cannot be recorded"):

@@ -23,6 +23,7 @@ from kilograd.compiled.traced import (
     chosen,
     entries,
     implements,
+    index_of,
     is_float,
     is_of_bools,
     mask_of,
@@ -246,25 +247,9 @@ def _piecewise(x: Any, conditions: Any, functions: Any, *args: Any, **options: A
     return result
 
 
-# What NumPy itself does, without asking its arguments for a protocol; the names are replaced in a trace.
-_ORIGINALS: tuple[Any, ...] = np.piecewise, np.var, np.std
-_PIECEWISE, _VAR, _STD = [function._implementation for function in _ORIGINALS]
-
-
-@implements(np.var)
-def _var(a: Any, *args: Any, **options: Any) -> Any:
-    return _VAR(_with_an_axis(a), *args, **options)
-
-
-@implements(np.std)
-def _std(a: Any, *args: Any, **options: Any) -> Any:
-    return _STD(_with_an_axis(a), *args, **options)
-
-
-def _with_an_axis(a: Any) -> Any:
-    """An array; NumPy asks the mean of a number alone for its dtype."""
-    array = entries(a)
-    return (array if array.ndim else array.reshape(1)).view(Traced)
+_ORIGINAL: Any = np.piecewise
+_PIECEWISE = _ORIGINAL._implementation
+"""What NumPy itself does, without asking its arguments for a protocol; the name is replaced in a trace."""
 
 
 # --- sums of products
@@ -286,7 +271,7 @@ def _vdot(a: Any, b: Any) -> Any:
 
 @implements(np.bincount)
 def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
-    places = np.asarray(x)
+    places = np.asarray(index_of(x))
     size = max(minlength, int(places.max(initial=-1)) + 1)
     if weights is None:
         return np.bincount(places, minlength=minlength)

@@ -37,6 +37,7 @@ __all__ = [
     "fold",
     "has_values",
     "implements",
+    "index_of",
     "mask_of",
     "of_function",
     "of_ufunc",
@@ -59,8 +60,18 @@ class _Array(np.ndarray):
         return of_function(function, args, options)
 
     def __getitem__(self, key: Any) -> Any:
-        got: Any = super().__getitem__(key if type(key) is int or type(key) is slice else _index(key))
+        got: Any = super().__getitem__(key if type(key) is int else index_of(key))
         return np.float64(got) if type(got) is float else got
+
+
+def _over_an_axis(name: str) -> Callable[..., Any]:
+    """A method of arrays that asks the mean of a number alone for its dtype."""
+    method = getattr(np.ndarray, name)
+
+    def over(self: Traced, *args: Any, **options: Any) -> Any:
+        return method(self if self.ndim else self.reshape(1), *args, **options)
+
+    return over
 
 
 class Traced(_Array):
@@ -89,7 +100,7 @@ class Traced(_Array):
             if isinstance(key, Mask) and new.size == 1:
                 super().__setitem__(..., chosen(key, new.reshape(()), self))
                 return
-        key, new = _index(key), entries(value)
+        key, new = index_of(key), entries(value)
         if new.ndim and not isinstance(super().__getitem__(key), np.ndarray):
             if new.size != 1:
                 raise ValueError("setting an array element with a sequence.")
@@ -131,6 +142,10 @@ class Traced(_Array):
     def argpartition(self, kth: Any, axis: Any = -1, **options: Any) -> Any:  # type: ignore[override]
         return np.argpartition(self, kth, axis)
 
+    mean = _over_an_axis("mean")
+    std = _over_an_axis("std")
+    var = _over_an_axis("var")
+
     def dot(self, other: Any, out: Any = None) -> Any:
         return np.dot(self, other, out)
 
@@ -170,14 +185,17 @@ def is_float(dtype: Any) -> bool:
     return dtype is None or np.dtype(dtype) in (FLOAT, np.dtype(object))
 
 
-def _index(key: Any) -> Any:
+def index_of(key: Any) -> Any:
     """A key of NumPy's own: conditions are decided, numbers that were integers are integers again."""
     if isinstance(key, tuple):
-        return tuple([_index(part) for part in key])
+        return tuple([index_of(part) for part in key])
+    if isinstance(key, slice):
+        parts = key.start, key.stop, key.step
+        return slice(*map(index_of, parts)) if any(isinstance(part, Value) for part in parts) else key
     if isinstance(key, (Mask, Condition)):
         return decided(key)
     if isinstance(key, list) and any(isinstance(part, (Condition, Value)) for part in key):
-        return [_index(part) for part in key]
+        return [index_of(part) for part in key]
     if isinstance(key, Value):
         return _integer(key)
     if isinstance(key, Traced):
@@ -449,7 +467,7 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     if entry is None:
         raise refusal(f"numpy.{name}.{method}() cannot be recorded")
     if method != "reduce":
-        result = getattr(entry, method)(array, *map(_index, inputs[1:]), axis=axis)
+        result = getattr(entry, method)(array, *map(index_of, inputs[1:]), axis=axis)
         return mask_of(result) if name in BOOLS else traced(result)
     if where is not True:
         neutral = {"add": 0.0, "multiply": 1.0, "logical_or": False, "logical_and": True}.get(name, initial)
@@ -501,7 +519,7 @@ def _at(ufunc: Any, target: Any, index: Any, values: Any = None) -> None:
         raise refusal(_CONSTANT.format("array"))
     if entry is not ufunc or values is None:
         raise refusal(f"numpy.{ufunc.__name__}.at() cannot be recorded")
-    ufunc.at(target.view(np.ndarray), _index(index), entries(values))
+    ufunc.at(target.view(np.ndarray), index_of(index), entries(values))
 
 
 def _vecdot(a: Objects, b: Objects, axis: int = -1) -> Any:
