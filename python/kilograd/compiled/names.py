@@ -129,7 +129,8 @@ def _from_iterable(original: Function, iterable: Any, dtype: Any, *args: Any, **
 
 def _of_arrays(original: Function, *args: Any, **options: Any) -> Any:
     """A function that asks no list for a protocol, and no array of objects."""
-    return original(*map(_held, args), **{name: _held(option) for name, option in options.items()})
+    held = {name: option if name == "out" else _held(option) for name, option in options.items()}
+    return original(*map(_held, args), **held)
 
 
 def _of_sequences(original: Function, *args: Any, **options: Any) -> Any:
@@ -142,12 +143,14 @@ def _of_sequences(original: Function, *args: Any, **options: Any) -> Any:
 
 
 def _held(thing: Any) -> Any:
-    """A list, or an array of objects, that holds what is recorded, as a traced array."""
+    """A list that holds what is recorded, as a traced array; an array of objects as another view of it."""
     if isinstance(thing, (list, tuple)):
         return array_of(thing) if functions.holds(thing) else thing
-    if type(thing) is np.ndarray and thing.dtype == object and has_values(thing):
-        return array_of(thing)
-    return thing
+    if type(thing) is not np.ndarray or thing.dtype != object or not has_values(thing):
+        return thing
+    if thing.flags.writeable:
+        thing[...] = entries(thing)
+    return thing.view(Traced) if thing.flags.writeable else array_of(thing)
 
 
 class _Ufunc:

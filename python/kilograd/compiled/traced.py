@@ -365,7 +365,7 @@ def _into(out: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: d
     where = options.pop("where", True) if method == "__call__" else True
     if where is not True and ufunc.__name__ not in BOOLS:  # elsewhere NumPy does not compute it
         harmless = 1.5 if ufunc.__name__ == "arccosh" else 0.5
-        inputs = tuple([chosen(where, each, harmless).view(Traced) for each in inputs])
+        inputs = tuple([traced(chosen(where, each, harmless)) for each in inputs])
     result = of_ufunc(ufunc, method, inputs, options)
     if isinstance(out, Traced):
         out[...] = result if where is True else chosen(where, result, out)
