@@ -1,8 +1,9 @@
 """What else a function may give where another rounding is as good: the oracle of `compiled` for jumps at their border.
 
-A program regroups sums and computes elementary functions within 2 ulp, so what a jump makes of them may differ by the
-jump: `trunc(exp(log(3)))` is 2 or 3, `fmod(1.8e308, exp(1))` anything. Here the plain function is run with those
-results alone moved by so much: sums where they were rounded at all, and zeros that a sum gives with either sign. What
+A program regroups sums, adds products to them without rounding these, and computes elementary functions within 2 ulp,
+so what a jump makes of them may differ by the jump: `trunc(exp(log(3)))` is 2 or 3, `fmod(1.8e308, exp(1))` anything.
+Here the plain function is run with those results alone moved by so much: sums where they were rounded at all, zeros
+that a sum gives with either sign, and the largest number in place of an infinity that was none in its operands. What
 NumPy makes of a bool may be a number of 16 bits; beside a recorded number, which has 64, it makes none of 16. What a
 program gives has to be what one of these runs gives.
 """
@@ -80,6 +81,8 @@ class _Arithmetic:
         kind = getattr(ast, name)
         a, b = _of_64_bits((a, b))
         result = _OPERATORS[kind](a, b)
+        if kind in (ast.Add, ast.Sub, ast.Mult) and self.dice.random() < self.rate:
+            result = _without_overflow(result, a, b)
         if kind in (ast.Add, ast.Sub):
             return self.moved(result, np.where(_is_exact(a, b if kind is ast.Add else np.negative(b)), 0, 2), True)
         return self.moved(result, 2, True) if kind in (ast.MatMult, ast.Pow) else result
@@ -105,6 +108,16 @@ def _of_64_bits(operands: Any) -> Any:
     if not any(type(each) is float for each in operands):
         return operands
     return tuple([np.float64(each) if isinstance(each, np.float16) else each for each in operands])
+
+
+def _without_overflow(result: Any, a: Any, b: Any) -> Any:
+    """A sum or a product as it is inside of a longer sum, where its own overflow is not seen."""
+    if not isinstance(result, (float, np.ndarray)) or np.asarray(result).dtype != np.float64:
+        return result
+    overflows = np.isinf(result) & np.isfinite(a) & np.isfinite(b)
+    if isinstance(result, np.ndarray):
+        return np.where(overflows, np.copysign(np.finfo(float).max, result), result)
+    return type(result)(np.copysign(np.finfo(float).max, result)) if overflows else result
 
 
 def _is_exact(a: Any, b: Any) -> Any:

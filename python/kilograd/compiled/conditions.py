@@ -141,22 +141,22 @@ class Condition:
 
     __rand__, __ror__ = __and__, __or__
 
-    # As a number, 1 or 0, which has no derivative.
+    # As a number, 1 or 0, which has no derivative. Beside a bool it is none: a bool of NumPy's with another is a bool.
     def __mul__(self, other: Any) -> Any:
-        return NotImplemented if isinstance(other, Condition) else self.mask()[0] * other
+        return NotImplemented if isinstance(other, _BOOLS) else self.mask()[0] * other
 
     __rmul__ = __mul__
 
     def __add__(self, other: Any) -> Any:
-        return NotImplemented if isinstance(other, Condition) else self.mask()[0] + other
+        return NotImplemented if isinstance(other, _BOOLS) else self.mask()[0] + other
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return NotImplemented if isinstance(other, Condition) else self.mask()[0] - other
+        return NotImplemented if isinstance(other, _BOOLS) else self.mask()[0] - other
 
     def __rsub__(self, other: Any) -> Any:
-        return other - self.mask()[0]
+        return NotImplemented if isinstance(other, _BOOLS) else other - self.mask()[0]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         from kilograd.compiled import traced  # which imports this module
@@ -167,6 +167,9 @@ class Condition:
         from kilograd.compiled import traced
 
         return traced.of_function(function, args, options)
+
+
+_BOOLS = (Condition, bool, np.bool_)
 
 
 def refusal(text: str) -> TypeError:
