@@ -505,10 +505,10 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             "a = v[0] * v[0]\n    return np.trunc(a - np.var(v))",
             [[np.array([1e200, 1.0, 1.0])], [np.array([2.0, 1.0, 1.0])]],
         ),
-        "sum-of-a-bool-and-one-of-numpy": (
+        "sum-of-a-bool-and-one-of-numpy-that-does-not-show": (
             "v",
-            "return np.where(v[0] <= v[2], 0.0, (bool(v[0]) + np.any(v[1])) * v[0])",
-            [[np.array([0.25, 1.0, -1.5])], [np.array([0.25, 0.0, -1.5])]],
+            "return np.where(v[0] <= np.cumsum(v)[-1], 5.0, (bool(np.prod(v)) + np.any(np.diff(v)[0])) * v[0])",
+            [[np.array([0.25, 1.0, 3.0])], [np.array([0.25, 1.0, -1.5])]],
         ),
         "number-of-16-bits": ("x", "return x / np.logaddexp(np.cbrt(x != x), 1)", [[0.7714905607491449], [-0.5]]),
         "numbers-in-lists": (
