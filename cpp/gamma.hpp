@@ -1,8 +1,10 @@
-// The derivatives of log(gamma(x)), for doubles: within some ulp of the larger of 1 and the result.
+// log(gamma(x)) and its derivatives, the beta function, for doubles: within some ulp of the larger of 1 and the result.
 #pragma once
 
 #include <cmath>
 #include <limits>
+
+#include "orders.hpp"
 
 namespace kilograd::scalar {
 
@@ -51,10 +53,10 @@ inline double digamma(double x) {
 
 // The n-th derivative of digamma: a sum over (x + k)**-(n + 1), whose tail is Euler's and Maclaurin's.
 inline double polygamma(double x, double order) {
-    const int n = static_cast<int>(order);
-    if (n <= 0) return digamma(x);
-    if (x == -std::numeric_limits<double>::infinity()) return n % 2 ? -x : x;  // as SciPy has it
-    if (x != x || x < -1e4) return std::numeric_limits<double>::quiet_NaN();
+    const int n = whole_order(order);
+    if (n == 0) return digamma(x);
+    if (n > 0 && x == -std::numeric_limits<double>::infinity()) return n % 2 ? -x : x;  // as SciPy has it
+    if (n < 0 || x != x || x < -1e4) return std::numeric_limits<double>::quiet_NaN();
     if (x <= 0.0 && x == std::floor(x)) return std::numeric_limits<double>::infinity();
     if (std::isinf(x)) return 0.0;
     const double s = n + 1.0;
@@ -82,5 +84,57 @@ inline double log_gamma(double x) {
     return std::lgamma(x);
 #endif
 }
+
+// What Stirling's formula lacks of log(gamma(x)), for x >= 10.
+inline double stirling_rest(double x) {
+    const double z = 1.0 / (x * x);
+    double sum = 0.0;
+    for (int k = 7; k >= 0; --k) sum = sum * z + bernoulli[k] / ((2.0 * k + 2.0) * (2.0 * k + 1.0));
+    return sum / x;
+}
+
+// log_gamma(a) + log_gamma(b) - log_gamma(a + b) for positive numbers, without what is large and cancels.
+inline double log_beta(double a, double b) {
+    constexpr double log_root_two_pi = 0.91893853320467274178;
+    if (!(a >= 0.0 && b >= 0.0)) return std::numeric_limits<double>::quiet_NaN();
+    const double low = a < b ? a : b;
+    double high = a < b ? b : a, above = 1.0;
+    if (low == 0.0) return std::isinf(high) ? std::numeric_limits<double>::quiet_NaN() : 1.0 / low;
+    if (std::isinf(high)) return -high;
+    if (high < 2.5) return log_gamma(low) + log_gamma(high) - log_gamma(low + high);
+    for (; high < 10.0; high += 1.0) above *= 1.0 + low / high;
+    const double ratio = low / high, rest = stirling_rest(high) - stirling_rest(low + high);
+    if (low < 10.0) {
+        const double quotient = rest + low - low * std::log(high) - (low + high - 0.5) * std::log1p(ratio);
+        return log_gamma(low) + (quotient + std::log(above));
+    }
+    return log_root_two_pi - 0.5 * std::log(high) + (stirling_rest(low) + rest) +
+           (low - 0.5) * std::log(ratio / (1.0 + ratio)) - high * std::log1p(ratio);
+}
+
+// Of digamma (order 0) and its derivative (1) what is left at a of what is there at a + b, for positive numbers: digits
+// hold however near the two are. 1 - (1 + b / a)**-n is what differences of powers are multiples of.
+inline double polygamma_gap(double a, double b, int order) {
+    if (!(a >= 0.0 && b >= 0.0)) return std::numeric_limits<double>::quiet_NaN();
+    if (std::isinf(a)) return std::isinf(b) ? std::numeric_limits<double>::quiet_NaN() : 0.0;
+    if (std::isinf(b)) return order == 0 ? -b : polygamma(a, 1.0);
+    double below = 0.0;
+    for (; a < 10.0; a += 1.0) {
+        const double ratio = b / a / (a + b);
+        below += order == 0 ? -ratio : ratio * (1.0 / a + 1.0 / (a + b));
+    }
+    const double logarithm = std::log1p(b / a), z = 1.0 / a / a;
+    const auto gap = [&](double n) { return -std::expm1(-n * logarithm); };
+    double sum = order == 0 ? -logarithm - 0.5 / a * gap(1.0) : gap(1.0) / a + 0.5 * z * gap(2.0);
+    double power = order == 0 ? -1.0 : 1.0 / a;
+    for (int k = 0; k < 8; ++k) {
+        const double n = 2.0 * k + 2.0 + order;
+        power *= z;
+        sum += bernoulli[k] * (order == 0 ? 1.0 / n : 1.0) * power * gap(n);
+    }
+    return sum + below;
+}
+inline double digamma_gap(double a, double b) { return polygamma_gap(a, b, 0); }
+inline double trigamma_gap(double a, double b) { return polygamma_gap(a, b, 1); }
 
 }  // namespace kilograd::scalar

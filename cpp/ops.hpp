@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "gamma.hpp"
+#include "normal.hpp"
 
 namespace kilograd {
 
@@ -79,6 +80,7 @@ using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::h
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
 inline double select(bool mask, double x, double y) { return mask ? x : y; }
+inline double mul_add(double a, double b, double c) { return a * b + c; }
 inline double logistic(double x) {
     const double e = exp(-abs(x));  // never overflows
     return select(x < 0.0, e, 1.0) / (1.0 + e);
@@ -104,9 +106,17 @@ inline double floor_divide(double a, double b) {
     return quotient - whole > 0.5 ? whole + 1.0 : whole;
 }
 }  // namespace scalar
+}  // namespace kilograd
+
+#include "bessel.hpp"  // whose templates use these
+
+namespace kilograd {
 
 // The functions of two operands that the table uses.
-#define KILOGRAD_BINARY_FUNCTIONS(F) F(pow) F(hypot) F(atan2) F(modulo) F(floor_divide) F(copysign)
+#define KILOGRAD_BINARY_FUNCTIONS(F) \
+    F(pow) F(hypot) F(atan2) F(modulo) F(floor_divide) F(copysign) F(log_beta) F(digamma_gap) F(trigamma_gap)
+// Those of an operand and an order: a whole number, the constant of the operation.
+#define KILOGRAD_FUNCTIONS_OF_ORDERS(F) F(polygamma) F(erfcx) F(bessel_i) F(bessel_ie)
 
 // The formulas of a row as templates over the number type.
 #define KILOGRAD_FORMULAS(value_, da_, db_)                                                               \

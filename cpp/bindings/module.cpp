@@ -104,11 +104,16 @@ PYBIND11_MODULE(_core, m) {
         };
         define("maximum", Op::maximum);
         define("minimum", Op::minimum);
-        for (std::size_t i = method_end; i < op_count; ++i)
-            if (op_infos[i].arity != Arity::Param) define(std::string("_") + op_infos[i].name, static_cast<Op>(i));
-        m.def(
-            "_polygamma", [](py::object x, int order) { return checked(value_polygamma(x.ptr(), order)); },
-            py::arg("x"), py::arg("order"), py::pos_only(), info(Op::polygamma).doc);
+        for (std::size_t i = method_end; i < op_count; ++i) {
+            const Op op = static_cast<Op>(i);
+            const std::string name = std::string("_") + info(op).name;
+            if (info(op).arity != Arity::Param)
+                define(name, op);
+            else
+                m.def(
+                    name.c_str(), [op](py::object x, int order) { return checked(apply_order(op, x.ptr(), order)); },
+                    py::arg("x"), py::arg("order"), py::pos_only(), info(op).doc);
+        }
     }
     m.def("_enter_no_grad", [] {
         if (!enter_no_grad()) throw py::error_already_set();

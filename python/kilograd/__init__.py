@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # true for type checkers; importing typing would double t
 if TYPE_CHECKING:
     from typing import Any
 
-    from kilograd import arrays, draw, functional, micrograd, nn, optim, reference, training
+    from kilograd import arrays, draw, functional, micrograd, nn, optim, reference, special, training
     from kilograd.checkpoint import load, save
     from kilograd.compiled import (
         compile,
@@ -78,6 +78,7 @@ __all__ = [
     "reserved_bytes",
     "save",
     "scan",
+    "special",
     "training",
     "value_and_grad",
     "where",
@@ -85,7 +86,7 @@ __all__ = [
 ]
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
-_SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "reference", "training"}
+_SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "reference", "special", "training"}
 pytest_plugins = ["kilograd.run.testing"]  # of `pytest -p kilograd`
 _HOMES = {
     "checkpoint": ("load", "save"),

@@ -408,11 +408,12 @@ PyObject* value_ceil(PyObject* self, PyObject*) {
 }
 PyObject* value_trunc(PyObject* self, PyObject*) { return value_int(self); }
 
-PyObject* value_polygamma(PyObject* x, int order) {
+PyObject* apply_order(Op op, PyObject* x, int order) {
     Number number{};
-    if (is_value(x)) return wrap_or_null(build(Op::polygamma, node_of(x), nullptr, order, IntKind));
-    if (!require_number(x, "polygamma", number)) return nullptr;
-    return PyFloat_FromDouble(scalar::polygamma(number.value, order));
+    if (is_value(x)) return wrap_or_null(build(op, node_of(x), nullptr, order, IntKind));
+    if (!require_number(x, info(op).name, number)) return nullptr;
+    Fault fault;
+    return PyFloat_FromDouble(evaluate(op, number.value, 0.0, order, fault));
 }
 
 PyObject* value_maximum(PyObject* left, PyObject* right) { return apply_row(Op::maximum, left, right); }

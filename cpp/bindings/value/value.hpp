@@ -26,7 +26,7 @@ PyObject* apply_row(Op op, PyObject* left, PyObject* right);
 PyObject* value_floor(PyObject* self, PyObject*);  // while tracing: ints, and guards of them
 PyObject* value_ceil(PyObject* self, PyObject*);
 PyObject* value_trunc(PyObject* self, PyObject*);
-PyObject* value_polygamma(PyObject* x, int order);
+PyObject* apply_order(Op op, PyObject* x, int order);  // a row whose constant is an order
 PyObject* value_maximum(PyObject* left, PyObject* right);
 PyObject* value_minimum(PyObject* left, PyObject* right);
 

@@ -67,11 +67,16 @@ inline Dual through_row(Dual a, Dual b) {
 KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
 #undef KILOGRAD_BINARY
 
-inline Dual polygamma(Dual a, Dual order) {
-    return {polygamma(a.v, order.v), directional(polygamma(a.v, order.v + Lane(1.0)), a.t)};
+template <Op op>
+inline Dual of_order(Dual a, Dual order) {
+    const Lane unused(0.0), y = Row<op>::value(a.v, unused, order.v);
+    return {y, directional(Row<op>::da(a.v, unused, order.v, y), a.t)};
 }
+#define KILOGRAD_OF_ORDER(name) \
+    inline Dual name(Dual a, Dual order) { return of_order<Op::name>(a, order); }
+KILOGRAD_FUNCTIONS_OF_ORDERS(KILOGRAD_OF_ORDER)
+#undef KILOGRAD_OF_ORDER
 
-// a to the whole number that every lane of `exponent` holds.
 KILOGRAD_INLINE Lane whole_power(Lane a, Lane exponent) {
     return whole_power_of(a, static_cast<int>(get(exponent, 0)));
 }

@@ -493,12 +493,12 @@ inline constexpr double erfc_coefficients[] = {
     -0x1.08e8db1084d6fp-1, 0x1.4e391e87d36dap-2,  0x1.21c6525649323p+0,  0x1.a71656361a279p-2,  -0x1.642151472922dp-1,
     -0x1.feca2f4f97f19p-2};
 
-// erfc(a) for a >= 15/32, down to the smallest double: exp(-a**2) q (1 + w) with q = 0.75 / (a + 1). What the functions
-// of q, t and a**2 would magnify is made good: their roundings.
-KILOGRAD_INLINE Lane erfc_far(Lane x) {
-    const Lane one(1.0), a = least(Lane(28.0), x);
+// erfc(a + a_low) for 15/32 <= a <= 28, down to the smallest double: exp(-square) q (1 + w) with q = 0.75 / (a + 1).
+// The square comes with what it lost: what the functions of q, t and a**2 would magnify is made good, their roundings.
+KILOGRAD_INLINE Lane erfc_far(Lane a, Lane a_low, Lane square, Lane square_low) {
+    const Lane one(1.0);
     const Lane d = a + one, part = d - a;
-    const Lane d_low = (a - (d - part)) + (one - part);
+    const Lane d_low = (a - (d - part)) + (one - part) + a_low;
     const Lane q = Lane(0.75) / d;
     const Lane p = q * d;
     const Lane q_low = Lane(1.0 / 0.75) * (((Lane(0.75) - p) - product_error(q, d, p)) - q * d_low);  // relative to q
@@ -509,7 +509,6 @@ KILOGRAD_INLINE Lane erfc_far(Lane x) {
     const Lane g = mul_add(q, w, q);
     const Lane g_low = mul_add(q, w, q - g);
     // exp(r + r_low) 2**n
-    const Lane square = a * a, square_low = product_error(a, a, square);
     Bits whole;
     const Lane n = round_near(square * Lane(-log2_e), whole);
     const Lane high = mul_add(n, Lane(-ln2_high), -square);
@@ -521,8 +520,21 @@ KILOGRAD_INLINE Lane erfc_far(Lane x) {
 
 // Up to 15/32 erf is below 1/2, so that 1 - erf loses nothing; from there on 2 - erfc(-x) is as good.
 inline Lane erfc(Lane x) {
-    const Lane a = abs(x), far = erfc_far(a), near = mul_add(x, polynomial(x * x, erf_coefficients), x);
+    const Lane a = abs(x), bounded = least(Lane(28.0), a), square = bounded * bounded;
+    const Lane far = erfc_far(bounded, Lane(0.0), square, product_error(bounded, bounded, square));
+    const Lane near = mul_add(x, polynomial(x * x, erf_coefficients), x);
     return select(a < Lane(0.46875), Lane(1.0) - near, select(x < Lane(0.0), Lane(2.0) - far, far));
+}
+
+// erfc(-x / sqrt(2)) / 2: the square of the quotient is x**2 / 2, which loses nothing but in x**2.
+inline Lane ndtr(Lane x) {
+    const Lane a = abs(x), half(0.5), root_half(scalar::root_half), bounded = least(Lane(39.0), a);
+    const Lane square = bounded * bounded, square_low = product_error(bounded, bounded, square);
+    const Lane z = bounded * root_half;
+    const Lane z_low = mul_add(bounded, Lane(scalar::root_half_low), product_error(bounded, root_half, z));
+    const Lane far = half * erfc_far(z, z_low, half * square, half * square_low);
+    const Lane near = half * mul_add(z, polynomial(z * z, erf_coefficients), z);
+    return select(z < Lane(0.46875), half + copy_sign(near, x), select(x < Lane(0.0), far, Lane(1.0) - far));
 }
 
 #define KILOGRAD_LIBM(name)                                 \
@@ -553,8 +565,21 @@ inline Lane atan2(Lane a, Lane b) {
 }
 inline Lane log_gamma(Lane a) { return each(scalar::log_gamma, a); }
 inline Lane polygamma(Lane a, Lane order) { return each(scalar::polygamma, a, order); }
+inline Lane log_beta(Lane a, Lane b) { return each(scalar::log_beta, a, b); }
+inline Lane digamma_gap(Lane a, Lane b) { return each(scalar::digamma_gap, a, b); }
+inline Lane trigamma_gap(Lane a, Lane b) { return each(scalar::trigamma_gap, a, b); }
+inline Lane ndtri(Lane a) { return each(scalar::ndtri, a); }
+inline Lane erfcx(Lane a, Lane order) { return each(scalar::erfcx, a, order); }
 inline Lane modulo(Lane a, Lane b) { return each(scalar::modulo, a, b); }
 inline Lane copysign(Lane a, Lane b) { return copy_sign(a, b); }
+inline Lane bessel_i(Lane a, Lane order) {
+    const int n = scalar::whole_order(get(order, 0));
+    return n == 0 || n == 1 ? scalar::bessel_of_first_orders<false>(a, n) : each(scalar::bessel_i, a, order);
+}
+inline Lane bessel_ie(Lane a, Lane order) {
+    const int n = scalar::whole_order(get(order, 0));
+    return n == 0 || n == 1 ? scalar::bessel_of_first_orders<true>(a, n) : each(scalar::bessel_ie, a, order);
+}
 inline Lane floor_divide(Lane a, Lane b) { return each(scalar::floor_divide, a, b); }
 
 // Beyond 2**52 every number is whole.

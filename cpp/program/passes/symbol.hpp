@@ -105,7 +105,10 @@ inline Symbol logistic(Symbol a) { return sigmoid(a); }
     inline Symbol name(Symbol a, Symbol b) { return Symbol::make(Code::name, a, b); }
 KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
 #undef KILOGRAD_BINARY
-inline Symbol polygamma(Symbol a, Symbol order) { return Symbol::make(Code::polygamma, a, Symbol(), order.constant()); }
+#define KILOGRAD_OF_ORDER(name) \
+    inline Symbol name(Symbol a, Symbol order) { return Symbol::make(Code::name, a, Symbol(), order.constant()); }
+KILOGRAD_FUNCTIONS_OF_ORDERS(KILOGRAD_OF_ORDER)
+#undef KILOGRAD_OF_ORDER
 inline Symbol whole_power(Symbol a, Symbol exponent) {
     return Symbol::make(Code::powc, a, Symbol(), exponent.constant());
 }

@@ -37,7 +37,10 @@ constexpr unsigned reads_a = 1, reads_b = 2, reads_y = 4;
     [[maybe_unused]] Dependence name(Dependence a, Dependence b) { return a | b; }
 KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
 #undef KILOGRAD_BINARY
-[[maybe_unused]] Dependence polygamma(Dependence a, Dependence) { return a; }
+#define KILOGRAD_OF_ORDER(name) \
+    [[maybe_unused]] Dependence name(Dependence a, Dependence) { return a; }
+KILOGRAD_FUNCTIONS_OF_ORDERS(KILOGRAD_OF_ORDER)
+#undef KILOGRAD_OF_ORDER
 [[maybe_unused]] Dependence whole_power(Dependence a, Dependence b) { return a | b; }
 #define KILOGRAD_UNARY(name) \
     [[maybe_unused]] Dependence name(Dependence a) { return a; }

@@ -1,0 +1,264 @@
+"""`kilograd.special` against 50 digits: numbers, derivatives of first and second order, tails and zeros.
+
+Bounds are in ulp of the exact result, or of the larger of 1 and it where the function has zeros that no composition of
+doubles meets; what grows with the size of the operands says so. SciPy's functions in compiled functions are the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.special
+from mpmath import mpf
+
+import kilograd
+from kilograd import Value, special
+
+EPS = 2.0**-52
+
+
+@dataclass
+class Function:
+    """What is known of one: itself in mpmath, points, and how many ulp it and two derivatives may be off."""
+
+    exact: Callable[..., Any]
+    points: list[tuple[float, ...]]
+    ulps: tuple[float, float, float] = (4, 16, 64)
+    floor: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """The bound is in ulp of no less than this."""
+    tail: Callable[..., float] = lambda *x: 0.0
+    """Further ulp of derivatives, which grow with the operands."""
+
+
+def ndtr(x: Any) -> Any:
+    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2
+
+
+def ndtri(p: Any) -> Any:
+    x = mpf(float(scipy.special.ndtri(float(p))))
+    for _ in range(8):
+        step = (ndtr(x) - p) * mpmath.sqrt(2 * mpmath.pi) * mpmath.exp(x * x / 2)
+        x -= step / (1 + x * step / 2)
+    return x
+
+
+def log_beta(a: Any, b: Any) -> Any:
+    return mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b)
+
+
+def unary(*points: float) -> list[tuple[float, ...]]:
+    return [(x,) for x in points]
+
+
+def square(x: float) -> float:
+    return 2.0 * x * x
+
+
+LINE = unary(0.0, 1e-300, 1e-9, -1e-9, 0.3, -0.3, 0.7, -0.7, 1.0, -1.0, 1.7, -1.7, 3.0, -3.0, 5.0, -5.0)
+POSITIVE = unary(1e-9, 0.01, 0.3, 0.7, 1.0, 1.5, 2.0, 2.5, 3.3, 7.7, 10.0, 33.0, 1e3, 1e6)
+UNIT = unary(1e-150, 1e-12, 0.01, 0.1, 0.2499, 0.25, 0.4, 0.5 - 1e-9, 0.5 + 1e-9, 0.6, 0.9, 0.999999)
+PAIRS = [
+    (0.3, 0.7),
+    (2.5, 0.5),
+    (1e-6, 3.0),
+    (9.5, 0.35),
+    (12.0, 11.0),
+    (400.0, 0.02),
+    (1e5, 2.5),
+    (3.0, 7e4),
+    (1.5, 8.0),
+]
+NEAR = [(0.3, 0.3000001), (2.0, 2.0 + 1e-12), (1.0, 1.9), (1.0, 0.6), (1.0, 0.4), (3.0, 7.0), (1e-5, 1e5), (5.0, 4.999)]
+
+FUNCTIONS = {
+    "erf": Function(mpmath.erf, LINE, tail=square),
+    "erfc": Function(mpmath.erfc, [*LINE, *unary(10.0, 25.0, -8.0)], tail=square),
+    "erfcx": Function(
+        lambda x: mpmath.exp(x * x) * mpmath.erfc(x), [*LINE, *unary(0.5, 2.3, 12.0, 24.9, 25.1, 1e3, 1e8, -20.0)]
+    ),
+    "ndtr": Function(ndtr, [*LINE, *unary(-10.0, -37.0, 9.0)], tail=square),
+    "log_ndtr": Function(lambda x: mpmath.log(ndtr(x)), [*LINE, *unary(-10.0, -40.0, -1e3, -1e6, 7.0)], tail=square),
+    "ndtri": Function(ndtri, UNIT, tail=lambda p: 80.0 * abs(math.log(p))),
+    "expit": Function(lambda x: 1 / (1 + mpmath.exp(-x)), [*LINE, *unary(-30.0, -700.0)], floor=(0.0, 1.0, 1.0)),
+    "log_expit": Function(
+        lambda x: -mpmath.log1p(mpmath.exp(-x)), [*LINE, *unary(-30.0, 30.0, -700.0)], floor=(0.0, 0.0, 1.0)
+    ),
+    "logit": Function(lambda p: mpmath.log(p / (1 - p)), UNIT, floor=(0.0, 0.0, 1.0)),
+    "gammaln": Function(lambda x: mpmath.loggamma(x).real, [*POSITIVE, *unary(-0.5, -3.3)], floor=(1.0, 1.0, 0.0)),
+    "gamma": Function(
+        mpmath.gamma, [*POSITIVE[:12], *unary(-0.5, -3.3, 170.0)], (8, 64, 256), tail=lambda x: 4 * abs(x)
+    ),
+    "digamma": Function(mpmath.digamma, [*POSITIVE, *unary(-0.5, -3.3)], floor=(1.0, 0.0, 0.0)),
+    "betaln": Function(log_beta, PAIRS, (8, 16, 64), floor=(1.0, 0.0, 0.0)),
+    "beta": Function(lambda a, b: mpmath.beta(a, b), PAIRS, (64, 128, 512)),
+    "xlogy": Function(lambda x, y: x * mpmath.log(y), NEAR),
+    "xlog1py": Function(lambda x, y: x * mpmath.log1p(y), NEAR),
+    "entr": Function(lambda x: -x * mpmath.log(x), POSITIVE, floor=(0.0, 1.0, 0.0)),
+    "rel_entr": Function(lambda x, y: x * mpmath.log(x / y), NEAR, floor=(0.0, 1.0, 0.0)),
+    "kl_div": Function(lambda x, y: x * mpmath.log(x / y) - x + y, NEAR, (16, 32, 64), floor=(0.0, 1e-3, 0.0)),
+    "i0": Function(lambda x: mpmath.besseli(0, x), [*LINE, *unary(4.9, 5.1, 12.0, -60.0, 705.0)], (4, 12, 24)),
+    "i1": Function(lambda x: mpmath.besseli(1, x), [*LINE, *unary(4.9, 5.1, 12.0, -60.0, 705.0)], (4, 12, 24)),
+    "i0e": Function(
+        lambda x: mpmath.besseli(0, x) * mpmath.exp(-abs(x)),
+        [*LINE[2:], *unary(4.9, 12.0, -60.0, 1e4)],
+        floor=(0, 0.1, 0.1),
+    ),
+    "i1e": Function(
+        lambda x: mpmath.besseli(1, x) * mpmath.exp(-abs(x)),
+        [*LINE[2:], *unary(4.9, 12.0, -60.0, 1e4)],
+        floor=(0, 0.1, 0.1),
+    ),
+}
+CASES = [(name, point) for name, data in FUNCTIONS.items() for point in data.points]
+
+
+def off(found: float, exact: Any, floor: float) -> float:
+    """The error in ulp of the exact number, or of a floor."""
+    return float(abs(mpf(found) - exact) / (EPS * max(abs(exact), mpf(floor), mpf(2) ** -1000)))
+
+
+def derivative(name: str, point: tuple[float, ...], orders: tuple[int, ...]) -> Any:
+    small = max([-math.log10(abs(x)) for x in point if x], default=0.0)
+    with mpmath.workdps(160 + 4 * max(0, int(small))):
+        steps = [mpf(10) ** -40 * (abs(mpf(x)) or 1) for x in point]
+        if len(point) == 1:
+            return +mpmath.diff(FUNCTIONS[name].exact, mpf(point[0]), orders[0], h=steps[0])
+        return +mpmath.diff(FUNCTIONS[name].exact, tuple(map(mpf, point)), orders, h=min(steps))
+
+
+@pytest.mark.parametrize(("name", "point"), CASES, ids=[f"{n}{p}" for n, p in CASES])
+def test_numbers_and_derivatives(name: str, point: tuple[float, ...]):
+    data, function = FUNCTIONS[name], getattr(special, name)
+    with mpmath.workdps(60):
+        exact = data.exact(*map(mpf, point))
+        assert off(function(*point), exact, data.floor[0]) <= data.ulps[0]
+        values = [Value(x) for x in point]
+        out = function(*values)
+        assert type(out) is Value
+        assert off(out.data, exact, data.floor[0]) <= data.ulps[0]
+        out.backward()
+        theirs = getattr(scipy.special, name)
+        compiled = kilograd.compile(lambda x: theirs(*x))
+        hessian = compiled.hessian(np.array(point))
+        for i, value in enumerate(values):
+            first = tuple([int(i == k) for k in range(len(point))])
+            slope = derivative(name, point, first)
+            assert off(value.grad, slope, data.floor[1]) <= data.ulps[1] + data.tail(*point)
+            curve = derivative(name, point, tuple([2 * k for k in first]))
+            assert off(hessian[i, i], curve, data.floor[2]) <= data.ulps[2] + 8 * data.tail(*point)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_arrays_values_and_traces_are_the_same(name: str):
+    data, function, theirs = FUNCTIONS[name], getattr(special, name), getattr(scipy.special, name)
+    rows = np.array([x for x in data.points if max(map(abs, x)) < 100.0])
+    columns = list(rows.T)
+    found = function(*columns)
+    assert type(found) is np.ndarray
+    np.testing.assert_allclose(found, theirs(*columns), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found, [function(*row) for row in rows.tolist()], rtol=1e-15)
+    objects = [kilograd.arrays.values(column, as_array=True) for column in columns]
+    np.testing.assert_allclose(kilograd.arrays.data(function(*objects)), found, rtol=1e-14, atol=1e-15)
+    for one in (function, theirs):
+        compiled = kilograd.compile(lambda x, one=one: one(*x))
+        np.testing.assert_allclose(compiled.batch(rows), found, rtol=1e-14, atol=1e-15)
+        assert len(compiled._paths) == 1
+        np.testing.assert_allclose(compiled(np.array(columns)), found, rtol=1e-14, atol=1e-15)
+
+
+def test_shapes_and_kinds():
+    assert special.erf(np.zeros((2, 3))).shape == (2, 3)
+    assert special.xlogy(np.ones((2, 1)), [1.0, 2.0, 3.0]).shape == (2, 3)
+    assert type(special.erf(1)) is float
+    assert special.erf([0.0, 1.0]).dtype == np.float64
+    mixed = special.erf([Value(0.5), 1.0])
+    assert type(mixed[0]) is Value
+    assert mixed[1] == special.erf(1.0)
+    assert special.beta(Value(2.0), 3).data == pytest.approx(1 / 12)
+
+
+def test_constants_in_a_trace_can_be_written_into():
+    def f(x):
+        y = special.erf(np.array([0.5, 1.0]))
+        y[0] = x
+        return y.sum()
+
+    assert kilograd.grad(f)(2.0) == 1.0
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 5])
+def test_polygamma(order: int):
+    for x in (0.1, 1.5, 9.0, 40.0):
+        with mpmath.workdps(40):
+            assert off(special.polygamma(order, x), mpmath.polygamma(order, mpf(x)), 1.0 if order == 0 else 0.0) <= 8
+            assert special.polygamma(order, Value(x)).data == special.polygamma(order, x)
+    np.testing.assert_allclose(special.polygamma(order, [1.5, 2.5]), scipy.special.polygamma(order, [1.5, 2.5]))
+    for wrong in (-1, 1.5, 101, [1, 2]):
+        with pytest.raises(TypeError, match="one order"):
+            special.polygamma(wrong, 1.0)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
+def test_softmax_and_its_kin(axis: Any):
+    x = np.array([[0.5, 1000.0, -3.0], [1.0, 2.0, -1e4]])
+    b = np.array([[1.0, 2.0, 0.5], [3.0, 1.0, 1.0]])
+    for function, arguments in (
+        ("logsumexp", {"axis": axis}),
+        ("logsumexp", {"axis": axis, "b": b, "keepdims": True}),
+        ("softmax", {"axis": axis}),
+        ("log_softmax", {"axis": axis}),
+    ):
+        ours, want = getattr(special, function), getattr(scipy.special, function)(x, **arguments)
+        found = ours(x, **arguments)
+        assert np.shape(found) == np.shape(want)
+        np.testing.assert_allclose(found, want, rtol=1e-13)
+        np.testing.assert_allclose(kilograd.compile(lambda y, o=ours, a=arguments: o(y, **a))(x), want, rtol=1e-13)
+        values = ours(kilograd.arrays.values(x, as_array=True), **arguments)
+        np.testing.assert_allclose(kilograd.arrays.data(values), want, rtol=1e-13)
+    assert special.logsumexp([-math.inf, -math.inf]) == -math.inf
+
+
+def test_outside_of_domains():
+    assert math.isnan(special.logit(1.5))
+    assert math.isnan(special.betaln(-0.5, 1.0))
+    assert special.gammaln(0.0) == math.inf
+    assert special.ndtri(0.0) == -math.inf
+    for call in (
+        lambda: special.logit(Value(1.5)),
+        lambda: special.gammaln(Value(0.0)),
+        lambda: special.ndtri(Value(1.0)),
+    ):
+        with pytest.raises(ValueError, match=r"atanh|gamma|ndtri"):
+            call()
+    with pytest.raises(TypeError, match="real numbers"):
+        special.erf(1j)
+
+
+def test_zeros_and_the_operand_that_does_not_count():
+    assert special.xlogy(0.0, 0.0) == special.rel_entr(0.0, 0.5) == special.entr(0.0) == 0.0
+    assert special.kl_div(0.0, 0.5) == 0.5
+    assert special.rel_entr(1.0, 0.0) == math.inf
+    x, y = Value(0.0), Value(0.0)
+    special.xlogy(x, y).backward()
+    assert (x.grad, y.grad) == (0.0, 0.0)
+
+
+def test_inside_no_grad_and_first_used_there():
+    from kilograd.compiled import special as arrays
+
+    arrays._program.cache_clear()
+    with kilograd.no_grad():
+        assert special.erf(0.5) == math.erf(0.5)
+        assert special.erf(np.array([0.25, 0.75])).tolist() == pytest.approx([math.erf(0.25), math.erf(0.75)])
+    assert special.erf(0.125) == math.erf(0.125)
+
+
+def test_bessel_at_zero_has_both_derivatives():
+    f = kilograd.compile(lambda x: np.i0(x) + special.i1(x))
+    assert (f(0.0), f.grad(0.0), f.hessian(0.0)) == (1.0, 0.5, 0.5)
