@@ -2,7 +2,7 @@
 
 Zeros that are constants are left out. Rows are exchanged as at the numbers of the trace, by guards: a path holds while
 no other pivot would be ten times as large, which keeps elimination as stable as with the largest. Matrices of more than
-`LARGEST` rows are refused: so many entries are better left to LAPACK, outside of the function.
+`LARGEST` rows are left to LAPACK, whole, as stages of `matrices`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,20 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import refusal
+from kilograd.compiled.matrices import (
+    CHOLESKY,
+    EXPONENTIAL,
+    LEAST_SQUARES,
+    LOG_DETERMINANT,
+    SOLVE,
+    RankError,
+    computed,
+)
 from kilograd.compiled.order import numbers_of
 from kilograd.compiled.traced import Objects, axes_of, constant, entries, has_values, implements, traced
 
 LARGEST = 24
-"""Rows of the largest matrix."""
+"""Rows of the largest matrix that is computed entry by entry."""
 _EXCHANGE = 10.0
 
 
@@ -35,15 +44,6 @@ def _square(a: Any, what: str) -> Objects:
     matrix = entries(a)
     if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
         raise np.linalg.LinAlgError(f"{what} needs square matrices, not an array of shape {matrix.shape}")
-    return _small(matrix, what)
-
-
-def _small(matrix: Objects, what: str) -> Objects:
-    if max(matrix.shape[-2:]) > LARGEST:
-        raise refusal(
-            f"{what} of matrices of up to {LARGEST} rows is recorded, and this has the shape {matrix.shape}: call it "
-            "outside of the compiled function, and write down the derivative, which needs but its solutions"
-        )
     return matrix
 
 
@@ -129,6 +129,24 @@ class _Elimination:
         return _substituted(self.factors, y, lower=False)
 
 
+def _solved(matrix: Objects, b: Objects) -> Objects:
+    """For the columns of b, or for b, if it is one."""
+    if len(matrix) <= LARGEST:
+        return _Elimination(matrix).solve(b)
+    return computed(SOLVE, matrix, b.reshape(len(b), -1)).reshape(b.shape)
+
+
+def _with_triangle(matrix: Objects, b: Objects, lower: bool, unit: bool = False, trans: bool = False) -> Objects:
+    """Solve with the triangle of a matrix, for the columns of b."""
+    n = len(matrix)
+    if n <= LARGEST:
+        return _substituted(matrix, b, lower, unit, trans)
+    kept = (np.tril if lower else np.triu)(np.ones((n, n), dtype=bool), (-1 if lower else 1) if unit else 0)
+    triangle = np.eye(n).astype(object) if unit else np.zeros((n, n)).astype(object)
+    triangle[kept] = matrix[kept]
+    return _solved(triangle.T if trans else triangle, b)
+
+
 def _substituted(matrix: Objects, b: Objects, lower: bool, unit: bool = False, trans: bool = False) -> Objects:
     """Solve with the triangle of a matrix, the rest of which is not looked at, for the columns of b."""
     if trans:
@@ -154,6 +172,8 @@ def _cholesky_lower(matrix: Objects, upper: bool = False) -> Objects:
     if upper:
         matrix = matrix.T
     n = len(matrix)
+    if n > LARGEST:
+        return computed(CHOLESKY, matrix)
     factor = np.zeros((n, n)).astype(object)
     for j in range(n):
         rest = matrix[j, j]
@@ -183,6 +203,9 @@ def _determinant(matrix: Objects) -> Any:
     n = len(matrix)
     if n <= 3:  # without pivots, for singular matrices too
         return _by_minors(matrix)
+    if n > LARGEST:
+        sign, size = computed(LOG_DETERMINANT, matrix)
+        return sign * size.exp()
     try:
         elimination = _Elimination(matrix)
     except _SingularError:
@@ -220,6 +243,9 @@ def _slogdet(a: Any) -> Any:
         return constant(np.linalg.slogdet(*_floats(a)))
 
     def one(matrix: Objects) -> tuple[Any, Any]:
+        if len(matrix) > LARGEST:
+            found = computed(LOG_DETERMINANT, matrix)
+            return found[0], found[1]
         try:
             elimination = _Elimination(matrix)
         except _SingularError:
@@ -246,7 +272,7 @@ def _inv(a: Any) -> Any:
         return constant(np.linalg.inv(*_floats(a)))
 
     def one(matrix: Objects) -> Objects:
-        return _Elimination(matrix).solve(np.eye(len(matrix)).astype(object))
+        return _solved(matrix, np.eye(len(matrix)).astype(object))
 
     return _each(one, (_square(a, "inv"), 2))[0]
 
@@ -258,7 +284,7 @@ def _solve(a: Any, b: Any) -> Any:
     if _of_constants(a):  # of any size: the inverse does what elimination would
         return np.matmul(np.linalg.inv(*_floats(a)), traced(entries(b)))
     matrix, right = _square(a, "solve"), entries(b)
-    return _each(lambda m, r: _Elimination(m).solve(r), (matrix, 2), (right, 1 if right.ndim == 1 else 2))[0]
+    return _each(_solved, (matrix, 2), (right, 1 if right.ndim == 1 else 2))[0]
 
 
 @implements(np.linalg.cholesky)
@@ -308,9 +334,35 @@ def _vector_norm(array: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
 
 
+class _SingularValues:
+    """In the result of lstsq(), where they are nobody's business: what uses them is told so."""
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        raise refusal("the singular values that lstsq() gives are not recorded")
+
+    def __getattr__(self, name: str) -> Any:
+        raise refusal("the singular values that lstsq() gives are not recorded")
+
+    __len__ = __iter__ = __getitem__ = __array__
+
+
 @implements(np.linalg.lstsq)
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
-    raise refusal("lstsq() is not recorded: solve the normal equations, numpy.linalg.solve(a.T @ a, a.T @ b)")
+    matrix, right = entries(a), entries(b)
+    if matrix.ndim != 2 or right.ndim not in (1, 2):
+        raise np.linalg.LinAlgError(f"lstsq() takes a matrix and columns, not {matrix.shape} and {right.shape}")
+    (m, n), columns = matrix.shape, right.reshape(len(right), -1)
+    if len(right) != m:
+        raise np.linalg.LinAlgError("Incompatible dimensions")
+    if not n or rcond is not None:
+        raise refusal("lstsq() with rcond= is not recorded: leave it out, for a matrix of full column rank")
+    try:
+        x = computed(LEAST_SQUARES, matrix, columns)
+    except RankError as error:
+        raise refusal(f"lstsq() is recorded of matrices of full column rank: {error}") from None
+    rest = traced(columns) - traced(matrix) @ traced(x)
+    squares = np.sum(rest * rest, axis=0) if m > n else np.empty(0)
+    return traced(x.reshape(n, *right.shape[1:])), squares, n, _SingularValues()
 
 
 @implements(np.linalg.eigvalsh)
@@ -350,8 +402,8 @@ def _cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fi
 def _cho_solve(c_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
     factor, lower = c_and_lower
     matrix, right = _square(factor, "cho_solve"), entries(b)
-    y = _substituted(matrix, right, lower=lower, trans=not lower)
-    return traced(_substituted(matrix, y, lower=lower, trans=bool(lower)))
+    y = _with_triangle(matrix, right, lower=lower, trans=not lower)
+    return traced(_with_triangle(matrix, y, lower=lower, trans=bool(lower)))
 
 
 def _solve_triangular(
@@ -365,7 +417,7 @@ def _solve_triangular(
 ) -> Any:
     matrix, right = _square(a, "solve_triangular"), entries(b)
     turned = trans in (1, 2, "T", "C")
-    return traced(_substituted(matrix, right, lower=lower, unit=unit_diagonal, trans=turned))
+    return traced(_with_triangle(matrix, right, lower=lower, unit=unit_diagonal, trans=turned))
 
 
 def _scipy_solve(
@@ -396,7 +448,7 @@ def _scipy_det(a: Any, **options: Any) -> Any:
 
 
 def _expm(a: Any) -> Any:
-    raise refusal("expm() is not recorded: compose it of products, or pass what it gives as an argument")
+    return _each(lambda matrix: computed(EXPONENTIAL, matrix), (_square(a, "expm"), 2))[0]
 
 
 SCIPY: dict[str, Callable[..., Any]] = {

@@ -1,0 +1,180 @@
+"""Functions of whole matrices, which are stages: what NumPy and SciPy give, and derivatives of both orders.
+
+Each is compared with NumPy's number, its gradient with differences, its Hessian with differences of the gradient, and
+where matrices are small enough to be computed entry by entry, with what that gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+import kilograd
+from kilograd.compiled import linalg
+
+N = linalg.LARGEST + 4
+RNG = np.random.default_rng(5)
+BASE, TALL = RNG.normal(size=(N, N)), RNG.normal(size=(40, 3))
+DIRECTIONS, RIGHT, WEIGHTS = RNG.normal(size=(3, N, N)), RNG.normal(size=N), RNG.normal(size=(N, N))
+SYMMETRIC = BASE @ BASE.T / N + np.eye(N)
+X = np.array([0.3, -0.2, 0.5])
+
+
+def general(x: Any) -> Any:
+    return BASE + 4 * np.eye(N) + np.tensordot(np.sin(x), DIRECTIONS, 1)
+
+
+def positive(x: Any) -> Any:
+    root = np.tensordot(x, DIRECTIONS, 1)
+    return SYMMETRIC + root @ root.T / N
+
+
+def tall(x: Any) -> Any:
+    return TALL * x + np.cos(np.outer(np.arange(40.0), x))
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "solve": lambda x: RIGHT @ np.linalg.solve(general(x), RIGHT * x[0]),
+    "solve-columns": lambda x: np.sum(WEIGHTS[:, :2] * np.linalg.solve(general(x), DIRECTIONS[0][:, :2] * x[1])),
+    "solve-stack": lambda x: np.sum(
+        np.linalg.solve(np.stack([general(x), positive(x)]), WEIGHTS[:, :1])[:, 3] * [[1.0], [2.0]]
+    ),
+    "solve-method": lambda x: np.exp(-(np.linalg.solve(positive(x), RIGHT) ** 2)).sum(),
+    "inv": lambda x: np.sum(WEIGHTS * np.linalg.inv(general(x))),
+    "det": lambda x: np.linalg.det(general(x) / 5),
+    "slogdet": lambda x: np.prod(np.linalg.slogdet(general(x))),
+    "cholesky": lambda x: np.sum(WEIGHTS * np.linalg.cholesky(positive(x))),
+    "cholesky-upper": lambda x: np.sum(WEIGHTS * np.linalg.cholesky(general(x) + 60 * np.eye(N), upper=True)),
+    "lstsq": lambda x: np.sum(np.linalg.lstsq(tall(x), np.sin(np.arange(40.0) * x[0]))[0] * [1.0, 2.0, -1.0]),
+    "lstsq-residuals": lambda x: np.linalg.lstsq(tall(x), np.outer(np.arange(40.0), x[:2]))[1] @ [1.0, 0.5],
+    "scipy-solve": lambda x: RIGHT @ scipy.linalg.solve(positive(x), RIGHT, assume_a="pos"),
+    "scipy-solve-transposed": lambda x: RIGHT @ scipy.linalg.solve(general(x), RIGHT, transposed=True),
+    "scipy-inv-det": lambda x: scipy.linalg.inv(general(x))[2, 3] + scipy.linalg.det(general(x) / 5),
+    "scipy-cholesky": lambda x: np.sum(WEIGHTS * scipy.linalg.cholesky(positive(x))),
+    "cho-solve": lambda x: RIGHT @ scipy.linalg.cho_solve(scipy.linalg.cho_factor(positive(x), lower=True), RIGHT),
+    "triangular": lambda x: RIGHT @ scipy.linalg.solve_triangular(general(x), RIGHT, lower=True),
+    "triangular-unit": lambda x: (
+        RIGHT @ scipy.linalg.solve_triangular(general(x) / 9, RIGHT, trans=1, unit_diagonal=True)
+    ),
+    "expm": lambda x: np.sum(WEIGHTS[:3, :3] * scipy.linalg.expm(np.outer(x, np.sin(x)) + np.diag(x))),
+    "expm-stack": lambda x: np.sum(scipy.linalg.expm(np.stack([np.outer(x, x), np.outer(x, x[::-1])]))[:, 0, 1]),
+}
+
+
+def slopes(f: Callable[[Any], Any], x: Any, h: float = 1e-5) -> Any:
+    ends = [[np.asarray(f(x + sign * h * e)) for e in np.eye(len(x))] for sign in (1, -1)]
+    return (np.array(ends[0]) - np.array(ends[1])).T / (2 * h)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values_and_derivatives(name: str):
+    function = FUNCTIONS[name]
+    f = kilograd.compile(function)
+    value, gradient = f.value_and_grad(X)
+    size = abs(value) + abs(gradient).max()
+    np.testing.assert_allclose(value, function(X), rtol=1e-11)
+    np.testing.assert_allclose(gradient, slopes(function, X), rtol=1e-6, atol=1e-7 * size)
+    np.testing.assert_allclose(f.jacobian(X), gradient, rtol=1e-11, atol=1e-12 * size)
+    hessian = f.hessian(X)
+    np.testing.assert_allclose(hessian, slopes(f.grad, X), rtol=1e-5, atol=1e-6 * size)
+    np.testing.assert_allclose(f.hvp(X, X), hessian @ X, rtol=1e-9, atol=1e-11 * size)
+    rows = np.array([X, -X, 0.5 * X])
+    np.testing.assert_allclose(f.batch(rows), [function(x) for x in rows], rtol=1e-11)
+    _, gradients = f.batch.value_and_grad(rows)
+    np.testing.assert_allclose(gradients, [f.grad(x) for x in rows], rtol=1e-9, atol=1e-11 * size)
+    assert len(f._paths) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["solve", "inv", "det", "slogdet", "cholesky", "cholesky-upper", "cho-solve", "triangular"]
+)
+def test_as_entry_by_entry(monkeypatch: pytest.MonkeyPatch, name: str):
+    function = FUNCTIONS[name]
+    whole = kilograd.compile(function)
+    with monkeypatch.context() as patch:
+        patch.setattr(linalg, "LARGEST", N)
+        entries = kilograd.compile(lambda x: function(x))
+        for method in ("value_and_grad", "hessian"):
+            for one, other in zip(getattr(whole, method)(X), getattr(entries, method)(X), strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-9)
+
+
+def test_by_the_entries_of_a_matrix():
+    f = kilograd.compile(lambda a, b: np.linalg.solve(a, b) @ np.arange(float(N)), argnums=(0, 1))
+    A, b = general(X), RIGHT
+    by_a, by_b = f.grad(A, b)
+    u = np.linalg.solve(A.T, np.arange(float(N)))
+    np.testing.assert_allclose(by_b, u, rtol=1e-12)
+    np.testing.assert_allclose(by_a, -np.outer(u, np.linalg.solve(A, b)), rtol=1e-10, atol=1e-14)
+    lower = kilograd.grad(lambda a: np.linalg.cholesky(a).sum())(positive(X))
+    assert (np.triu(lower, 1) == 0.0).all()  # NumPy does not look there
+
+
+def test_inside_of_loops_and_gradients():
+    def f(x):
+        def step(carry, y):
+            return carry + 0.1 * np.linalg.solve(general(x), carry * y), None
+
+        total, _ = kilograd.scan(step, np.ones(N) * x[2], np.array([1.0, 2.0]))
+        inner = kilograd.grad(lambda z: np.linalg.slogdet(positive(z))[1])(x)
+        return total.sum() + inner @ inner
+
+    compiled = kilograd.compile(f)
+    np.testing.assert_allclose(compiled.grad(X), slopes(compiled, X), rtol=1e-5)
+
+
+def test_errors_are_those_of_numpy():
+    solve = kilograd.compile(lambda x: np.linalg.solve(np.eye(N) * x[0], np.ones(N)).sum())
+    assert solve(X) == pytest.approx(N / X[0])
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        solve(0 * X)
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        kilograd.grad(lambda x: np.linalg.inv(np.eye(N) * x[0]).sum())(0 * X)
+    root = kilograd.compile(lambda x: np.linalg.cholesky(np.eye(N) * x[0]).sum())
+    assert root(X) == pytest.approx(N * X[0] ** 0.5)
+    with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+        root(-X)
+    det = kilograd.compile(lambda x: np.linalg.det(np.eye(N) * x[0]))
+    assert det(0 * X) == 0.0
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        det.grad(0 * X)
+    with pytest.raises(np.linalg.LinAlgError, match="square"):
+        kilograd.grad(lambda x: np.linalg.inv(np.ones((N, 2)) * x[0]).sum())(X)
+
+
+def test_an_error_that_the_function_handles():
+    def f(x):
+        try:
+            return np.linalg.cholesky(np.eye(N) * x[0]).sum()
+        except np.linalg.LinAlgError:
+            return 7.0 * x[0]
+
+    compiled = kilograd.compile(f)
+    for x in (X, -X, 2 * X):
+        assert compiled(x) == pytest.approx(f(x))
+
+
+def test_least_squares_of_full_rank_alone():
+    f = kilograd.compile(lambda x: np.linalg.lstsq(np.outer(np.arange(5.0), [1.0, x[0]]) + x[1], np.ones(5))[0].sum())
+    with pytest.raises(TypeError, match="full column rank"):
+        f(np.array([1.0, 0.5, 0.0]))
+    with pytest.raises(TypeError, match="full column rank"):
+        kilograd.compile(lambda x: np.linalg.lstsq(np.ones((2, 3)) * x, x[:2])[0])(X)
+    with pytest.raises(TypeError, match="rcond"):
+        kilograd.compile(lambda x: np.linalg.lstsq(tall(x), np.ones(40), rcond=0.1)[0])(X)
+    for use in (lambda s: s[0], lambda s: np.sum(s), lambda s: s.max()):
+        with pytest.raises(TypeError, match="singular values"):
+            kilograd.compile(lambda x, use=use: use(np.linalg.lstsq(tall(x), np.ones(40))[3]) * x[0])(X)
+
+
+def test_a_path_that_meets_a_matrix_without_full_rank_later():
+    f = kilograd.compile(
+        lambda x: np.linalg.lstsq(np.stack([x, [0.0, 0.0, 1.0], [1.0, 1.0, 0.0], x]), np.ones(4))[0].sum()
+    )
+    assert np.isfinite(f(X))
+    with pytest.raises(TypeError, match="full column rank"):
+        f(np.array([1.0, 1.0, 2.0]))
