@@ -895,7 +895,7 @@ def test_counts_belong_in_static_argnums():
         return out
 
     with pytest.raises(TypeError) as caught:
-        kilograd.compile(power)(2.0, 3)
+        kilograd.compile(power)(2.0, 3.0)
     if hasattr(caught.value, "__notes__"):
         assert "static_argnums" in caught.value.__notes__[0]
     f = kilograd.compile(power, static_argnums=1)

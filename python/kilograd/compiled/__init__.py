@@ -4,10 +4,11 @@ A call looks for a recorded path whose guards, the comparisons that the function
 Where there is one, its program runs; where there is none, the function runs once more, with Values, and is recorded.
 
 In the order of reading: `structure`, of arguments and results; `tracing`; `conditions`, which `choice` makes operations
-of; `traced`, the arrays of a trace, with what `ufuncs`, `functions`, `order`, `linalg` and `special` make of them, and
-`names`, of what asks no protocol; `habits` and `agreement`, for functions that may treat Values otherwise than numbers;
-`stages`, of which `loops`, `rules` and `gradients` make some; `path`, and `only`, one that all calls take;
-`derivatives`, of `function` at one row and of `batch` at many; `transforms`, the public functions.
+of; `traced`, the arrays of a trace, with what `ufuncs`, `functions`, `order`, `linalg`, `special` and `stats` make of
+them, and `names`, of what asks no protocol; `integers`, that are arguments; `habits` and `agreement`, for functions
+that may treat Values otherwise than numbers; `stages`, of which `loops`, `rules`, `matrices` and `gradients` make some;
+`path`, and `only`, one that all calls take; `derivatives`, of `function` at one row and of `batch` at many;
+`transforms`, the public functions.
 """
 
 from kilograd.compiled.batch import Batch

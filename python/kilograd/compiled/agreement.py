@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,16 +20,16 @@ def disagreement(traced: Trace, function: Function, call: Call, answers: bool) -
     None too where numbers do not do, because the function calls methods of Values. With `answers`, at others too.
     """
     try:
-        plain = other = with_numbers(function, call)
+        plain = other = with_numbers(function, call, traced.indexed)
     except (TypeError, AttributeError, NotImplementedError):
         return None
     where = call
     if _agree(traced, plain, function, call):
         if not answers:
             return None
-        where = call._replace(x=_elsewhere(call.x))
+        where = call._replace(x=_elsewhere(call.x, traced.indexed))
         try:
-            traced, other = trace(function, where), with_numbers(function, where)
+            traced, other = trace(function, where), with_numbers(function, where, traced.indexed)
         except Exception:  # there it refuses these numbers
             return None
         if _agree(traced, other, function, where):
@@ -54,7 +54,7 @@ def _agree(traced: Trace, plain: Trace, function: Function, call: Call) -> bool:
     # Beside an error that was handled, what moves with a rounding moves to another branch.
     if structure != wanted or _equal(x, y) or any(note[0] == "raises" for note in traced.notes):
         return bool(structure == wanted and _equal(x, y))
-    moved = _slack(call.x, y, lambda at: flat(with_numbers(function, call._replace(x=at)))[1])
+    moved = _slack(call.x, y, lambda at: flat(with_numbers(function, call._replace(x=at), traced.indexed))[1])
     return _equal(x, y, moved)
 
 
@@ -66,10 +66,11 @@ def _equal(x: Array, y: Array, slack: Any = 0.0) -> bool:
         return bool(np.all((x == y) | ((x != x) & (y != y)) | close))
 
 
-def _elsewhere(at: Array) -> Array:
-    """Numbers nearby at which what is hidden by chance, as a factor is at 0, is not."""
+def _elsewhere(at: Array, indexed: Sequence[int]) -> Array:
+    """Numbers nearby at which what is hidden by chance, as a factor is at 0, is not; indices stay."""
     steps = np.resize([0.013, -0.0091, 0.0173, 0.0067, -0.0119], at.shape)
     moved: Array = at + steps * np.where(abs(at) < 1.0, 1.0, at)
+    moved[list(indexed)] = at[list(indexed)]
     return moved
 
 

@@ -23,9 +23,14 @@ __all__ = ["Condition", "Notes", "choose", "decided", "refusal", "thread"]
 class _Thread(threading.local):
     depth = 0  # how many functions run to be recorded, or to be compared with what was
     notes: list[Any] | None = None  # of the trace that runs
-    integers: frozenset[int] = frozenset()  # the ids of the Values that stand for integers, as indices may
+    integers: dict[int, int]  # the ids of the Values that stand for integers, with their places in the call
+    indexed: set[int]  # the places of those that became integers
     stages: list[Any] | None = None  # of that trace: see `stages`; None where loops run as Python
     chose = False  # whether that trace, or the last, met a choice that conditions would make an operation of
+
+    def __init__(self) -> None:
+        self.integers = {}
+        self.indexed = set()
 
 
 thread = _Thread()

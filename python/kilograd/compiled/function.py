@@ -21,7 +21,7 @@ from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
-from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, width_of
+from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, size_of, width_of
 from kilograd.compiled.tracing import Function, name_of
 from kilograd.sparse import csr
 
@@ -180,10 +180,12 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
                 return path
             warn, self._warned = not self._warned, True
         if warn:
+            remedy = _named(call, path.indexed) or (
+                "Fewer comparisons make fewer paths: maximum(), minimum(), abs() and relu() need none"
+            )
             warnings.warn(
                 f"{self._name} has taken {PATH_LIMIT} paths, each with a program; calls that take any other "
-                "path run the Python function eagerly. Fewer comparisons make fewer paths: maximum(), minimum(), abs() "
-                "and relu() need none",
+                f"path run the Python function eagerly. {remedy}",
                 RuntimeWarning,
                 stacklevel=_level_of_caller(),
             )
@@ -241,6 +243,20 @@ def _names_of(function: Function, positions: tuple[int, ...]) -> frozenset[str]:
     except (TypeError, ValueError):
         return frozenset()
     return frozenset([parameters[i].name for i in positions if i < len(parameters)])
+
+
+def _named(call: Call, places: Sequence[int]) -> str:
+    """What to do about arguments that are indices or counts; nothing where there are none."""
+    if not places:
+        return ""
+    parts = [(f"argument {i}", part) for i, part in enumerate(call.arguments)] + list(call.keywords)
+    ends = np.cumsum([size_of(part) for _, part in parts])
+    what, _ = parts[int(np.searchsorted(ends, places[0], side="right"))]
+    return (
+        f"{what} is an integer that the function uses as an index or a count, and each of its values is a path of its "
+        "own: pass what it selects instead, count with kilograd.while_loop, or, where its values are few, name it in "
+        "static_argnums"
+    )
 
 
 def _level_of_caller() -> int:

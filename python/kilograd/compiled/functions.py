@@ -14,6 +14,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition, decided, refusal, thread
+from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.traced import (
     Mask,
     Objects,
@@ -32,7 +33,7 @@ from kilograd.compiled.traced import (
     traced,
     written,
 )
-from kilograd.compiled.ufuncs import select, sinc
+from kilograd.compiled.ufuncs import sinc
 
 SEGMENTS = 64
 """Up to so many segments `interp` is made of operations, beyond by guards of the one that is taken."""
@@ -321,6 +322,14 @@ def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = No
     return written(result.view(Traced), out)
 
 
+@implements(np.take)
+def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    if not holds(a):
+        return _implementation_of(np.take)(a, indices, axis, out, mode)
+    found = array_of(a).view(np.ndarray).take(indices, axis, mode=mode)
+    return written(mask_of(found) if is_of_bools(a) else traced(found), out)
+
+
 @implements(np.apply_along_axis)
 def _apply_along_axis(function: Any, axis: int, array: Any, *args: Any, **options: Any) -> Any:
     moved = np.moveaxis(traced(entries(array)), axis, -1)
@@ -439,5 +448,4 @@ def _imag(x: Any) -> Any:
 
 @implements(np.i0)
 def _i0(x: Any) -> Any:
-    """NumPy composes it with abs(), which has no second derivative at 0, where the function has one."""
-    raise refusal("numpy.i0() is not recorded: compose it of other functions, or pass what it gives as an argument")
+    return traced(np.frompyfunc(lambda entry: _core._bessel_i(entry, 0), 1, 1)(entries(x)))

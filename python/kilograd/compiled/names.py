@@ -1,8 +1,9 @@
 """Names that stand for something else while a function is traced: functions that ask no protocol of their arguments.
 
-NumPy's functions that make arrays give ones that Values may be written into, those of `math` and of some modules of
-SciPy take Values. The names are replaced in the modules, and where the traced function has imported them from there,
-for as long as a trace runs. To other threads, and to the libraries themselves, the replacements are the functions.
+NumPy's functions that make arrays give ones that Values may be written into; those of `math` and of some modules of
+SciPy take Values, and so do the methods of `scipy.stats.norm`. The names are replaced in the modules, and where the
+traced function has imported them from there, for as long as a trace runs. To other threads, and to the libraries
+themselves, the replacements are the functions.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from kilograd._core import Value
 from kilograd.compiled import functions, linalg, special
 from kilograd.compiled.conditions import refusal, thread
 from kilograd.compiled.habits import globals_of
-from kilograd.compiled.traced import Traced, array_of, entries, has_values, is_float, is_of_bools
+from kilograd.compiled.integers import index_of_value, integer
+from kilograd.compiled.stats import Normal
+from kilograd.compiled.traced import Traced, array_of, entries, has_values, is_float, is_of_bools, index_of
 from kilograd.compiled.ufuncs import NUMBERS, select
 
 Function = Callable[..., Any]
@@ -120,6 +123,16 @@ def _of_values(thing: Any, dtype: Any) -> Any:
         return array_of(thing).copy()
     made = entries(thing).view(Traced)
     return made.copy() if is_float(dtype) else made.astype(dtype)
+
+
+def _arange(original: Function, *args: Any, **options: Any) -> Any:
+    """Of integers alone: how many there are is no number that is recorded."""
+    args = tuple([integer(each) if isinstance(each, Value) else each for each in args])
+    return original(*args, **{name: integer(x) if isinstance(x, Value) else x for name, x in options.items()})
+
+
+def _take(original: Function, a: Any, indices: Any, *args: Any, **options: Any) -> Any:
+    return original(a, index_of(indices), *args, **options)
 
 
 def _from_iterable(original: Function, iterable: Any, dtype: Any, *args: Any, **options: Any) -> Any:
@@ -285,6 +298,7 @@ _TABLE: dict[str, dict[str, Function]] = {
     "numpy": {
         **dict.fromkeys(_MADE.split(), _writable),
         **dict.fromkeys(["zeros_like", "ones_like", "empty_like", "full_like"], _like),
+        "arange": _arange,
         "empty": _empty,
         "full": _full,
         "array": _array,
@@ -292,18 +306,26 @@ _TABLE: dict[str, dict[str, Function]] = {
         "ascontiguousarray": _contiguous,
         "frombuffer": _from_buffer,
         "fromiter": _from_iterable,
+        "take": _take,
         "where": _where,
     },
     "math": {name: _of_numbers(function) for name, function in _MATH.items()},
-    "scipy.special": {name: _of_values_alone(getattr(special, name)) for name in special.__all__},
+    "scipy.special": {
+        name: _of_values_alone(getattr(special, name)) for name in special.__all__ if name != "elementwise"
+    },
     "scipy.linalg": {name: _of_values_alone(function) for name, function in linalg.SCIPY.items()},
     "numpy.linalg": {},
+    "scipy.stats": {},
 }
 """What is replaced by name, beside what takes arrays."""
+_OBJECTS: dict[tuple[str, str], Callable[[Any], Any]] = {("scipy.stats", "norm"): Normal}
+"""Objects, with what makes of each the other."""
 
 
 def _replacement_of(module: str, name: str, original: Any, replacement: Function | None) -> Any:
     """What stands for a function of a module while one traces; None where nothing does."""
+    if (module, name) in _OBJECTS:
+        return _OBJECTS[module, name](original)
     if replacement is not None:
         return _replacing(original, replacement)
     if isinstance(original, np.ufunc):
@@ -345,6 +367,7 @@ class _Names:
             if not self.traces:
                 for names in self.modules.values():
                     self._replace(names)
+                Value.__index__ = index_of_value  # type: ignore[attr-defined]
             self.traces += 1
             found = [(space, name, self.replacements.get(id(space.get(name)))) for space, name in imported]
             self._replace([(space, name, *pair) for space, name, pair in found if pair is not None])
@@ -362,6 +385,7 @@ class _Names:
             self.traces -= 1
             if self.traces:
                 return
+            del Value.__index__  # type: ignore[attr-defined]
             for space, name, original, replacement in self.active:
                 if space.get(name) is replacement:
                     space[name] = original

@@ -38,6 +38,7 @@ class Path:
     __slots__ = (
         "_constant",
         "guards",
+        "indexed",
         "is_number",
         "key",
         "name",
@@ -52,7 +53,7 @@ class Path:
     def __init__(self, function: Function, call: Call, habits: Habits) -> None:
         self.name = name_of(function)
         traced = trace(function, call, habits.scans and not (habits.asks or habits.doubtful))
-        leaves, notes, outputs, self.structure, dead, noted = traced
+        leaves, notes, outputs, self.structure, dead, noted, self.indexed = traced
         # Where the function handled an error of an operation, no comparison says when it would do so again; and where
         # it may handle one of an operation that nothing needs, no program has the operation. NumPy orders NaN as it
         # likes among numbers, as comparisons say among objects.
@@ -73,7 +74,10 @@ class Path:
             constant = self.structure.value
             self.is_number = isinstance(constant, (int, float)) or getattr(constant, "shape", None) == ()
             self._constant = float(constant) if self.is_number else 0.0
-        self.key = tuple([(symbol, repr(right) if symbol == "is" else result) for symbol, _, right, result in guards])
+        # A comparison with another constant is another path: of int(x) there is one for each integer.
+        self.key = tuple(
+            [(symbol, None if isinstance(right, Value) else repr(right), result) for symbol, _, right, result in guards]
+        )
         self.guards = stages.guards(guards, leaves, noted) if guards and self.recordable else None
         is_only = self.recordable and not guards
         del traced, notes, guards  # they hold numbers of the trace, which would count as parameters

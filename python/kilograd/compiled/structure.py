@@ -374,9 +374,16 @@ class Call(NamedTuple):
         arguments = [structure.build(leaf, copied) for structure in self.arguments]
         return arguments, {name: structure.build(leaf, copied) for name, structure in self.keywords}
 
-    def with_numbers(self) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments as they were passed, in copies."""
-        return self.built(take(lambda s, shape: plain(self.x[s].reshape(shape).copy())))
+    def with_numbers(self, indexed: Sequence[int] = ()) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments as they were passed, in copies, as floats, and as integers from these places on."""
+
+        def block(where: slice, shape: Shape) -> Any:
+            numbers = self.x[where].reshape(shape)
+            if where.start not in indexed:
+                return plain(numbers.copy())
+            return np.rint(numbers).astype(np.int64) if shape else int(np.rint(numbers))
+
+        return self.built(take(block))
 
     def by_argument(self, positions: Positions, block: Callable[[slice, Shape], Any]) -> Any:
         """`block(columns, shape)` for the numbers of the chosen arguments, in the structure of the arguments."""

@@ -28,6 +28,7 @@ except ImportError:  # before NumPy 2
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
+from kilograd.compiled.integers import integer
 from kilograd.compiled.ufuncs import BOOLS, NUMBERS, truth
 
 __all__ = [
@@ -197,16 +198,10 @@ def index_of(key: Any) -> Any:
     if isinstance(key, list) and any(isinstance(part, (Condition, Value)) for part in key):
         return [index_of(part) for part in key]
     if isinstance(key, Value):
-        return _integer(key)
+        return integer(key)
     if isinstance(key, Traced):
-        return np.array([_integer(entry) for entry in entries(key).flat], dtype=np.intp).reshape(key.shape)
+        return np.array([integer(entry) for entry in entries(key).flat], dtype=np.intp).reshape(key.shape)
     return key
-
-
-def _integer(number: Any) -> int:
-    if isinstance(number, Value) and id(number) in thread.integers:
-        return number.__trunc__()  # type: ignore[return-value]
-    raise IndexError("only integers are indices: an argument that is one was passed as an integer")
 
 
 # --- into objects and back
@@ -339,10 +334,8 @@ def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
     out = options.pop("out", None)
     if out is not None:
         out = out if isinstance(out, tuple) else (out,)
-        if out[0] is ...:
-            out = None
-        else:
-            return _into(out[0], ufunc, method, inputs, options)
+        if out[0] is not ...:
+            return _into(out, ufunc, method, inputs, options)
     for name in ("casting", "order", "subok", "signature"):
         options.pop(name, None)
     dtype = options.pop("dtype", None)
@@ -361,12 +354,19 @@ def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
     return _along(ufunc, method, inputs, options)
 
 
-def _into(out: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def _into(outs: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     where = options.pop("where", True) if method == "__call__" else True
     if where is not True and ufunc.__name__ not in BOOLS:  # elsewhere NumPy does not compute it
         harmless = 1.5 if ufunc.__name__ == "arccosh" else 0.5
         inputs = tuple([traced(chosen(where, each, harmless)) for each in inputs])
-    result = of_ufunc(ufunc, method, inputs, options)
+    results = of_ufunc(ufunc, method, inputs, options)
+    if ufunc.nout == 1:
+        return _written(outs[0], results, where)
+    pairs = zip(outs, results, strict=True)
+    return tuple([result if out is None else _written(out, result, where) for out, result in pairs])
+
+
+def _written(out: Any, result: Any, where: Any) -> Any:
     if isinstance(out, Traced):
         out[...] = result if where is True else chosen(where, result, out)
         return out
@@ -513,13 +513,18 @@ def fold(entry: Any, array: Objects, axis: Any = None, keepdims: bool = False, e
     return result
 
 
-def _at(ufunc: Any, target: Any, index: Any, values: Any = None) -> None:
+def _at(ufunc: Any, target: Any, index: Any, *values: Any) -> None:
     entry = _entry(ufunc)
     if not isinstance(target, Traced):
         raise refusal(_CONSTANT.format("array"))
-    if entry is not ufunc or values is None:
+    if entry is None or ufunc.nin != 1 + len(values):
         raise refusal(f"numpy.{ufunc.__name__}.at() cannot be recorded")
-    ufunc.at(target.view(np.ndarray), index_of(index), entries(values))
+    array = target.view(np.ndarray)
+    places = np.arange(array.size).reshape(array.shape)[index_of(index)]
+    operands = [np.broadcast_to(entries(each), places.shape).reshape(-1) for each in values]
+    for row in zip(places.reshape(-1).tolist(), *operands, strict=True):
+        where = np.unravel_index(row[0], array.shape)
+        array[where] = entry(array[where], *row[1:])
 
 
 def _vecdot(a: Objects, b: Objects, axis: int = -1) -> Any:
@@ -577,9 +582,29 @@ def implements(*functions: Any) -> Callable[[_Implementation], _Implementation]:
     return register
 
 
+COUNTS: dict[Any, tuple[int, str]] = {
+    np.repeat: (1, "repeats"),
+    np.tile: (1, "reps"),
+    np.roll: (1, "shift"),
+    np.reshape: (1, "shape"),
+    **dict.fromkeys((np.split, np.array_split), (1, "indices_or_sections")),
+    **dict.fromkeys((np.tril, np.triu, np.diag, np.diagflat, np.rot90), (1, "k")),
+    **dict.fromkeys((np.delete, np.insert), (1, "obj")),
+    np.take: (1, "indices"),
+    np.take_along_axis: (1, "indices"),
+    np.linspace: (2, "num"),
+}
+"""Which argument of NumPy's functions is an integer, or several, where it is recorded."""
+
+
 def of_function(function: Any, args: Any, options: Any) -> Any:
     """What `__array_function__` of arrays, Values and conditions does."""
     options = {name: option for name, option in options.items() if option is not np._NoValue}
+    position, name = COUNTS.get(function, (len(args), ""))
+    if position < len(args):
+        args = (*args[:position], index_of(args[position]), *args[position + 1 :])
+    elif name in options:
+        options = {**options, name: index_of(options[name])}
     implementation = FUNCTIONS.get(function)
     if implementation is not None:
         return implementation(*args, **options)

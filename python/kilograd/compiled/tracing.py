@@ -29,14 +29,15 @@ def run_traced(
     notes: list[Any],
     stages: list[Any] | None = None,
     touched: Collection[int] | None = None,
+    indexed: set[int] | None = None,
 ) -> Any:
     """Run a function with Values for the numbers of a call, and note what the path through it depends on.
 
     The Values are appended to `leaves`; with `touched`, large arrays are blocks, but for those that begin there. With
-    `stages`, loops are noted there as stages.
+    `stages`, loops are noted there as stages; `indexed` gets the places of the numbers that became integers.
     """
     places_of_integers = frozenset(call.integers)
-    integers: list[Value] = []
+    integers: dict[int, int] = {}
 
     def block(where: slice, shape: Shape) -> Any:
         if stages is not None and touched is not None and where.start not in touched and is_large(shape):
@@ -45,7 +46,7 @@ def run_traced(
         own = [Value(number) for number in call.x[where].tolist()]
         leaves.extend(own)
         if places_of_integers:
-            integers.extend([v for place, v in enumerate(own, where.start) if place in places_of_integers])
+            integers.update({id(v): place for place, v in enumerate(own, where.start) if place in places_of_integers})
         if not shape:
             return own[0]
         array = np.empty(len(own), dtype=object)
@@ -53,10 +54,11 @@ def run_traced(
         return array.reshape(shape).view(Traced)
 
     arguments, keywords = call.built(take(block))
-    before = _core._trace_into(notes), thread.notes, thread.integers, thread.stages
+    before = _core._trace_into(notes), thread.notes, thread.integers, thread.indexed, thread.stages
     thread.depth += 1
     thread.notes = notes
-    thread.integers = frozenset(map(id, integers))
+    thread.integers = integers
+    thread.indexed = set() if indexed is None else indexed
     thread.stages = stages
     try:
         with np.errstate(all="ignore"), names.replaced(function):  # what NaN does is no fault of the function's
@@ -65,12 +67,20 @@ def run_traced(
         add_note(
             error,
             f"kilograd.compile ran {name_of(function)} with Values in place of its numbers, to record it. A number "
-            "that has to stay one (a count, an index) belongs in static_argnums.",
+            "that has to stay one (a count, an index) is passed as an integer, or belongs in static_argnums.",
         )
+        raise
+    except IndexError as error:
+        if call.integers:
+            add_note(
+                error,
+                "An array of integers that is an argument indexes arrays that are recorded; of others take "
+                "numpy.take(table, k), or numpy.array(table)[k].",
+            )
         raise
     finally:
         thread.depth -= 1
-        _, thread.notes, thread.integers, thread.stages = before
+        _, thread.notes, thread.integers, thread.indexed, thread.stages = before
         _core._trace_into(before[0])
 
 
@@ -99,6 +109,7 @@ class Trace(NamedTuple):
     structure: Structure
     dead: int = 0  # how many operations nothing needs
     stages: Sequence[Any] = ()
+    indexed: Sequence[int] = ()  # the places of the arguments that became integers, which guards hold as they were
 
     @property
     def numbers(self) -> list[Any]:
@@ -145,14 +156,15 @@ def _traced_into(notes: list[Any], function: Function, call: Call, touched: Coll
     outputs: list[Any] = []
     stages: list[Any] = []
     dead = _core._dead_interior()
-    structure = of_result(run_traced(function, call, leaves, notes, stages, touched), outputs)
-    return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead, stages)
+    indexed: set[int] = set()
+    structure = of_result(run_traced(function, call, leaves, notes, stages, touched, indexed), outputs)
+    return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead, stages, sorted(indexed))
 
 
-def with_numbers(function: Function, call: Call) -> Trace:
-    """Run a function with its numbers."""
+def with_numbers(function: Function, call: Call, indexed: Sequence[int] = ()) -> Trace:
+    """Run a function with its numbers, which at some places are integers."""
     outputs: list[Any] = []
-    arguments, keywords = call.with_numbers()
+    arguments, keywords = call.with_numbers(indexed)
     stages, thread.stages = thread.stages, None
     thread.depth += 1
     try:
