@@ -18,6 +18,7 @@ import numpy as np
 from tests.fuzz import roundings
 
 import kilograd
+from kilograd.compiled import linalg
 
 REFUSALS = (ValueError, OverflowError, ZeroDivisionError)
 SCALARS = [0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3, -2, 0, 1e160, -1e300, 709.0, math.nan, math.inf, -math.inf, 2**53 + 2]
@@ -42,10 +43,32 @@ OF_ARRAYS += [
     "np.nan_to_num(v).sum()",
 ]
 OF_ARRAYS += ["np.einsum('i,i', v, v)", "np.linalg.cholesky(np.outer(v, v) + np.eye(3))[2, 1]", "np.argsort(v)[0]"]
+OF_ARRAYS += [
+    "np.linalg.inv(np.outer(v, v) + 3 * np.eye(3))[0, 1]",
+    "np.linalg.slogdet(np.outer(np.tanh(v), np.tanh(v)) + np.eye(3))[1]",
+    "np.linalg.lstsq(np.vander([0.0, 1.0, 2.0, 3.0], 3) + np.cos(np.nan_to_num(v)), [0.1, 0.7, -1.3, 0.4])[0][2]",
+    "scipy.linalg.expm(np.outer(np.tanh(v), np.cos(v)))[0, 1]",
+]
+OF_ARRAYS += ["np.divide(1.0, v, where=v > 0.1, out=np.zeros(3)).sum()"]
+OF_INTEGERS = [
+    "v[{k}]",
+    "v[({k} + 1) % 3]",
+    "sum(v[i] * i for i in range({k}))",
+    "[2.0, 0.5, -1.0][{k}]",
+    "v[:{k}].sum()",
+]
+OF_INTEGERS += ["np.zeros({k} + 1).size * 0.5", "np.take(v, 2 - {k})", "{k} * 1.5"]
 OF_LISTS = ["np.hypot.reduce({0})", "np.fmax.reduce({0})", "np.median({0})", "np.nanmean({0})", "np.power({0}, 2.0)[0]"]
 OF_LISTS += ["np.maximum({0}, 0.5)[1]", "np.exp({0})[0]", "np.sign({0})[1]", "np.add.accumulate({0})[-1]"]
 OF_LISTS += ["max({0})", "min({0})", "sorted({0})[0]", "np.max({0})", "np.min({0})", "sum({0})", "np.sum({0})"]
-HEADER = "import math\nimport numpy as np\nimport scipy.special\nimport kilograd\ndef function({}):\n"
+HEADER = (
+    "import math\nimport numpy as np\nimport scipy.linalg\nimport scipy.special\nimport scipy.stats\nimport kilograd\n"
+    "def function({}):\n"
+)
+
+
+class Index(int):
+    """An argument that is an integer, and stays one."""
 
 
 class Writer:
@@ -53,8 +76,8 @@ class Writer:
 
     def __init__(self, dice: random.Random) -> None:
         self.dice = dice
-        self.arguments = dice.choice([["x"], ["x", "y"], ["v"], ["x", "v"]])
-        self.names = [name for name in self.arguments if name != "v"]
+        self.arguments = dice.choice([["x"], ["x", "y"], ["v"], ["x", "v"], ["v", "k"]])
+        self.names = [name for name in self.arguments if name not in "vk"]
         self.lines: list[str] = []
 
     def text(self) -> str:
@@ -127,6 +150,8 @@ class Writer:
     def number(self, depth: int = 0) -> str:
         dice = self.dice
         if depth > 3 or dice.random() < 0.2 + 0.1 * depth:
+            if "k" in self.arguments and dice.random() < 0.5:
+                return dice.choice(OF_INTEGERS).format(k="k")
             if "v" in self.arguments and (not self.names or dice.random() < 0.5):
                 return dice.choice(OF_ARRAYS)
             if self.names and dice.random() < 0.8:
@@ -153,6 +178,13 @@ class Writer:
             "scipy.special.expit({a})",
             "scipy.special.ndtr({a})",
             "scipy.special.xlogy({a}, {b})",
+            "scipy.special.log_ndtr({a})",
+            "scipy.special.ndtri(scipy.special.expit({a}))",
+            "scipy.special.i0e({a})",
+            "scipy.special.i1e({a})",
+            "kilograd.special.betaln(abs({a}) + 0.5, abs({b}) + 0.5)",
+            "scipy.stats.norm.logpdf({a}, {b}, 1.5)",
+            "scipy.stats.norm.cdf({a}, scale=2.0)",
             "math.tanh({a})",
         ]
         forms += [
@@ -190,7 +222,7 @@ class Writer:
 
 def converted(argument: Any) -> Any:
     """What a compiled function makes of an argument."""
-    return argument if isinstance(argument, (bool, np.ndarray)) else float(argument)
+    return argument if isinstance(argument, (bool, Index, np.ndarray)) else float(argument)
 
 
 def outcome(call: Callable[[], Any]) -> tuple[str, Any]:
@@ -238,7 +270,7 @@ def slack_of(function: Callable[..., Any], arguments: list[Any], result: Any) ->
     slack = [0.0] * len(numbers)
     wild = [0] * len(numbers)
     for sign in (-1, 1):
-        near = [a if isinstance(a, bool) else a * (1 + sign * 4e-16) + sign * 1e-300 for a in arguments]
+        near = [a if isinstance(a, int) else a * (1 + sign * 4e-16) + sign * 1e-300 for a in arguments]
         kind, moved = outcome(lambda near=near: function(*near))
         if kind == "value" and shape_of(moved) == shape_of(result):
             gaps = [abs(x - y) for x, y in zip(numbers, numbers_of(moved), strict=True)]
@@ -255,7 +287,13 @@ def run(seed: int) -> None:
     dice = random.Random(seed)
     writer = Writer(dice)
     text = writer.text()
-    check(text, [[argument(dice, name) for name in writer.arguments] for _ in range(5)], dice)
+    sets = [[argument(dice, name) for name in writer.arguments] for _ in range(5)]
+    largest = linalg.LARGEST
+    linalg.LARGEST = dice.choice([largest, 0])  # of matrices that are computed entry by entry
+    try:
+        check(text, sets, dice)
+    finally:
+        linalg.LARGEST = largest
 
 
 def argument(dice: random.Random, name: str) -> Any:
@@ -264,6 +302,8 @@ def argument(dice: random.Random, name: str) -> Any:
         if dice.random() < 0.2:
             v[dice.randrange(3)] = dice.choice([math.nan, math.inf, -0.0, 1e200])
         return v
+    if name == "k":
+        return Index(dice.randrange(3))
     return dice.choice(SCALARS) if dice.random() < 0.4 else dice.uniform(-2.0, 2.0)
 
 
