@@ -10,7 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.model import Engine, Phases, Run
-from bench.workloads import article, black_scholes, chebyshev, eager, loops, moons, random_ops, recording, rosenbrock
+from bench.workloads import (
+    article,
+    black_scholes,
+    chebyshev,
+    eager,
+    loops,
+    moons,
+    random_ops,
+    recording,
+    rosenbrock,
+    solve,
+)
 
 jax.config.update("jax_enable_x64", True)
 
@@ -136,6 +147,19 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
         matrix = differentiate(point).block_until_ready()
         yield "hessian"
         return {"hessian": np.asarray(matrix).ravel()}
+
+    return run
+
+
+@ENGINE.runs(solve.SOLVE)
+def system(problem: solve.System) -> Run:
+    matrix, right, weights = (jnp.array(part) for part in (problem.matrix, problem.right, problem.weights))
+    call = jax.jit(jax.value_and_grad(lambda a, b: jnp.linalg.solve(a, b) @ weights, argnums=(0, 1)))
+
+    def run() -> Phases:
+        value, gradients = jax.block_until_ready(call(matrix, right))
+        yield "call"
+        return {"value": [value], "gradient": [*np.asarray(gradients[0]).ravel(), *np.asarray(gradients[1])]}
 
     return run
 

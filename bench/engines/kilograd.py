@@ -20,6 +20,7 @@ from bench.workloads import (
     recording,
     rosenbrock,
     rows,
+    solve,
 )
 from bench.workloads.memory import MEMORY, built_and_walked
 from kilograd import MLP, Value
@@ -180,6 +181,22 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
         matrix = program.hessian(point)
         yield "hessian"
         return {"hessian": matrix.ravel()}
+
+    return run
+
+
+@ENGINE.runs(solve.SOLVE)
+def system(problem: solve.System) -> Run:
+    import numpy as np
+
+    matrix, right, weights = (np.array(part) for part in (problem.matrix, problem.right, problem.weights))
+    function = kilograd.compile(lambda a, b: np.linalg.solve(a, b) @ weights, argnums=(0, 1))
+    function(matrix, right)
+
+    def run() -> Phases:
+        value, gradients = function.value_and_grad(matrix, right)
+        yield "call"
+        return {"value": [value], "gradient": [*gradients[0].ravel(), *gradients[1]]}
 
     return run
 

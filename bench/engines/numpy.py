@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.model import Engine, Phases, Run, UnavailableError
-from bench.workloads import article, black_scholes, derivatives, moons, rosenbrock
+from bench.workloads import article, black_scholes, derivatives, moons, rosenbrock, solve
 
 ENGINE = Engine(
     "numpy",
@@ -125,6 +125,19 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
         above[: n - 1] = below[: n - 1] = -400.0 * x[:-1]
         yield "hessian"
         return {"hessian": matrix.ravel()}
+
+    return run
+
+
+@ENGINE.runs(solve.SOLVE)
+def system(problem: solve.System) -> Run:
+    matrix, right, weights = (np.array(part) for part in (problem.matrix, problem.right, problem.weights))
+
+    def run() -> Phases:
+        x, u = np.linalg.solve(matrix, right), np.linalg.solve(matrix.T, weights)
+        value, gradient = weights @ x, np.outer(-u, x)
+        yield "call"
+        return {"value": [value], "gradient": [*gradient.ravel(), *u]}
 
     return run
 

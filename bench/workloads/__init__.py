@@ -21,6 +21,7 @@ from bench.workloads import (
     rosenbrock,
     rows,
     run,
+    solve,
     training,
 )
 
@@ -42,6 +43,7 @@ _IN_ORDER: list[Workload[Any]] = [
     rosenbrock.ROSENBROCK,
     black_scholes.BLACK_SCHOLES,
     *derivatives.WORKLOADS,
+    solve.SOLVE,
     *rows.WORKLOADS,
     *run.RUNS,
 ]

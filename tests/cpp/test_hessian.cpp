@@ -174,9 +174,10 @@ TEST(second_derivatives_have_no_more_nan_than_sweeps) {
         const Kernels& kernels = *available_kernels().front();
         const std::vector<double> want = hessians(p, c, kernels), got = hessians(entries, *found, c, kernels);
         for (std::size_t k = 0; k < want.size(); ++k) {
-            // Sweeps may find a NaN in one triangle only, where an intermediate result overflows.
+            // Sweeps may find a NaN in one triangle only, where an intermediate result overflows; and where the result
+            // itself is beyond the largest number, its terms are infinite, and cancel or not by their order.
             const std::size_t mirrored = k / 9 * 9 + k % 3 * 3 + k / 3 % 3;
-            if (want[k] != want[k] || want[mirrored] != want[mirrored]) continue;
+            if (!std::isfinite(want[k]) || !std::isfinite(want[mirrored])) continue;
             ++numbers;
             CHECK(got[k] == got[k]);
         }
