@@ -12,8 +12,8 @@ Relative errors are some ulp over the domain, also in tails and near zeros, exce
 - Derivatives in far tails of `erf`, `erfc` and `ndtr`: as many ulp as x * x, at most 2e-13; of `expit`, and second ones
   of `log_expit`, where it is near 1: an ulp of 1; of `i0e` and `i1e` for large x: an ulp of the function.
 
-Outside of its domain a function of numbers is NaN, and infinite at a pole; of Values it is a ValueError there, as all
-operations are.
+Outside of its domain a function of numbers is NaN (`entr`, `rel_entr`, `kl_div`: infinite), and infinite at a pole; of
+Values it is a ValueError where an operation is, as everywhere.
 
 Examples
 --------

@@ -323,9 +323,9 @@ def _concatenate(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = No
 
 
 @implements(np.take)
-def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
     if not holds(a):
-        return _implementation_of(np.take)(a, indices, axis, out, mode)
+        return np.asarray(a).take(indices, axis, out, mode)
     found = array_of(a).view(np.ndarray).take(indices, axis, mode=mode)
     return written(mask_of(found) if is_of_bools(a) else traced(found), out)
 

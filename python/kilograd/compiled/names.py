@@ -27,9 +27,10 @@ from kilograd.compiled import functions, linalg, special
 from kilograd.compiled.conditions import refusal, thread
 from kilograd.compiled.habits import globals_of
 from kilograd.compiled.integers import index_of_value, integer
+from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.stats import Normal
 from kilograd.compiled.traced import Traced, array_of, entries, has_values, is_float, is_of_bools, index_of
-from kilograd.compiled.ufuncs import NUMBERS, select
+from kilograd.compiled.ufuncs import NUMBERS
 
 Function = Callable[..., Any]
 Namespace = dict[str, Any]
