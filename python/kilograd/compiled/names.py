@@ -29,7 +29,7 @@ from kilograd.compiled.habits import globals_of
 from kilograd.compiled.integers import index_of_value, integer
 from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.stats import Normal
-from kilograd.compiled.traced import Traced, array_of, entries, has_values, is_float, is_of_bools, index_of
+from kilograd.compiled.traced import Traced, array_of, entries, has_values, index_of, is_float, is_of_bools
 from kilograd.compiled.ufuncs import NUMBERS
 
 Function = Callable[..., Any]
