@@ -108,6 +108,47 @@ x.data, y.data, d.data = 10, 20.0, 30
 both(d, x, y)
 d._backward()
 print(x, y, Named(1.0) - 2, -Named(1.0), type(Named(2.0) - x).__name__, type(x - Named(1.0)).__name__)
+
+
+class Said:
+    """In place of a number: it says what was done to it."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+    def __neg__(self):
+        return Said(f"(-{self})")
+
+    def __add__(self, other):
+        return Said(f"({self} + {other})")
+
+    def __radd__(self, other):
+        return Said(f"({other} + {self})")
+
+    def __sub__(self, other):
+        return Said(f"({self} - {other})")
+
+    def __rsub__(self, other):
+        return Said(f"({other} - {self})")
+
+    def __mul__(self, other):
+        return Said(f"({self} * {other})")
+
+    def __rmul__(self, other):
+        return Said(f"({other} * {self})")
+
+
+p, q, n = Value(2.0), Value(3), Value(4.0)
+r = (p - q) * Value(Said("g")) + (-n) * Value(Said("h"))
+r.backward()
+both(r, p, q, n)
+r = p - p - q
+r.grad = Said("given")
+r._backward()
+both(r, p, q)
 twin = copy.deepcopy(d)
 twin._backward()
 both(twin, d)

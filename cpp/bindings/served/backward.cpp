@@ -25,8 +25,19 @@ PyObject* power_slope(Node* node) {
     return power ? PyNumber_Multiply(c.get(), power.get()) : nullptr;
 }
 
+// Of a difference, how its author's rule is written.
+Minus minus_of(const Node* node) {
+    if (node->op != Op::linear) return Minus::Products;
+    const std::vector<Minus>& minuses = served_of(node)->minuses;
+    return node->fan->tag < minuses.size() ? minuses[node->fan->tag] : Minus::Products;
+}
+
 // What flows to an operand; of a log by quotient, `local` is the operand's data.
-PyObject* term_of(const Node* node, PyObject* local, PyObject* grad) {
+PyObject* term_of(const Node* node, bool first, PyObject* local, PyObject* grad) {
+    if (const Minus minus = minus_of(node); minus != Minus::Products) {
+        if (first && node->fan->count == 2) return Py_NewRef(grad);
+        if (minus != Minus::Product) return minus == Minus::Negated ? PyNumber_Negative(grad) : Py_NewRef(grad);
+    }
     if (node->is_fixed()) return PyNumber_Multiply(local, grad);
     // `+` adds the gradient itself: multiplying it by one could change its type.
     if (node->op == Op::add) return Py_NewRef(grad);
@@ -45,10 +56,13 @@ bool run_in_python(Node* node) {
     for (std::uint32_t i = 0; ok && i < operands.size(); ++i) {
         PyObject* grad = PyObject_GetAttr(self, name);
         PyObject* local = grad ? local_object(node, i) : nullptr;
-        PyObject* term = local ? term_of(node, local, grad) : nullptr;
+        PyObject* term = local ? term_of(node, i == 0, local, grad) : nullptr;
         PyObject* operand = term ? handle_of(operands[i]) : nullptr;
         PyObject* old = operand ? PyObject_GetAttr(operand, name) : nullptr;
-        PyObject* sum = old ? PyNumber_InPlaceAdd(old, term) : nullptr;
+        const bool subtracted = minus_of(node) == Minus::Subtracted && i + 1 == operands.size();
+        PyObject* sum = !old         ? nullptr
+                        : subtracted ? PyNumber_InPlaceSubtract(old, term)
+                                     : PyNumber_InPlaceAdd(old, term);
         ok = sum && PyObject_SetAttr(operand, name, sum) == 0;
         for (PyObject* object : {grad, local, term, operand, old, sum}) Py_XDECREF(object);
     }

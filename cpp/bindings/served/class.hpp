@@ -18,11 +18,14 @@
 namespace kilograd {
 
 enum OperatorMode : std::uint8_t {
-    Nodes = 1,      // native between nodes
-    Numbers = 2,    // native with a number
-    Swapped = 4,    // the reflected form puts the node first
-    Captured = 8,   // local gradients are fixed when the node is made
-    FloatUnit = 16  // the local gradients of + (and of - and unary minus) are 1.0 (and -1.0), and not ints
+    Nodes = 1,       // native between nodes
+    Numbers = 2,     // native with a number
+    Swapped = 4,     // the reflected form puts the node first
+    Captured = 8,    // local gradients are fixed when the node is made
+    FloatUnit = 16,  // the local gradient of + is 1.0 and not 1; of - and unary minus it is -1.0 and not -1
+    // Of - and unary minus that are no compositions: how the gradient of what is subtracted comes about.
+    Negated = 64,     // += -gradient
+    Subtracted = 128  // -= gradient
 };
 
 // What a method does that only applies operators to its operands: steps for a machine with a stack.
@@ -52,6 +55,16 @@ struct Operator {
 enum class Slope : std::uint8_t { None, OneMinusPower, OneMinusProduct, Logistic };
 double slope_of(Slope slope, double y);
 PyObject* slope_object(Slope slope, PyObject* y);
+
+// How the rule of a difference goes from its gradient to its operands' in Python's arithmetic: by products with the
+// local gradients, or as its author wrote it, where the first operand gets the gradient itself.
+enum class Minus : std::uint8_t { Products, Product, Negated, Subtracted };
+inline Minus minus_of(std::uint8_t mode) {
+    return mode & Captured     ? Minus::Products
+           : mode & Subtracted ? Minus::Subtracted
+           : mode & Negated    ? Minus::Negated
+                               : Minus::Product;
+}
 
 // Negate has one operand, and no reflected form.
 enum OperatorIndex { Add, Multiply, Power, Subtract, Divide, Negate, operator_count };
@@ -89,6 +102,7 @@ struct Served final : Conventions {
     std::vector<PyObject*> tags = std::vector<PyObject*>(op_count);
     std::array<bool, op_count> tagged{};  // a method has claimed the row's
     std::vector<Slope> late;              // by tag, where the local gradient follows the data
+    std::vector<Minus> minuses;           // by tag, of differences
     PyObject* data_name = nullptr;
     PyObject* grad_name = nullptr;
     std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot

@@ -39,11 +39,13 @@ PyObject* native_difference(Node* a, Node* b, const Operator& operation) {
     double y = b ? a->data - b->data : -a->data;
     Kind kind;
     if (!settle_kind(a, b ? b : a, y, kind)) return nullptr;
-    const std::uint8_t unit = operation.mode & FloatUnit ? FloatKind : IntKind;
+    const std::uint8_t minus = operation.mode & FloatUnit ? FloatKind : IntKind;
+    const std::uint8_t plus =
+        operation.mode & Captured ? minus : std::uint8_t{IntKind};  // else it gets the gradient itself
     Fan* fan = new_fan(b ? 2 : 1);
     fan->tag = operation.tag;
-    fan->begin()[0] = {a, b ? 1.0 : -1.0, unit};
-    if (b) fan->begin()[1] = {b, -1.0, unit};
+    if (b) fan->begin()[0] = {a, 1.0, plus};
+    fan->begin()[b ? 1 : 0] = {b ? b : a, -1.0, minus};
     Node* node = record_fan(Op::linear, y, kind, fan, a->family, ExactInts);
     node->kinds.grad = served_of(a)->zero;
     ++built_natively;

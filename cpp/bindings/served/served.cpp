@@ -142,6 +142,8 @@ void add_served(py::module_& m) {
             if (index > Power && mode & Nodes) {
                 own.tags.push_back(label.is_none() ? nullptr : label.inc_ref().ptr());
                 operation.tag = static_cast<std::uint32_t>(own.tags.size() - 1);
+                own.minuses.resize(own.tags.size(), Minus::Products);
+                own.minuses[operation.tag] = minus_of(operation.mode);
             }
             if (label.is_none() || index > Power) return;
             constexpr Op rows[] = {Op::add, Op::mul, Op::powc};

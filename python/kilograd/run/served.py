@@ -27,10 +27,12 @@ __all__ = [
     "DIFFERENCES",
     "FLOAT_UNIT",
     "FRESH",
+    "NEGATED",
     "NODES",
     "NUMBERS",
     "OPERATORS",
     "ORDERS",
+    "SUBTRACTED",
     "SWAPPED",
     "WATCHERS",
     "Attribute",
@@ -41,7 +43,7 @@ __all__ = [
 ]
 
 # Bits of an operator's mode, as in cpp/bindings/served/served.cpp.
-NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT, COMPOSED = 1, 2, 4, 8, 16, 32
+NODES, NUMBERS, SWAPPED, CAPTURED, FLOAT_UNIT, COMPOSED, NEGATED, SUBTRACTED = 1, 2, 4, 8, 16, 32, 64, 128
 
 # The orders in which backward() can visit nodes; the first is for operands in a set, whose order is chance.
 ORDERS = ("tape", "first operand", "last operand")

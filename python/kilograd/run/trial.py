@@ -38,16 +38,19 @@ from kilograd.run.served import (
     COMPOSITES,
     DIFFERENCES,
     FLOAT_UNIT,
+    NEGATED,
     NODES,
     NUMBERS,
     OPERATORS,
     ORDERS,
+    SUBTRACTED,
     SWAPPED,
     Plan,
     Recipe,
     dress,
 )
 from kilograd.run.source import node_of
+from kilograd.run.spelling import gradients_in_words
 from kilograd.run.survey import survey
 
 TYPE_CHECKING = False
@@ -373,7 +376,9 @@ def _try_differences(trial: Trial) -> None:
     for name in trial.own_rules:
         label = _operator_label(trial, name)
         trials = trial.of_method(name) if name == "__neg__" else trial.of_operator(name)
-        for mode in [flavour | bits for flavour in (0, FLOAT_UNIT) for bits in (NODES | NUMBERS, NODES)]:
+        trials = [*trials, *gradients_in_words(name)]
+        flavours = (SUBTRACTED, NEGATED, 0, FLOAT_UNIT, CAPTURED, CAPTURED | FLOAT_UNIT)
+        for mode in [flavour | bits for flavour in flavours for bits in (NODES | NUMBERS, NODES)]:
             modes, labels = {**trial.plan.modes, name: mode}, {**trial.plan.labels, name: label}
             if trial.accepts(replace(trial.plan, modes=modes, labels=labels), trials):
                 break
