@@ -769,7 +769,8 @@ class _Maker:
                     "    z = z * 0.5 + leaves[0]",
                     "    notes.append(id(z))",
                     f"def up(n): return {{id(n)}}.union(*map(up, {kids}))",
-                    "print(len(set(notes)), len(up(z) & set(notes)))",
+                    # where an operator has cut the chain, addresses are used again
+                    "if len(up(z)) > 60: print(len(set(notes)), len(up(z) & set(notes)))",
                 ],
                 [
                     "def depth(n, memo):",
