@@ -282,19 +282,33 @@ def recorded(outputs: Sequence[Entry], inputs: list[Value | Block], stages: Sequ
 
 
 class Guards:
-    """Guards some of which stand behind stages: a row meets those before a stage first."""
+    """Guards some of which stand behind stages: a row meets those before a stage first.
+
+    A part has the guards between two stages, and what gives those results of the stages before it that these or later
+    ones need, of the call's numbers and the results of earlier parts.
+    """
 
     def __init__(self, notes: list[Any], inputs: list[Value | Block], stages: Sequence[Stage]) -> None:
-        self._parts: list[tuple[Staged | None, _core._Guards]] = []
         ends = np.cumsum([_size(part) for part in inputs], dtype=int)
+        known = [part for part in inputs if not isinstance(part, Block)]
         places = [end - 1 for end, part in zip(ends.tolist(), inputs, strict=True) if not isinstance(part, Block)]
         self._columns: Any = slice(None) if len(places) == len(inputs) else places
-        first = 0
+        self._parts: list[tuple[Staged | None, _core._Guards]] = []
+        operands = [operand for _, *both, _ in notes for operand in both if isinstance(operand, Value)]
+        needed = {id(v) for v in _core._boundary(operands, [], None)}
+        for stage in _needed(operands, stages, None):
+            needed.update([id(v) for v in _core._boundary(stage.inputs, [], None)])
+        results: list[Value] = []
+        first = begin = 0
         for k in range(len(stages) + 1):
             last = stages[k].notes if k < len(stages) else len(notes)
             if last > first:
-                self._parts.append(_guards_behind(notes[first:last], inputs, stages[:k]))
-                first = last
+                found = [v for stage in stages[begin:k] for v in stage.outputs if id(v) in needed]
+                program = Staged(found, [*inputs, *results], stages[begin:k]) if found else None
+                results += found
+                self._parts.append((program, _core._guards(notes[first:last], [*known, *results])))
+                first, begin = last, k
+        self._count = len(results)
 
     def __len__(self) -> int:
         return sum(len(guards) for _, guards in self._parts)
@@ -302,31 +316,21 @@ class Guards:
     def holds(self, rows: Array) -> NDArray[np.int8]:
         """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
         result = np.ones(len(rows), np.int8)
+        results = np.empty((len(rows), self._count))
+        done = 0
         for program, guards in self._parts:
             pending = np.flatnonzero(result == 1)
-            read = rows[:, self._columns][pending]
-            if program is None:
-                result[pending] = guards.holds(read)
-                continue
-            try:
-                found = program.forward(rows[pending])
-            except (ValueError, ArithmeticError):
-                if len(rows) == 1:
-                    return np.full(1, -1, np.int8)
-                return np.concatenate([self.holds(rows[r : r + 1]) for r in range(len(rows))])
-            result[pending] = guards.holds(np.hstack([read, found]))
+            if program is not None:
+                try:
+                    found = program.forward(np.hstack([rows[pending], results[pending, :done]]))
+                except (ValueError, ArithmeticError):
+                    if len(rows) == 1:
+                        return np.full(1, -1, np.int8)
+                    return np.concatenate([self.holds(rows[r : r + 1]) for r in range(len(rows))])
+                results[pending, done : done + found.shape[1]] = found
+                done += found.shape[1]
+            result[pending] = guards.holds(np.hstack([rows[:, self._columns][pending], results[pending, :done]]))
         return result
-
-
-def _guards_behind(
-    notes: list[Any], inputs: list[Value | Block], stages: Sequence[Stage]
-) -> tuple[Staged | None, _core._Guards]:
-    """Guards, and what computes those results of stages that they need."""
-    computed = {id(v) for stage in stages for v in stage.outputs}
-    operands = [operand for _, *both, _ in notes for operand in both if isinstance(operand, Value)]
-    needed = [v for v in _core._boundary(operands, [], None) if id(v) in computed]
-    known = [part for part in inputs if not isinstance(part, Block)]
-    return Staged(needed, inputs, stages) if needed else None, _core._guards(notes, [*known, *needed])
 
 
 def guards(notes: list[Any], inputs: list[Value | Block], stages: Sequence[Stage]) -> _core._Guards | Guards:
