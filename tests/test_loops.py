@@ -12,7 +12,7 @@ import pytest
 
 import kilograd
 from kilograd import Value, arrays, fori_loop, scan, where, while_loop
-from kilograd.compiled import blocks, tracing
+from kilograd.compiled import blocks, stages, tracing
 from kilograd.compiled.loops import _plain_scan
 
 
@@ -397,6 +397,34 @@ def test_gradients_inside_that_are_none():
         kilograd.compile(lambda x: kilograd.grad(lambda y: [y, y])(x))(1.0)
     with pytest.raises(ValueError, match="argnums names argument 1"):
         kilograd.compile(lambda x: kilograd.grad(lambda y: y, argnums=1)(x))(1.0)
+
+
+def test_a_stage_before_many_guards_is_made_once(monkeypatch):
+    made = []
+    real = stages.Staged.__init__
+
+    def noted(self: Any, outputs: Any, inputs: Any, parts: Any) -> None:
+        made.append(len(parts))
+        real(self, outputs, inputs, parts)
+
+    monkeypatch.setattr(stages.Staged, "__init__", noted)
+
+    def signs(x: Any) -> Any:
+        s, y = x, 0.0
+        for _ in range(6):
+            s = scan(lambda c, _: (c * 0.9 - x * x, None), s, length=3)[0]
+            if s > 0:
+                y = y + np.sqrt(s)
+            elif s < -2:
+                y = y - s * x
+        return y
+
+    f = kilograd.compile(signs)
+    for x in (0.1, 0.5, 3.0, -0.2, 0.5):
+        assert f(x) == pytest.approx(signs(x), rel=1e-13)
+    np.testing.assert_allclose(f.batch(np.array([0.1, 0.5, 3.0])), [signs(0.1), signs(0.5), signs(3.0)])
+    paths = sum(map(len, f._paths.values()))
+    assert sum(made) <= paths * (6 + 6)  # those of the program, and once more those of its guards
 
 
 # --- large arguments

@@ -372,6 +372,26 @@ def kalman(problem: loops.Filter) -> Run:
     return run
 
 
+@ENGINE.runs(loops.KALMAN_ARGUMENT)
+def kalman_of_an_argument(problem: loops.Filter) -> Run:
+    import numpy as np
+
+    observed = np.array(problem.observed)
+
+    def likelihood(q: Any, observed: Any) -> Any:
+        return kilograd.scan(lambda c, y: (loops.turn(c, y, q, np.log), None), (0.0, 1.0, 0.0), observed)[0][2]
+
+    def run() -> Phases:
+        compiled = kilograd.compile(likelihood)
+        value = compiled(problem.variance, observed)
+        yield "first call"
+        compiled(problem.variance, observed)
+        yield "next call"
+        return {"value": [value]}
+
+    return run
+
+
 @ENGINE.runs(loops.SCHOOLS)
 def schools(problem: loops.Schools) -> Run:
     import numpy as np

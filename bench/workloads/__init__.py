@@ -38,6 +38,7 @@ _IN_ORDER: list[Workload[Any]] = [
     random_ops.RANDOM_OPS,
     chebyshev.CHEBYSHEV,
     loops.KALMAN,
+    loops.KALMAN_ARGUMENT,
     loops.SCHOOLS,
     recording.RECORDING,
     rosenbrock.ROSENBROCK,

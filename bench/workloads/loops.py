@@ -63,6 +63,20 @@ KALMAN: Workload[Filter] = Workload(
 )
 
 
+KALMAN_ARGUMENT: Workload[Filter] = Workload(
+    name="kalman-argument",
+    title="The same likelihood of 10^5 observations that are an argument: the first call, which records, and the next",
+    make=lambda quick: observations(1_000 if quick else 100_000),
+    metrics=[
+        Metric("first call", "observation", lambda problem: len(problem.observed)),
+        Metric("next call", "observation", lambda problem: len(problem.observed)),
+    ],
+    floors=[Floor("the first call takes at most 3 times the next", "first call", at_most=3.0, to_metric="next call")],
+    tolerance=1e-8,
+    expected=lambda problem: {"value": filtered(problem)["value"]},
+)
+
+
 EFFECTS = (28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0)
 ERRORS = (15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0)
 

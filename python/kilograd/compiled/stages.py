@@ -320,6 +320,8 @@ class Guards:
         done = 0
         for program, guards in self._parts:
             pending = np.flatnonzero(result == 1)
+            if not len(pending):
+                break
             if program is not None:
                 try:
                     found = program.forward(np.hstack([rows[pending], results[pending, :done]]))
