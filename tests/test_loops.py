@@ -427,6 +427,26 @@ def test_a_stage_before_many_guards_is_made_once(monkeypatch):
     assert sum(made) <= paths * (6 + 6)  # those of the program, and once more those of its guards
 
 
+def test_what_stands_between_loops_is_made_once():
+    def summed(x: Any, loops: int) -> Any:
+        s, total = x, 0.0
+        for _ in range(loops):
+            s = scan(lambda c, _: (c * 0.9 + x, None), s * 1.01 + total, length=3)[0]
+            total = total + np.sin(s)
+        return total
+
+    sizes = []
+    for loops in (10, 20, 40):
+        f = kilograd.compile(summed, static_argnums=1)
+        x = Value(0.3)
+        eager = summed(x, loops)
+        eager.backward()
+        assert f(0.3, loops) == pytest.approx(eager.data, rel=1e-12)
+        assert f.grad(0.3, loops) == pytest.approx(x.grad, rel=1e-10)
+        sizes.append(next(iter(f._paths.values()))[0].program.nbytes)
+    assert sizes[2] - sizes[1] < 2.5 * (sizes[1] - sizes[0])
+
+
 # --- large arguments
 
 

@@ -255,6 +255,8 @@ void add_program(py::module_& m) {
           "A graph as (program, list of its parameters).");
     m.def("_boundary", boundary, arg("values"), arg("inner"), arg("since"),
           "What Values are computed from: held leaves, those of `inner`, and what is older than `since`.");
+    m.def("_shared_results", shared_results, arg("values"), arg("inner"),
+          "Results of operations on the way from `inner` to Values that are of use elsewhere too.");
     m.def("_load_program", load, arg("data"), "What _Program.dump wrote, as (program, data of its parameters).");
     m.def(
         "_instruction_sets",

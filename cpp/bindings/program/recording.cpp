@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -148,6 +149,20 @@ Request request_of(const py::tuple& outputs, const py::list& inputs, const py::o
     return request;
 }
 
+std::vector<Node*> nodes_of(const py::list& values) {
+    std::vector<Node*> nodes;
+    for (py::handle value : values)
+        if (is_value(value.ptr())) nodes.push_back(node_of(value.ptr()));
+    return nodes;
+}
+// Those that are no leaves, sorted.
+std::vector<Node*> results_of(const py::list& values) {
+    std::vector<Node*> nodes = nodes_of(values);
+    std::erase_if(nodes, [](Node* node) { return node->is_leaf(); });
+    std::sort(nodes.begin(), nodes.end());
+    return nodes;
+}
+
 }  // namespace
 
 py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object parameters, bool cut) {
@@ -177,13 +192,21 @@ py::tuple record_graph(py::list given, Shape shape, py::list inputs, py::object 
     }
 }
 
+py::list shared_results(const py::list& values, const py::list& inner) {
+    const std::vector<Node*> roots = nodes_of(values), cut = results_of(inner);
+    const auto stop = [&](Node* node) { return std::binary_search(cut.begin(), cut.end(), node); };
+    const Ancestry graph = ancestors(roots.data(), roots.size(), stop);
+    std::unordered_map<Node*, std::uint32_t> uses;
+    for (Node* node : graph.interior) for_each_operand(node, [&](Node* operand) { ++uses[operand]; });
+    py::list result;
+    for (Node* node : graph.interior)
+        if (node->refs > uses[node]) result.append(py::reinterpret_steal<py::object>(handle_of(node)));
+    return result;
+}
+
 py::list boundary(const py::list& values, const py::list& inner, const py::object& since) {
-    std::vector<Node*> roots, cut;
-    for (py::handle value : values)
-        if (is_value(value.ptr())) roots.push_back(node_of(value.ptr()));
-    for (py::handle value : inner)
-        if (is_value(value.ptr()) && !node_of(value.ptr())->is_leaf()) cut.push_back(node_of(value.ptr()));
-    std::sort(cut.begin(), cut.end());
+    std::vector<Node*> roots = nodes_of(values);
+    const std::vector<Node*> cut = results_of(inner);
     std::vector<Chunk*> younger;  // than the chunk of the node `since`
     Node* const mark = since.is_none() ? nullptr : node_of(since.ptr());
     Chunk* const own = mark ? Chunk::of(mark) : nullptr;

@@ -137,16 +137,18 @@ def composed(outputs: Sequence[Entry], inputs: Sequence[Value | Block], stages: 
             raise Touched(part)  # inside of a gradient, whose inputs are not those of the call
         return part.first, part.size
 
-    def placed(parts: Sequence[Part]) -> list[Stretch]:
+    def placed(parts: Sequence[Part], is_last: bool = False) -> list[Stretch]:
         """The places of numbers, with a program for those that are not there yet."""
         nonlocal width
         missing = {key(part): part for part in parts if not isinstance(part, Block) and key(part) not in places}
         if missing:
-            wanted = list(missing.values())
+            # And for what later programs may need of the same operations, so that none is repeated.
+            shared = [] if is_last else _core._shared_results(list(missing.values()), computed)
+            wanted = list((missing | {key(v): v for v in shared}).values())
             used = _core._boundary(wanted, computed, None)
             program = _core._record(wanted, [len(wanted)], used, [], True)[0]
             steps.append((_core._program_stage(program), joined(map(stretch, used))))
-            for name in missing:
+            for name in map(key, wanted):
                 places[name] = width
                 width += 1
             computed.extend([entry for entry in wanted if isinstance(entry, Value)])
@@ -158,7 +160,7 @@ def composed(outputs: Sequence[Entry], inputs: Sequence[Value | Block], stages: 
         for v in stage.outputs:
             places[id(v)] = width
             width += 1
-    return _core._sequence_stage(count, steps, placed(outputs))
+    return _core._sequence_stage(count, steps, placed(outputs, is_last=True))
 
 
 def _size(part: Part) -> int:
