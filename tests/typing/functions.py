@@ -53,6 +53,11 @@ def main() -> None:
     rows: Array = model(x)
     print(kilograd.jacobian(model.__call__)(x), model.loss(x, weight=0.5), model.loss.grad(x))
 
+    logarithm: float = kilograd.special.gammaln(2.5)
+    tails: Array = kilograd.special.log_ndtr(x)
+    node: kilograd.Value = kilograd.special.betaln(kilograd.Value(2.0), 3.0)
+    print(logarithm, tails, node, kilograd.special.polygamma(1, 2.0), kilograd.special.softmax(x, axis=0))
+
     total, steps = kilograd.scan(lambda c, z: (c + z, c), 0.0, x)
     total = kilograd.fori_loop(0, 3, lambda i, c: c * 0.5 + i, total)
     total = kilograd.while_loop(lambda c: c > 1.0, lambda c: c / 2, total)

@@ -564,7 +564,7 @@ def written(result: Any, out: Any) -> Any:
 # --- functions
 
 _COMPOSED = frozenset(("matrix_power", "multi_dot", "cross", "outer", "matmul", "tensordot", "vecdot"))
-_COMPOSED |= {"trace", "diagonal", "matrix_transpose"}
+_COMPOSED |= {"trace", "diagonal", "matrix_transpose", "fftshift", "ifftshift"}
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """What is done in place of functions of NumPy."""
@@ -608,7 +608,14 @@ def of_function(function: Any, args: Any, options: Any) -> Any:
     implementation = FUNCTIONS.get(function)
     if implementation is not None:
         return implementation(*args, **options)
-    if function.__module__ in ("numpy.linalg", "numpy.fft") and function.__name__ not in _COMPOSED:
+    if function.__module__ == "numpy.fft" and function.__name__ not in _COMPOSED:
+        if args and not has_values(entries(args[0])):
+            return function._implementation(entries(args[0]).astype(np.float64), *args[1:], **options)
+        raise refusal(
+            f"numpy.fft.{function.__name__}() is not recorded, as complex numbers are not. It is linear: its real and "
+            "imaginary parts are products with constant matrices, numpy.fft.fft(numpy.eye(n)).real @ x and .imag @ x"
+        )
+    if function.__module__ == "numpy.linalg" and function.__name__ not in _COMPOSED:
         raise refusal(
             f"{function.__module__}.{function.__name__}() is not recorded: compose it of other functions, or call it "
             "outside of the compiled function"
