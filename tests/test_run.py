@@ -375,6 +375,16 @@ def test_micrograd_installed_or_not(tmp_path: pathlib.Path) -> None:
         assert run(str(script)).stdout == plain.stdout
 
 
+def test_a_reflected_operator_that_may_not_be_tried_is_not(tmp_path: pathlib.Path) -> None:
+    source = (PROGRAMS / "differences.py").read_text().partition("class Named")[0]
+    head = "    def __rsub__(self, other):\n"
+    counting = source.replace(
+        head, "    def __rsub__(self, other, made=[]):\n        made.append(1)\n        print(made)\n"
+    )
+    script = str(write(tmp_path, "script.py", "import numpy\n" + counting + "\nprint((1 - Value(2.0)).data)\n"))
+    assert run(script).stdout == execute(script).stdout == "[1]\n-1.0\n"
+
+
 def test_custom_operations_do_not_grow(tmp_path: pathlib.Path) -> None:
     source = (PROGRAMS / "numpy_data.py").read_text().partition("def show")[0]
     loop = """

@@ -16,7 +16,7 @@ import random
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 
 from kilograd.run.served import Plan
@@ -462,8 +462,8 @@ def half(probes: list[Probe]) -> list[Probe]:
     return random.Random(len(probes)).sample(probes, (len(probes) + 1) // 2)
 
 
-def numpy_integers(operators: Iterable[str], methods: Iterable[str]) -> list[Probe]:
-    """Probes of operators and methods with numpy.int64 among their numbers; none while NumPy is not loaded."""
+def numpy_integers(operators: Iterable[str], methods: Iterable[str], untried: Container[str]) -> list[Probe]:
+    """Probes with numpy.int64 among the numbers; none while NumPy is not loaded, and none of what may not be tried."""
     numpy = sys.modules.get("numpy")
     if numpy is None or not hasattr(numpy, "int64"):
         return []
@@ -478,7 +478,8 @@ def numpy_integers(operators: Iterable[str], methods: Iterable[str]) -> list[Pro
             passes = 1 if "pow" in name else 2
             if "pow" not in name or abs(int(other)) < 9:
                 probes.append(Probe(f"node {name} {other!r}", [x], lambda a, y=other, f=function: f(a, y)))
-                probes.append(Probe(f"{other!r} {name} node", [x], lambda a, y=other, f=function: f(y, a)))
+                if f"__r{name[2:]}" not in untried:
+                    probes.append(Probe(f"{other!r} {name} node", [x], lambda a, y=other, f=function: f(y, a)))
             probes.append(Probe(f"node {name} node", [x, other], function, passes=passes))
             probes.append(
                 Probe(f"node {name} node, scaled", [x, other, 0.75], lambda a, b, c, f=function: f(a, b) * c, passes=1)

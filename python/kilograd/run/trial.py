@@ -465,7 +465,7 @@ def _try_whole(trial: Trial) -> None:
         plan = trial.plan
     computed = [name for name, mode in plan.modes.items() if mode and not mode & COMPOSED and "__r" not in name]
     operators = [name for name in computed if name in probes.SYMBOLS]
-    integers = probes.numpy_integers(operators, {*plan.methods, *computed}.difference(operators))
+    integers = probes.numpy_integers(operators, {*plan.methods, *computed}.difference(operators), trial.hazards)
     if integers and trial.accepts(replace(plan, numpy_ints=True), integers):
         plan = trial.plan
     difference = trial.first_difference(trial.graphs) or trial.first_difference(
