@@ -14,14 +14,23 @@ CPP = ROOT / "cpp"
 PYTHON = ROOT / "python" / "kilograd"
 
 # For each folder of C++ (or `.` for cpp/ itself), the folders that it may include from.
-PROGRAM = {".", "program", "program/execution", "program/kernels", "program/passes", "program/schedules"}
+PROGRAM = {
+    ".",
+    "program",
+    "program/execution",
+    "program/kernels",
+    "program/machine",
+    "program/passes",
+    "program/schedules",
+}
 INCLUDES = {
     ".": {"."},
     "engine": {".", "engine"},
     "nn": {".", "engine", "nn"},
     "program": PROGRAM,
     "program/execution": PROGRAM - {"program/passes"},
-    "program/schedules": PROGRAM - {"program/passes", "program/execution"},
+    "program/machine": {".", "program", "program/kernels", "program/machine", "program/schedules"},
+    "program/schedules": PROGRAM - {"program/passes", "program/execution", "program/machine"},
     "program/passes": {".", "program", "program/passes"},
     "program/kernels": {".", "program", "program/kernels"},
     "program/stages": PROGRAM - {"program/passes"} | {"program/stages"},

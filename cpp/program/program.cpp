@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,16 @@
 #include "execution/single_row.hpp"
 
 namespace kilograd::program {
+
+namespace {
+
+// Whether making machine code has cost less than it saves after so many passes over one row, or over a vector of rows:
+// some 300 ns for each node and 20 us, against 1 and 4 ns for each node in a pass.
+bool pays(std::uint64_t passes, std::size_t nodes, bool several) {
+    return passes >= (several ? 64 : 256) && passes * nodes >= std::uint64_t{several ? 1u : 4u} << 13;
+}
+
+}  // namespace
 
 Program::Program(Graph graph) : graph_(std::move(graph)) {}
 
@@ -24,16 +35,62 @@ const RowSchedule& Program::row(Wants wants) const {
     });
 }
 
+const machine::RowMachine* Program::machine(Wants wants, const Kernels& kernels, bool several,
+                                            std::size_t passes) const {
+    const machine::When when = machine::when();
+    if (!machine_allowed_ || when == machine::When::Never) return nullptr;
+    Emitted& emitted = emitted_[wants.key()][several];
+    const machine::RowMachine* made = emitted.machine.get();
+    if (!made) {
+        const std::uint64_t so_far = emitted.passes.fetch_add(passes, std::memory_order_relaxed) + passes;
+        if ((when == machine::When::ItPays && !pays(so_far, graph_.nodes.size(), several)) ||
+            !machine::RowMachine::suits(row(wants), kernels, several))
+            return nullptr;
+        try {
+            made = &emitted.machine.get(
+                [&] { return std::make_unique<machine::RowMachine>(graph_, row(wants), wants, kernels, several); });
+        } catch (const std::bad_alloc&) {
+            return nullptr;  // the kernels need no more than they have
+        }
+    }
+    return made->usable() && &made->kernels() == &kernels ? made : nullptr;
+}
+
+std::string Program::machine_state(const Kernels& kernels) const {
+    if (!machine_allowed_) return "interpreted: code=False";
+    if (machine::when() == machine::When::Never) return "interpreted: KILOGRAD_CODE is 0";
+    if (!machine::RowMachine::suits(kernels))
+        return std::string("interpreted: there is no machine code beside the kernels for ") + kernels.name;
+    std::size_t bytes[2] = {0, 0};
+    bool refused = false;
+    for (const auto& pair : emitted_)
+        for (bool several : {false, true})
+            if (const machine::RowMachine* made = pair[several].machine.get()) {
+                bytes[several] += made->bytes();
+                refused |= !made->usable();
+            }
+    std::string found;
+    if (bytes[0]) found = std::to_string(bytes[0]) + " bytes for one row";
+    if (bytes[1])
+        found += (found.empty() ? "" : ", ") + std::to_string(bytes[1]) + " bytes for " +
+                 std::to_string(kernels.width) + " rows at a time";
+    if (!found.empty()) return "machine code: " + found;
+    return refused ? "interpreted: the system does not execute memory that was written"
+                   : "interpreted: not called often enough to gain by machine code";
+}
+
 const Kinds& Program::kinds(bool promoted) const {
     return kinds_[promoted].get([&] { return std::make_unique<Kinds>(graph_, promoted); });
 }
 
 void Program::run(const Request& request, const Kernels& kernels) const {
     if (request.rows == 1 && !request.dual() && !request.promoted && !request.unit_weights)
-        run_row(graph_, row(request.wants()), request, kernels);
+        run_row(graph_, row(request.wants()), request, {kernels, machine(request.wants(), kernels, false, 1)});
     else if (can_run_groups(request) &&
              kinds(request.promoted).suit_groups(request.rows, static_cast<std::size_t>(kernels.width)))
-        run_groups(graph_, row(request.wants()), request, kernels);
+        run_groups(
+            graph_, row(request.wants()), request, kernels,
+            machine(request.wants(), kernels, true, (request.rows - 1) / static_cast<std::size_t>(kernels.width) + 1));
     else
         run_batch(graph_, lanes(request.wants()), request, kernels);
 }
@@ -45,6 +102,9 @@ std::size_t Program::bytes() const {
         if (schedule.get()) total += schedule.get()->bytes();
     for (const auto& schedule : row_)
         if (schedule.get()) total += schedule.get()->bytes();
+    for (const auto& pair : emitted_)
+        for (const Emitted& emitted : pair)
+            if (const machine::RowMachine* made = emitted.machine.get()) total += made->bytes();
     return total;
 }
 

@@ -5,8 +5,10 @@
 // written.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "derivatives.hpp"
 #include "execution/diagnosis.hpp"
@@ -15,6 +17,7 @@
 #include "kernels/isa.hpp"
 #include "kinds.hpp"
 #include "lazy.hpp"
+#include "machine/row_machine.hpp"
 #include "passes/optimise.hpp"
 #include "schedules/lane_schedule.hpp"
 #include "schedules/row_schedule.hpp"
@@ -39,6 +42,13 @@ class Program {
     const Derivatives& derivatives() const { return derivatives_; }
     const RowSchedule& row(Wants wants) const;
 
+    // Machine code for one row, or with `several` for a vector of rows: null until so many passes have paid for it, and
+    // where there is none. Results are the same to the last bit.
+    const machine::RowMachine* machine(Wants wants, const Kernels& kernels, bool several, std::size_t passes) const;
+    void allow_machine(bool allowed) { machine_allowed_ = allowed; }
+    // What runs, and why, for a person.
+    std::string machine_state(const Kernels& kernels) const;
+
   private:
     const LaneSchedule& lanes(Wants wants) const;
 
@@ -47,6 +57,12 @@ class Program {
     Graph graph_;
     Lazy<LaneSchedule> lanes_[Wants::key_count];
     Lazy<RowSchedule> row_[Wants::key_count];
+    struct Emitted {
+        std::atomic<std::uint64_t> passes{0};
+        Lazy<machine::RowMachine> machine;
+    };
+    mutable Emitted emitted_[Wants::key_count][2];  // for one row, for several
+    bool machine_allowed_ = true;
     Lazy<Kinds> kinds_[2];  // by promoted
     Derivatives derivatives_;
 };

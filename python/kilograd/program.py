@@ -46,10 +46,14 @@ class Program:
         became leaves, as 2 in ``2 * x``, are constants: there is no object to change them by.
     constant : bool, default False
         Take all leaves that are not inputs as constants, at their present data.
+    code : bool, default True
+        Make machine code once the program was called often enough, where there is some for this machine. Results do
+        not depend on it.
 
     Attributes
     ----------
     parameters : list of Value
+    code : str
     ops : dict
     nbytes : int
 
@@ -109,6 +113,7 @@ class Program:
         parameters: Iterable[Any] | None = None,
         *,
         constant: bool = False,
+        code: bool = True,
     ) -> None:
         values, shape = _flatten(outputs)
         if not values:
@@ -118,6 +123,13 @@ class Program:
         wanted = None if parameters is None else list(_leaves(parameters))
         self._core, found = _core._record(values, shape, list(_leaves(inputs)), wanted)
         self._parameters: tuple[Value, ...] = tuple(found)
+        if not code:
+            self._core.allow_code(False)
+
+    @property
+    def code(self) -> str:
+        """What runs the program's rows one by one or a few at a time, and why: machine code, or the kernels."""
+        return self._core.code
 
     @property
     def parameters(self) -> list[Value]:

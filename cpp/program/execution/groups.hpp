@@ -6,6 +6,7 @@
 #pragma once
 
 #include "../kernels/kernels.hpp"
+#include "../machine/row_machine.hpp"
 #include "../schedules/row_schedule.hpp"
 #include "request.hpp"
 
@@ -13,6 +14,7 @@ namespace kilograd::program {
 
 // Without tangents; one weight of an output for each row.
 bool can_run_groups(const Request& request);
-void run_groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels);
+void run_groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels,
+                const machine::RowMachine* machine);
 
 }  // namespace kilograd::program

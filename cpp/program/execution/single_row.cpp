@@ -7,29 +7,26 @@
 
 namespace kilograd::program {
 
-void run_row(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels) {
-    const Scratch scratch(Scratch::Of::Call, room_for_row(schedule));
+void run_row(const Graph& graph, const RowSchedule& schedule, const Request& request, const RowEngine& engine) {
+    const Scratch scratch(Scratch::Of::Call, room_for_row(schedule, engine));
     schedule.load_constants(1, scratch.data());
     schedule.load_parameters(request.parameters, 1, scratch.data());
-    run_row_in(scratch.data(), graph, schedule, request, kernels);
+    run_row_in(scratch.data(), graph, schedule, request, engine);
 }
 
 void run_row_in(double* values, const Graph& graph, const RowSchedule& schedule, const Request& request,
-                const Kernels& kernels) {
-    const bool reverse = request.reverse();
-    const std::size_t size = schedule.size();
-    const RowCode code = schedule.code();
+                const RowEngine& engine) {
     schedule.load_inputs(request.x, request.column_stride, 1, values);
-    if (kernels.row_forward(code, values) && request.check) diagnose(graph, request, 0);
+    if (engine.forward(schedule, values) && request.check) diagnose(graph, request, 0);
     if (request.values)
         for (std::size_t o = 0; o < graph.outputs.size(); ++o)
             request.values[o] = values[schedule.position(graph.outputs[o])];
-    if (!reverse) return;
-    double* adjoints = values + size + 8;
-    std::fill(adjoints, adjoints + size, 0.0);
+    if (!request.reverse()) return;
+    double* adjoints = values + RowEngine::value_room(schedule);
+    engine.clear(schedule, graph, adjoints);
     for (std::size_t o = 0; o < graph.outputs.size(); ++o)
         adjoints[schedule.position(graph.outputs[o])] += request.weights ? request.weights[o] : 1.0;
-    kernels.row_reverse(code, values, adjoints, adjoints + size + 8);
+    engine.reverse(schedule, values, adjoints);
     if (request.dx) {  // one row is the same in either order, with a step of 1
         std::fill(request.dx, request.dx + graph.n_inputs, 0.0);
         schedule.store_inputs(adjoints, request.dx);

@@ -42,7 +42,13 @@ constexpr Kernels make_table(std::index_sequence<k...>) {
             row_forward,
             row_reverse,
             rows_forward,
-            rows_reverse};
+            rows_reverse,
+            &ones,
+            row_locals,
+            row_forward_gathered,
+            row_run_locals,
+            rows_run_forward,
+            rows_run_locals};
 }
 
 }  // namespace

@@ -147,6 +147,15 @@ struct Kernels {
     // The same for `width` rows: each value a vector.
     bool (*rows_forward)(const RowCode&, double* values);
     void (*rows_reverse)(const RowCode&, const double* values, double* adjoints);
+    const Ones* ones;  // of the same arithmetic
+    void (*row_locals)(const RowCode&, const double* values, double* local);
+    // One run of these, of a code that has a row in the op table; and what it contributes to the adjoints of its
+    // operands, of all first and then of all second ones, from adjoints + slots on. For one row that is to be added,
+    // for `width` rows it is to be multiplied by the adjoint first (but for gates).
+    bool (*row_run_forward)(const RowCode&, const Run&, double* values);
+    void (*row_run_locals)(const RowCode&, const Run&, const double* values, double* adjoints, std::size_t slots);
+    bool (*rows_run_forward)(const RowCode&, const Run&, double* values);
+    void (*rows_run_locals)(const RowCode&, const Run&, const double* values, double* adjoints, std::size_t slots);
 };
 
 }  // namespace kilograd::program

@@ -35,29 +35,72 @@ bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
     return suspects;
 }
 
-void row_reverse_gathered(const RowCode& s, const Run& run, const double* v, double* adjoints) {
-    alignas(64) double a[chunk], b[chunk], y[chunk], dy[chunk], da[chunk], db[chunk];
+// What `count` nodes of a run, a chunk at most, add to the adjoints of their operands.
+void row_parts(const RowCode& s, const Run& run, std::uint32_t begin, std::uint32_t count, const double* v,
+               const double* adjoints, double* da, double* db) {
+    alignas(64) double a[chunk], b[chunk], y[chunk], dy[chunk];
     const bool binary = info(run.code).arity == Arity::Binary;
-    const Reverse kernel = reverse_of<Lane>(index_of(run.code));
-    for (std::uint32_t done = 0; done < run.count; done += chunk) {
-        const std::uint32_t begin = run.begin + done, count = run.count - done < chunk ? run.count - done : chunk;
-        const std::uint32_t padded = gather(s.a + begin, v, count, a);
-        if (binary) gather(s.b + begin, v, count, b);
-        for (std::uint32_t k = 0; k < padded; ++k) {
-            const std::uint32_t from = begin + (k < count ? k : count - 1);
-            y[k] = v[from];
-            dy[k] = adjoints[from];
-        }
-        ReverseArguments arguments{
-            {y, a, b, s.c[begin], width, width, static_cast<Size>(padded)}, dy, da, binary ? db : nullptr, true, true};
-        kernel(arguments);
-        for (std::uint32_t k = 0; k < count; ++k) adjoints[s.a[begin + k]] += da[k];
-        if (binary)
-            for (std::uint32_t k = 0; k < count; ++k) adjoints[s.b[begin + k]] += db[k];
+    const std::uint32_t padded = gather(s.a + begin, v, count, a);
+    if (binary) gather(s.b + begin, v, count, b);
+    for (std::uint32_t k = 0; k < padded; ++k) {
+        const std::uint32_t from = begin + (k < count ? k : count - 1);
+        y[k] = v[from];
+        dy[k] = adjoints[from];
+    }
+    reverse_of<Lane>(index_of(run.code))(
+        {{y, a, b, s.c[begin], width, width, static_cast<Size>(padded)}, dy, da, binary ? db : nullptr, true, true});
+}
+
+// Calls f(begin, count) for each chunk of a run, the last first.
+template <class F>
+void chunks_backward(const Run& run, F&& f) {
+    for (std::uint32_t left = run.count; left > 0;) {
+        const std::uint32_t begin = (left - 1) / chunk * chunk;
+        f(run.begin + begin, left - begin);
+        left = begin;
     }
 }
 
+void row_reverse_gathered(const RowCode& s, const Run& run, const double* v, double* adjoints) {
+    alignas(64) double da[chunk], db[chunk];
+    chunks_backward(run, [&](std::uint32_t begin, std::uint32_t count) {
+        row_parts(s, run, begin, count, v, adjoints, da, db);
+        for (std::uint32_t k = count; k-- > 0;) {
+            adjoints[s.a[begin + k]] += da[k];
+            if (info(run.code).arity == Arity::Binary) adjoints[s.b[begin + k]] += db[k];
+        }
+    });
+}
+
+void row_run_locals(const RowCode& s, const Run& run, const double* v, double* adjoints, std::size_t slots) {
+    alignas(64) double da[chunk], db[chunk];
+    chunks_backward(run, [&](std::uint32_t begin, std::uint32_t count) {
+        row_parts(s, run, begin, count, v, adjoints, da, db);
+        double* to = adjoints + slots + (begin - run.begin);
+        for (std::uint32_t k = 0; k < count; ++k) to[k] = da[k];
+        if (info(run.code).arity == Arity::Binary)
+            for (std::uint32_t k = 0; k < count; ++k) to[run.count + k] = db[k];
+    });
+}
+
 bool finite(double x) { return __builtin_fabs(x) < infinity; }
+
+// The first term, and the others added one by one, or of more than two those of even and of odd number apart, since one
+// sum is bound by the latency of its additions.
+double row_dot(const Term* term, const Term* end, const double* v) {
+    const auto first = [&](const Term& t) { return t.b == none ? v[t.a] : v[t.a] * v[t.b]; };
+    const auto plus = [&](double sum, const Term& t) {
+        return t.b == none ? sum + v[t.a] : mul_add(v[t.a], v[t.b], sum);
+    };
+    double even = first(term[0]);
+    if (end - term <= 2) return end - term == 2 ? plus(even, term[1]) : even;
+    double odd = first(term[1]);
+    for (term += 2; end - term >= 2; term += 2) {
+        even = plus(even, term[0]);
+        odd = plus(odd, term[1]);
+    }
+    return (term != end ? plus(even, *term) : even) + odd;
+}
 
 bool row_forward(const RowCode& s, double* v) {
     bool suspects = false;
@@ -113,18 +156,7 @@ bool row_forward(const RowCode& s, double* v) {
                     for (std::uint32_t i = begin; i < end; ++i) v[i] = mul_add(v[a[i]], v[b[i]], -v[s.d[i]]);
                     break;
                 }
-                for (std::uint32_t i = begin; i < end; ++i) {
-                    // Two sums, since one is bound by the latency of its additions.
-                    double even = 0.0, odd = 0.0;
-                    const Term *term = s.terms + a[i], *end_term = s.terms + b[i];
-                    for (; end_term - term >= 2; term += 2) {
-                        even = term[0].b == none ? even + v[term[0].a] : mul_add(v[term[0].a], v[term[0].b], even);
-                        odd = term[1].b == none ? odd + v[term[1].a] : mul_add(v[term[1].a], v[term[1].b], odd);
-                    }
-                    if (term != end_term)
-                        even = term->b == none ? even + v[term->a] : mul_add(v[term->a], v[term->b], even);
-                    v[i] = even + odd;
-                }
+                for (std::uint32_t i = begin; i < end; ++i) v[i] = row_dot(s.terms + a[i], s.terms + b[i], v);
                 break;
             default:
                 if (run->count > few_alike)

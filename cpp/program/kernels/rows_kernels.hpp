@@ -44,6 +44,44 @@ void rows_reverse_run(const RowCode& s, const Run& run, const double* v, double*
     }
 }
 
+template <Code code>
+void rows_locals(const RowCode& s, const Run& run, const double* v, double* d, std::size_t slots) {
+    constexpr bool binary = info(code).arity == Arity::Binary;
+    if constexpr (is_step(code)) return;
+    double *to_a = d + slots, *to_b = to_a + std::size_t{run.count} * width;
+    for (std::uint32_t k = 0; k < run.count; ++k) {
+        const std::uint32_t i = run.begin + k;
+        const Lane a = lanes_at(v, s.a[i]);
+        if constexpr (code == Code::gate || code == Code::enter) {
+            put(to_b, k, select(a == Lane(0.0), Lane(0.0), lanes_at(d, i)));
+        } else {
+            const Lane b = binary ? lanes_at(v, s.b[i]) : Lane(0.0), c(s.c[i]), y = lanes_at(v, i);
+            put(to_a, k, Rule<code>::template da<Lane>(a, b, c, y));
+            if constexpr (binary) put(to_b, k, Rule<code>::template db<Lane>(a, b, c, y));
+        }
+    }
+}
+
+// As row_dot().
+Lane rows_dot(const Term* term, const Term* end, const double* v) {
+    const auto first = [&](const Term& t) {
+        const Lane a = lanes_at(v, t.a);
+        return t.b == none ? a : a * lanes_at(v, t.b);
+    };
+    const auto plus = [&](Lane sum, const Term& t) {
+        const Lane a = lanes_at(v, t.a);
+        return t.b == none ? sum + a : mul_add(a, lanes_at(v, t.b), sum);
+    };
+    Lane even = first(term[0]);
+    if (end - term <= 2) return end - term == 2 ? plus(even, term[1]) : even;
+    Lane odd = first(term[1]);
+    for (term += 2; end - term >= 2; term += 2) {
+        even = plus(even, term[0]);
+        odd = plus(odd, term[1]);
+    }
+    return (term != end ? plus(even, *term) : even) + odd;
+}
+
 void rows_forward_dots(const RowCode& s, const Run& run, double* v) {
     for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i) {
         if (run.fused != Fused::No) {
@@ -51,14 +89,7 @@ void rows_forward_dots(const RowCode& s, const Run& run, double* v) {
             put(v, i, mul_add(lanes_at(v, s.a[i]), lanes_at(v, s.b[i]), run.fused == Fused::Add ? d : -d));
             continue;
         }
-        Lane even(0.0), odd(0.0);
-        for (std::uint32_t t = s.a[i]; t < s.b[i]; ++t) {
-            const Term& term = s.terms[t];
-            const Lane a = lanes_at(v, term.a), sum = term.b == none ? even + a : mul_add(a, lanes_at(v, term.b), even);
-            even = odd;
-            odd = sum;
-        }
-        put(v, i, even + odd);
+        put(v, i, rows_dot(s.terms + s.a[i], s.terms + s.b[i], v));
     }
 }
 
@@ -99,6 +130,21 @@ constexpr ReverseRun rows_reverse_of[] = {nullptr, nullptr, nullptr,
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
                                           nullptr};
+
+using LocalsRun = void (*)(const RowCode&, const Run&, const double*, double*, std::size_t);
+constexpr LocalsRun rows_locals_of[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) rows_locals<Code::name>,
+#include "../../ops.def"
+#include "../reduced_ops.def"
+#undef KILOGRAD_OP
+                                        nullptr};
+
+bool rows_run_forward(const RowCode& s, const Run& run, double* v) {
+    return rows_forward_of[index_of(run.code)](s, run, v);
+}
+void rows_run_locals(const RowCode& s, const Run& run, const double* v, double* d, std::size_t slots) {
+    rows_locals_of[index_of(run.code)](s, run, v, d, slots);
+}
 
 bool rows_forward(const RowCode& s, double* v) {
     bool suspects = false;

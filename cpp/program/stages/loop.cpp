@@ -204,6 +204,7 @@ const RowTurn& Loop::row_turn(bool back) const {
 
 void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const {
     const RowTurn& turn = row_turn(keep);
+    const RowEngine engine = turn.engine(rows.kernels, shape_.turns);
     const RowTurn* test =
         condition_ ? &test_.get([&] { return std::make_unique<RowTurn>(*condition_->program(), shape_, false); })
                    : nullptr;
@@ -223,7 +224,7 @@ void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep
         if (keep && !all && t % s == 0) kept.numbers.insert(kept.numbers.end(), carried, carried + shape_.carried);
         double* const frame = all ? first + t * room : first;
         if (frame != first) turn.copy_fixed(first, frame);
-        if (fill_frame(turn, rows.kernels, x, t, carried, frame) && rows.check) diagnose(rows, turn, frame, place(t));
+        if (fill_frame(turn, engine, x, t, carried, frame) && rows.check) diagnose(rows, turn, frame, place(t));
         turn.take(0, shape_.carried, frame, carried);
         turn.take(shape_.carried, shape_.results, frame, y.value + shape_.carried + place(t) * shape_.results);
         pace(body_->cost());
@@ -235,12 +236,13 @@ void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep
 void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
                            std::size_t at) const {
     const RowTurn& turn = row_turn(true);
+    const RowEngine engine = turn.engine(rows.kernels, turns);
     const bool all = keeps_frames(turn);
     const std::size_t room = turn.room(), s = stride();
     double* const first = kept.frames.take(all ? room * (shape_.turns + 1) : room * s);
     double* const carried = kept.buffers[Carried].take(shape_.carried, false).value;
     double* const weights = kept.buffers[Weights].take(shape_.turn_outputs(), false).value;
-    double* const adjoints = kept.buffers[Gradient].take(turn.adjoint_room(), false).value;
+    double* const adjoints = kept.buffers[Gradient].take(turn.adjoint_room(engine), false).value;
     double* const dx_shared = dx.value + n_inputs() - shape_.shared;
     std::fill_n(dx.value, n_inputs(), 0.0);
     std::copy_n(w.value, shape_.carried, weights);
@@ -253,13 +255,13 @@ void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& 
             for (std::size_t k = 0; k <= t % s; ++k) {
                 double* const frame = first + k * room;
                 if (k) turn.copy_fixed(first, frame);
-                fill_frame(turn, rows.kernels, x, t - t % s + k, carried, frame);
+                fill_frame(turn, engine, x, t - t % s + k, carried, frame);
                 turn.take(0, shape_.carried, frame, carried);
                 pace(body_->cost());
             }
         }
         std::copy_n(w.value + shape_.carried + place(t) * shape_.results, shape_.results, weights + shape_.carried);
-        turn.reverse(rows.kernels, first + (all ? t : t % s) * room, weights, adjoints);
+        turn.reverse(engine, first + (all ? t : t % s) * room, weights, adjoints);
         std::fill_n(weights, shape_.carried, 0.0);
         turn.carried_adjoints(adjoints, weights);
         turn.own_adjoints(adjoints, place(t), dx.value);
@@ -270,18 +272,18 @@ void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& 
 }
 
 // Makes a turn in its frame; returns whether an operation may have been refused.
-bool Loop::fill_frame(const RowTurn& turn, const Kernels& kernels, Input x, std::size_t number, const double* carried,
+bool Loop::fill_frame(const RowTurn& turn, const RowEngine& engine, Input x, std::size_t number, const double* carried,
                       double* frame) const {
     const std::size_t own = place(number);
     turn.load(carried, x.value, own, constants_.data() + own * shape_.constant,
               shape_.first_count + static_cast<double>(own), frame);
-    return turn.forward(kernels, frame);
+    return turn.forward(engine, frame);
 }
 
 bool Loop::goes_on(const Rows& rows, const RowTurn& test, std::size_t number, const double* carried,
                    double* frame) const {
     test.load(carried, nullptr, 0, nullptr, 0.0, frame);
-    if (test.forward(rows.kernels, frame) && rows.check) diagnose(rows, test, frame, number);
+    if (test.forward({rows.kernels}, frame) && rows.check) diagnose(rows, test, frame, number);
     return test.output(0, frame) != 0.0;
 }
 

@@ -82,7 +82,7 @@ class Loop final : public Map {
     void run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const;
     void run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
                          std::size_t at) const;
-    bool fill_frame(const RowTurn& turn, const Kernels& kernels, Input x, std::size_t number, const double* carried,
+    bool fill_frame(const RowTurn& turn, const RowEngine& engine, Input x, std::size_t number, const double* carried,
                     double* frame) const;
     bool goes_on(const Rows& rows, const RowTurn& test, std::size_t number, const double* carried, double* frame) const;
 

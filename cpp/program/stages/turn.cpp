@@ -8,7 +8,7 @@
 namespace kilograd::program {
 
 RowTurn::RowTurn(const Program& program, const LoopShape& shape, bool back)
-    : program_(program), schedule_(program.row({.inputs = back})) {
+    : program_(program), wants_{.inputs = back}, schedule_(program.row(wants_)) {
     Leaves own;
     const std::size_t ends[] = {shape.carried, shape.own(), shape.constant, std::size_t{shape.counted}, shape.shared};
     Leaves* const kinds[] = {&carried_, &own, &constant_, &counted_, &shared_};
@@ -40,10 +40,10 @@ void RowTurn::diagnose(const double* frame, std::size_t row) const {
     program::diagnose(program_.graph(), request, 0);
 }
 
-void RowTurn::reverse(const Kernels& kernels, const double* frame, const double* weights, double* adjoints) const {
-    std::fill_n(adjoints, schedule_.size(), 0.0);
+void RowTurn::reverse(const RowEngine& engine, const double* frame, const double* weights, double* adjoints) const {
+    engine.clear(schedule_, program_.graph(), adjoints);
     for (std::size_t o = 0; o < outputs_.size(); ++o) adjoints[outputs_[o]] += weights[o];
-    kernels.row_reverse(schedule_.code(), frame, adjoints, adjoints + room());
+    engine.reverse(schedule_, frame, adjoints);
 }
 
 }  // namespace kilograd::program

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "../execution/row_engine.hpp"
 #include "../program.hpp"
 #include "../schedules/row_schedule.hpp"
 
@@ -21,8 +22,13 @@ class RowTurn {
     RowTurn(const Program& program, const LoopShape& shape, bool back);
 
     // Doubles from one frame to the next, so many of which have to be there; and of adjoints.
-    std::size_t room() const { return schedule_.size() + 8; }  // kernels write up to a vector more
-    std::size_t adjoint_room() const { return room() + schedule_.local_count() + 8; }
+    std::size_t room() const { return RowEngine::value_room(schedule_); }
+    std::size_t adjoint_room(const RowEngine& engine) const { return engine.adjoint_room(schedule_); }
+
+    // For so many turns.
+    RowEngine engine(const Kernels& kernels, std::size_t turns) const {
+        return {kernels, program_.machine(wants_, kernels, false, turns)};
+    }
 
     // What is the same in all turns, `shared` being the inputs of that kind; and the copy of it to another frame.
     void begin(const double* shared, double* frame) const;
@@ -36,7 +42,7 @@ class RowTurn {
         for (const Leaf& leaf : counted_) frame[leaf.position] = count;
     }
     // Whether an operation may have been refused: see diagnose().
-    bool forward(const Kernels& kernels, double* frame) const { return kernels.row_forward(schedule_.code(), frame); }
+    bool forward(const RowEngine& engine, double* frame) const { return engine.forward(schedule_, frame); }
     // Outputs `first` ... of a frame.
     void take(std::size_t first, std::size_t count, const double* frame, double* to) const {
         for (std::size_t k = 0; k < count; ++k) to[k] = frame[outputs_[first + k]];
@@ -46,7 +52,7 @@ class RowTurn {
     void diagnose(const double* frame, std::size_t row) const;
 
     // The adjoints of all that comes in, in a frame of their own, from those of what goes out.
-    void reverse(const Kernels& kernels, const double* frame, const double* weights, double* adjoints) const;
+    void reverse(const RowEngine& engine, const double* frame, const double* weights, double* adjoints) const;
     // The adjoints of what the turn takes, each to the place of its kind where that comes from.
     void carried_adjoints(const double* adjoints, double* to) const {
         for (const Leaf& leaf : carried_) to[leaf.number] = adjoints[leaf.position];
@@ -70,6 +76,7 @@ class RowTurn {
     };
 
     const Program& program_;
+    const Wants wants_;
     const RowSchedule& schedule_;
     Leaves carried_, constant_, counted_, shared_;
     std::vector<Own> own_;

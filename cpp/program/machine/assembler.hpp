@@ -1,0 +1,155 @@
+// Assembler: the few instructions of x86-64 that programs are made of, as bytes.
+//
+// Arithmetic is on doubles, by AVX and FMA on one number (xmm) or four (ymm), by AVX-512 on eight (zmm). The first
+// source is a register, the second a register or memory. All registers are among the first sixteen.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <vector>
+
+namespace kilograd::program::machine {
+
+// As instructions number them.
+enum class Register : std::uint8_t {
+    rax = 0,
+    rcx = 1,
+    rdx = 2,
+    rbx = 3,
+    rsp = 4,
+    rbp = 5,
+    rsi = 6,
+    rdi = 7,
+    r8 = 8,
+    r15 = 15
+};
+
+// The numbers in a vector register.
+enum class Shape : std::uint8_t { One, Four, Eight };
+
+struct Memory {
+    Register base;
+    std::int32_t offset;
+};
+
+// The second source of an instruction.
+class Operand {
+  public:
+    enum class Kind : std::uint8_t { Vector, Memory, Spread, Pool };
+
+    Operand(std::uint8_t vector) : kind(Kind::Vector), vector(vector) {}
+    Operand(Memory where) : kind(Kind::Memory), memory(where) {}
+    // One number in memory, for all lanes: with Shape::Eight only.
+    static Operand spread(Memory where) { return {Kind::Spread, where}; }
+    // Behind the code (Assembler::pool).
+    static Operand pooled(std::uint32_t offset) {
+        return {Kind::Pool, {Register::rax, static_cast<std::int32_t>(offset)}};
+    }
+
+    Kind kind;
+    std::uint8_t vector = 0;
+    Memory memory{Register::rax, 0};
+
+  private:
+    Operand(Kind k, Memory where) : kind(k), memory(where) {}
+};
+
+enum class Prefix : std::uint8_t { P66 = 1, PF3 = 2, PF2 = 3 };
+enum class Map : std::uint8_t { M0F = 1, M0F38 = 2 };
+
+// Opcode, and for one number another prefix or opcode where there is an instruction for one number.
+struct Instruction {
+    Map map;
+    bool wide;  // VEX.W; EVEX.W is set for all doubles
+    std::uint8_t opcode;
+    Prefix prefix_of_one;
+    std::uint8_t opcode_of_one;
+    bool reads_one = false;  // memory with any number of lanes
+};
+
+namespace instructions {
+inline constexpr Instruction load{Map::M0F, false, 0x10, Prefix::PF2, 0x10};
+inline constexpr Instruction store{Map::M0F, false, 0x11, Prefix::PF2, 0x11};
+inline constexpr Instruction copy{Map::M0F, false, 0x28, Prefix::P66, 0x28};
+inline constexpr Instruction add{Map::M0F, false, 0x58, Prefix::PF2, 0x58};
+inline constexpr Instruction multiply{Map::M0F, false, 0x59, Prefix::PF2, 0x59};
+inline constexpr Instruction subtract{Map::M0F, false, 0x5C, Prefix::PF2, 0x5C};
+inline constexpr Instruction divide{Map::M0F, false, 0x5E, Prefix::PF2, 0x5E};
+inline constexpr Instruction maximum{Map::M0F, false, 0x5F, Prefix::PF2,
+                                     0x5F};  // the second source where either is NaN
+inline constexpr Instruction bit_and{Map::M0F, false, 0x54, Prefix::P66, 0x54};
+inline constexpr Instruction bit_xor{Map::M0F, false, 0x57, Prefix::P66, 0x57};
+inline constexpr Instruction compare{Map::M0F, false, 0xC2, Prefix::PF2, 0xC2};
+inline constexpr Instruction spread{Map::M0F38, false, 0x19, Prefix::P66, 0x19, true};
+// to += a * b, to -= a * b, to = a * to - b
+inline constexpr Instruction add_product{Map::M0F38, true, 0xB8, Prefix::P66, 0xB9};
+inline constexpr Instruction subtract_product{Map::M0F38, true, 0xBC, Prefix::P66, 0xBD};
+inline constexpr Instruction times_minus{Map::M0F38, true, 0xAA, Prefix::P66, 0xAB};
+}  // namespace instructions
+
+enum class Comparison : std::uint8_t { Equal = 0, LessEqual = 2, Greater = 0x1E };
+
+class Assembler {
+  public:
+    explicit Assembler(Shape shape) : shape_(shape) {}
+
+    Shape shape() const { return shape_; }
+    std::size_t size() const { return bytes_.size(); }
+
+    // to = a (instruction) b
+    void operator()(const Instruction& instruction, std::uint8_t to, std::uint8_t a, const Operand& b) {
+        encode(shape_, instruction, to, a, b);
+    }
+    void load(std::uint8_t to, const Operand& from) { encode(shape_, instructions::load, to, 0, from); }
+    void store(Memory to, std::uint8_t from) { encode(shape_, instructions::store, from, 0, to); }
+    void copy(std::uint8_t to, std::uint8_t from) { encode(shape_, instructions::copy, to, 0, from); }
+    // One number, in all lanes.
+    void spread(std::uint8_t to, Memory from) {
+        encode(shape_, shape_ == Shape::One ? instructions::load : instructions::spread, to, 0, from);
+    }
+    void zero(std::uint8_t to) { encode(Shape::One, instructions::bit_xor, to, to, to); }  // the upper lanes too
+    // ebp |= the lanes in which a (comparison) b, as bits; `spare` is overwritten.
+    void note(Comparison comparison, std::uint8_t a, const Operand& b, std::uint8_t spare);
+    // to = 1.0 in the lanes in which a > b, else 0.0.
+    void ones_where_greater(std::uint8_t to, std::uint8_t a, std::uint8_t b);
+
+    void push(Register r);
+    void pop(Register r);
+    void move(Register to, Register from);
+    void move(Register to, std::uint64_t number);
+    void address(Register to, Memory of);  // of the first eight
+    void clear_ebp() { put({0x31, 0xED}); }
+    void note_al() { put({0x0F, 0xB6, 0xC0, 0x09, 0xC5}); }  // movzx eax, al; or ebp, eax
+    void call_rax() { put({0xFF, 0xD0}); }
+    void return_ebp() { put({0x89, 0xE8}); }
+    void clear_upper_lanes() { put({0xC5, 0xF8, 0x77}); }
+    void ret() { put({0xC3}); }
+
+    // Numbers that stand behind the code, each as often as a register has lanes.
+    enum class Number : std::uint8_t { One, Infinity, Tiny, SizeMask };  // Tiny: 1 / it is infinite
+    static Operand pool(Number number) { return Operand::pooled(static_cast<std::uint32_t>(number) * 64); }
+    // The code, and the numbers behind it.
+    std::vector<std::uint8_t> finish() const;
+
+  private:
+    void encode(Shape shape, const Instruction& instruction, std::uint8_t reg, std::uint8_t first, const Operand& last,
+                int immediate = -1, unsigned mask = 0);
+    void locate(unsigned reg, const Operand& last, std::int32_t unit, int immediate);
+    void put(std::initializer_list<unsigned> values) {
+        for (unsigned value : values) bytes_.push_back(static_cast<std::uint8_t>(value));
+    }
+    void number(std::uint64_t value, int count) {
+        for (int k = 0; k < count; ++k) put({static_cast<unsigned>(value >> 8 * k & 0xFF)});
+    }
+
+    struct Reference {
+        std::size_t at, from;  // the offset to write, and the place it counts from
+        std::uint32_t offset;  // in the pool
+    };
+
+    const Shape shape_;
+    std::vector<std::uint8_t> bytes_;
+    std::vector<Reference> references_;
+};
+
+}  // namespace kilograd::program::machine

@@ -1,0 +1,115 @@
+#include "contributions.hpp"
+
+namespace kilograd::program::machine {
+
+bool has_instructions(Code code) {
+    switch (code) {
+        case Code::add:
+        case Code::sub:
+        case Code::mul:
+        case Code::scale:
+        case Code::offset:
+        case Code::relu:
+        case Code::square:
+        case Code::div:
+        case Code::reciprocal:
+        case Code::dot:
+            return true;
+        default:
+            return false;
+    }
+}
+
+namespace {
+
+bool adds_only(Code code) { return code == Code::gate || code == Code::enter; }  // to the second operand, in its kernel
+
+}  // namespace
+
+Contributions::Contributions(const RowCode& code, std::size_t size, bool several)
+    : runs_(code.runs),
+      several_(several),
+      first_(size + 1, 0),
+      slot_of_run_(code.run_count, 0),
+      run_of_(size, nullptr) {
+    for (const Run* run = code.runs; run != code.runs + code.run_count; ++run) {
+        for (std::uint32_t i = run->begin; i < run->begin + run->count; ++i) run_of_[i] = run;
+        if (!run->reverse || !has_slots(*run)) continue;
+        slot_of_run_[static_cast<std::size_t>(run - code.runs)] = static_cast<std::uint32_t>(slots_);
+        slots_ += run->count * (info(run->code).arity == Arity::Binary ? std::size_t{2} : 1);
+    }
+    each(code, several, [&](std::uint32_t to, const Contribution&) { ++first_[to + 1]; });
+    for (std::size_t p = 0; p < size; ++p) first_[p + 1] += first_[p];
+    list_.resize(first_[size]);
+    std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
+    each(code, several, [&](std::uint32_t to, const Contribution& found) { list_[next[to]++] = found; });
+}
+
+template <class F>
+void Contributions::each(const RowCode& code, bool several, F&& f) const {
+    for (const Run* run = code.runs + code.run_count; run != code.runs;) {
+        --run;
+        if (!run->reverse || is_step(run->code)) continue;
+        const std::uint32_t slot = slot_of_run_[static_cast<std::size_t>(run - code.runs)];
+        for (std::uint32_t i = run->begin + run->count; i-- > run->begin;) {
+            const std::uint32_t a = code.a[i], b = code.b[i];
+            switch (run->code) {
+                case Code::add:
+                    f(a, {i, Form::Plus, none});
+                    f(b, {i, Form::Plus, none});
+                    break;
+                case Code::sub:
+                    f(a, {i, Form::Plus, none});
+                    f(b, {i, Form::Minus, none});
+                    break;
+                case Code::mul:
+                    f(a, {i, Form::Product, b});
+                    f(b, {i, Form::Product, a});
+                    break;
+                case Code::scale:
+                    f(a, {i, Form::Constant, none});
+                    break;
+                case Code::offset:
+                    f(a, {i, Form::Plus, none});
+                    break;
+                case Code::relu:
+                case Code::square:
+                case Code::reciprocal:
+                    f(a, {i, Form::Local, none});
+                    break;
+                case Code::div:
+                    f(a, {i, Form::Local, none});
+                    f(b, {i, Form::Local2, none});
+                    break;
+                case Code::dot:
+                    if (run->fused != Fused::No) {
+                        f(a, {i, Form::Product, b});
+                        f(b, {i, Form::Product, a});
+                        f(code.d[i], {i, run->fused == Fused::Add ? Form::Plus : Form::Minus, none});
+                        break;
+                    }
+                    for (const Term *term = code.terms + a, *last = code.terms + b; term != last; ++term) {
+                        if (term->b == none) {
+                            f(term->a, {i, Form::Plus, none});
+                        } else {
+                            f(term->a, {i, Form::Product, term->b});
+                            f(term->b, {i, Form::Product, term->a});
+                        }
+                    }
+                    break;
+                default: {
+                    if (!has_slots(*run)) {
+                        f(a, {i, Form::LocalProduct, run->local + i - run->begin});
+                        break;
+                    }
+                    const std::uint32_t k = slot + i - run->begin;
+                    const Form form = several && !adds_only(run->code) ? Form::SlotProduct : Form::Slot;
+                    if (!adds_only(run->code)) f(a, {i, form, k});
+                    if (info(run->code).arity == Arity::Binary) f(b, {i, form, k + run->count});
+                }
+            }
+        }
+    }
+}
+
+}  // namespace kilograd::program::machine

@@ -1,0 +1,627 @@
+#include "row_machine.hpp"
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "assembler.hpp"
+#include "contributions.hpp"
+
+namespace kilograd::program::machine {
+
+namespace {
+
+// Of the registers that a callee leaves as they are. rbp is the adjoints' place in reverse, and what was noted of
+// suspicious results in forward sweeps.
+constexpr Register values_at = Register::rbx, adjoints_at = Register::rbp, constants_at = Register::r15;
+
+constexpr std::uint8_t zero = 15;
+constexpr std::uint8_t free_registers = 15;
+
+// Which numbers the registers hold, of values and of adjoints by their positions.
+class Registers {
+  public:
+    enum class Of : std::uint8_t { Values, Adjoints };
+
+    explicit Registers(std::size_t size)
+        : where_{std::vector<std::uint8_t>(size, nowhere), std::vector<std::uint8_t>(size, nowhere)} {}
+
+    // A register to write; what it held is forgotten. Not one in use.
+    std::uint8_t next() {
+        do last_ = static_cast<std::uint8_t>((last_ + 1) % free_registers);
+        while (in_use_ >> last_ & 1);
+        forget(last_);
+        return use(last_);
+    }
+    std::uint8_t use(std::uint8_t r) {
+        in_use_ |= 1u << r;
+        return r;
+    }
+    void release() { in_use_ = 0; }
+
+    // `nowhere`, or the register that holds it, which is in use from now on.
+    std::uint8_t find(Of of, std::uint32_t position) {
+        const std::uint8_t r = where_[static_cast<unsigned>(of)][position];
+        return r == nowhere ? r : use(r);
+    }
+    void hold(std::uint8_t r, Of of, std::uint32_t position) {
+        if (const std::uint8_t before = where_[static_cast<unsigned>(of)][position]; before != nowhere) forget(before);
+        held_[r] = {of, position};
+        where_[static_cast<unsigned>(of)][position] = r;
+    }
+    void forget_all() {
+        for (std::uint8_t r = 0; r < free_registers; ++r) forget(r);
+    }
+
+    static constexpr std::uint8_t nowhere = 0xFF;
+
+  private:
+    struct Held {
+        Of of;
+        std::uint32_t position = none;
+    };
+    void forget(std::uint8_t r) {
+        if (held_[r].position == none) return;
+        where_[static_cast<unsigned>(held_[r].of)][held_[r].position] = nowhere;
+        held_[r].position = none;
+    }
+
+    std::vector<std::uint8_t> where_[2];
+    std::array<Held, free_registers> held_{};
+    std::uint8_t last_ = 0;
+    unsigned in_use_ = 0;
+};
+
+// Where numbers stand in memory: each at its own position, or where one stood that nobody reads any more. So what is
+// touched stays small.
+class Places {
+  public:
+    explicit Places(std::size_t size) : place_(size), readers_(size, 0) {
+        for (std::uint32_t p = 0; p < size; ++p) place_[p] = p;
+    }
+
+    std::uint32_t operator[](std::uint32_t position) const { return place_[position]; }
+    void expect_reader(std::uint32_t position) { ++readers_[position]; }
+    void keep(std::uint32_t position) { readers_[position] = forever; }
+
+    void settle(std::uint32_t position) {
+        if (readers_[position] >= forever || free_.empty()) return;
+        const std::uint32_t place = free_.back();
+        free_.pop_back();
+        readers_[place] = readers_[position];
+        place_[position] = place;
+    }
+    // The number at `position` is the one at `other`, one of whose readers this was.
+    void share(std::uint32_t position, std::uint32_t other) {
+        const std::uint32_t place = place_[position] = place_[other];
+        if (readers_[place] >= forever) return;
+        readers_[place] += readers_[position];
+        done_with(place);
+    }
+    void read(std::uint32_t position) {
+        const std::uint32_t place = place_[position];
+        if (readers_[place] < forever) done_with(place);
+    }
+
+  private:
+    void done_with(std::uint32_t place) {
+        if (--readers_[place] == 0) free_.push_back(place);
+    }
+
+    static constexpr std::uint32_t forever = 1u << 31;
+    std::vector<std::uint32_t> place_, readers_, free_;
+};
+
+class Emitter {
+  public:
+    Emitter(const Graph& graph, const RowSchedule& schedule, const RowCode& code, Wants wants, const Kernels& kernels,
+            bool several)
+        : graph_(graph),
+          schedule_(schedule),
+          s_(code),
+          wants_(wants),
+          kernels_(kernels),
+          several_(several),
+          lanes_(several ? static_cast<std::uint32_t>(kernels.width) : 1),
+          emit_(!several             ? Shape::One
+                : kernels.width == 8 ? Shape::Eight
+                                     : Shape::Four),
+          registers_(schedule.size()),
+          contributions_(code, schedule.size(), several),
+          values_(schedule.size()),
+          adjoints_(schedule.size()),
+          seeded_(schedule.size(), 0) {
+        for (std::uint32_t output : graph_.outputs) seeded_[schedule_.position(output)] = 1;
+        list_readers_of_values();
+        if (wants_.any()) list_readers_of_adjoints();
+    }
+
+    void forward() {
+        enter();
+        emit_.clear_ebp();
+        for (const Run* run = s_.runs; run != s_.runs + s_.run_count; ++run) {
+            if (!has_instructions(run->code)) {
+                call_forward(*run);
+                continue;
+            }
+            for (std::uint32_t i = run->begin; i < run->begin + run->count; ++i) {
+                registers_.release();
+                const std::uint8_t y = value_of(*run, i);
+                for_operands(*run, i, [&](std::uint32_t operand) { values_.read(operand); });
+                values_.settle(i);
+                emit_.store(value(i), y);
+                registers_.hold(y, Of::Values, values_[i]);
+            }
+        }
+        emit_.return_ebp();
+        leave();
+    }
+
+    void reverse() {
+        registers_.forget_all();
+        enter();
+        emit_.move(adjoints_at, Register::rsi);
+        if (!several_ && s_.alike_count) call_row_locals();
+        each_adjoint([&](std::uint32_t p, Kind kind) { gather(p, kind); },
+                     [&](const Run& run) { call_run_locals(run); });
+        leave();
+    }
+
+    std::size_t slots() const { return contributions_.slots(); }
+    std::size_t size() const { return emit_.size(); }
+    std::vector<std::uint8_t> finish() const { return emit_.finish(); }
+
+  private:
+    using Of = Registers::Of;
+
+    Memory place(Register base, std::size_t position) const {
+        return {base, static_cast<std::int32_t>(position * lanes_ * sizeof(double))};
+    }
+    Memory value(std::uint32_t position) const { return place(values_at, values_[position]); }
+    Memory adjoint(std::uint32_t position) const { return place(adjoints_at, adjoints_[position]); }
+    // Behind the adjoints: for one row its locals and then slots, with room for a vector before each; for several
+    // slots.
+    std::size_t slots_at() const { return several_ ? schedule_.size() : locals_at() + schedule_.local_count() + 8; }
+    std::size_t locals_at() const { return schedule_.size() + 8; }
+    Memory slot(std::uint32_t number) const { return place(adjoints_at, slots_at() + number); }
+    Memory local(std::uint32_t number) const { return place(adjoints_at, locals_at() + number); }
+    Memory constant(std::uint32_t position) const {
+        return {constants_at, static_cast<std::int32_t>(position * sizeof(double))};
+    }
+
+    // What becomes of an adjoint.
+    enum class Kind : std::uint8_t {
+        Inner,   // other adjoints are made of it
+        Read,    // a kernel reads it, at its position
+        Result,  // of the sign of a zero nobody is to learn
+    };
+
+    // Calls f(position, kind) for each adjoint in order, and called(run) where a kernel is to be called.
+    template <class F, class G>
+    void each_adjoint(F&& f, G&& called) const {
+        for (const Run* run = s_.runs + s_.run_count; run != s_.runs;) {
+            --run;
+            if (!run->reverse) continue;
+            for (std::uint32_t i = run->begin + run->count; i-- > run->begin;)
+                f(i, has_instructions(run->code) ? Kind::Inner : Kind::Read);
+            if (contributions_.has_slots(*run)) called(*run);
+        }
+        if (wants_.inputs)
+            for (const RowSchedule::Leaf& leaf : schedule_.inputs()) f(leaf.position, Kind::Result);
+        if (wants_.parameters)
+            for (const RowSchedule::Leaf& leaf : schedule_.parameters()) f(leaf.position, Kind::Result);
+    }
+
+    template <class F>
+    void for_operands(const Run& run, std::uint32_t i, F&& f) const {
+        if (run.code == Code::dot && run.fused == Fused::No) {
+            for (const Term *term = s_.terms + s_.a[i], *last = s_.terms + s_.b[i]; term != last; ++term) {
+                f(term->a);
+                if (term->b != none) f(term->b);
+            }
+            return;
+        }
+        f(s_.a[i]);
+        if (run.code == Code::dot || info(run.code).arity == Arity::Binary) f(s_.b[i]);
+        if (run.code == Code::dot) f(s_.d[i]);
+    }
+
+    // Leaves, outputs, and what kernels or the reverse sweep read, stay where they are.
+    void list_readers_of_values() {
+        for (std::uint32_t p = 0; p < schedule_.size(); ++p)
+            if (seeded_[p] || !contributions_.in_run(p)) values_.keep(p);
+        for (const Run* run = s_.runs; run != s_.runs + s_.run_count; ++run) {
+            const bool called = !has_instructions(run->code);
+            for (std::uint32_t i = run->begin; i < run->begin + run->count; ++i) {
+                if (called) values_.keep(i);
+                for_operands(*run, i, [&](std::uint32_t operand) {
+                    called ? values_.keep(operand) : values_.expect_reader(operand);
+                });
+            }
+        }
+        if (!wants_.any()) return;
+        for (std::uint32_t p = 0; p < schedule_.size(); ++p) {
+            for (const Contribution *c = contributions_.begin(p), *last = contributions_.end(p); c != last; ++c) {
+                if (c->form == Form::Product) values_.keep(c->factor);
+                if (c->form != Form::Local && c->form != Form::Local2) continue;
+                values_.keep(c->consumer);
+                for_operands(contributions_.run(c->consumer), c->consumer,
+                             [&](std::uint32_t operand) { values_.keep(operand); });
+            }
+        }
+    }
+    void list_readers_of_adjoints() {
+        each_adjoint(
+            [&](std::uint32_t p, Kind kind) {
+                if (kind != Kind::Inner || seeded_[p]) adjoints_.keep(p);
+                for (const Contribution *c = contributions_.begin(p), *last = contributions_.end(p); c != last; ++c)
+                    if (c->form != Form::Slot) adjoints_.expect_reader(c->consumer);
+            },
+            [](const Run&) {});
+    }
+
+    void enter() {
+        emit_.push(Register::rbx);
+        emit_.push(Register::rbp);
+        emit_.push(Register::r15);  // and the stack is aligned
+        emit_.move(values_at, Register::rdi);
+        emit_.move(constants_at, reinterpret_cast<std::uint64_t>(s_.c));
+        emit_.zero(zero);
+    }
+    void leave() {
+        if (several_) emit_.clear_upper_lanes();
+        emit_.pop(Register::r15);
+        emit_.pop(Register::rbp);
+        emit_.pop(Register::rbx);
+        emit_.ret();
+    }
+
+    // As a second source: the register that holds it, or its memory.
+    Operand operand(Of of, std::uint32_t position) {
+        const std::uint8_t r = registers_.find(of, of == Of::Values ? values_[position] : adjoints_[position]);
+        return r != Registers::nowhere ? Operand(r) : Operand(of == Of::Values ? value(position) : adjoint(position));
+    }
+    // As a first source: a register, which is not to be written.
+    std::uint8_t in_register(const Operand& operand) {
+        if (operand.kind == Operand::Kind::Vector) return operand.vector;
+        const std::uint8_t r = registers_.next();
+        emit_.load(r, operand);
+        return r;
+    }
+    // In a register to be written.
+    std::uint8_t copied(const Operand& operand) {
+        const std::uint8_t r = registers_.next();
+        if (operand.kind == Operand::Kind::Vector)
+            emit_.copy(r, operand.vector);
+        else
+            emit_.load(r, operand);
+        return r;
+    }
+    // A node's constant as a second source.
+    Operand spread(std::uint32_t position) {
+        switch (emit_.shape()) {
+            case Shape::One:
+                return constant(position);
+            case Shape::Eight:
+                return Operand::spread(constant(position));
+            default: {
+                const std::uint8_t r = registers_.next();
+                emit_.spread(r, constant(position));
+                return r;
+            }
+        }
+    }
+    std::uint8_t apply(const Instruction& instruction, const Operand& a, const Operand& b) {
+        const std::uint8_t x = in_register(a), y = registers_.next();
+        emit_(instruction, y, x, b);
+        return y;
+    }
+
+    std::uint8_t value_of(const Run& run, std::uint32_t i) {
+        const auto at = [&](std::uint32_t position) { return operand(Of::Values, position); };
+        const std::uint32_t a = s_.a[i], b = s_.b[i];
+        switch (run.code) {
+            case Code::add:
+                return apply(instructions::add, at(a), at(b));
+            case Code::sub:
+                return apply(instructions::subtract, at(a), at(b));
+            case Code::mul:
+                return apply(instructions::multiply, at(a), at(b));
+            case Code::scale:
+                return apply(instructions::multiply, at(a), spread(i));
+            case Code::offset:
+                return apply(instructions::add, at(a), spread(i));
+            case Code::relu:
+                return apply(instructions::maximum, zero, at(a));
+            case Code::square: {
+                const std::uint8_t x = in_register(at(a)), y = apply(instructions::multiply, x, x);
+                // Infinite, of a finite number: infinity less the number's size is infinity, or else NaN.
+                const std::uint8_t size = apply(instructions::bit_and, x, Assembler::pool(Number::SizeMask));
+                const std::uint8_t rest = apply(instructions::subtract, y, size);
+                emit_.note(Comparison::Equal, rest, Assembler::pool(Number::Infinity), size);
+                return y;
+            }
+            case Code::div: {
+                const std::uint8_t divisor = in_register(at(b)), y = apply(instructions::divide, at(a), divisor);
+                note_divisor(divisor);
+                return y;
+            }
+            case Code::reciprocal: {
+                const std::uint8_t divisor = in_register(at(a));
+                const std::uint8_t y = apply(instructions::divide, Assembler::pool(Number::One), divisor);
+                note_divisor(divisor);
+                return y;
+            }
+            default:
+                return run.fused != Fused::No ? fused(run, i) : dot(i);
+        }
+    }
+
+    void note_divisor(std::uint8_t divisor) {
+        const std::uint8_t size = apply(instructions::bit_and, divisor, Assembler::pool(Number::SizeMask));
+        emit_.note(Comparison::LessEqual, size, Assembler::pool(Number::Tiny), size);
+    }
+
+    std::uint8_t fused(const Run& run, std::uint32_t i) {
+        const Operand a = operand(Of::Values, s_.a[i]), b = operand(Of::Values, s_.b[i]),
+                      d = operand(Of::Values, s_.d[i]);
+        if (run.fused == Fused::Add) {
+            const std::uint8_t x = in_register(a), y = copied(d);
+            emit_(instructions::add_product, y, x, b);
+            return y;
+        }
+        const std::uint8_t x = in_register(b), y = copied(a);
+        emit_(instructions::times_minus, y, x, d);
+        return y;
+    }
+
+    // As the kernels have it.
+    std::uint8_t dot(std::uint32_t i) {
+        const Term *term = s_.terms + s_.a[i], *last = s_.terms + s_.b[i];
+        const auto first = [&](const Term& t) {
+            const Operand a = operand(Of::Values, t.a);
+            return t.b == none ? copied(a) : apply(instructions::multiply, a, operand(Of::Values, t.b));
+        };
+        const auto plus = [&](std::uint8_t sum, const Term& t) {
+            const Operand a = operand(Of::Values, t.a);
+            if (t.b == none)
+                emit_(instructions::add, sum, sum, a);
+            else
+                emit_(instructions::add_product, sum, in_register(a), operand(Of::Values, t.b));
+        };
+        const std::uint8_t even = first(*term++);
+        if (last - term < 2) {
+            if (term != last) plus(even, *term);
+            return even;
+        }
+        const std::uint8_t odd = first(*term++);
+        for (std::uint8_t sum = even; term != last; ++term, sum = sum == even ? odd : even) {
+            registers_.release();
+            registers_.use(even);
+            registers_.use(odd);
+            plus(sum, *term);
+        }
+        emit_(instructions::add, even, even, odd);
+        return even;
+    }
+
+    template <class Function>
+    void call(Function* function) {
+        emit_.move(Register::rdi, reinterpret_cast<std::uint64_t>(&s_));
+        emit_.move(Register::rax, reinterpret_cast<std::uint64_t>(function));
+        emit_.call_rax();
+        registers_.forget_all();
+        emit_.zero(zero);
+    }
+    void call_forward(const Run& run) {
+        const auto noted = [&](auto* function) {
+            emit_.move(Register::rdx, values_at);
+            call(function);
+            if (!is_total(run.code)) emit_.note_al();
+        };
+        if (several_ || run.count > few_alike) {
+            emit_.move(Register::rsi, reinterpret_cast<std::uint64_t>(&run));
+            noted(several_ ? kernels_.rows_run_forward : kernels_.row_run_forward);
+            return;
+        }
+        for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i) {
+            emit_.move(Register::rsi, i);
+            noted(kernels_.ones->forward[index_of(run.code)]);
+        }
+    }
+    void call_run_locals(const Run& run) {
+        emit_.move(Register::rsi, reinterpret_cast<std::uint64_t>(&run));
+        emit_.move(Register::rdx, values_at);
+        emit_.move(Register::rcx, adjoints_at);
+        emit_.move(Register::r8, (slots_at() + contributions_.slot(run)) * lanes_);
+        call(several_ ? kernels_.rows_run_locals : kernels_.row_run_locals);
+    }
+    void call_row_locals() {
+        emit_.move(Register::rsi, values_at);
+        emit_.address(Register::rdx, local(0));
+        call(kernels_.row_locals);
+    }
+
+    void gather(std::uint32_t p, Kind kind) {
+        registers_.release();
+        const Contribution *const begin = contributions_.begin(p), *const end = contributions_.end(p), *next = begin;
+        if (seeded_[p] && begin == end) return;
+        if (kind == Kind::Inner && !seeded_[p] && end - begin == 1 && begin->form == Form::Plus) {
+            adjoints_.share(p, begin->consumer);
+            return;
+        }
+        std::uint8_t sum = Registers::nowhere;
+        if (seeded_[p])
+            sum = copied(adjoint(p));
+        else if (begin == end)
+            sum = copied(zero);
+        for (; next != end; ++next) {
+            if (sum != Registers::nowhere) {
+                registers_.release();
+                registers_.use(sum);
+                add(*next, sum);
+            } else {
+                sum = first(*next);
+            }
+        }
+        if (kind == Kind::Result) emit_(instructions::add, sum, sum, zero);
+        for (next = begin; next != end; ++next)
+            if (next->form != Form::Slot) adjoints_.read(next->consumer);
+        adjoints_.settle(p);
+        emit_.store(adjoint(p), sum);
+        registers_.hold(sum, Of::Adjoints, adjoints_[p]);
+    }
+
+    Operand dy_of(const Contribution& c) { return operand(Of::Adjoints, c.consumer); }
+
+    // The factor of dy.
+    Operand factor(const Contribution& c) {
+        const std::uint32_t i = c.consumer;
+        const auto at = [&](std::uint32_t position) { return operand(Of::Values, position); };
+        switch (c.form) {
+            case Form::Product:
+                return at(c.factor);
+            case Form::Constant:
+                return spread(i);
+            case Form::SlotProduct:
+                return slot(c.factor);
+            case Form::LocalProduct:
+                return local(c.factor);
+            default:
+                break;
+        }
+        switch (contributions_.run(i).code) {
+            case Code::relu: {
+                const std::uint8_t y = in_register(at(i)), ones = registers_.next();
+                emit_.ones_where_greater(ones, y, zero);
+                return ones;
+            }
+            case Code::square: {
+                const std::uint8_t x = in_register(at(s_.a[i]));
+                return apply(instructions::add, x, x);
+            }
+            case Code::reciprocal: {
+                const std::uint8_t y = in_register(at(i));
+                return apply(instructions::multiply, y, y);
+            }
+            default: {  // a quotient of several rows
+                const std::uint8_t inverse = apply(instructions::divide, Assembler::pool(Number::One), at(s_.b[i]));
+                return c.form == Form::Local ? inverse : apply(instructions::multiply, inverse, at(i));
+            }
+        }
+    }
+    bool is_negative(const Contribution& c) const {
+        return c.form == Form::Local2 ||
+               (c.form == Form::Local && contributions_.run(c.consumer).code == Code::reciprocal);
+    }
+    // One row divides dy: the quotient for the first operand, and the factors for the second.
+    bool divides(const Contribution& c) const {
+        return !several_ && (c.form == Form::Local || c.form == Form::Local2) &&
+               contributions_.run(c.consumer).code == Code::div;
+    }
+    std::uint8_t quotient(const Contribution& c) {
+        return apply(instructions::divide, dy_of(c), operand(Of::Values, s_.b[c.consumer]));
+    }
+
+    std::uint8_t first(const Contribution& c) {
+        if (c.form == Form::Plus) return copied(dy_of(c));
+        if (c.form == Form::Slot) return copied(slot(c.factor));
+        if (c.form == Form::Minus || is_negative(c)) {
+            const std::uint8_t sum = copied(zero);
+            add(c, sum);
+            return sum;
+        }
+        if (divides(c)) return quotient(c);
+        const Operand by = factor(c);
+        return apply(instructions::multiply, dy_of(c), by);
+    }
+
+    void add(const Contribution& c, std::uint8_t sum) {
+        if (c.form == Form::Plus) {
+            emit_(instructions::add, sum, sum, dy_of(c));
+        } else if (c.form == Form::Minus) {
+            emit_(instructions::subtract, sum, sum, dy_of(c));
+        } else if (c.form == Form::Slot) {
+            emit_(instructions::add, sum, sum, slot(c.factor));
+        } else if (c.form == Form::LocalProduct) {
+            emit_(instructions::add, sum, sum, apply(instructions::multiply, dy_of(c), factor(c)));
+        } else if (divides(c)) {
+            const std::uint8_t part = quotient(c);
+            if (c.form == Form::Local)
+                emit_(instructions::add, sum, sum, part);
+            else
+                emit_(instructions::subtract_product, sum, part, operand(Of::Values, c.consumer));
+        } else {
+            const Operand by = factor(c), dy = dy_of(c);
+            const bool swapped = by.kind == Operand::Kind::Vector;  // the factor, or else dy, is in a register
+            const std::uint8_t x = in_register(swapped ? by : dy);
+            emit_(is_negative(c) ? instructions::subtract_product : instructions::add_product, sum, x,
+                  swapped ? dy : by);
+        }
+    }
+
+    using Number = Assembler::Number;
+
+    const Graph& graph_;
+    const RowSchedule& schedule_;
+    const RowCode& s_;
+    const Wants wants_;
+    const Kernels& kernels_;
+    const bool several_;
+    const std::size_t lanes_;
+    Assembler emit_;
+    Registers registers_;
+    const Contributions contributions_;
+    Places values_, adjoints_;
+    std::vector<std::uint8_t> seeded_;  // outputs: their adjoints begin with what stands there
+};
+
+template <class Function>
+Function* at(const void* code) {
+    return reinterpret_cast<Function*>(reinterpret_cast<std::uintptr_t>(code));
+}
+
+}  // namespace
+
+When when() {
+    static const When chosen = [] {
+        const char* given = std::getenv("KILOGRAD_CODE");
+        const std::string word = given ? given : "";
+        return word == "0" ? When::Never : word == "always" ? When::Always : When::ItPays;
+    }();
+    return chosen;
+}
+
+bool RowMachine::suits(const Kernels& kernels) {
+#ifdef KILOGRAD_MACHINE_CODE
+    return kernels.width >= 4;  // those of AVX2 and AVX-512
+#else
+    static_cast<void>(kernels);
+    return false;
+#endif
+}
+
+bool RowMachine::suits(const RowSchedule& schedule, const Kernels& kernels, bool several) {
+    // Longer code is read from memory at each pass, and costs one row more than its kernels.
+    constexpr std::size_t longest[] = {200'000, 1'000'000};
+    return suits(kernels) && schedule.size() < longest[several];
+}
+
+RowMachine::RowMachine(const Graph& graph, const RowSchedule& schedule, Wants wants, const Kernels& kernels,
+                       bool several)
+    : kernels_(kernels), code_(schedule.code()) {
+    Emitter emitter(graph, schedule, code_, wants, kernels, several);
+    emitter.forward();
+    const std::size_t reverse = emitter.size();
+    if (wants.any()) emitter.reverse();
+    slots_ = emitter.slots();
+    pages_ = Pages::make(emitter.finish());
+    if (!pages_) return;
+    const auto* begin = static_cast<const std::uint8_t*>(pages_->begin());
+    forward_ = at<unsigned(double*)>(begin);
+    reverse_ = at<void(const double*, double*)>(begin + reverse);
+}
+
+}  // namespace kilograd::program::machine

@@ -1,0 +1,181 @@
+"""Machine code of programs: when it is made, that it cannot be seen in results, and what it says of itself."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import math
+import pathlib
+import pickle
+import random
+import re
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import kilograd
+from kilograd import Program, Value, _core
+
+
+def graph(inputs: list[Value], ops: int, seed: int = 0) -> Value:
+    """Sums, products and quotients of neighbours, with a function now and then."""
+    dice, pool = random.Random(seed), list(inputs)
+    for _ in range(ops):
+        a, b = dice.choice(pool[-9:]), dice.choice(pool[-9:])
+        kind = dice.randrange(9)
+        pool.append(
+            (a * b).tanh() if kind == 0 else a / (b * b + 1.0) if kind == 1 else (a - b).relu() if kind == 2
+            else a.sin() if kind == 3 else a * 0.5 + b if kind < 6 else (a - b) * 0.7
+        )  # fmt: skip
+    return kilograd.functional.sum(pool[-5:])
+
+
+def made(ops: int = 400, **options: bool) -> Program:
+    inputs = [Value(0.1 * k) for k in range(5)]
+    weights = [Value(0.3), Value(-0.8)]
+    return Program(graph([*inputs, *weights], ops), inputs, weights, **options)
+
+
+has_code = pytest.mark.skipif(
+    "no machine code beside" in made().code or "KILOGRAD_CODE" in made().code, reason="none on this machine"
+)
+ROWS = np.random.default_rng(0).normal(size=(300, 5))
+
+
+@has_code
+def test_code_is_made_once_calls_have_paid_for_it():
+    program = made(2000)
+    if not program.code.startswith("machine code"):  # KILOGRAD_CODE=always makes it at once
+        assert program.code == "interpreted: not called often enough to gain by machine code"
+    for _ in range(300):
+        program.value_and_grad(ROWS[0])
+    assert re.fullmatch(r"machine code: \d+ bytes for one row", program.code)
+    before = program.nbytes
+    for _ in range(80):
+        program.value_and_grad(ROWS[:3], "both")
+    assert re.fullmatch(r"machine code: \d+ bytes for one row, \d+ bytes for [48] rows at a time", program.code)
+    assert program.nbytes > before
+
+
+@has_code
+@pytest.mark.parametrize("rows", [1, 3, 300])
+@pytest.mark.parametrize("wrt", ["inputs", "parameters", "both"])
+def test_results_are_the_kernels_to_the_last_bit(rows: int, wrt: str):
+    program, interpreted = made(2000), made(2000, code=False)
+    x = ROWS[0] if rows == 1 else ROWS[:rows]
+    want = interpreted.value_and_grad(x, wrt)
+    values = interpreted(x)
+    for _ in range(300 if rows == 1 else 80):
+        for found, right in zip(program.value_and_grad(x, wrt), want, strict=True):
+            np.testing.assert_array_equal(found, right)
+        np.testing.assert_array_equal(program(x), values)
+    assert program.code.startswith("machine code")
+    assert interpreted.code == "interpreted: code=False"
+
+
+@has_code
+def test_what_is_refused_is_refused_by_code_too():
+    x, y = Value(1.0), Value(2.0)
+    z = x
+    for _ in range(200):
+        z = (z + y) * 0.5
+    program = Program([z / x, (x - y) ** -2, x.log(), x * x * z, (x * 1e100) ** 2], [x, y])
+    for _ in range(300):
+        program([1.0, 2.0])
+    assert program.code.startswith("machine code")
+    with pytest.raises(ZeroDivisionError, match=r"row 0"):
+        program([1.0, 1.0])
+    with pytest.raises(ValueError, match=r"'log' at -1 "):
+        program([-1.0, 2.0])
+    with pytest.raises(OverflowError):
+        program([1e60, 2.0])
+    assert math.isinf(program([1e60, 2.0], check=False)[4])
+    assert program([1.0, 2.0])[2] == 0.0
+
+
+@has_code
+def test_code_is_shared_by_threads_and_copies_and_goes_with_the_program():
+    program = made(1000)
+    want = program.value_and_grad(ROWS)
+    wrong: list[int] = []
+
+    def work() -> None:
+        for k in range(100):
+            got = program.value_and_grad(ROWS, threads=1 + k % 2)
+            if not all(map(np.array_equal, got, want)):
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert copy.copy(program).code == program.code
+    again = pickle.loads(pickle.dumps(program))
+    assert again.code.startswith("interpreted") or "always" in again.code or again.code.startswith("machine code: ")
+    np.testing.assert_array_equal(again.value_and_grad(ROWS)[1], want[1])
+    mapped = _executable()
+    keep = [made(1000) for _ in range(3)]
+    for other in keep:
+        for _ in range(300):
+            other(ROWS[0])
+    if mapped is not None:
+        assert (_executable() or 0) >= mapped + 3 * 4096
+        del keep, other
+        gc.collect()
+        assert (_executable() or 0) <= mapped
+
+
+def _executable() -> int | None:
+    """Bytes of this process that may be executed and are of no file; none of them may be written."""
+    try:
+        lines = pathlib.Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split() for line in lines if "x" in line.split()[1] and len(line.split()) == 5]
+    assert not any("w" in fields[1] for fields in found)
+    bounds = [[int(bound, 16) for bound in fields[0].split("-")] for fields in found]
+    return sum(end - begin for begin, end in bounds)
+
+
+def test_the_environment_turns_it_off(run_python: Callable[[str], str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KILOGRAD_CODE", "0")
+    said = run_python(
+        """
+from kilograd import Program, Value
+x = Value(1.0)
+y = x
+for _ in range(200):
+    y = y * x + x
+program = Program(y, [x])
+for _ in range(500):
+    program([1.0])
+print(program.code)
+""",
+    )
+    assert said.strip() == "interpreted: KILOGRAD_CODE is 0"
+
+
+def test_other_kernels_have_none(monkeypatch: pytest.MonkeyPatch):
+    narrow = {"scalar", "sse2", "neon"} & set(_core._instruction_sets())
+    if made().code.startswith("interpreted: KILOGRAD_CODE"):
+        pytest.skip("turned off by the environment")
+    for name in narrow:
+        monkeypatch.setenv("KILOGRAD_ISA", name)
+        assert made().code == f"interpreted: there is no machine code beside the kernels for {name}"
+
+
+@has_code
+def test_code_follows_the_instruction_set_of_the_call(monkeypatch: pytest.MonkeyPatch):
+    program = made(1000)
+    results = {}
+    for name in ("", *_core._instruction_sets()):
+        if name:
+            monkeypatch.setenv("KILOGRAD_ISA", name)
+        for _ in range(300):
+            results[name] = program.value_and_grad(ROWS[0])
+        interpreted = made(1000, code=False).value_and_grad(ROWS[0])
+        assert all(map(np.array_equal, results[name], interpreted))
