@@ -178,3 +178,39 @@ def test_a_path_that_meets_a_matrix_without_full_rank_later():
     assert np.isfinite(f(X))
     with pytest.raises(TypeError, match="full column rank"):
         f(np.array([1.0, 1.0, 2.0]))
+
+
+SMALL = BASE[:3, :3] + 4 * np.eye(3)
+STACK = np.stack([SMALL, SMALL.T])
+SOLUTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "triangular": lambda a, b: scipy.linalg.solve_triangular(a, b),
+    "triangular-turned": lambda a, b: scipy.linalg.solve_triangular(a, b, trans=1, lower=True, unit_diagonal=True),
+    "cho-solve": lambda a, b: scipy.linalg.cho_solve((a, False), b),
+    "cho-solve-lower": lambda a, b: scipy.linalg.cho_solve((a, True), b),
+}
+
+
+@pytest.mark.parametrize("name", SOLUTIONS)
+def test_stacks_of_right_sides_and_of_triangles(name: str):
+    # Each matrix by itself, for older releases of SciPy take no stacks.
+    solve = SOLUTIONS[name]
+    right = BASE[:12, 5].reshape(2, 3, 2)
+    want = np.stack([solve(SMALL, right[0]), solve(SMALL, right[1])])
+    np.testing.assert_allclose(kilograd.compile(lambda a, b: solve(a, b))(SMALL, right), want, rtol=1e-12)
+    want = np.stack([solve(STACK[0], right[0]), solve(STACK[1], right[1])])
+    np.testing.assert_allclose(kilograd.compile(lambda a, b: solve(a, b))(STACK, right), want, rtol=1e-12)
+    want = np.stack([solve(STACK[0], right[0, :, 0]), solve(STACK[1], right[0, :, 0])])
+    np.testing.assert_allclose(kilograd.compile(lambda a, b: solve(a, b))(STACK, right[0, :, 0]), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [3, N])
+@pytest.mark.parametrize("name", ["solve", "scipy-solve", *SOLUTIONS])
+def test_right_sides_of_another_length_are_refused(name: str, rows: int):
+    more: dict[str, Callable[[Any, Any], Any]] = {
+        "solve": lambda a, b: np.linalg.solve(a, b),
+        "scipy-solve": lambda a, b: scipy.linalg.solve(a, b),
+    }
+    solve, a = (SOLUTIONS | more)[name], np.eye(rows)
+    for shape in ((rows + 1,), (2 * rows,), (2 * rows, 2), (1, rows), (0,), (rows - 1, 2), ()):
+        with pytest.raises(ValueError, match="right sides"):
+            kilograd.compile(lambda a, b, solve=solve: solve(a, b))(a, np.ones(shape))

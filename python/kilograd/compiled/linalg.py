@@ -47,6 +47,15 @@ def _square(a: Any, what: str) -> Objects:
     return matrix
 
 
+def _columns_for(matrix: Objects, b: Any, what: str) -> tuple[Objects, int]:
+    """Right sides as a stack for `_each`: one column, or matrices with as many rows as the matrix has."""
+    right = entries(b)
+    kind = 1 if right.ndim == 1 else 2
+    if right.ndim == 0 or right.shape[-kind] != matrix.shape[-1]:
+        raise ValueError(f"{what}: a matrix of shape {matrix.shape} takes no right sides of shape {right.shape}")
+    return right, kind
+
+
 def _each(function: Callable[..., Any], *stacks: tuple[Objects, int]) -> list[Any]:
     """Call a function for each matrix of stacks, which broadcast; a stack with the dimensions of its matrices."""
     lead = np.broadcast_shapes(*[stack.shape[: stack.ndim - k] for stack, k in stacks])
@@ -283,8 +292,8 @@ def _solve(a: Any, b: Any) -> Any:
         return constant(np.linalg.solve(*_floats(a, b)))
     if _of_constants(a):  # of any size: the inverse does what elimination would
         return np.matmul(np.linalg.inv(*_floats(a)), traced(entries(b)))
-    matrix, right = _square(a, "solve"), entries(b)
-    return _each(_solved, (matrix, 2), (right, 1 if right.ndim == 1 else 2))[0]
+    matrix = _square(a, "solve")
+    return _each(_solved, (matrix, 2), _columns_for(matrix, b, "solve()"))[0]
 
 
 @implements(np.linalg.cholesky)
@@ -401,9 +410,13 @@ def _cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fi
 
 def _cho_solve(c_and_lower: Any, b: Any, overwrite_b: bool = False, check_finite: bool = True) -> Any:
     factor, lower = c_and_lower
-    matrix, right = _square(factor, "cho_solve"), entries(b)
-    y = _with_triangle(matrix, right, lower=lower, trans=not lower)
-    return traced(_with_triangle(matrix, y, lower=lower, trans=bool(lower)))
+    matrix = _square(factor, "cho_solve")
+
+    def one(triangle: Objects, right: Objects) -> Objects:
+        y = _with_triangle(triangle, right, lower=lower, trans=not lower)
+        return _with_triangle(triangle, y, lower=lower, trans=bool(lower))
+
+    return _each(one, (matrix, 2), _columns_for(matrix, b, "cho_solve()"))[0]
 
 
 def _solve_triangular(
@@ -415,9 +428,13 @@ def _solve_triangular(
     overwrite_b: bool = False,
     check_finite: bool = True,
 ) -> Any:
-    matrix, right = _square(a, "solve_triangular"), entries(b)
+    matrix = _square(a, "solve_triangular")
     turned = trans in (1, 2, "T", "C")
-    return traced(_with_triangle(matrix, right, lower=lower, unit=unit_diagonal, trans=turned))
+
+    def one(triangle: Objects, right: Objects) -> Objects:
+        return _with_triangle(triangle, right, lower=lower, unit=unit_diagonal, trans=turned)
+
+    return _each(one, (matrix, 2), _columns_for(matrix, b, "solve_triangular()"))[0]
 
 
 def _scipy_solve(
