@@ -214,3 +214,26 @@ def test_right_sides_of_another_length_are_refused(name: str, rows: int):
     for shape in ((rows + 1,), (2 * rows,), (2 * rows, 2), (1, rows), (0,), (rows - 1, 2), ()):
         with pytest.raises(ValueError, match="right sides"):
             kilograd.compile(lambda a, b, solve=solve: solve(a, b))(a, np.ones(shape))
+
+
+def test_determinants_of_singular_matrices_have_both_derivatives():
+    det = kilograd.compile(lambda a: np.linalg.det(a))
+    rng = np.random.default_rng(2)
+    for n in (4, 6):
+        cases = [np.diag([1.0, 2.0, 3.0, 4.0, 5.0, 6.0][:rank] + [0.0] * (n - rank)) for rank in range(n)]
+        for rank in range(1, n):  # of small integers, whose pivots are often exactly 0
+            first, second = rng.integers(-2, 3, size=(n, rank)), rng.integers(-2, 3, size=(rank, n))
+            cases += [(first @ second).astype(float), np.eye(n)[:, ::-1] * (np.arange(n) < rank)]
+        for a in cases:
+            assert det(a) == pytest.approx(0.0, abs=1e-9)
+            minors = np.array(
+                [
+                    [(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(a, i, 0), j, 1)) for j in range(n)]
+                    for i in range(n)
+                ]
+            )
+            np.testing.assert_allclose(det.grad(a), minors, rtol=1e-9, atol=1e-9)
+            v = rng.normal(size=(n, n))
+            found = (det.grad(a + 1e-5 * v) - det.grad(a - 1e-5 * v)) / 2e-5
+            scale = 1.0 + abs(found).max()
+            np.testing.assert_allclose(det.hvp(a, v), found, atol=1e-4 * scale)

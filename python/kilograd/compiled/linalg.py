@@ -91,15 +91,28 @@ class _SingularError(np.linalg.LinAlgError):
 
 
 class _Elimination:
-    """P A = L U: the factors in one matrix, the rows in their new order, and the sign of the permutation."""
+    """P A = L U: the factors in one matrix, the rows in their new order, and the sign of the permutation.
 
-    def __init__(self, matrix: Objects) -> None:
+    With `of_singular` columns are exchanged too, and what is left where all is zero is `rest`, no part of the factors.
+    """
+
+    def __init__(self, matrix: Objects, of_singular: bool = False) -> None:
         n = len(matrix)
         self.factors = lu = matrix.copy()
         self.rows = list(range(n))
         self.sign = 1.0
+        self.rank = n
         for k in range(n):
-            pivot = self._pivot(k)
+            try:
+                pivot = self._pivot(k)
+            except _SingularError:
+                if not of_singular:
+                    raise
+                found = self._pivot_elsewhere(k)
+                if found is None:
+                    self.rank = k
+                    return
+                pivot = found
             if pivot != k:
                 lu[[k, pivot]] = lu[[pivot, k]]
                 self.rows[k], self.rows[pivot] = self.rows[pivot], self.rows[k]
@@ -129,8 +142,23 @@ class _Elimination:
             _ = bool(_EXCHANGE * abs(column[best]) >= largest)
         return k + best
 
+    def _pivot_elsewhere(self, k: int) -> int | None:
+        """Bring a later column to where one is zero; None where all are."""
+        for column in range(k + 1, len(self.rows)):
+            self.factors[:, [k, column]] = self.factors[:, [column, k]]
+            self.sign = -self.sign
+            try:
+                return self._pivot(k)
+            except _SingularError:
+                pass
+        return None
+
+    @property
+    def rest(self) -> Objects:
+        return self.factors[self.rank :, self.rank :]
+
     def diagonal(self) -> list[Any]:
-        return [self.factors[k, k] for k in range(len(self.rows))]
+        return [self.factors[k, k] for k in range(self.rank)]
 
     def solve(self, b: Objects) -> Objects:
         """For the columns of b."""
@@ -215,14 +243,12 @@ def _determinant(matrix: Objects) -> Any:
     if n > LARGEST:
         sign, size = computed(LOG_DETERMINANT, matrix)
         return sign * size.exp()
-    try:
-        elimination = _Elimination(matrix)
-    except _SingularError:
-        return 0.0
+    elimination = _Elimination(matrix, of_singular=True)
     result: Any = elimination.sign
     for entry in elimination.diagonal():
         result = result * entry
-    return result
+    # Of four and more rows that are zero, no first or second derivative is left.
+    return result * _by_minors(elimination.rest) if len(elimination.rest) <= 3 else 0.0
 
 
 def _by_minors(m: Objects) -> Any:
