@@ -224,6 +224,39 @@ def test_softmax_and_its_kin(axis: Any):
     assert special.logsumexp([-math.inf, -math.inf]) == -math.inf
 
 
+@pytest.mark.parametrize(
+    ("x", "factors", "axis", "want"),
+    [
+        ([1000.0, 0.0], [0.0, 1.0], None, 0.0),
+        ([0.0, -1000.0], [0.0, 2.0], None, -1000.0 + math.log(2.0)),
+        ([math.inf, 1.0], [0.0, 1.0], 0, 1.0),
+        ([math.nan, 1.0], [0.0, 1.0], 0, 1.0),
+        ([1.0, 2.0], [[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]], 1, [2.0, 1.0, 1.0 + math.log(2.0)]),
+        ([1.0, 2.0], [[0.0, 1.0], [1.0, 0.0], [2.0, 0.0]], 0, [1.0 + math.log(3.0), 2.0]),
+    ],
+)
+def test_a_factor_of_zero_leaves_out_what_it_is_of(x: Any, factors: Any, axis: Any, want: Any):
+    x, factors = np.array(x), np.array(factors)
+    np.testing.assert_allclose(special.logsumexp(x, axis=axis, b=factors), want, rtol=1e-14)
+    f = kilograd.compile(lambda y: special.logsumexp(y, axis=axis, b=factors))
+    np.testing.assert_allclose(f(x), want, rtol=1e-14)
+    assert np.isfinite(f.jacobian(x)).all()
+
+
+def test_factors_that_are_arguments_have_derivatives_at_zero():
+    f = kilograd.compile(lambda a, b: special.logsumexp(a, b=b))
+    by_a, by_b = f.grad(np.array([1.0, 2.0]), np.array([0.0, 2.0]), argnums=(0, 1))
+    np.testing.assert_allclose(by_a, [0.0, 1.0], atol=1e-15)
+    np.testing.assert_allclose(by_b, [0.5 * math.exp(-1.0), 0.5], rtol=1e-14)
+
+
+def test_divergences_of_numbers_as_large_as_floats_are():
+    x, y = 1.7e308, 1.2e308
+    assert special.kl_div(x, x) == 0.0
+    want = mpmath.mpf(x) * mpmath.log(mpmath.mpf(x) / mpmath.mpf(y)) - mpmath.mpf(x) + mpmath.mpf(y)
+    assert special.kl_div(x, y) == pytest.approx(float(want), rel=1e-15)
+
+
 def test_outside_of_domains():
     assert math.isnan(special.logit(1.5))
     assert math.isnan(special.betaln(-0.5, 1.0))

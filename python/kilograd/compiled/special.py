@@ -24,11 +24,17 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     """`scipy.special.logsumexp`."""
     if return_sign:
         raise refusal("logsumexp() with return_sign=True is not there: return_sign=False alone is")
-    array = _array(a)
-    largest = _largest(array, axis)
+    array, factors = _array(a), None if b is None else _array(b)
+    counted = array  # a factor of 0 leaves out what it is of, however large that is
+    if factors is not None:
+        choose = where if isinstance(array, Traced) or isinstance(factors, Traced) else np.where
+        counted = choose(np.equal(factors, 0.0), -math.inf, array)
+        if not isinstance(factors, Traced):
+            array = counted
+    largest = _largest(counted, axis)
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = np.exp(array - largest)
-        total = np.log(np.sum(parts if b is None else parts * _array(b), axis=axis, keepdims=True)) + largest
+        total = np.log(np.sum(parts if factors is None else parts * factors, axis=axis, keepdims=True)) + largest
     return _shown(total if keepdims else _squeezed(total, axis))
 
 

@@ -95,8 +95,9 @@ def _kullback_leibler(x: Number, y: Number) -> Number:
     """With t = (y - x) / x it is x (t - log1p(t)), and log1p(t) is 2 atanh(s), s = t / (2 + t)."""
     near = _are_near(x, y)
     gap, a = _core._gate(near, y - x), select(near, x, 1.0)
-    s = gap / (gap + 2.0 * a)
-    close = gap * s - 2.0 * a * (s * s * s) * series(s * s, _ATANH)
+    half = 0.5 * gap
+    s = half / (half + a)  # no sum overflows
+    close = gap * s - a * (2.0 * (s * s * s) * series(s * s, _ATANH))
     return select(near, close, x * (log(x) - log(y)) + (y - x))
 
 
