@@ -81,6 +81,14 @@ def test_numbers_that_are_no_integers():
             kilograd.compile(call)(X, 2)
 
 
+def test_floats_that_are_whole_are_no_integers_beside_one():
+    for f in (lambda k, y, x: x[k + y], lambda k, y, x: x[k * y], lambda k, y, x: x[np.minimum(k, y)]):
+        compiled = kilograd.compile(f)
+        for y in (2.0, 2.5):
+            with pytest.raises(IndexError, match="only integers are indices"):
+                compiled(1, y, X)
+
+
 def test_errors_of_the_function_itself():
     f = kilograd.compile(lambda x, k: x[k])
     assert f(X, 1) == X[1]

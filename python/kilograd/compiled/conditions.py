@@ -23,7 +23,7 @@ __all__ = ["Condition", "Notes", "choose", "decided", "refusal", "thread"]
 class _Thread(threading.local):
     depth = 0  # how many functions run to be recorded, or to be compared with what was
     notes: list[Any] | None = None  # of the trace that runs
-    integers: dict[int, int]  # the ids of the Values that stand for integers, with their places in the call
+    integers: dict[int, int | None]  # of the ids of arguments, where some are integers: the places of these in the call
     indexed: set[int]  # the places of those that became integers
     stages: list[Any] | None = None  # of that trace: see `stages`; None where loops run as Python
     chose = False  # whether that trace, or the last, met a choice that conditions would make an operation of

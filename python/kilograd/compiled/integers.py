@@ -49,7 +49,9 @@ def _made_of(number: Value) -> set[int] | None:
         while left:
             node = left.pop()
             if id(node) in thread.integers:
-                arguments.add(thread.integers[id(node)])
+                if (place := thread.integers[id(node)]) is None:
+                    return None
+                arguments.add(place)
             elif node._op in _WHOLE:
                 left += [child for child in node._children if id(child) not in seen]
                 seen.update(map(id, node._children))

@@ -37,7 +37,7 @@ def run_traced(
     `stages`, loops are noted there as stages; `indexed` gets the places of the numbers that became integers.
     """
     places_of_integers = frozenset(call.integers)
-    integers: dict[int, int] = {}
+    integers: dict[int, int | None] = {}
 
     def block(where: slice, shape: Shape) -> Any:
         if stages is not None and touched is not None and where.start not in touched and is_large(shape):
@@ -46,7 +46,8 @@ def run_traced(
         own = [Value(number) for number in call.x[where].tolist()]
         leaves.extend(own)
         if places_of_integers:
-            integers.update({id(v): place for place, v in enumerate(own, where.start) if place in places_of_integers})
+            places = [place if place in places_of_integers else None for place in range(where.start, where.stop)]
+            integers.update(zip(map(id, own), places, strict=True))
         if not shape:
             return own[0]
         array = np.empty(len(own), dtype=object)
