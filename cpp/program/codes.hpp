@@ -28,6 +28,25 @@ inline constexpr std::size_t code_count = static_cast<std::size_t>(Code::count_)
 
 constexpr std::size_t index_of(Code code) { return static_cast<std::size_t>(code); }
 constexpr bool is_leaf(Code code) { return code <= Code::input; }
+// A few instructions of the processor: what row kernels run as loops over numbers, so that a node may follow its own
+// operand in a run, and machine code has in line; the others are functions.
+constexpr bool is_arithmetic(Code code) {
+    switch (code) {
+        case Code::add:
+        case Code::sub:
+        case Code::mul:
+        case Code::scale:
+        case Code::offset:
+        case Code::relu:
+        case Code::square:
+        case Code::div:
+        case Code::reciprocal:
+        case Code::dot:
+            return true;
+        default:
+            return false;
+    }
+}
 // Constant but for jumps: no derivative goes through it, not even a NaN.
 constexpr bool is_step(Code code) {
     return code == Code::less || code == Code::less_equal || code == Code::equal || code == Code::floor ||

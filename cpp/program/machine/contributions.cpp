@@ -2,24 +2,6 @@
 
 namespace kilograd::program::machine {
 
-bool has_instructions(Code code) {
-    switch (code) {
-        case Code::add:
-        case Code::sub:
-        case Code::mul:
-        case Code::scale:
-        case Code::offset:
-        case Code::relu:
-        case Code::square:
-        case Code::div:
-        case Code::reciprocal:
-        case Code::dot:
-            return true;
-        default:
-            return false;
-    }
-}
-
 namespace {
 
 bool adds_only(Code code) { return code == Code::gate || code == Code::enter; }  // to the second operand, in its kernel

@@ -9,9 +9,6 @@
 
 namespace kilograd::program::machine {
 
-// Whether a run of this code is instructions; of the others it is a call.
-bool has_instructions(Code code);
-
 enum class Form : std::uint8_t {
     Plus,          // + dy
     Minus,         // - dy
@@ -42,7 +39,7 @@ class Contributions {
     bool in_run(std::uint32_t position) const { return run_of_[position] != nullptr; }
     // Whether a kernel is to be called for the run's slots.
     bool has_slots(const Run& run) const {
-        return !has_instructions(run.code) && !is_step(run.code) && (several_ || run.local == none);
+        return !is_arithmetic(run.code) && !is_step(run.code) && (several_ || run.local == none);
     }
     std::uint32_t slot(const Run& run) const { return slot_of_run_[static_cast<std::size_t>(&run - runs_)]; }
     std::size_t slots() const { return slots_; }

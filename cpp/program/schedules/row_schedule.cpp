@@ -11,25 +11,6 @@ namespace kilograd::program {
 
 namespace {
 
-// Codes that the row kernels run as scalar loops, so that a node may follow its own operand in a run.
-bool is_scalar(Code code) {
-    switch (code) {
-        case Code::add:
-        case Code::sub:
-        case Code::mul:
-        case Code::scale:
-        case Code::offset:
-        case Code::relu:
-        case Code::square:
-        case Code::div:
-        case Code::reciprocal:
-        case Code::dot:
-            return true;
-        default:
-            return false;
-    }
-}
-
 // The product and the addend of a dot that is a * b + d or a * b - d.
 struct FusedForm {
     Fused kind = Fused::No;
@@ -77,7 +58,7 @@ class Ready {
         std::size_t best = 0, best_score = 0;
         for (std::size_t key : active_) {
             const std::size_t length = queues_[key].size();
-            const bool preferred = is_scalar(code_of(key)) || length >= 8;
+            const bool preferred = is_arithmetic(code_of(key)) || length >= 8;
             const std::size_t score = length + (preferred ? std::size_t{1} << 40 : 0);
             if (score > best_score) {
                 best_score = score;
@@ -177,7 +158,7 @@ class RowSchedule::Builder {
     // All nodes of a queue, those that become ready meanwhile included where the code is scalar.
     void schedule_runs(std::size_t key) {
         const Run empty{Ready::code_of(key), Ready::fused_of(key), Ready::wanted_of(key), next_, 0};
-        const bool scalar = is_scalar(empty.code);
+        const bool scalar = is_arithmetic(empty.code);
         std::vector<std::uint32_t>& queue = ready_.queue(key);
         s_.runs_.push_back(empty);
         const std::size_t limit = queue.size();
@@ -225,7 +206,7 @@ class RowSchedule::Builder {
     // differentiated by vectors.
     void list_alike() {
         const auto may_be = [](const Run& run) {
-            return run.reverse && run.count <= few_alike && !is_scalar(run.code) && !is_step(run.code) &&
+            return run.reverse && run.count <= few_alike && !is_arithmetic(run.code) && !is_step(run.code) &&
                    info(run.code).arity != Arity::Binary;
         };
         std::map<std::pair<Code, std::uint64_t>, std::vector<Run*>> found;  // by code and the bits of the constant
