@@ -76,6 +76,21 @@ def test_results_are_the_kernels_to_the_last_bit(rows: int, wrt: str):
 
 
 @has_code
+def test_what_is_too_long_stays_with_the_kernels():
+    points = [[Value(0.1) for _ in range(100)] for _ in range(50)]
+    pairs = [(a, b) for k, a in enumerate(points) for b in points[:k]]
+    dots = [kilograd.functional.sum([x * y for x, y in zip(a, b, strict=True)]) for a, b in pairs]
+    program = Program(kilograd.functional.sum([dot.tanh() for dot in dots]), points)
+    x = np.full(5000, 0.1)
+    for _ in range(260):
+        program(x)
+    assert program.code == "interpreted: too long to gain by machine code"
+    before = program.nbytes
+    program(x)
+    assert program.nbytes == before
+
+
+@has_code
 def test_what_is_refused_is_refused_by_code_too():
     x, y = Value(1.0), Value(2.0)
     z = x

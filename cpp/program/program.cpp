@@ -62,21 +62,26 @@ std::string Program::machine_state(const Kernels& kernels) const {
     if (!machine::RowMachine::suits(kernels))
         return std::string("interpreted: there is no machine code beside the kernels for ") + kernels.name;
     std::size_t bytes[2] = {0, 0};
-    bool refused = false;
-    for (const auto& pair : emitted_)
-        for (bool several : {false, true})
-            if (const machine::RowMachine* made = pair[several].machine.get()) {
+    bool refused = false, too_long = false;
+    for (unsigned key = 0; key < Wants::key_count; ++key)
+        for (bool several : {false, true}) {
+            const Emitted& emitted = emitted_[key][several];
+            if (const machine::RowMachine* made = emitted.machine.get()) {
                 bytes[several] += made->bytes();
                 refused |= !made->usable();
+            } else if (const RowSchedule* schedule = row_[key].get(); schedule && emitted.passes != 0) {
+                too_long |= !machine::RowMachine::suits(*schedule, kernels, several);
             }
+        }
     std::string found;
     if (bytes[0]) found = std::to_string(bytes[0]) + " bytes for one row";
     if (bytes[1])
         found += (found.empty() ? "" : ", ") + std::to_string(bytes[1]) + " bytes for " +
                  std::to_string(kernels.width) + " rows at a time";
     if (!found.empty()) return "machine code: " + found;
-    return refused ? "interpreted: the system does not execute memory that was written"
-                   : "interpreted: not called often enough to gain by machine code";
+    return refused    ? "interpreted: the system does not execute memory that was written"
+           : too_long ? "interpreted: too long to gain by machine code"
+                      : "interpreted: not called often enough to gain by machine code";
 }
 
 const Kinds& Program::kinds(bool promoted) const {

@@ -509,9 +509,12 @@ bool RowMachine::suits(const Kernels& kernels) {
 }
 
 bool RowMachine::suits(const RowSchedule& schedule, const Kernels& kernels, bool several) {
-    // Longer code is read from memory at each pass, and costs one row more than its kernels.
-    constexpr std::size_t longest[] = {200'000, 1'000'000};
-    return suits(kernels) && schedule.size() < longest[several];
+    // Longer code is read from memory at each pass, and costs more than its kernels: sooner for terms of sums, over
+    // which the kernels are short loops.
+    constexpr double nodes[] = {200e3, 1e6}, terms[] = {40e3, 100e3};
+    return suits(kernels) && static_cast<double>(schedule.size()) / nodes[several] +
+                                     static_cast<double>(schedule.term_count()) / terms[several] <
+                                 1.0;
 }
 
 RowMachine::RowMachine(const Graph& graph, const RowSchedule& schedule, Wants wants, const Kernels& kernels,

@@ -19,6 +19,8 @@ class RowSchedule {
     std::size_t size() const { return size_; }
     // Leaves stand first.
     std::size_t leaf_count() const { return constants_.size() + inputs_.size() + parameters_.size(); }
+    // Of the sums of products, but for those of the fused forms.
+    std::size_t term_count() const { return terms_.size(); }
     // Where the value of a node stands; none if it was not included.
     std::uint32_t position(std::uint32_t node) const { return position_[node]; }
     RowCode code() const {
