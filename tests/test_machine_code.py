@@ -76,6 +76,23 @@ def test_results_are_the_kernels_to_the_last_bit(rows: int, wrt: str):
 
 
 @has_code
+def test_copies_and_derivatives_of_a_program_without_code_have_none():
+    program = made(60, code=False)
+    for same in (copy.copy(program), copy.deepcopy(program), pickle.loads(pickle.dumps(program))):
+        assert same.code == "interpreted: code=False"
+    assert copy.deepcopy(made(60)).code != "interpreted: code=False"
+
+    def size_after_calls(program: Program) -> int:
+        for _ in range(3000):
+            program.jacobian(ROWS[0])
+        return program.nbytes
+
+    first = made(60, code=False)
+    first.jacobian(ROWS[0])
+    assert size_after_calls(program) == first.nbytes < size_after_calls(made(60))
+
+
+@has_code
 def test_what_is_too_long_stays_with_the_kernels():
     points = [[Value(0.1) for _ in range(100)] for _ in range(50)]
     pairs = [(a, b) for k, a in enumerate(points) for b in points[:k]]

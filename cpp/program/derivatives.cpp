@@ -86,7 +86,8 @@ class Derivatives::Made {
     std::unique_ptr<const Program> program;
     Pattern pattern;
 
-    Made(const Graph& graph, const Key& key) {
+    Made(const Program& of, const Key& key) {
+        const Graph& graph = of.graph();
         const std::size_t width = key.columns.size();
         const std::size_t height = key.of == Of::Jacobian ? graph.outputs.size() : width;
         std::optional<Entries> found =
@@ -106,7 +107,7 @@ class Derivatives::Made {
         pattern = pattern_of(at, height, width, source_);
         if (2 * pattern.size() >= pattern.area()) make_whole(found->graph);
         in_order_ = std::is_sorted(source_.begin(), source_.end()) && source_.size() == found->graph.outputs.size();
-        program = std::make_unique<const Program>(std::move(found->graph));
+        program = std::make_unique<const Program>(std::move(found->graph), of.machine_allowed());
     }
 
     // Whether the outputs of the program are the matrix, or the entries, as they stand.
@@ -200,16 +201,17 @@ class Derivatives::Swept {
   public:
     std::unique_ptr<const Program> program;
 
-    Swept(const Graph& graph, const Key& key, const Made& entries) : columns_(key.columns.size()) {
+    Swept(const Program& of, const Key& key, const Made& entries) : columns_(key.columns.size()) {
+        const Graph& graph = of.graph();
         const std::size_t outputs = graph.outputs.size(), work = work_of(graph);
         const double others = entries.program ? 0.8 * static_cast<double>(work_of(entries.program->graph()))
                                               : static_cast<double>(columns_ * work) + 1.0;
         if (entries.program && others < 4.0 * static_cast<double>(work)) return;
         if (key.of == Of::Hessian) {
-            consider(sweep(graph, key.columns, Sweep::Second), others);
+            consider(sweep(graph, key.columns, Sweep::Second), others, of);
         } else {
             kind_ = outputs <= columns_ ? Sweep::Reverse : Sweep::Forward;
-            consider(sweep(graph, key.columns, kind_), others);
+            consider(sweep(graph, key.columns, kind_), others, of);
         }
     }
 
@@ -255,10 +257,11 @@ class Derivatives::Swept {
     std::size_t bytes() const { return program ? program->bytes() : 0; }
 
   private:
-    void consider(Graph graph, double others) {
+    void consider(Graph graph, double others, const Program& of) {
         const std::size_t sweeps = graph.n_inputs;
         constexpr double overhead = 1000.0;
-        if (Kinds(graph).price(sweeps) + overhead < others) program = std::make_unique<const Program>(std::move(graph));
+        if (Kinds(graph).price(sweeps) + overhead < others)
+            program = std::make_unique<const Program>(std::move(graph), of.machine_allowed());
     }
 
     const std::size_t columns_;
@@ -273,11 +276,11 @@ const Derivatives::Made& Derivatives::made(const Program& program, const Key& ke
         const Made& dense = made(program, {key.of, key.weighted, false, key.columns});
         if (dense.program) return dense;
     }
-    return made_.get(key, [&] { return std::make_unique<const Made>(program.graph(), key); });
+    return made_.get(key, [&] { return std::make_unique<const Made>(program, key); });
 }
 
 const Derivatives::Swept& Derivatives::swept(const Program& program, const Key& key) const {
-    return swept_.get(key, [&] { return std::make_unique<const Swept>(program.graph(), key, made(program, key)); });
+    return swept_.get(key, [&] { return std::make_unique<const Swept>(program, key, made(program, key)); });
 }
 
 const Colouring& Derivatives::colouring(const Graph& graph, bool promoted) const {

@@ -22,7 +22,7 @@ bool pays(std::uint64_t passes, std::size_t nodes, bool several) {
 
 }  // namespace
 
-Program::Program(Graph graph) : graph_(std::move(graph)) {}
+Program::Program(Graph graph, bool machine_allowed) : graph_(std::move(graph)), machine_allowed_(machine_allowed) {}
 
 const LaneSchedule& Program::lanes(Wants wants) const {
     return lanes_[wants.key()].get([&] { return std::make_unique<LaneSchedule>(graph_, wants); });

@@ -26,7 +26,7 @@ namespace kilograd::program {
 
 class Program {
   public:
-    explicit Program(Graph graph);
+    explicit Program(Graph graph, bool machine_allowed = true);
     explicit Program(const Recording& recording) : Program(optimise(recording)) {}
 
     const Graph& graph() const { return graph_; }
@@ -45,7 +45,9 @@ class Program {
     // Machine code for one row, or with `several` for a vector of rows: null until so many passes have paid for it, and
     // where there is none. Results are the same to the last bit.
     const machine::RowMachine* machine(Wants wants, const Kernels& kernels, bool several, std::size_t passes) const;
+    // Programs made from this one follow.
     void allow_machine(bool allowed) { machine_allowed_ = allowed; }
+    bool machine_allowed() const { return machine_allowed_; }
     // What runs, and why, for a person.
     std::string machine_state(const Kernels& kernels) const;
 
@@ -62,7 +64,7 @@ class Program {
         Lazy<machine::RowMachine> machine;
     };
     mutable Emitted emitted_[Wants::key_count][2];  // for one row, for several
-    bool machine_allowed_ = true;
+    bool machine_allowed_;
     Lazy<Kinds> kinds_[2];  // by promoted
     Derivatives derivatives_;
 };

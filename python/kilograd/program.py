@@ -123,8 +123,7 @@ class Program:
         wanted = None if parameters is None else list(_leaves(parameters))
         self._core, found = _core._record(values, shape, list(_leaves(inputs)), wanted)
         self._parameters: tuple[Value, ...] = tuple(found)
-        if not code:
-            self._core.allow_code(False)
+        self._core.code_allowed = code
 
     @property
     def code(self) -> str:
@@ -626,9 +625,10 @@ class Program:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
 
     @classmethod
-    def _restore(cls, data: bytes, parameters: tuple[Value, ...] | None) -> Program:
+    def _restore(cls, data: bytes, parameters: tuple[Value, ...] | None, code: bool = True) -> Program:
         program = cls.__new__(cls)
         program._core, saved = _core._load_program(data)
+        program._core.code_allowed = code
         if parameters is None:
             parameters = tuple(map(Value, saved))
         elif len(parameters) != len(saved) or not all(isinstance(p, Value) for p in parameters):
@@ -638,7 +638,7 @@ class Program:
 
     def __reduce__(self) -> tuple[Any, ...]:
         data = self._core.dump([p.data for p in self._parameters])
-        return type(self)._restore, (data, self._parameters)
+        return type(self)._restore, (data, self._parameters, self._core.code_allowed)
 
     def __copy__(self) -> Program:
         program = type(self).__new__(type(self))

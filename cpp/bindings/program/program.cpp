@@ -248,7 +248,9 @@ void add_program(py::module_& m) {
         .def("counts", counts)
         .def("dump", dump)
         .def_property_readonly("nbytes", [](const Recorded& self) { return self.program.bytes(); })
-        .def("allow_code", [](Recorded& self, bool allowed) { self.program.allow_machine(allowed); })
+        .def_property(
+            "code_allowed", [](const Recorded& self) { return self.program.machine_allowed(); },
+            [](Recorded& self, bool allowed) { self.program.allow_machine(allowed); })
         .def_property_readonly(
             "code", [](const Recorded& self) { return self.program.machine_state(program::chosen_kernels()); })
         .def_property_readonly("n_inputs", [](const Recorded& self) { return self.program.n_inputs(); })
