@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import gc
 import math
+import os
 import pathlib
 import pickle
 import random
 import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +59,36 @@ def test_code_is_made_once_calls_have_paid_for_it():
         program.value_and_grad(ROWS[:3], "both")
     assert re.fullmatch(r"machine code: \d+ bytes for one row, \d+ bytes for [48] rows at a time", program.code)
     assert program.nbytes > before
+
+
+@has_code
+@pytest.mark.skipif(os.environ.get("KILOGRAD_CODE") == "always", reason="code is made at the first call")
+def test_no_rows_count_as_no_call():
+    program = made(2000)
+    for _ in range(3):
+        assert program(ROWS[:0]).shape == (0,)
+        program.value_and_grad(ROWS[:0])
+    program(ROWS[:3])
+    assert program.code == "interpreted: not called often enough to gain by machine code"
+
+
+@has_code
+def test_code_is_made_for_loops_whose_turns_nobody_knows_beforehand():
+    def turn(state: Any) -> Any:
+        n, x, y = state
+        for _ in range(12):
+            x, y = x * 0.5 + y * x, x * 0.3 - y * x
+        return n + 1, x, y
+
+    def loop(x: Any) -> Any:
+        return kilograd.while_loop(lambda state: state[0] < 500, turn, (0, x, x * 0.5))[1]
+
+    compiled, before = kilograd.compile(loop), _executable()
+    want = compiled(0.3)
+    for _ in range(10):
+        assert compiled(0.3) == want
+    if before is not None:
+        assert (_executable() or 0) > before
 
 
 @has_code
@@ -211,3 +243,16 @@ def test_code_follows_the_instruction_set_of_the_call(monkeypatch: pytest.Monkey
             results[name] = program.value_and_grad(ROWS[0])
         interpreted = made(1000, code=False).value_and_grad(ROWS[0])
         assert all(map(np.array_equal, results[name], interpreted))
+
+
+@has_code
+def test_code_for_another_instruction_set_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    if not {"avx2", "avx512"} <= set(_core._instruction_sets()):
+        pytest.skip("one at most")
+    program = made(1000)
+    monkeypatch.setenv("KILOGRAD_ISA", "avx512")
+    for _ in range(80):
+        program(ROWS[:3])
+    assert program.code.endswith(" bytes for 8 rows at a time")
+    monkeypatch.setenv("KILOGRAD_ISA", "avx2")
+    assert program.code == "interpreted: the machine code made before is for avx512"

@@ -93,9 +93,10 @@ void Program::run(const Request& request, const Kernels& kernels) const {
         run_row(graph_, row(request.wants()), request, {kernels, machine(request.wants(), kernels, false, 1)});
     else if (can_run_groups(request) &&
              kinds(request.promoted).suit_groups(request.rows, static_cast<std::size_t>(kernels.width)))
-        run_groups(
-            graph_, row(request.wants()), request, kernels,
-            machine(request.wants(), kernels, true, (request.rows - 1) / static_cast<std::size_t>(kernels.width) + 1));
+        run_groups(graph_, row(request.wants()), request, kernels,
+                   machine(request.wants(), kernels, true,
+                           (request.rows + static_cast<std::size_t>(kernels.width) - 1) /
+                               static_cast<std::size_t>(kernels.width)));
     else
         run_batch(graph_, lanes(request.wants()), request, kernels);
 }

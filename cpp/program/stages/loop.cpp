@@ -230,7 +230,9 @@ void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep
         pace(body_->cost());
     }
     std::copy_n(carried, shape_.carried, y.value);
-    if (condition_) kept.turns.push_back(t);
+    if (!condition_) return;
+    kept.turns.push_back(t);
+    turn.engine(rows.kernels, t);  // for the next call: how many turns there are nobody knew before
 }
 
 void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
