@@ -63,12 +63,17 @@ std::string Program::machine_state(const Kernels& kernels) const {
         return std::string("interpreted: there is no machine code beside the kernels for ") + kernels.name;
     std::size_t bytes[2] = {0, 0};
     bool refused = false, too_long = false;
+    const Kernels* others = nullptr;
     for (unsigned key = 0; key < Wants::key_count; ++key)
         for (bool several : {false, true}) {
             const Emitted& emitted = emitted_[key][several];
             if (const machine::RowMachine* made = emitted.machine.get()) {
-                bytes[several] += made->bytes();
-                refused |= !made->usable();
+                if (!made->usable())
+                    refused = true;
+                else if (&made->kernels() == &kernels)
+                    bytes[several] += made->bytes();
+                else
+                    others = &made->kernels();
             } else if (const RowSchedule* schedule = row_[key].get(); schedule && emitted.passes != 0) {
                 too_long |= !machine::RowMachine::suits(*schedule, kernels, several);
             }
@@ -79,6 +84,7 @@ std::string Program::machine_state(const Kernels& kernels) const {
         found += (found.empty() ? "" : ", ") + std::to_string(bytes[1]) + " bytes for " +
                  std::to_string(kernels.width) + " rows at a time";
     if (!found.empty()) return "machine code: " + found;
+    if (others) return std::string("interpreted: the machine code made before is for ") + others->name;
     return refused    ? "interpreted: the system does not execute memory that was written"
            : too_long ? "interpreted: too long to gain by machine code"
                       : "interpreted: not called often enough to gain by machine code";
