@@ -223,6 +223,23 @@ print(program.code)
     assert said.strip() == "interpreted: KILOGRAD_CODE is 0"
 
 
+def test_the_environment_is_read_by_the_letter(run_python: Callable[[str], str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KILOGRAD_CODE", "off")
+    said = run_python(
+        """
+from kilograd import Program, Value
+x = Value(1.0)
+program = Program(x * x, [x])
+for ask in (lambda: program([1.0]), lambda: program.code):
+    try:
+        ask()
+    except ValueError as error:
+        print(error)
+"""
+    )
+    assert said.splitlines() == ["KILOGRAD_CODE: 'off' is neither 0 (no machine code) nor always"] * 2
+
+
 def test_other_kernels_have_none(monkeypatch: pytest.MonkeyPatch):
     narrow = {"scalar", "sse2", "neon"} & set(_core._instruction_sets())
     if made().code.startswith("interpreted: KILOGRAD_CODE"):

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -491,10 +492,13 @@ Function* at(const void* code) {
 }  // namespace
 
 When when() {
-    static const When chosen = [] {
+    static const When chosen = []() -> When {
         const char* given = std::getenv("KILOGRAD_CODE");
         const std::string word = given ? given : "";
-        return word == "0" ? When::Never : word == "always" ? When::Always : When::ItPays;
+        if (word == "0") return When::Never;
+        if (word == "always") return When::Always;
+        if (word.empty()) return When::ItPays;
+        throw std::invalid_argument("KILOGRAD_CODE: '" + word + "' is neither 0 (no machine code) nor always");
     }();
     return chosen;
 }
