@@ -57,7 +57,8 @@ inline double polygamma(double x, double order) {
     if (n == 0) return digamma(x);
     if (n > 0 && x == -std::numeric_limits<double>::infinity()) return n % 2 ? -x : x;  // as SciPy has it
     if (n < 0 || x != x || x < -1e4) return std::numeric_limits<double>::quiet_NaN();
-    if (x <= 0.0 && x == std::floor(x)) return std::numeric_limits<double>::infinity();
+    if (x <= 0.0 && x == std::floor(x))  // as from above, where the sign depends on the side
+        return (n % 2 ? 1.0 : -1.0) * std::numeric_limits<double>::infinity();
     if (std::isinf(x)) return 0.0;
     const double s = n + 1.0;
     double sum = 0.0, factorial = 1.0;
@@ -99,7 +100,8 @@ inline double log_beta(double a, double b) {
     if (!(a >= 0.0 && b >= 0.0)) return std::numeric_limits<double>::quiet_NaN();
     const double low = a < b ? a : b;
     double high = a < b ? b : a, above = 1.0;
-    if (low == 0.0) return std::isinf(high) ? std::numeric_limits<double>::quiet_NaN() : 1.0 / low;
+    if (low == 0.0)  // of either sign
+        return std::isinf(high) ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
     if (std::isinf(high)) return -high;
     if (high < 2.5) return log_gamma(low) + log_gamma(high) - log_gamma(low + high);
     for (; high < 10.0; high += 1.0) above *= 1.0 + low / high;

@@ -277,6 +277,9 @@ def test_zeros_and_the_operand_that_does_not_count():
     assert special.xlogy(0.0, 0.0) == special.rel_entr(0.0, 0.5) == special.entr(0.0) == 0.0
     assert special.kl_div(0.0, 0.5) == 0.5
     assert special.rel_entr(1.0, 0.0) == math.inf
+    assert special.betaln(-0.0, 2.0) == special.betaln(2.0, -0.0) == special.beta(-0.0, 2.0) == math.inf
+    for n in (1, 2, 3):  # as SciPy has it
+        assert special.polygamma(n, 0.0) == special.polygamma(n, -2.0) == (math.inf if n % 2 else -math.inf)
     x, y = Value(0.0), Value(0.0)
     special.xlogy(x, y).backward()
     assert (x.grad, y.grad) == (0.0, 0.0)
