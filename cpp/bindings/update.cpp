@@ -75,10 +75,14 @@ class Nodes {
 
   private:
     bool each_once() {
+        if (nodes_ == distinct) return true;
         const auto first_seen = [](Node* node) { return !node->has(Seen) && (node->flags |= Seen); };
         const auto repeated = std::find_if_not(nodes_.begin(), nodes_.end(), first_seen);
         for (auto node = nodes_.begin(); node != repeated; ++node) (*node)->flags &= static_cast<std::uint8_t>(~Seen);
-        if (repeated == nodes_.end()) return true;
+        if (repeated == nodes_.end()) {
+            if (nodes_.size() <= most_kept) distinct = nodes_;
+            return true;
+        }
         PyErr_Format(PyExc_ValueError, "parameter %zd comes twice, and would be changed twice a step: pass each once",
                      repeated - nodes_.begin());
         return false;
@@ -86,6 +90,8 @@ class Nodes {
 
     // The memory of the call before: new pages at each call are dear.
     static inline thread_local std::vector<Node*> spare;
+    // The last nodes of which none came twice, for the next step with the same: whether they live does not matter.
+    static inline thread_local std::vector<Node*> distinct;
     static constexpr std::size_t most_kept = 1 << 20;
 
     std::vector<Node*> nodes_;
