@@ -240,6 +240,12 @@ for ask in (lambda: program([1.0]), lambda: program.code):
     assert said.splitlines() == ["KILOGRAD_CODE: 'off' is neither 0 (no machine code) nor always"] * 2
 
 
+def test_code_is_true_or_false():
+    x = Value(1.0)
+    with pytest.raises(TypeError, match=r"Program: code= is True or False, not 'no'"):
+        Program(x * x, [x], code="no")  # type: ignore[arg-type]
+
+
 def test_other_kernels_have_none(monkeypatch: pytest.MonkeyPatch):
     narrow = {"scalar", "sse2", "neon"} & set(_core._instruction_sets())
     if made().code.startswith("interpreted: KILOGRAD_CODE"):

@@ -115,6 +115,8 @@ class Program:
         constant: bool = False,
         code: bool = True,
     ) -> None:
+        if not isinstance(code, bool):
+            raise TypeError(f"Program: code= is True or False, not {code!r}")
         values, shape = _flatten(outputs)
         if not values:
             raise ValueError("Program: at least one output is needed")
