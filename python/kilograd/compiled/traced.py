@@ -224,7 +224,7 @@ def entries(thing: Any) -> Objects:
     if array.dtype.kind in "biuf":
         return array.astype(np.float64).astype(object)
     if array.dtype != object:
-        raise refusal(f"a function that is recorded computes with real numbers, not with {array.dtype}")
+        raise refusal(f"kilograd computes with real numbers, not with {array.dtype}")
     return _elementwise(_number, 1)(array) if array.ndim else single(_number(array.item()))
 
 
@@ -248,7 +248,7 @@ def _number(entry: Any) -> Any:
         return entry.mask()[0]
     if isinstance(entry, _SCALARS):
         return float(entry)
-    raise refusal(f"a function that is recorded computes with real numbers, not with {type(entry).__name__}")
+    raise refusal(f"kilograd computes with real numbers, not with {type(entry).__name__}")
 
 
 def traced(result: Any) -> Any:
