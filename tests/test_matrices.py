@@ -237,3 +237,12 @@ def test_determinants_of_singular_matrices_have_both_derivatives():
             found = (det.grad(a + 1e-5 * v) - det.grad(a - 1e-5 * v)) / 2e-5
             scale = 1.0 + abs(found).max()
             np.testing.assert_allclose(det.hvp(a, v), found, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("n", [1, 3, 30])
+def test_slogdet_of_a_singular_matrix_has_no_derivative(n: int):
+    singular = np.diag(np.arange(float(n)))
+    sign, size = kilograd.compile(lambda a: np.linalg.slogdet(a))(singular)
+    assert (sign, size) == (0.0, -np.inf)
+    with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+        kilograd.compile(lambda a: np.linalg.slogdet(a)[1]).grad(singular)

@@ -278,13 +278,13 @@ def _slogdet(a: Any) -> Any:
         return constant(np.linalg.slogdet(*_floats(a)))
 
     def one(matrix: Objects) -> tuple[Any, Any]:
-        if len(matrix) > LARGEST:
+        try:
+            elimination = _Elimination(matrix) if len(matrix) <= LARGEST else None
+        except _SingularError:
+            elimination = None
+        if elimination is None:  # large, or singular: then the derivative, which is the inverse, is an error
             found = computed(LOG_DETERMINANT, matrix)
             return found[0], found[1]
-        try:
-            elimination = _Elimination(matrix)
-        except _SingularError:
-            return 0.0, -np.inf
         sign: Any = elimination.sign
         size: Any = 0.0
         for entry in elimination.diagonal():
