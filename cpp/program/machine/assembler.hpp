@@ -54,7 +54,7 @@ class Operand {
     Operand(Kind k, Memory where) : kind(k), memory(where) {}
 };
 
-enum class Prefix : std::uint8_t { P66 = 1, PF3 = 2, PF2 = 3 };
+enum class Prefix : std::uint8_t { P66 = 1, PF2 = 3 };
 enum class Map : std::uint8_t { M0F = 1, M0F38 = 2 };
 
 // Opcode, and for one number another prefix or opcode where there is an instruction for one number.

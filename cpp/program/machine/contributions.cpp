@@ -20,15 +20,15 @@ Contributions::Contributions(const RowCode& code, std::size_t size, bool several
         slot_of_run_[static_cast<std::size_t>(run - code.runs)] = static_cast<std::uint32_t>(slots_);
         slots_ += run->count * (info(run->code).arity == Arity::Binary ? std::size_t{2} : 1);
     }
-    each(code, several, [&](std::uint32_t to, const Contribution&) { ++first_[to + 1]; });
+    each(code, [&](std::uint32_t to, const Contribution&) { ++first_[to + 1]; });
     for (std::size_t p = 0; p < size; ++p) first_[p + 1] += first_[p];
     list_.resize(first_[size]);
     std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
-    each(code, several, [&](std::uint32_t to, const Contribution& found) { list_[next[to]++] = found; });
+    each(code, [&](std::uint32_t to, const Contribution& found) { list_[next[to]++] = found; });
 }
 
 template <class F>
-void Contributions::each(const RowCode& code, bool several, F&& f) const {
+void Contributions::each(const RowCode& code, F&& f) const {
     for (const Run* run = code.runs + code.run_count; run != code.runs;) {
         --run;
         if (!run->reverse || is_step(run->code)) continue;
@@ -85,7 +85,7 @@ void Contributions::each(const RowCode& code, bool several, F&& f) const {
                         break;
                     }
                     const std::uint32_t k = slot + i - run->begin;
-                    const Form form = several && !adds_only(run->code) ? Form::SlotProduct : Form::Slot;
+                    const Form form = several_ && !adds_only(run->code) ? Form::SlotProduct : Form::Slot;
                     if (!adds_only(run->code)) f(a, {i, form, k});
                     if (info(run->code).arity == Arity::Binary) f(b, {i, form, k + run->count});
                 }

@@ -46,7 +46,7 @@ class Contributions {
 
   private:
     template <class F>
-    void each(const RowCode& code, bool several, F&& f) const;
+    void each(const RowCode& code, F&& f) const;
 
     const Run* runs_;
     const bool several_;
