@@ -11,7 +11,7 @@
 
 #include "orders.hpp"
 
-namespace kilograd::scalar {
+namespace kilograd::scalar::KILOGRAD_UNIT {
 
 // (I(0, x) - 1) / a and (2 I(1, x) / x - 1) / a, in a = x**2 / 4
 inline constexpr double bessel_near[2][13] = {
@@ -105,4 +105,4 @@ inline double bessel_i(double x, double order) {
     return n % 2 && x < 0.0 ? -y : y;
 }
 
-}  // namespace kilograd::scalar
+}  // namespace kilograd::scalar::KILOGRAD_UNIT

@@ -6,7 +6,7 @@
 
 #include "orders.hpp"
 
-namespace kilograd::scalar {
+namespace kilograd::scalar::KILOGRAD_UNIT {
 
 // About its root, which is 1.46163..., as a rational function of the distance (the coefficients are those of Boost).
 inline double digamma_near_root(double x) {
@@ -139,4 +139,4 @@ inline double polygamma_gap(double a, double b, int order) {
 inline double digamma_gap(double a, double b) { return polygamma_gap(a, b, 0); }
 inline double trigamma_gap(double a, double b) { return polygamma_gap(a, b, 1); }
 
-}  // namespace kilograd::scalar
+}  // namespace kilograd::scalar::KILOGRAD_UNIT

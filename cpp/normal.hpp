@@ -7,7 +7,7 @@
 
 #include "orders.hpp"
 
-namespace kilograd::scalar {
+namespace kilograd::scalar::KILOGRAD_UNIT {
 
 inline constexpr double root_half = 0.70710678118654752440, root_half_low = -4.833646656726456726e-17;
 inline constexpr double two_over_root_pi = 1.12837916709551257390;
@@ -71,4 +71,4 @@ inline double ndtri(double p) {
     return p > 0.5 ? -ndtri_below(1.0 - p) : ndtri_below(p);
 }
 
-}  // namespace kilograd::scalar
+}  // namespace kilograd::scalar::KILOGRAD_UNIT

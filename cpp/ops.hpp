@@ -55,6 +55,8 @@ constexpr bool is_total(const OpInfo& row) { return row.edge <= Edge::Total; }
 // Why a result is refused, or None where it flows.
 enum class Fault : std::uint8_t { None, Domain, Overflow, ZeroDivision };
 
+inline namespace KILOGRAD_UNIT {
+
 // Of the result y of a row at a, and at `second`: b, or the constant.
 inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
     if (row.edge == Edge::Divides) return second == 0.0 ? Fault::ZeroDivision : Fault::None;
@@ -73,12 +75,15 @@ inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
     }
 }
 
+}  // namespace KILOGRAD_UNIT
+
 namespace scalar {
 using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;
 using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2, std::copysign,
     std::tgamma;
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
+inline namespace KILOGRAD_UNIT {
 inline double select(bool mask, double x, double y) { return mask ? x : y; }
 inline double mul_add(double a, double b, double c) { return a * b + c; }
 inline double logistic(double x) {
@@ -105,6 +110,7 @@ inline double floor_divide(double a, double b) {
     const double whole = floor(quotient);
     return quotient - whole > 0.5 ? whole + 1.0 : whole;
 }
+}  // namespace KILOGRAD_UNIT
 }  // namespace scalar
 }  // namespace kilograd
 
@@ -136,6 +142,8 @@ namespace kilograd {
         return db_;                                                                                       \
     }
 
+inline namespace KILOGRAD_UNIT {
+
 template <Op>
 struct Row;
 
@@ -147,4 +155,5 @@ struct Row;
 #include "ops.def"
 #undef KILOGRAD_OP
 
+}  // namespace KILOGRAD_UNIT
 }  // namespace kilograd
