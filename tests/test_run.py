@@ -58,6 +58,11 @@ SERVED = {
         "Value",
         "__add__ __radd__ __mul__ __rmul__ __pow__ __neg__ __sub__ __rsub__ __truediv__ backward",
     ),
+    "numpy_left.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __neg__ __rsub__ backward"),
+    "numpy_priority.py": (
+        "package.engine.Value",
+        f"__add__ __radd__ __mul__ __rmul__ __pow__ {COMPOSED} backward relu",
+    ),
     "numpy_copies.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ __sub__ backward"),
     "order_cached.py": ("Node", "__add__ __radd__ __mul__ __rmul__"),
     "total_ordering.py": ("Scalar", "__add__ __radd__ __mul__ __rmul__"),

@@ -196,6 +196,16 @@ bool is_exact_number_slow(PyObject* object, Number& out) {
     return held && std::fabs(number.value) < exact_integers;
 }
 
+bool is_numpy_scalar(PyObject* object) {
+    Kind kind;
+    return numpy_scalar_kind(object, kind) || is_instance(object, "generic");
+}
+
+PyObject* plain_of_numpy(PyObject* object) {
+    if (Py_TYPE(object) == numpy_type(NumpyKind)) return PyFloat_FromDouble(PyFloat_AS_DOUBLE(object));
+    return Py_TYPE(object) == numpy_type(NumpyIntKind) ? PyNumber_Index(object) : nullptr;
+}
+
 bool is_array(PyObject* object) { return is_instance(object, "ndarray"); }
 
 PyObject* listed(PyObject* object, const char* what) {

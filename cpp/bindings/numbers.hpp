@@ -49,6 +49,11 @@ inline bool is_exact_number(PyObject* object, Number& out) {
     return is_exact_number_slow(object, out);
 }
 
+// Whether it is one of NumPy's scalars, numbers or not; and the int or float that meets an object which NumPy does not
+// know in the place of a numpy.int64 or numpy.float64: null without an error for the others, or with one.
+bool is_numpy_scalar(PyObject* object);
+PyObject* plain_of_numpy(PyObject* object);
+
 // Whether object is an instance of numpy.ndarray; NumPy is not imported for it.
 bool is_array(PyObject* object);
 

@@ -88,6 +88,7 @@ struct Served final : Conventions {
     bool paused = false;          // all that is done is the author's, for the time being: see is_paused()
     bool floats = false;          // its constructor makes a float of every number
     bool numpy_ints = false;      // it does with numpy.int64 what the engine would
+    bool numpy_left = false;      // NumPy's scalars on the left may leave their operators to its nodes
     bool closed = false;          // its objects take no attributes but their own (`__slots__`)
     bool closures = false;        // its rules are closures over the node and its operands
     bool fixes_products = false;  // some of its nodes are products with fixed local gradients, or were
@@ -210,6 +211,13 @@ void set_operator_slot(const Served& own, OperatorIndex index);
 // do it.
 using NativeOperation = PyObject* (*)(PyObject* self, PyObject* other, bool reflected);
 extern const NativeOperation native_operations[operator_count];
+
+// numpy_left.cpp: NumPy's scalars on the left of a node
+bool add_numpy_priority();  // to the base of served classes; false with an error set
+void ask_numpy_left(Served& own, bool asked);
+// What one of NumPy's scalars makes of a node; null without an error where the left operand is none, or leaves it to
+// it.
+PyObject* numpy_operation(OperatorIndex index, PyObject* left, PyObject* right);
 
 // composed.cpp
 std::unique_ptr<Composition> read_composition(PyObject* steps);  // null with an error set

@@ -196,6 +196,10 @@ template <OperatorIndex index>
 [[gnu::noinline]] PyObject* binary_slow(PyObject* left, PyObject* right) {
     // What is native needs neither a look at the classes' methods nor at what they derive from.
     bool forward = is_exact_value(left);
+    if (!forward && !PyFloat_CheckExact(left) && !PyLong_CheckExact(left)) {
+        PyObject* result = numpy_operation(index, left, right);
+        if (result || PyErr_Occurred()) return result;
+    }
     if (forward || is_exact_value(right)) [[likely]] {
         PyObject* result = native_or_null<index>(forward ? left : right, forward ? right : left, !forward);
         if (result || PyErr_Occurred()) return result;
@@ -260,7 +264,8 @@ void add_operator_slots(std::vector<PyType_Slot>& slots) {
 
 void set_operator_slot(const Served& own, OperatorIndex index) {
     PyNumberMethods* number = own.type->tp_as_number;
-    const bool there = own.operators[index].function || own.operators[index].reflected;
+    const bool there = own.operators[index].function || own.operators[index].reflected ||
+                       (own.numpy_left && index != Negate);  // NumPy's scalars ask for it
     if (index == Subtract) number->nb_subtract = there ? Slot<binary_slot<Subtract>>::call : nullptr;
     if (index == Divide) number->nb_true_divide = there ? Slot<binary_slot<Divide>>::call : nullptr;
     if (index == Negate) number->nb_negative = there ? Slot<negative_slot>::call : nullptr;

@@ -164,7 +164,12 @@ bool make_served_type() {
     add_operator_slots(slots);
     served_type = make_type("kilograd._core.Served", sizeof(Handle),
                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots);
-    return served_type != nullptr;
+    if (!served_type) return false;
+    // A class has the methods that its author wrote, and no others.
+    for (const char* name : {"__add__", "__radd__", "__mul__", "__rmul__", "__pow__", "__rpow__"})
+        if (PyDict_DelItemString(served_type->tp_dict, name) < 0) return false;
+    PyType_Modified(served_type);
+    return add_numpy_priority();
 }
 
 }  // namespace kilograd

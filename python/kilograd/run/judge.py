@@ -28,7 +28,7 @@ from kilograd.run.reasons import (
     objections_to,
 )
 from kilograd.run.record import field, record, replace
-from kilograd.run.served import AUTHORS, WATCHERS, Plan, ServedMeta, dress
+from kilograd.run.served import AUTHORS, TOLD_BY_NUMPY, WATCHERS, Plan, ServedMeta, dress
 from kilograd.run.survey import survey
 from kilograd.run.trial import judged
 
@@ -179,6 +179,9 @@ def reconsider(filename: str, tree: ast.Module) -> None:
             reason = next((objections[name] for name in (*plan.modes, *plan.methods) if name in objections), None)
         if reason is not None:
             _retire(served, reason)
+        elif plan.numpy_left and survey.mentions("__array_priority__"):
+            PLANS[served] = replace(plan, numpy_left=False)
+            _finish(cls, served, PLANS[served], judgement)
         _keep_objects(cls, served)
 
 
@@ -242,7 +245,8 @@ def _patched(cls: type, served: type, judgement: Judgement, name: str, value: An
     if name in plan.switches and type(value) is bool and not plan.bare:
         dress(served, cls, plan if _as_judged(cls, plan) else _paused(plan), lambda function: function)
         return
-    if not functions_of(value) and not functions_of(former) and not _mentioned(cls, name):
+    plain = not functions_of(value) and not functions_of(former) and name not in TOLD_BY_NUMPY
+    if plain and not _mentioned(cls, name):
         type.__delattr__(served, name) if value is ... else type.__setattr__(served, name, value)
         return
     try:

@@ -11,6 +11,7 @@ from functools import cached_property
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 
 from kilograd import _core
+from kilograd.harmless import words
 from kilograd.run.clone import map_functions
 from kilograd.run.composed import steps_of
 from kilograd.run.record import field, record
@@ -34,6 +35,7 @@ __all__ = [
     "ORDERS",
     "SUBTRACTED",
     "SWAPPED",
+    "TOLD_BY_NUMPY",
     "WATCHERS",
     "Attribute",
     "Plan",
@@ -69,6 +71,13 @@ DIFFERENCES = ("__sub__", "__neg__")  # and those of them that may be operations
 HOLDERS = frozenset(
     {"data", "grad", "children", "locals", "pairs", "rule"}
 )  # roles that may hold what the engine cannot
+# By these, NumPy's scalars meet an object otherwise than a plain one, or it them.
+TOLD_BY_NUMPY = words("""
+    __array__ __array_interface__ __array_struct__ __array_priority__ __array_wrap__ __array_prepare__ __buffer__
+    __len__ __getitem__ __lt__ __le__ __eq__ __ne__ __gt__ __ge__ __floordiv__ __rfloordiv__ __mod__ __rmod__
+    __divmod__ __rdivmod__ __matmul__ __rmatmul__ __lshift__ __rlshift__ __rshift__ __rrshift__ __and__ __rand__
+    __xor__ __rxor__ __or__ __ror__
+""")
 UNCOPIED = frozenset({"__dict__", "__weakref__", "__slots__", "__init__", "__module__", "__qualname__", "__doc__"})
 
 
@@ -155,6 +164,7 @@ class Plan:
     plain_init: bool = False
     floats: bool = False  # the constructor makes a float of every number
     numpy_ints: bool = False  # the engine does with numpy.int64 what the author's methods do
+    numpy_left: bool = False  # no other part of the program has to do with how NumPy meets objects
     bare: bool = False  # it is served no longer: what is made from here on is the author's altogether
     written: list[str] = field(default_factory=list)  # the attributes as the constructor sets them
     texts: bool = True  # whether probes may ask for the text of a node
@@ -287,6 +297,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         floats=plan.floats,
         paused=plan.paused,
         numpy_ints=plan.numpy_ints,
+        numpy_left=plan.numpy_left and TOLD_BY_NUMPY.isdisjoint(members),
         data=plan.named("data"),
         grad=plan.named("grad"),
         bare=plan.bare,

@@ -174,6 +174,10 @@ class Survey:
                 return f"line {store.line} may set {store.name} of a base class"
         return None
 
+    def mentions(self, name: str) -> bool:
+        """Whether the name stands anywhere, in a text even."""
+        return any(name in mentioned for mentioned in self.mentioned.values())
+
     @property
     def looks_into_dicts(self) -> bool:
         """Whether the program uses ``vars()`` or ``__dict__``."""

@@ -168,6 +168,7 @@ def _examined(cls: type, served: type) -> Plan:
         if "backward" in objections:
             plan.methods.pop("backward", None)
         plan.written = list(instance_attributes(copy(2.375) * copy(-1.625)))
+        plan.numpy_left = not survey.mentions("__array_priority__")
         plan.texts = not set(TEXTS) & set(hazards)
         plan.switches = {name: vars(cls)[name] for one in facts.values() for name in one.switches}
         plan.globals = {name: constructor.__globals__[name] for one in facts.values() for name in one.globals}
