@@ -8,12 +8,13 @@
 #include <limits>
 #include <string>
 
-#include "../../cpp/program/machine/assembler.hpp"
+#include "../../cpp/program/machine/aarch64/assembler.hpp"
 #include "../../cpp/program/machine/row_machine.hpp"
+#include "../../cpp/program/machine/x86_64/assembler.hpp"
 #include "check.hpp"
 #include "runs.hpp"
 
-#if defined(__linux__) && defined(__x86_64__)
+#if defined(__linux__)
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -178,36 +179,53 @@ TEST(takes_over_without_a_trace) {
         CHECK(p.machine_state(*available_kernels()[0]).starts_with("machine code: "));
 }
 
-#if defined(__linux__) && defined(__x86_64__)
+#if defined(__linux__)
 
 namespace {
 
-std::string disassembled(const std::vector<std::uint8_t>& bytes) {
+// What `command` prints of a file with these bytes: of each line the instruction, with single blanks, up to the first
+// `end`. Nothing where there is no such program.
+std::string disassembled(const std::string& command, const std::vector<std::uint8_t>& bytes, const std::string& end) {
     char name[] = "/tmp/kilograd-code-XXXXXX";
     const int file = mkstemp(name);
     if (file < 0) return "";
     const bool written = write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
     close(file);
     std::string text;
-    const std::string command =
-        std::string("objdump -D -b binary -m i386:x86-64 -M intel --no-show-raw-insn --no-addresses ") + name + " 2>&1";
-    if (FILE* pipe = written ? popen(command.c_str(), "r") : nullptr) {
-        char line[256];
-        while (std::fgets(line, sizeof line, pipe)) text += line;
+    bool ended = false;
+    if (FILE* pipe = written ? popen((command + " " + name + " 2>/dev/null").c_str(), "r") : nullptr) {
+        char buffer[256];
+        while (std::fgets(buffer, sizeof buffer, pipe)) {
+            std::string line = buffer;
+            if (ended || line[0] != '\t') continue;
+            line = line.substr(line.find_first_not_of("\t "));
+            for (const char* rest : {"\n", " # ", "//"}) line = line.substr(0, line.find(rest));
+            while (!line.empty() && (line.back() == ' ' || line.back() == '\t')) line.pop_back();
+            if (const auto blank = line.find_first_of(" \t"); blank != std::string::npos)
+                line = line.substr(0, blank) + " " + line.substr(line.find_first_not_of(" \t", blank));
+            text += line + "\n";
+            ended = line == end;
+        }
         if (pclose(pipe) != 0) text.clear();
     }
     unlink(name);
     return text;
 }
 
+void check_text(const std::string& got, const std::string& want) {
+    if (!CHECK(got == want)) std::printf("got:\n%s\nwant:\n%s\n", got.c_str(), want.c_str());
+}
+
+constexpr Memory close_by{Base::Values, 64}, far{Base::Adjoints, 4096 + 8}, constant{Base::Constants, 1024};
+
 }  // namespace
 
-TEST(instructions_are_what_a_disassembler_says) {
-    if (std::system("objdump --version >/dev/null 2>&1") != 0) {
-        std::printf("no objdump here\n");
+TEST(instructions_of_x86_64_are_what_a_disassembler_says) {
+    using namespace x86_64;
+    if (std::system("objdump -i 2>/dev/null | grep -q 'elf64-x86-64'") != 0) {
+        std::printf("no objdump for x86-64 here\n");
         return;
     }
-    const Memory near{Register::rbx, 64}, far{Register::rbp, 4096 + 8}, constant{Register::r15, 1024};
     for (Shape shape : {Shape::One, Shape::Four, Shape::Eight}) {
         const bool one = shape == Shape::One;
         const std::string v = one ? "xmm" : shape == Shape::Four ? "ymm" : "zmm", kind = one ? "sd" : "pd";
@@ -217,18 +235,25 @@ TEST(instructions_are_what_a_disassembler_says) {
         const auto line = [&](const std::string& name, const std::string& operands) {
             want += name + " " + operands + "\n";
         };
+        const auto lines = [&](std::initializer_list<const char*> all) {
+            for (const char* each : all) want += std::string(each) + "\n";
+        };
         const auto three = [&](const Instruction& i, const std::string& name) {
             emit(i, 3, 12, 7);
             line(name, v + "3," + v + "12," + v + "7");
             emit(i, 9, 2, 14);
             line(name, v + "9," + v + "2," + v + "14");
-            emit(i, 1, 0, near);
+            emit(i, 1, 0, close_by);
             line(name, v + "1," + v + "0," + memory + "rbx+0x40]");
             emit(i, 15, 8, far);
             line(name, v + "15," + v + "8," + memory + "rbp+0x1008]");
             emit(i, 5, 11, constant);
             line(name, v + "5," + v + "11," + memory + "r15+0x400]");
         };
+        emit.enter(Direction::Forward, reinterpret_cast<const double*>(0x123456789abcdef0));
+        lines({"push rbx", "push rbp", "push r15", "mov rbx,rdi", "movabs r15,0x123456789abcdef0", "xor ebp,ebp"});
+        emit.enter(Direction::Reverse, nullptr);
+        lines({"push rbx", "push rbp", "push r15", "mov rbx,rdi", "movabs r15,0x0", "mov rbp,rsi"});
         three(instructions::add, "vadd" + kind);
         three(instructions::multiply, "vmul" + kind);
         three(instructions::subtract, "vsub" + kind);
@@ -239,14 +264,14 @@ TEST(instructions_are_what_a_disassembler_says) {
         three(instructions::times_minus, "vfmsub213" + kind);
         emit(instructions::bit_and, 3, 12, 7);
         line("vandpd", v + "3," + v + "12," + v + "7");
-        if (shape == Shape::Eight) {
+        if (emit.spreads()) {
             emit(instructions::multiply, 4, 9, Operand::spread(constant));
             line("vmulpd", "zmm4,zmm9,QWORD PTR [r15+0x400]{1to8}");
-            emit(instructions::add, 4, 9, Operand::spread({Register::r15, 1 << 20}));
+            emit(instructions::add, 4, 9, Operand::spread({Base::Constants, 1 << 20}));
             line("vaddpd", "zmm4,zmm9,QWORD PTR [r15+0x100000]{1to8}");
         }
         const std::string move = one ? "vmovsd" : "vmovupd";
-        emit.load(13, near);
+        emit.load(13, close_by);
         line(move, v + "13," + memory + "rbx+0x40]");
         emit.store(far, 6);
         line(move, memory + "rbp+0x1008]," + v + "6");
@@ -256,67 +281,167 @@ TEST(instructions_are_what_a_disassembler_says) {
         line(one ? "vmovsd" : "vbroadcastsd", v + "10,QWORD PTR [r15+0x400]");
         emit.zero(15);
         line("vxorpd", "xmm15,xmm15,xmm15");
-        for (std::uint8_t spare : {std::uint8_t{3}, std::uint8_t{13}}) {
-            emit.note(Comparison::LessEqual, 12, near, spare);
-            const std::string s = std::to_string(spare);
-            if (shape == Shape::Eight) {
-                line("vcmplepd", "k1,zmm12,ZMMWORD PTR [rbx+0x40]");
-                line("kmovw", "eax,k1");
-            } else {
-                line("vcmple" + kind, v + s + "," + v + "12," + memory + "rbx+0x40]");
-                line(one ? "vmovd" : "vmovmskpd", "eax," + v + s);
+        for (std::uint8_t spare : {std::uint8_t{3}, std::uint8_t{13}})
+            for (Comparison comparison : {Comparison::LessEqual, Comparison::Equal}) {
+                emit.note(comparison, 12, close_by, spare);
+                const std::string s = std::to_string(spare);
+                const std::string name = comparison == Comparison::Equal ? "vcmpeq" : "vcmple";
+                if (shape == Shape::Eight) {
+                    line(name + "pd", "k1,zmm12,ZMMWORD PTR [rbx+0x40]");
+                    line("kmovw", "eax,k1");
+                } else {
+                    line(name + kind, v + s + "," + v + "12," + memory + "rbx+0x40]");
+                    line(one ? "vmovd" : "vmovmskpd", "eax," + v + s);
+                }
+                line("or", "ebp,eax");
             }
-            line("or", "ebp,eax");
-        }
         emit.ones_where_greater(9, 14, 15);
-        emit.address(Register::rdx, far);
-        emit.push(Register::r15);
-        emit.push(Register::rbx);
-        emit.pop(Register::r15);
-        emit.pop(Register::rbp);
-        emit.move(Register::rbx, Register::rdi);
-        emit.move(Register::rdx, Register::r15);
-        emit.move(Register::r8, 0x123456789abcdef0);
-        emit.clear_ebp();
-        emit.note_al();
-        emit.call_rax();
-        emit.return_ebp();
-        emit.clear_upper_lanes();
-        emit.ret();
         if (shape == Shape::Eight) {
-            line("vcmpgt_oqpd", "k1,zmm14,zmm15");
-            line("vmovupd", "zmm9{k1}{z},ZMMWORD PTR [rip+POOL]");
+            lines({"vcmpgt_oqpd k1,zmm14,zmm15", "vmovupd zmm9{k1}{z},ZMMWORD PTR [rip+POOL]"});
         } else {
             line("vcmpgt_oq" + kind, v + "9," + v + "14," + v + "15");
             line("vandpd", v + "9," + v + "9," + (one ? "XMMWORD" : "YMMWORD") + " PTR [rip+POOL]");
         }
-        for (const char* rest : {"lea rdx,[rbp+0x1008]", "push r15", "push rbx", "pop r15", "pop rbp", "mov rbx,rdi",
-                                 "mov rdx,r15", "movabs r8,0x123456789abcdef0", "xor ebp,ebp", "movzx eax,al",
-                                 "or ebp,eax", "call rax", "mov eax,ebp", "vzeroupper", "ret"})
-            want += std::string(rest) + "\n";
-        // Of each line the instruction, with single blanks; places in the pool by its name.
-        std::string got;
-        std::size_t begin = 0;
-        for (const std::string text = disassembled(emit.finish()); begin < text.size();) {
-            const std::size_t end = std::min(text.find('\n', begin), text.size());
-            std::string found = text.substr(begin, end - begin);
-            begin = end + 1;
-            if (found.empty() || found[0] != '\t') continue;
-            found = found.substr(found.find_first_not_of("\t "));
-            found = found.substr(0, found.find(" #"));
-            while (!found.empty() && found.back() == ' ') found.pop_back();
-            if (const auto blank = found.find(' '); blank != std::string::npos)
-                found = found.substr(0, blank) + " " + found.substr(found.find_first_not_of(' ', blank));
-            if (const auto at = found.find("QWORD BCST"); at != std::string::npos)  // as newer versions say it
-                found = found.substr(0, at) + "QWORD PTR" + found.substr(at + 10) + "{1to8}";
-            if (const auto at = found.find("[rip+"); at != std::string::npos)
-                found = found.substr(0, at) + "[rip+POOL]";
-            got += found + "\n";
-            if (found == "ret") break;
+        emit.argument(0, 0x123456789abcdef0);
+        emit.argument(1, 7);
+        emit.argument(2, far);
+        emit.argument(3, Base::Constants);
+        emit.argument(4, close_by);
+        lines({"movabs rdi,0x123456789abcdef0", "movabs rsi,0x7", "lea rdx,[rbp+0x1008]", "mov rcx,r15",
+               "lea r8,[rbx+0x40]"});
+        emit.call(0x123456789abcdef0);
+        lines({"movabs rax,0x123456789abcdef0", "call rax"});
+        emit.note_result();
+        lines({"movzx eax,al", "or ebp,eax"});
+        emit.leave(Direction::Forward);
+        lines({"mov eax,ebp"});
+        if (!one) lines({"vzeroupper"});
+        lines({"pop r15", "pop rbp", "pop rbx", "ret"});
+
+        std::string got = disassembled("objdump -D -b binary -m i386:x86-64 -M intel --no-show-raw-insn --no-addresses",
+                                       emit.finish(), "ret");
+        for (std::size_t at = got.find("[rip+"); at != std::string::npos; at = got.find("[rip+0", at + 1))
+            got.replace(at, got.find(']', at) - at, "[rip+POOL");
+        for (std::size_t at = got.find("QWORD BCST"); at != std::string::npos; at = got.find("QWORD BCST", at)) {
+            got.insert(got.find('\n', at), "{1to8}");  // as newer versions say it
+            got.replace(at, 10, "QWORD PTR");
         }
-        if (!CHECK(got == want)) std::printf("got:\n%s\nwant:\n%s\n", got.c_str(), want.c_str());
+        check_text(got, want);
     }
 }
+
+TEST(instructions_of_aarch64_are_what_a_disassembler_says) {
+    using namespace aarch64;
+    std::string objdump = "aarch64-linux-gnu-objdump";
+    if (std::system((objdump + " --version >/dev/null 2>&1").c_str()) != 0) objdump = "objdump";
+    if (std::system((objdump + " -i 2>/dev/null | grep -q aarch64").c_str()) != 0) {
+        std::printf("no objdump for AArch64 here\n");
+        return;
+    }
+    for (Shape shape : {Shape::One, Shape::Two}) {
+        const bool two = shape == Shape::Two;
+        Assembler emit(shape);
+        std::string want;
+        const auto lines = [&](std::initializer_list<std::string> all) {
+            for (const std::string& each : all) want += each + "\n";
+        };
+        // By its number, as an operand of arithmetic, and as one of loads and stores.
+        const auto v = [&](unsigned r) { return two ? "v" + std::to_string(r) + ".2d" : "d" + std::to_string(r); };
+        const auto q = [&](unsigned r) { return (two ? "q" : "d") + std::to_string(r); };
+        const auto bytes = [](unsigned r) { return "v" + std::to_string(r) + ".16b"; };
+        const auto moved = [&](unsigned to, unsigned from) { return "mov " + bytes(to) + ", " + bytes(from); };
+        // Where the offset is too long for an instruction, it is in x16.
+        const std::string far_place = two ? "[x20, x16]" : "[x20, #4104]";
+        const auto reach = [&] {
+            if (two) lines({"mov x16, #0x1008"});
+        };
+        const auto plain = [&](const Instruction& i, const std::string& name) {
+            emit(i, 3, 12, 7);
+            lines({name + " " + v(19) + ", " + v(28) + ", " + v(23)});
+            emit(i, 1, 0, close_by);
+            lines({"ldr " + q(0) + ", [x19, #64]", name + " " + v(17) + ", " + v(16) + ", " + v(0)});
+            emit(i, 15, 8, far);
+            reach();
+            lines({"ldr " + q(0) + ", " + far_place, name + " " + v(31) + ", " + v(24) + ", " + v(0)});
+            emit(i, 5, 11, Operand::spread(constant));
+            lines({"ldr d0, [x21, #1024]"});
+            if (two) lines({"dup v0.2d, v0.d[0]"});
+            lines({name + " " + v(21) + ", " + v(27) + ", " + v(0)});
+            emit(i, 5, 11, Number::Tiny);
+            lines({"ldr " + q(0) + ", [x22, #32]", name + " " + v(21) + ", " + v(27) + ", " + v(0)});
+        };
+        for (Direction direction : {Direction::Forward, Direction::Reverse}) {
+            emit.enter(direction, reinterpret_cast<const double*>(0x1234567800000000));
+            lines({"stp x29, x30, [sp, #-80]!", "stp x19, x20, [sp, #16]", "stp x21, x22, [sp, #32]",
+                   "str d8, [sp, #48]", "mov x29, sp", "mov x19, x0", "mov x20, x1", "mov x21, #0x0",
+                   "movk x21, #0x5678, lsl #32", "movk x21, #0x1234, lsl #48", "adrp x22,", "add x22, x22, #POOL",
+                   "movi d8, #0x0"});
+        }
+        plain(instructions::add, "fadd");
+        plain(instructions::multiply, "fmul");
+        plain(instructions::subtract, "fsub");
+        plain(instructions::divide, "fdiv");
+        emit(instructions::bit_and, 3, 12, 7);
+        lines({two ? "and v19.16b, v28.16b, v23.16b" : "and v19.8b, v28.8b, v23.8b"});
+        emit(instructions::maximum, 3, 12, 7);
+        lines({"fcmgt " + v(1) + ", " + v(28) + ", " + v(23), "bsl v1.16b, v28.16b, v23.16b", moved(19, 1)});
+        emit(instructions::add_product, 3, 12, 7);
+        emit(instructions::subtract_product, 3, 12, 7);
+        emit(instructions::times_minus, 3, 12, 7);
+        if (two)
+            lines({"fmla v19.2d, v28.2d, v23.2d", "fmls v19.2d, v28.2d, v23.2d", "fneg v0.2d, v23.2d",
+                   "fmla v0.2d, v28.2d, v19.2d", moved(19, 0)});
+        else
+            lines({"fmadd d19, d28, d23, d19", "fmsub d19, d28, d23, d19", "fnmsub d19, d28, d19, d23"});
+        emit.load(13, close_by);
+        lines({"ldr " + q(29) + ", [x19, #64]"});
+        emit.store(close_by, 6);
+        lines({"str " + q(22) + ", [x19, #64]"});
+        emit.store(far, 6);
+        reach();
+        lines({"str " + q(22) + ", " + far_place});
+        emit.copy(6, 13);
+        lines({moved(22, 29)});
+        emit.spread(10, constant);
+        lines({"ldr d26, [x21, #1024]"});
+        if (two) lines({"dup v26.2d, v26.d[0]"});
+        emit.zero(15);
+        lines({"movi v31.2d, #0x0"});
+        emit.note(Comparison::Equal, 12, 7, 0);
+        emit.note(Comparison::LessEqual, 12, 7, 0);
+        for (const std::string& compared :
+             {"fcmeq " + v(0) + ", " + v(28) + ", " + v(23), "fcmge " + v(0) + ", " + v(23) + ", " + v(28)}) {
+            lines({compared});
+            if (two) lines({"xtn v0.2s, v0.2d"});
+            lines({"orr v8.8b, v8.8b, v0.8b"});
+        }
+        emit.ones_where_greater(9, 14, 15);
+        lines({"fcmgt " + v(25) + ", " + v(30) + ", " + v(31), "ldr " + q(0) + ", [x22]",
+               two ? "and v25.16b, v25.16b, v0.16b" : "and v25.8b, v25.8b, v0.8b"});
+        emit.argument(0, 0x10002);
+        emit.argument(1, Base::Constants);
+        emit.argument(2, far);
+        lines({"mov x0, #0x2", "movk x0, #0x1, lsl #16", "mov x1, x21", "mov x2, #0x1008", "add x2, x2, x20"});
+        emit.call(0x70000);
+        lines({"mov x16, #0x0", "movk x16, #0x7, lsl #16", "blr x16"});
+        emit.note_result();
+        lines({"and w0, w0, #0xff", "fmov d0, x0", "orr v8.8b, v8.8b, v0.8b"});
+        emit.leave(Direction::Forward);
+        lines({"fmov x0, d8", "orr x0, x0, x0, lsr #32", "ldr d8, [sp, #48]", "ldp x21, x22, [sp, #32]",
+               "ldp x19, x20, [sp, #16]", "ldp x29, x30, [sp], #80", "ret"});
+
+        std::string got =
+            disassembled(objdump + " -D -b binary -m aarch64 --no-show-raw-insn --no-addresses", emit.finish(), "ret");
+        for (std::size_t at = got.find("add x22, x22, #"); at != std::string::npos;
+             at = got.find("add x22, x22, #0", at))
+            got.replace(at, got.find('\n', at) - at, "add x22, x22, #POOL");
+        check_text(got, want);
+    }
+}
+
+#endif
+
+#if defined(__linux__) && defined(__x86_64__)
 
 TEST(goes_on_where_the_system_refuses_to_execute_memory) {
     if (!RowMachine::suits(*available_kernels()[0])) return;

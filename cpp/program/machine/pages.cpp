@@ -5,6 +5,11 @@
 #include <unistd.h>
 
 #include <cstring>
+
+#if defined(__APPLE__) && defined(__aarch64__)
+#include <libkern/OSCacheControl.h>
+#include <pthread.h>
+#endif
 #endif
 
 namespace kilograd::program::machine {
@@ -14,13 +19,26 @@ namespace kilograd::program::machine {
 std::unique_ptr<const Pages> Pages::make(const std::vector<std::uint8_t>& bytes) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const std::size_t size = (bytes.size() + page - 1) / page * page;
+#if defined(__APPLE__) && defined(__aarch64__)
+    // Which of the two such memory is, is a state of the thread.
+    void* begin = mmap(nullptr, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_JIT, -1, 0);
+    if (begin == MAP_FAILED) return nullptr;
+    pthread_jit_write_protect_np(0);
+    std::memcpy(begin, bytes.data(), bytes.size());
+    pthread_jit_write_protect_np(1);
+    sys_icache_invalidate(begin, size);
+#else
     void* begin = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (begin == MAP_FAILED) return nullptr;
     std::memcpy(begin, bytes.data(), bytes.size());
+#ifdef __aarch64__
+    __builtin___clear_cache(static_cast<char*>(begin), static_cast<char*>(begin) + size);
+#endif
     if (mprotect(begin, size, PROT_READ | PROT_EXEC) != 0) {
         munmap(begin, size);
         return nullptr;
     }
+#endif
     return std::unique_ptr<const Pages>(new Pages(begin, size));
 }
 

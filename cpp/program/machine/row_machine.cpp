@@ -6,17 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "assembler.hpp"
 #include "contributions.hpp"
 #include "placement.hpp"
+#include "target.hpp"
 
 namespace kilograd::program::machine {
 
 namespace {
 
-// Of the registers that a callee leaves as they are. rbp is the adjoints' place in reverse, and what was noted of
-// suspicious results in forward sweeps.
-constexpr Register values_at = Register::rbx, adjoints_at = Register::rbp, constants_at = Register::r15;
+using target::Assembler, target::Instruction;
+namespace instructions = target::instructions;
 
 constexpr std::uint8_t zero = free_registers;  // the last one
 
@@ -31,9 +30,7 @@ class Emitter {
           kernels_(kernels),
           several_(several),
           lanes_(several ? static_cast<std::uint32_t>(kernels.width) : 1),
-          emit_(!several             ? Shape::One
-                : kernels.width == 8 ? Shape::Eight
-                                     : Shape::Four),
+          emit_(static_cast<Shape>(lanes_)),
           registers_(schedule.size()),
           contributions_(code, schedule.size(), several),
           values_(schedule.size()),
@@ -45,8 +42,7 @@ class Emitter {
     }
 
     void forward() {
-        enter();
-        emit_.clear_ebp();
+        enter(Direction::Forward);
         for (const Run* run = s_.runs; run != s_.runs + s_.run_count; ++run) {
             if (!is_arithmetic(run->code)) {
                 call_forward(*run);
@@ -61,18 +57,16 @@ class Emitter {
                 registers_.hold(y, Of::Values, values_[i]);
             }
         }
-        emit_.return_ebp();
-        leave();
+        emit_.leave(Direction::Forward);
     }
 
     void reverse() {
         registers_.forget_all();
-        enter();
-        emit_.move(adjoints_at, Register::rsi);
+        enter(Direction::Reverse);
         if (!several_ && s_.alike_count) call_row_locals();
         each_adjoint([&](std::uint32_t p, Kind kind) { gather(p, kind); },
                      [&](const Run& run) { call_run_locals(run); });
-        leave();
+        emit_.leave(Direction::Reverse);
     }
 
     std::size_t slots() const { return contributions_.slots(); }
@@ -82,19 +76,19 @@ class Emitter {
   private:
     using Of = Registers::Of;
 
-    Memory place(Register base, std::size_t position) const {
+    Memory place(Base base, std::size_t position) const {
         return {base, static_cast<std::int32_t>(position * lanes_ * sizeof(double))};
     }
-    Memory value(std::uint32_t position) const { return place(values_at, values_[position]); }
-    Memory adjoint(std::uint32_t position) const { return place(adjoints_at, adjoints_[position]); }
+    Memory value(std::uint32_t position) const { return place(Base::Values, values_[position]); }
+    Memory adjoint(std::uint32_t position) const { return place(Base::Adjoints, adjoints_[position]); }
     // Behind the adjoints: for one row its locals and then slots, with room for a vector before each; for several
     // slots.
     std::size_t slots_at() const { return several_ ? schedule_.size() : locals_at() + schedule_.local_count() + 8; }
     std::size_t locals_at() const { return schedule_.size() + 8; }
-    Memory slot(std::uint32_t number) const { return place(adjoints_at, slots_at() + number); }
-    Memory local(std::uint32_t number) const { return place(adjoints_at, locals_at() + number); }
+    Memory slot(std::uint32_t number) const { return place(Base::Adjoints, slots_at() + number); }
+    Memory local(std::uint32_t number) const { return place(Base::Adjoints, locals_at() + number); }
     Memory constant(std::uint32_t position) const {
-        return {constants_at, static_cast<std::int32_t>(position * sizeof(double))};
+        return {Base::Constants, static_cast<std::int32_t>(position * sizeof(double))};
     }
 
     // What becomes of an adjoint.
@@ -168,20 +162,9 @@ class Emitter {
             [](const Run&) {});
     }
 
-    void enter() {
-        emit_.push(Register::rbx);
-        emit_.push(Register::rbp);
-        emit_.push(Register::r15);  // and the stack is aligned
-        emit_.move(values_at, Register::rdi);
-        emit_.move(constants_at, reinterpret_cast<std::uint64_t>(s_.c));
+    void enter(Direction direction) {
+        emit_.enter(direction, s_.c);
         emit_.zero(zero);
-    }
-    void leave() {
-        if (several_) emit_.clear_upper_lanes();
-        emit_.pop(Register::r15);
-        emit_.pop(Register::rbp);
-        emit_.pop(Register::rbx);
-        emit_.ret();
     }
 
     // As a second source: the register that holds it, or its memory.
@@ -207,17 +190,11 @@ class Emitter {
     }
     // A node's constant as a second source.
     Operand spread(std::uint32_t position) {
-        switch (emit_.shape()) {
-            case Shape::One:
-                return constant(position);
-            case Shape::Eight:
-                return Operand::spread(constant(position));
-            default: {
-                const std::uint8_t r = registers_.next();
-                emit_.spread(r, constant(position));
-                return r;
-            }
-        }
+        if (emit_.shape() == Shape::One) return constant(position);
+        if (emit_.spreads()) return Operand::spread(constant(position));
+        const std::uint8_t r = registers_.next();
+        emit_.spread(r, constant(position));
+        return r;
     }
     std::uint8_t apply(const Instruction& instruction, const Operand& a, const Operand& b) {
         const std::uint8_t x = in_register(a), y = registers_.next();
@@ -244,9 +221,9 @@ class Emitter {
             case Code::square: {
                 const std::uint8_t x = in_register(at(a)), y = apply(instructions::multiply, x, x);
                 // Infinite, of a finite number: infinity less the number's size is infinity, or else NaN.
-                const std::uint8_t size = apply(instructions::bit_and, x, Assembler::pool(Number::SizeMask));
+                const std::uint8_t size = apply(instructions::bit_and, x, Number::SizeMask);
                 const std::uint8_t rest = apply(instructions::subtract, y, size);
-                emit_.note(Comparison::Equal, rest, Assembler::pool(Number::Infinity), size);
+                emit_.note(Comparison::Equal, rest, Number::Infinity, size);
                 return y;
             }
             case Code::div: {
@@ -256,7 +233,7 @@ class Emitter {
             }
             case Code::reciprocal: {
                 const std::uint8_t divisor = in_register(at(a));
-                const std::uint8_t y = apply(instructions::divide, Assembler::pool(Number::One), divisor);
+                const std::uint8_t y = apply(instructions::divide, Number::One, divisor);
                 note_divisor(divisor);
                 return y;
             }
@@ -266,8 +243,8 @@ class Emitter {
     }
 
     void note_divisor(std::uint8_t divisor) {
-        const std::uint8_t size = apply(instructions::bit_and, divisor, Assembler::pool(Number::SizeMask));
-        emit_.note(Comparison::LessEqual, size, Assembler::pool(Number::Tiny), size);
+        const std::uint8_t size = apply(instructions::bit_and, divisor, Number::SizeMask);
+        emit_.note(Comparison::LessEqual, size, Number::Tiny, size);
     }
 
     std::uint8_t fused(const Run& run, std::uint32_t i) {
@@ -315,38 +292,41 @@ class Emitter {
 
     template <class Function>
     void call(Function* function) {
-        emit_.move(Register::rdi, reinterpret_cast<std::uint64_t>(&s_));
-        emit_.move(Register::rax, reinterpret_cast<std::uint64_t>(function));
-        emit_.call_rax();
+        emit_.argument(0, address(&s_));
+        emit_.call(address(function));
         registers_.forget_all();
         emit_.zero(zero);
     }
+    template <class T>
+    static std::uint64_t address(T* of) {
+        return reinterpret_cast<std::uintptr_t>(of);
+    }
     void call_forward(const Run& run) {
         const auto noted = [&](auto* function) {
-            emit_.move(Register::rdx, values_at);
+            emit_.argument(2, Base::Values);
             call(function);
-            if (!is_total(run.code)) emit_.note_al();
+            if (!is_total(run.code)) emit_.note_result();
         };
         if (several_ || run.count > few_alike) {
-            emit_.move(Register::rsi, reinterpret_cast<std::uint64_t>(&run));
+            emit_.argument(1, address(&run));
             noted(several_ ? kernels_.rows_run_forward : kernels_.row_run_forward);
             return;
         }
         for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i) {
-            emit_.move(Register::rsi, i);
+            emit_.argument(1, i);
             noted(kernels_.ones->forward[index_of(run.code)]);
         }
     }
     void call_run_locals(const Run& run) {
-        emit_.move(Register::rsi, reinterpret_cast<std::uint64_t>(&run));
-        emit_.move(Register::rdx, values_at);
-        emit_.move(Register::rcx, adjoints_at);
-        emit_.move(Register::r8, (slots_at() + contributions_.slot(run)) * lanes_);
+        emit_.argument(1, address(&run));
+        emit_.argument(2, Base::Values);
+        emit_.argument(3, Base::Adjoints);
+        emit_.argument(4, (slots_at() + contributions_.slot(run)) * lanes_);
         call(several_ ? kernels_.rows_run_locals : kernels_.row_run_locals);
     }
     void call_row_locals() {
-        emit_.move(Register::rsi, values_at);
-        emit_.address(Register::rdx, local(0));
+        emit_.argument(1, Base::Values);
+        emit_.argument(2, local(0));
         call(kernels_.row_locals);
     }
 
@@ -413,7 +393,7 @@ class Emitter {
                 return apply(instructions::multiply, y, y);
             }
             default: {  // a quotient of several rows
-                const std::uint8_t inverse = apply(instructions::divide, Assembler::pool(Number::One), at(s_.b[i]));
+                const std::uint8_t inverse = apply(instructions::divide, Number::One, at(s_.b[i]));
                 return c.form == Form::Local ? inverse : apply(instructions::multiply, inverse, at(i));
             }
         }
@@ -468,8 +448,6 @@ class Emitter {
         }
     }
 
-    using Number = Assembler::Number;
-
     const Graph& graph_;
     const RowSchedule& schedule_;
     const RowCode& s_;
@@ -505,7 +483,7 @@ When when() {
 
 bool RowMachine::suits(const Kernels& kernels) {
 #ifdef KILOGRAD_MACHINE_CODE
-    return kernels.width >= 4;  // those of AVX2 and AVX-512
+    return kernels.width >= target::least_lanes;
 #else
     static_cast<void>(kernels);
     return false;

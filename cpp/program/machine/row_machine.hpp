@@ -4,8 +4,8 @@
 // function for which there is no instruction calls its kernel. In reverse an adjoint is added up where it is needed,
 // from the contributions of its consumers in the order in which the kernels add them, and written once.
 //
-// For processors of the x86-64 family with AVX and FMA, under the System V calling convention. Elsewhere, and where the
-// system executes no memory that was written, there is none, and the kernels do the work.
+// For processors of the x86-64 family with AVX and FMA under the System V calling convention, and for AArch64.
+// Elsewhere, and where the system executes no memory that was written, there is none, and the kernels do the work.
 #pragma once
 
 #include <cstddef>

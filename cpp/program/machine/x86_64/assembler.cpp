@@ -1,15 +1,14 @@
 #include "assembler.hpp"
 
-#include <cstring>
+#include <bit>
 
-namespace kilograd::program::machine {
+namespace kilograd::program::machine::x86_64 {
 
 namespace {
 
-constexpr unsigned low(Register r) { return static_cast<unsigned>(r) & 7; }
-constexpr bool high(Register r) { return static_cast<unsigned>(r) >= 8; }
+constexpr int greater = 0x1E;  // the predicate of a comparison, ordered and quiet
 
-constexpr std::uint64_t numbers[] = {0x3FF0000000000000, 0x7FF0000000000000, 0x0004000000000000, 0x7FFFFFFFFFFFFFFF};
+constexpr int predicate_of(Comparison comparison) { return comparison == Comparison::Equal ? 0 : 2; }
 
 }  // namespace
 
@@ -17,8 +16,9 @@ constexpr std::uint64_t numbers[] = {0x3FF0000000000000, 0x7FF0000000000000, 0x0
 // are inverted in the prefixes; an unused one is 0 and so written as 15.
 void Assembler::encode(Shape shape, const Instruction& instruction, std::uint8_t reg, std::uint8_t first,
                        const Operand& last, int immediate, unsigned mask) {
-    const bool far = last.kind == Operand::Kind::Vector ? last.vector >= 8
-                                                        : last.kind != Operand::Kind::Pool && high(last.memory.base);
+    const bool far = last.kind == Operand::Kind::Vector
+                         ? last.vector >= 8
+                         : last.kind != Operand::Kind::Pool && high(of(last.memory.base));
     const unsigned map = static_cast<unsigned>(instruction.map), middle = (~first & 15u) << 3;
     const unsigned r = reg < 8 ? 0x80 : 0, b = far ? 0 : 0x20;
     if (shape == Shape::Eight) {
@@ -50,12 +50,12 @@ void Assembler::locate(unsigned reg, const Operand& last, std::int32_t unit, int
             break;
         case Operand::Kind::Pool:
             put({0x05 | middle});
-            references_.push_back({size(), size() + (immediate < 0 ? 4 : 5), static_cast<std::uint32_t>(offset)});
+            references_.push_back({size(), size() + (immediate < 0 ? 4 : 5), last.number});
             number(0, 4);
             break;
         default: {
             const bool near = offset % unit == 0 && offset / unit >= -128 && offset / unit < 128;
-            put({(near ? 0x40u : 0x80u) | middle | low(last.memory.base)});
+            put({(near ? 0x40u : 0x80u) | middle | low(of(last.memory.base))});
             number(static_cast<std::uint32_t>(near ? offset / unit : offset), near ? 1 : 4);
         }
     }
@@ -63,7 +63,7 @@ void Assembler::locate(unsigned reg, const Operand& last, std::int32_t unit, int
 }
 
 void Assembler::note(Comparison comparison, std::uint8_t a, const Operand& b, std::uint8_t spare) {
-    const int predicate = static_cast<int>(comparison);
+    const int predicate = predicate_of(comparison);
     if (shape_ == Shape::Eight) {
         encode(shape_, instructions::compare, 1, a, b, predicate);  // into k1
         put({0xC5, 0xF8, 0x93, 0xC1});                              // kmovw eax, k1
@@ -79,13 +79,12 @@ void Assembler::note(Comparison comparison, std::uint8_t a, const Operand& b, st
 }
 
 void Assembler::ones_where_greater(std::uint8_t to, std::uint8_t a, std::uint8_t b) {
-    const int predicate = static_cast<int>(Comparison::Greater);
     if (shape_ == Shape::Eight) {
-        encode(shape_, instructions::compare, 1, a, b, predicate);
-        encode(shape_, instructions::load, to, 0, pool(Number::One), -1, 0x81);  // under k1, else 0
+        encode(shape_, instructions::compare, 1, a, b, greater);
+        encode(shape_, instructions::load, to, 0, Number::One, -1, 0x81);  // under k1, else 0
     } else {
-        encode(shape_, instructions::compare, to, a, b, predicate);
-        encode(shape_, instructions::bit_and, to, to, pool(Number::One));
+        encode(shape_, instructions::compare, to, a, b, greater);
+        encode(shape_, instructions::bit_and, to, to, Number::One);
     }
 }
 
@@ -108,23 +107,51 @@ void Assembler::move(Register to, std::uint64_t value) {
     number(value, 8);
 }
 
-void Assembler::address(Register to, Memory of) {
-    put({0x48u | (high(of.base) ? 1u : 0u), 0x8D});
-    locate(static_cast<unsigned>(to), of, 1, -1);
+void Assembler::enter(Direction direction, const double* constants) {
+    push(Register::rbx);
+    push(Register::rbp);
+    push(Register::r15);  // and the stack is aligned
+    move(of(Base::Values), arguments[0]);
+    move(of(Base::Constants), std::bit_cast<std::uint64_t>(constants));
+    if (direction == Direction::Reverse)
+        move(of(Base::Adjoints), arguments[1]);
+    else
+        put({0x31, 0xED});  // xor ebp, ebp
+}
+
+void Assembler::leave(Direction direction) {
+    if (direction == Direction::Forward) put({0x89, 0xE8});  // mov eax, ebp
+    if (shape_ != Shape::One) put({0xC5, 0xF8, 0x77});       // vzeroupper
+    pop(Register::r15);
+    pop(Register::rbp);
+    pop(Register::rbx);
+    put({0xC3});
+}
+
+void Assembler::argument(unsigned number, Memory address_of) {
+    const Register to = arguments[number], base = of(address_of.base);
+    put({0x48u | (high(to) ? 4u : 0u) | (high(base) ? 1u : 0u), 0x8D});  // lea
+    locate(static_cast<unsigned>(to), address_of, 1, -1);
+}
+
+void Assembler::call(std::uint64_t function) {
+    move(Register::rax, function);
+    put({0xFF, 0xD0});
 }
 
 std::vector<std::uint8_t> Assembler::finish() const {
     std::vector<std::uint8_t> all = bytes_;
     all.resize((all.size() + 63) / 64 * 64, 0xCC);
     for (const Reference& reference : references_) {
-        const auto offset = static_cast<std::uint32_t>(all.size() + reference.offset - reference.from);
+        const auto offset =
+            static_cast<std::uint32_t>(all.size() + static_cast<std::size_t>(reference.number) * 64 - reference.from);
         for (int k = 0; k < 4; ++k)
             all[reference.at + static_cast<std::size_t>(k)] = static_cast<std::uint8_t>(offset >> 8 * k);
     }
-    for (std::uint64_t value : numbers)
+    for (std::uint64_t value : bits_of_numbers)
         for (int lane = 0; lane < 8; ++lane)
             for (int k = 0; k < 8; ++k) all.push_back(static_cast<std::uint8_t>(value >> 8 * k));
     return all;
 }
 
-}  // namespace kilograd::program::machine
+}  // namespace kilograd::program::machine::x86_64

@@ -2,57 +2,20 @@
 //
 // Arithmetic is on doubles, by AVX and FMA on one number (xmm) or four (ymm), by AVX-512 on eight (zmm). The first
 // source is a register, the second a register or memory. All registers are among the first sixteen.
+//
+// Of the registers that calls preserve, rbx is the place of values, r15 that of constants, and rbp that of adjoints in
+// reverse; in forward sweeps it collects what was noted.
 #pragma once
 
 #include <cstdint>
 #include <initializer_list>
 #include <vector>
 
-namespace kilograd::program::machine {
+#include "../operand.hpp"
 
-// As instructions number them.
-enum class Register : std::uint8_t {
-    rax = 0,
-    rcx = 1,
-    rdx = 2,
-    rbx = 3,
-    rsp = 4,
-    rbp = 5,
-    rsi = 6,
-    rdi = 7,
-    r8 = 8,
-    r15 = 15
-};
+namespace kilograd::program::machine::x86_64 {
 
-// The numbers in a vector register.
-enum class Shape : std::uint8_t { One, Four, Eight };
-
-struct Memory {
-    Register base;
-    std::int32_t offset;
-};
-
-// The second source of an instruction.
-class Operand {
-  public:
-    enum class Kind : std::uint8_t { Vector, Memory, Spread, Pool };
-
-    Operand(std::uint8_t vector) : kind(Kind::Vector), vector(vector) {}
-    Operand(Memory where) : kind(Kind::Memory), memory(where) {}
-    // One number in memory, for all lanes: with Shape::Eight only.
-    static Operand spread(Memory where) { return {Kind::Spread, where}; }
-    // Behind the code (Assembler::pool).
-    static Operand pooled(std::uint32_t offset) {
-        return {Kind::Pool, {Register::rax, static_cast<std::int32_t>(offset)}};
-    }
-
-    Kind kind;
-    std::uint8_t vector = 0;
-    Memory memory{Register::rax, 0};
-
-  private:
-    Operand(Kind k, Memory where) : kind(k), memory(where) {}
-};
+inline constexpr int least_lanes = 4;  // of kernels beside which there is code: with AVX and FMA
 
 enum class Prefix : std::uint8_t { P66 = 1, PF2 = 3 };
 enum class Map : std::uint8_t { M0F = 1, M0F38 = 2 };
@@ -87,13 +50,12 @@ inline constexpr Instruction subtract_product{Map::M0F38, true, 0xBC, Prefix::P6
 inline constexpr Instruction times_minus{Map::M0F38, true, 0xAA, Prefix::P66, 0xAB};
 }  // namespace instructions
 
-enum class Comparison : std::uint8_t { Equal = 0, LessEqual = 2, Greater = 0x1E };
-
 class Assembler {
   public:
     explicit Assembler(Shape shape) : shape_(shape) {}
 
     Shape shape() const { return shape_; }
+    bool spreads() const { return shape_ == Shape::Eight; }
     std::size_t size() const { return bytes_.size(); }
 
     // to = a (instruction) b
@@ -108,30 +70,41 @@ class Assembler {
         encode(shape_, shape_ == Shape::One ? instructions::load : instructions::spread, to, 0, from);
     }
     void zero(std::uint8_t to) { encode(Shape::One, instructions::bit_xor, to, to, to); }  // the upper lanes too
-    // ebp |= the lanes in which a (comparison) b, as bits; `spare` is overwritten.
+    // Notes the lanes in which a (comparison) b; `spare` is overwritten.
     void note(Comparison comparison, std::uint8_t a, const Operand& b, std::uint8_t spare);
     // to = 1.0 in the lanes in which a > b, else 0.0.
     void ones_where_greater(std::uint8_t to, std::uint8_t a, std::uint8_t b);
+
+    void enter(Direction direction, const double* constants);
+    void leave(Direction direction);
+
+    // The arguments of a call, by number, before it is made.
+    void argument(unsigned number, std::uint64_t value) { move(arguments[number], value); }
+    void argument(unsigned number, Base base) { move(arguments[number], of(base)); }
+    void argument(unsigned number, Memory address_of);
+    void call(std::uint64_t function);
+    // Notes whether the function returned true.
+    void note_result() { put({0x0F, 0xB6, 0xC0, 0x09, 0xC5}); }  // movzx eax, al; or ebp, eax
+
+    // The code, and the numbers behind it.
+    std::vector<std::uint8_t> finish() const;
+
+  private:
+    // As instructions number them.
+    enum class Register : std::uint8_t { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r15 = 15 };
+    // Of the System V calling convention.
+    static constexpr Register arguments[] = {Register::rdi, Register::rsi, Register::rdx, Register::rcx, Register::r8};
+
+    static constexpr unsigned low(Register r) { return static_cast<unsigned>(r) & 7; }
+    static constexpr bool high(Register r) { return static_cast<unsigned>(r) >= 8; }
+    static constexpr Register of(Base base) {
+        return base == Base::Values ? Register::rbx : base == Base::Adjoints ? Register::rbp : Register::r15;
+    }
 
     void push(Register r);
     void pop(Register r);
     void move(Register to, Register from);
     void move(Register to, std::uint64_t number);
-    void address(Register to, Memory of);  // of the first eight
-    void clear_ebp() { put({0x31, 0xED}); }
-    void note_al() { put({0x0F, 0xB6, 0xC0, 0x09, 0xC5}); }  // movzx eax, al; or ebp, eax
-    void call_rax() { put({0xFF, 0xD0}); }
-    void return_ebp() { put({0x89, 0xE8}); }
-    void clear_upper_lanes() { put({0xC5, 0xF8, 0x77}); }
-    void ret() { put({0xC3}); }
-
-    // Numbers that stand behind the code, each as often as a register has lanes.
-    enum class Number : std::uint8_t { One, Infinity, Tiny, SizeMask };  // Tiny: 1 / it is infinite
-    static Operand pool(Number number) { return Operand::pooled(static_cast<std::uint32_t>(number) * 64); }
-    // The code, and the numbers behind it.
-    std::vector<std::uint8_t> finish() const;
-
-  private:
     void encode(Shape shape, const Instruction& instruction, std::uint8_t reg, std::uint8_t first, const Operand& last,
                 int immediate = -1, unsigned mask = 0);
     void locate(unsigned reg, const Operand& last, std::int32_t unit, int immediate);
@@ -144,7 +117,7 @@ class Assembler {
 
     struct Reference {
         std::size_t at, from;  // the offset to write, and the place it counts from
-        std::uint32_t offset;  // in the pool
+        Number number;
     };
 
     const Shape shape_;
@@ -152,4 +125,4 @@ class Assembler {
     std::vector<Reference> references_;
 };
 
-}  // namespace kilograd::program::machine
+}  // namespace kilograd::program::machine::x86_64
