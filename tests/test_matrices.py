@@ -239,6 +239,34 @@ def test_determinants_of_singular_matrices_have_both_derivatives():
             np.testing.assert_allclose(det.hvp(a, v), found, atol=1e-4 * scale)
 
 
+LARGE = np.array([[1.0, 0.2, 0.3], [0.4, 5.0, 6.0], [7.0, 8.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        1e200 * LARGE,
+        -1e200 * LARGE,
+        1e200 * LARGE[:2, :2],
+        1e200 * np.array([[1.0, 7.0], [4.0, 5.0]]),
+        np.diag([1e-300, 1e200, 1e200]) @ LARGE,
+        np.diag([1e200, 1e200, 1e-250, 1e-200]) + np.eye(4, k=1),
+        np.diag([1e200, 1e200, 1e200, 1e-200]),
+        1e30 * BASE,
+        np.array([[np.inf, 1.0], [2.0, 3.0]]),
+        np.array([[np.nan, 1.0], [2.0, 3.0]]),
+    ],
+)
+def test_determinants_of_large_entries_are_those_of_numpy(matrix: Any):
+    f = kilograd.compile(np.linalg.det)
+    g = kilograd.compile(lambda a: np.linalg.det(a) * 2.0)
+    g(np.eye(len(matrix)) + 0.1)  # another path
+    with np.errstate(all="ignore"):
+        wanted = np.linalg.det(matrix)
+    for found in (f(matrix), f(matrix), 0.5 * g(matrix), f.batch(matrix[None])[0]):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12 * (1 + abs(np.log10(abs(matrix[0, 0])))))
+
+
 @pytest.mark.parametrize("n", [1, 3, 30])
 def test_slogdet_of_a_singular_matrix_has_no_derivative(n: int):
     singular = np.diag(np.arange(float(n)))

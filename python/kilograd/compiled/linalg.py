@@ -7,6 +7,7 @@ no other pivot would be ten times as large, which keeps elimination as stable as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled.conditions import refusal
+from kilograd.compiled.conditions import refusal, thread
 from kilograd.compiled.matrices import (
     CHOLESKY,
     EXPONENTIAL,
@@ -100,7 +101,7 @@ class _Elimination:
         n = len(matrix)
         self.factors = lu = matrix.copy()
         self.rows = list(range(n))
-        self.sign = 1.0
+        self.sign: Any = 1.0
         self.rank = n
         for k in range(n):
             try:
@@ -159,6 +160,14 @@ class _Elimination:
 
     def diagonal(self) -> list[Any]:
         return [self.factors[k, k] for k in range(self.rank)]
+
+    def sign_and_log_size(self) -> tuple[Any, Any]:
+        """Of the product of the diagonal."""
+        sign: Any = self.sign
+        size: Any = 0.0
+        for entry in self.diagonal():
+            sign, size = sign * _core._sign(entry), size + _log_size(entry)
+        return sign, size
 
     def solve(self, b: Objects) -> Objects:
         """For the columns of b."""
@@ -238,17 +247,37 @@ def _log_size(number: Any) -> Any:
 
 def _determinant(matrix: Objects) -> Any:
     n = len(matrix)
-    if n <= 3:  # without pivots, for singular matrices too
-        return _by_minors(matrix)
     if n > LARGEST:
         sign, size = computed(LOG_DETERMINANT, matrix)
-        return sign * size.exp()
+        return sign * _exponential(size, n)
+    if n <= 3:  # without pivots, for singular matrices too
+        result = _by_minors(matrix)
+        if _is_finite(result) or not all(map(_is_finite, matrix.flat)):
+            return result
     elimination = _Elimination(matrix, of_singular=True)
-    result: Any = elimination.sign
+    # Of four and more rows that are zero, no first or second derivative is left.
+    rest = _by_minors(elimination.rest) if len(elimination.rest) <= 3 else 0.0
+    result = elimination.sign
     for entry in elimination.diagonal():
         result = result * entry
-    # Of four and more rows that are zero, no first or second derivative is left.
-    return result * _by_minors(elimination.rest) if len(elimination.rest) <= 3 else 0.0
+    if _is_finite(result):
+        return result * rest
+    sign, size = elimination.sign_and_log_size()  # as NumPy does: no product on the way is beyond what is finite
+    return sign * _exponential(size, n) * rest
+
+
+def _is_finite(number: Any) -> bool:
+    """By a guard; in a loop, which has none, nobody asks."""
+    return getattr(thread.notes, "choose_always", False) or bool(abs(number) < math.inf)
+
+
+def _exponential(size: Any, n: int) -> Any:
+    """That of a sum of n logarithms, by squares of a part that does not overflow: infinity flows from a product."""
+    squares = (n - 1).bit_length()
+    result = (size * 0.5**squares).exp()
+    for _ in range(squares):
+        result = result * result
+    return result
 
 
 def _by_minors(m: Objects) -> Any:
@@ -285,12 +314,7 @@ def _slogdet(a: Any) -> Any:
         if elimination is None:  # large, or singular: then the derivative, which is the inverse, is an error
             found = computed(LOG_DETERMINANT, matrix)
             return found[0], found[1]
-        sign: Any = elimination.sign
-        size: Any = 0.0
-        for entry in elimination.diagonal():
-            sign = sign * _core._sign(entry)
-            size = size + _log_size(entry)
-        return sign, size
+        return elimination.sign_and_log_size()
 
     sign, size = _each(one, (_square(a, "slogdet"), 2))
     try:
