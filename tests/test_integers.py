@@ -29,6 +29,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "number-and-index": lambda x, k: k * x[k] + k**2 / 2.0,
     "branch": lambda x, k: x[k] if k > 2 else x[0] * k,
     "take": lambda x, k: np.take(TABLE, k) * np.take(x, k + 1),
+    "bits": lambda x, k: x[k & 1] * (k >> 1) + x[0] * (1 << k) + x[1] * (k | 4) + x[2] * (~k) + x[3] * (6 ^ k),
+    "parity": lambda x, k: x[0] * 2.0 if k & 1 else x[1] * 3.0,
+    "axis": lambda x, k: np.sum(np.outer(x, x), axis=k % 2)[0] + np.mean(np.outer(x, X), axis=k % 2)[1],
+    "order": lambda x, k: np.diff(x, n=k).sum() + np.vander(x, k)[1, 0] + np.trace(np.outer(x, x), k),
+    "moved": lambda x, k: np.moveaxis(np.outer(x, X), k % 2, 1)[0, 1] + np.stack([x, X], axis=k % 2)[0, 1],
+    "triangles": lambda x, k: (np.tri(5, k=k) @ x).sum() + np.broadcast_to(x, (k, 5)).sum() + np.pad(x, k)[k],
+    "power-of-a-matrix": lambda x, k: np.linalg.matrix_power(np.outer(x, x) / 9, k)[0, 1],
+    "gcd": lambda x, k: x[0] * np.gcd(k, 6) + x[1] * np.left_shift(k, 2),
 }
 
 
@@ -42,7 +50,8 @@ def test_as_the_function_alone(name: str, kind: Any):
         h = 1e-6
         slopes = [(function(X + h * e, k) - function(X - h * e, k)) / (2 * h) for e in np.eye(5)]
         np.testing.assert_allclose(f.grad(X, kind(k)), slopes, rtol=1e-6, atol=1e-7)
-    assert sum(map(len, f._paths.values())) == (2 if name == "branch" else 3)
+    assert sum(map(len, f._paths.values())) == (2 if name in ("branch", "axis", "moved") else 3)
+    assert not hasattr(kilograd.Value, "__and__")
     ks = np.array([1, 3, 2, 3])
     np.testing.assert_allclose(f.batch(np.array([X] * 4), ks), [function(X, k) for k in ks.tolist()], rtol=1e-13)
 
@@ -65,6 +74,55 @@ def test_arrays_of_integers():
         kilograd.compile(lambda x, k: TABLE[k] * x[0])(X, np.array([0, 1]))
     if hasattr(caught.value, "__notes__"):
         assert "numpy.take(table, k)" in caught.value.__notes__[0]
+
+
+def test_bits_of_arrays_of_integers():
+    f = kilograd.compile(lambda x, k: x[:3] * (k & 1) + x[:3] * (k >> 1) + np.bitwise_xor(k, [1, 2, 3]) * x[1])
+    for k in ([1, 2, 3], [0, 7, 5], [1, 2, 3]):
+        k = np.array(k)
+        np.testing.assert_allclose(f(X, k), X[:3] * (k & 1) + X[:3] * (k >> 1) + np.bitwise_xor(k, [1, 2, 3]) * X[1])
+    for call in (lambda x: x & 1, lambda x: np.gcd(x, 2), lambda x: x[0] & 1, lambda x: 1 << x[0], lambda x: ~x[0]):
+        with pytest.raises(TypeError):
+            kilograd.compile(call)(X)
+    with pytest.raises(TypeError, match="is of integers and bools"):
+        kilograd.compile(lambda x: x & 1)(X)
+
+
+def test_arrays_of_no_dimension_are_arrays():
+    for k in (np.array(3), np.array(3.0)):
+        f = kilograd.compile(lambda x, k: [x[0]] * k + [1.0] * k * x[1] + k.reshape(1) * k[()] * k.sum() + len(k.shape))
+        np.testing.assert_allclose(f(X, k), [0.5 * 3 + 1.5 * 3 + 27.0])
+        np.testing.assert_allclose(f.jacobian(X, k, argnums=1), [0.5 + 1.5 + 27.0])
+    f = kilograd.compile(lambda x, k: sum([x[0]] * k) + x[k] + [1.0, 2.0, 3.0, 4.0][k] + sum(x[i] for i in range(k)))
+    assert f(X, np.array(3)) == pytest.approx(1.5 + 3.0 + 4.0)
+    g = kilograd.compile(lambda x: x**2, argnums=0)
+    assert g(np.array(3.0)) == g(3.0) == 9.0
+    assert g.grad(np.array(3.0)) == 6.0
+    assert g.hvp(np.array(3.0), np.array(0.5)) == 1.0
+    np.testing.assert_allclose(
+        kilograd.compile(lambda x, c: x * c).batch(np.arange(3.0), np.array(2.0), in_axes=(0, None)), [0.0, 2.0, 4.0]
+    )
+
+
+def test_bools_of_numpy_are_bools_of_numpy():
+    for yes in (np.bool_(True), True):
+        f = kilograd.compile(lambda x, k: x * (k + k) + x * abs(k) + x * (k * k))
+        np.testing.assert_allclose(f(X, yes), X * (yes + yes) + X * abs(yes) + X * (yes * yes))
+    with pytest.raises(TypeError, match="boolean negative"):
+        kilograd.compile(lambda x, k: x * -k)(X, np.bool_(True))
+
+
+def test_where_an_integer_is_asked_for_messages_name_the_arguments():
+    with pytest.raises(TypeError, match="hash of a Value") as caught:
+        kilograd.compile(lambda x, k, *, n: x * {1: 2.0}[k])(X, 1, n=2)
+    if hasattr(caught.value, "__notes__"):
+        assert "argument 1, n, int(k) is one" in caught.value.__notes__[1]
+    with pytest.raises(AttributeError, match="bit_length") as missing:
+        kilograd.compile(lambda x, k: x * k.bit_length())(X, 1)
+    if hasattr(missing.value, "__notes__"):
+        assert "int(k)" in missing.value.__notes__[1]
+    f = kilograd.compile(lambda x, k: x * {1: 2.0, 4: 3.0}[int(k)] * int(k).bit_length())
+    np.testing.assert_allclose(f(X, 4), X * 9.0)
 
 
 def test_numbers_that_are_no_integers():

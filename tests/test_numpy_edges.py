@@ -153,6 +153,13 @@ OF_ARRAYS = [
     ("v", "np.nanargmax(v) + v.argmin()", [V, ENDS]),
     ("v", "np.nanpercentile(v, [30, 50])", [V, np.array([NAN, 1.0, 2.0])]),
     ("v", "scipy.special.log_softmax(v)", [V, ENDS]),
+    ("v", "scipy.special.logsumexp(v)", [V, np.full(3, -np.inf), ENDS]),
+    ("v", "scipy.special.logsumexp(v, b=np.zeros(3))", [V]),
+    ("v", "scipy.special.logsumexp(v, b=v * 0.0)", [V]),
+    ("M", "scipy.special.logsumexp(M, axis=1, b=[[0.0, 0.0, 0.0], [1.0, 0.0, 2.0]])", [M]),
+    ("v", "v ** v[1]", [np.array([-np.inf, 0.5, np.inf]), np.array([4.0, 0.5, 0.0])]),
+    ("v", "np.power(v[:1], v[1])", [np.array([-np.inf, 0.5, 1.0]), np.array([2.0, 0.5, 1.0])]),
+    ("v", "np.power(v, v[::-1])[[0, 2]]", [np.array([-np.inf, 0.5, 2.0])]),
     ("v", "(lambda a: (np.add(v, 1, out=(a,)), a)[1])(np.zeros(3))", [V]),
     ("v", "(lambda a: (np.add(v, 1, a), a * 2.0)[1])(np.array([1.0, 2.0, 3.0]) * list(v))", [V]),
     ("v", "(lambda a: (np.copyto(a, 0.5, where=v > 0), a * 2.0)[1])(np.array([1.0, 2.0, 3.0]) * list(v))", [V]),
@@ -234,6 +241,31 @@ def test_integers_that_are_arguments_are_bounds_and_bins():
     assert f(V, 2, np.array([0, 1])).tolist() == ((V[0] + V[1]) * V[2:] + 1).tolist()
     with pytest.raises(IndexError, match="only integers are indices"):
         f(V, 1.0, np.array([0, 1]))
+
+
+def test_reductions_that_numpy_does_by_vectors_are_refused():
+    numbers = np.array([kilograd.Value(1.0), kilograd.Value(2.0)])
+    for ufunc in (np.power, np.arctan2):
+        for method, others in (("reduce", ()), ("reduceat", ([0, 1],))):
+            with pytest.raises(TypeError, match=r"depends on the processor. Write functools.reduce\(numpy"):
+                of_ufunc(ufunc, method, (numbers, *others), {})  # not by NumPy, which leaks where a reduction raises
+    np.testing.assert_allclose(kilograd.compile(np.power.accumulate)(np.array([2.0, 3.0, 0.5])), [2.0, 8.0, 8.0**0.5])
+
+
+def test_the_logarithm_of_a_sum_that_is_0_has_no_derivative():
+    f = kilograd.compile(lambda v, b: scipy.special.logsumexp(v, b=b), argnums=(0, 1))
+    value, (_, by_b) = f.value_and_grad(V, np.zeros(3))
+    assert value == -np.inf
+    assert not np.isfinite(by_b).any()
+    assert np.isnan(kilograd.compile(lambda v: scipy.special.logsumexp(v)).grad(np.full(3, -np.inf))).all()
+    assert kilograd.compile(lambda v: scipy.special.logsumexp(v, b=[0.0, 0.0, 0.0])).grad(V).tolist() == [0.0] * 3
+
+
+def test_an_exponent_that_is_a_half_has_its_derivative():
+    f = kilograd.compile(lambda v, e: np.sum(v**e), argnums=1)
+    at = np.array([2.0, 3.0])
+    for e in (0.5, 0.75, 0.5):
+        np.testing.assert_allclose(f.grad(at, e), np.sum(at**e * np.log(at)), rtol=1e-13)
 
 
 def test_arrays_of_no_dimension():

@@ -49,6 +49,7 @@ OF_ARRAYS += [
     "np.linalg.lstsq(np.vander([0.0, 1.0, 2.0, 3.0], 3) + np.cos(np.nan_to_num(v)), [0.1, 0.7, -1.3, 0.4])[0][2]",
     "scipy.linalg.expm(np.outer(np.tanh(v), np.cos(v)))[0, 1]",
 ]
+OF_ARRAYS += ["np.linalg.det(np.outer(v, v) + np.diag(v))", "total(v, b=[0.0, 1.0, 0.5])", "TABLE['total'](v)"]
 OF_ARRAYS += ["np.divide(1.0, v, where=v > 0.1, out=np.zeros(3)).sum()"]
 OF_INTEGERS = [
     "v[{k}]",
@@ -58,11 +59,15 @@ OF_INTEGERS = [
     "v[:{k}].sum()",
 ]
 OF_INTEGERS += ["np.zeros({k} + 1).size * 0.5", "np.take(v, 2 - {k})", "{k} * 1.5"]
+OF_INTEGERS += ["v[{k} & 1]", "v[0] * ({k} >> 1)", "np.diff(v, n={k}).sum()", "(1 << {k}) * v[1]", "float({k} | 1)"]
+OF_INTEGERS += ["np.sum(np.outer(v, v), axis={k} % 2)[0]", "sum([v[0]] * {k})", "np.gcd({k}, 4) * v[2]"]
 OF_LISTS = ["np.hypot.reduce({0})", "np.fmax.reduce({0})", "np.median({0})", "np.nanmean({0})", "np.power({0}, 2.0)[0]"]
 OF_LISTS += ["np.maximum({0}, 0.5)[1]", "np.exp({0})[0]", "np.sign({0})[1]", "np.add.accumulate({0})[-1]"]
 OF_LISTS += ["max({0})", "min({0})", "sorted({0})[0]", "np.max({0})", "np.min({0})", "sum({0})", "np.sum({0})"]
 HEADER = (
     "import math\nimport numpy as np\nimport scipy.linalg\nimport scipy.special\nimport scipy.stats\nimport kilograd\n"
+    "from scipy.special import logsumexp as total\n"
+    "TABLE = dict(total=total, exp=math.exp)\n"
     "def function({}):\n"
 )
 
@@ -186,6 +191,7 @@ class Writer:
             "scipy.stats.norm.logpdf({a}, {b}, 1.5)",
             "scipy.stats.norm.cdf({a}, scale=2.0)",
             "math.tanh({a})",
+            "TABLE['exp']({a})",
         ]
         forms += [
             "math.exp({a})",

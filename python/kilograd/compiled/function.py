@@ -21,7 +21,7 @@ from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
-from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, size_of, width_of
+from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, width_of
 from kilograd.compiled.tracing import Function, name_of
 from kilograd.sparse import csr
 
@@ -249,9 +249,7 @@ def _named(call: Call, places: Sequence[int]) -> str:
     """What to do about arguments that are indices or counts; nothing where there are none."""
     if not places:
         return ""
-    parts = [(f"argument {i}", part) for i, part in enumerate(call.arguments)] + list(call.keywords)
-    ends = np.cumsum([size_of(part) for _, part in parts])
-    what, _ = parts[int(np.searchsorted(ends, places[0], side="right"))]
+    what = call._replace(integers=(places[0],)).names_of_integers()
     return (
         f"{what} is an integer that the function uses as an index or a count, and each of its values is a path of its "
         "own: pass what it selects instead, count with kilograd.while_loop, or, where its values are few, name it in "

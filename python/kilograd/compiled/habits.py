@@ -13,11 +13,12 @@ import dis
 import functools
 import types
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from kilograd import reading
 
-__all__ = ["Habits", "globals_of", "habits"]
+__all__ = ["Habits", "habits", "places_of"]
 
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
 _ASKING_ATTRIBUTES = frozenset({"__class__", "tobytes", "tostring", "dumps", "view", "ctypes"})
@@ -65,11 +66,31 @@ def habits(function: Callable[..., Any]) -> Habits:
     return found
 
 
-def globals_of(function: Callable[..., Any]) -> Iterator[tuple[dict[str, Any], set[str]]]:
-    """The globals of a function and of those that it can reach, each with the names that it reads there."""
+def places_of(function: Callable[..., Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """Where a function finds what it can reach: a container, a key or the name of an attribute there, and the thing."""
     for thing in _reached(function):
-        if isinstance(thing, types.FunctionType) and not _is_own(thing.__module__):
-            yield thing.__globals__, {name for code in reading.code_objects(thing.__code__) for name in code.co_names}
+        if isinstance(thing, types.FunctionType):
+            if _is_own(thing.__module__):
+                continue
+            space = thing.__globals__
+            names = _names_of(thing.__code__)
+            yield from ((space, name, space[name]) for name in names if name in space)
+            for module in [space.get(name) for name in names]:
+                if isinstance(module, types.ModuleType) and not _is_own(module.__name__):
+                    yield from ((vars(module), name, vars(module)[name]) for name in names if name in vars(module))
+            cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
+            yield from ((cell, "cell_contents", reading.cells(thing).get(name)) for name, cell in cells)
+            yield thing, "__defaults__", thing.__defaults__
+            yield from ((thing.__kwdefaults__, *item) for item in (thing.__kwdefaults__ or {}).items())
+        elif isinstance(thing, (list, dict)):
+            items = thing.items() if isinstance(thing, dict) else enumerate(thing)
+            yield from ((thing, *item) for item in list(islice(items, _PARTS)))
+        elif isinstance(thing, type):
+            if not _is_own(thing.__module__):
+                yield from ((thing, *item) for item in list(vars(thing).items()))
+        elif not isinstance(thing, types.ModuleType) and not _is_own(type(thing).__module__):
+            space = getattr(thing, "__dict__", {})
+            yield from ((space, *item) for item in list(islice(space.items(), _PARTS)))
 
 
 def _reached(function: Callable[..., Any]) -> Iterator[Any]:
@@ -90,14 +111,19 @@ def _reached(function: Callable[..., Any]) -> Iterator[Any]:
         stack += _parts(thing)
 
 
+@functools.lru_cache(maxsize=1024)
+def _names_of(code: types.CodeType) -> frozenset[str]:
+    """The names of globals and attributes in code, and in that of functions inside."""
+    return frozenset([name for part in reading.code_objects(code) for name in part.co_names])
+
+
 def _parts(thing: Any) -> Iterator[Any]:
     """What can be reached from an object: code, and what holds code."""
     if isinstance(thing, types.FunctionType):
         if _is_own(thing.__module__):
             return
-        codes = list(reading.code_objects(thing.__code__))
-        names = {name for code in codes for name in code.co_names}
-        yield from codes
+        names = _names_of(thing.__code__)
+        yield from reading.code_objects(thing.__code__)
         yield from (thing.__globals__[name] for name in names if name in thing.__globals__)
         yield from (*reading.cells(thing).values(), *reading.defaults(thing))
         for module in [thing.__globals__.get(name) for name in names]:

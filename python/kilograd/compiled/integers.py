@@ -7,13 +7,17 @@ trace, and guards hold for this one: each value that is met is a path of its own
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import thread
 
-__all__ = ["index_of_value", "integer"]
+__all__ = ["COUNTS", "OPERATORS", "are_integers", "integer"]
 
 _WHOLE = frozenset(("+", "*", "//", "%", "abs", "maximum", "minimum"))
 """The operations, by their labels, that make integers of integers."""
@@ -38,6 +42,47 @@ def index_of_value(number: Value) -> int:
             "must counts; int(x) makes one of a number, by guards"
         )
     return integer(number)
+
+
+def are_integers(things: Any) -> bool:
+    """Whether all are integers, or stand for such, without becoming ones."""
+    return all(_made_of(each) is not None if isinstance(each, Value) else _is_integer(each) for each in things)
+
+
+def _is_integer(thing: Any) -> bool:
+    return isinstance(thing, (int, np.integer, np.bool_))
+
+
+def _of_integers(function: Callable[..., Any], is_reflected: bool = False) -> Callable[..., Any]:
+    """An operator that integers have and floats have not: of the integers of the trace."""
+
+    def apply(self: Value, *others: Any) -> Any:
+        if thread.notes is None or not are_integers((self, *others)):
+            return NotImplemented
+        operands = [integer(each) if isinstance(each, Value) else each for each in (self, *others)]
+        return function(*reversed(operands)) if is_reflected else function(*operands)
+
+    return apply
+
+
+def _inverted(number: Value) -> Any:
+    if (found := _INVERT(number)) is NotImplemented:
+        raise TypeError(f"bad operand type for unary ~: {type(number).__name__!r}")
+    return found
+
+
+_INVERT = _of_integers(operator.invert)
+_FUNCTIONS = {"and": operator.and_, "or": operator.or_, "xor": operator.xor}
+_FUNCTIONS |= {"lshift": operator.lshift, "rshift": operator.rshift}
+
+COUNTS: dict[str, Callable[..., Any]] = {"__index__": index_of_value}
+"""What Values have for as long as functions are traced."""
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "__invert__": _inverted,
+    **{f"__{name}__": _of_integers(function) for name, function in _FUNCTIONS.items()},
+    **{f"__r{name}__": _of_integers(function, is_reflected=True) for name, function in _FUNCTIONS.items()},
+}
+"""The same where arguments are integers."""
 
 
 def _made_of(number: Value) -> set[int] | None:

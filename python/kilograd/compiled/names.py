@@ -1,9 +1,9 @@
 """Names that stand for something else while a function is traced: functions that ask no protocol of their arguments.
 
 NumPy's functions that make arrays give ones that Values may be written into; those of `math` and of some modules of
-SciPy take Values, and so do the methods of `scipy.stats.norm`. The names are replaced in the modules, and where the
-traced function has imported them from there, for as long as a trace runs. To other threads, and to the libraries
-themselves, the replacements are the functions.
+SciPy take Values, and so do the methods of `scipy.stats.norm`. They are replaced in the modules, and wherever else the
+traced function can reach them, for as long as a trace runs: in globals, closures, defaults, containers, objects and
+classes. To other threads, and to the libraries themselves, the replacements are the functions.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import operator
 import sys
 import threading
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -25,8 +25,8 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled import functions, linalg, special
 from kilograd.compiled.conditions import refusal, thread
-from kilograd.compiled.habits import globals_of
-from kilograd.compiled.integers import index_of_value, integer
+from kilograd.compiled.habits import places_of
+from kilograd.compiled.integers import COUNTS, OPERATORS, integer
 from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.stats import Normal
 from kilograd.compiled.traced import Traced, array_of, entries, has_values, index_of, is_float, is_of_bools
@@ -36,6 +36,7 @@ Function = Callable[..., Any]
 Namespace = dict[str, Any]
 
 _LIBRARIES = frozenset({"kilograd", "numpy", "scipy", "pandas", "sklearn"})
+_TRACING = "kilograd.compiled.tracing"  # which calls the traced function, and that may be one that is replaced
 
 
 def _replacing(original: Function, replacement: Function) -> Function:
@@ -52,7 +53,8 @@ def _replacing(original: Function, replacement: Function) -> Function:
 
 def _is_for_the_library(caller: FrameType) -> bool:
     """Whether a call is none of a function that this thread traces."""
-    return thread.notes is None or caller.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES
+    name = caller.f_globals.get("__name__", "")
+    return thread.notes is None or (name != _TRACING and name.partition(".")[0] in _LIBRARIES)
 
 
 # --- arrays that are made
@@ -130,6 +132,14 @@ def _arange(original: Function, *args: Any, **options: Any) -> Any:
     """Of integers alone: how many there are is no number that is recorded."""
     args = tuple([integer(each) if isinstance(each, Value) else each for each in args])
     return original(*args, **{name: integer(x) if isinstance(x, Value) else x for name, x in options.items()})
+
+
+def _triangle(original: Function, *args: Any, **options: Any) -> Any:
+    return _writable(functools.partial(_arange, original), *args, **options)
+
+
+def _broadcast(original: Function, array: Any, shape: Any, **options: Any) -> Any:
+    return original(_held(array), index_of(shape), **options)
 
 
 def _take(original: Function, a: Any, indices: Any, *args: Any, **options: Any) -> Any:
@@ -300,6 +310,7 @@ _TABLE: dict[str, dict[str, Function]] = {
         **dict.fromkeys(_MADE.split(), _writable),
         **dict.fromkeys(["zeros_like", "ones_like", "empty_like", "full_like"], _like),
         "arange": _arange,
+        "broadcast_to": _broadcast,
         "empty": _empty,
         "full": _full,
         "array": _array,
@@ -308,6 +319,7 @@ _TABLE: dict[str, dict[str, Function]] = {
         "frombuffer": _from_buffer,
         "fromiter": _from_iterable,
         "take": _take,
+        "tri": _triangle,
         "where": _where,
     },
     "math": {name: _of_numbers(function) for name, function in _MATH.items()},
@@ -336,7 +348,7 @@ def _replacement_of(module: str, name: str, original: Any, replacement: Function
     return _replacing(original, _of_sequences if name in _SEQUENCES else _of_arrays)
 
 
-_Name = tuple[Namespace, str, Function, Function]  # where it stands, what it is, and what stands for it
+_Name = tuple[Any, Any, Any, Any]  # a container, a key there, what stands there, and what stands for that
 
 
 class _Names:
@@ -347,7 +359,9 @@ class _Names:
         self.replacements: dict[int, tuple[Function, Function]] = {}  # by the id of the function: it, and the other
         self.modules: dict[str, list[_Name]] = {}
         self.traces = 0
-        self.active: list[_Name] = []
+        self.active: list[_Name] = []  # in modules, whose names are entries of dicts
+        self.elsewhere: list[_Name] = []
+        self.methods: set[str] = set()  # those that Values have now
 
     def load(self) -> None:
         """Look for modules that are imported by now."""
@@ -362,23 +376,42 @@ class _Names:
                     made = self.replacements.setdefault(id(original), (original, made))[1]
                     found.append((space, name, original, made))
 
-    def enter(self, imported: list[tuple[Namespace, str]]) -> None:
-        """Replace names in modules by the first of several traces at a time, and those that a function imported."""
+    def enter(self, places: list[tuple[Any, Any]], methods: Mapping[str, Function]) -> None:
+        """Replace names in modules by the first of several traces at a time, and what a function can reach."""
         with self.lock:
             if not self.traces:
                 for names in self.modules.values():
-                    self._replace(names)
-                Value.__index__ = index_of_value  # type: ignore[attr-defined]
+                    for entry in names:  # hundreds, at each trace
+                        space, name, original, replacement = entry
+                        if space.get(name) is original:
+                            space[name] = replacement
+                            self.active.append(entry)
             self.traces += 1
-            found = [(space, name, self.replacements.get(id(space.get(name)))) for space, name in imported]
-            self._replace([(space, name, *pair) for space, name, pair in found if pair is not None])
+            for method in methods.keys() - self.methods:
+                setattr(Value, method, methods[method])
+                self.methods.add(method)
+            for container, key in places:
+                original = _content(container, key)
+                replacement = self.substitute(original)
+                if isinstance(container, type) and not hasattr(type(original), "__get__"):
+                    replacement = original if replacement is original else staticmethod(replacement)  # no method
+                if replacement is not original and _put(container, key, replacement):
+                    self.elsewhere.append((container, key, original, replacement))
 
-    def _replace(self, names: list[_Name]) -> None:
-        for entry in names:  # hundreds, at each trace
-            space, name, original, replacement = entry
-            if space.get(name) is original:
-                space[name] = replacement
-                self.active.append(entry)
+    def substitute(self, thing: Any) -> Any:
+        """What stands for a function, or for what holds one and cannot be changed; all else as it is."""
+        if (pair := self.replacements.get(id(thing))) is not None:
+            return pair[1]
+        if type(thing) is tuple:
+            parts = tuple([self.substitute(part) for part in thing])
+            return parts if any(map(operator.is_not, parts, thing)) else thing
+        if type(thing) is staticmethod:
+            function = self.substitute(thing.__func__)
+            return thing if function is thing.__func__ else staticmethod(function)
+        if type(thing) is functools.partial:
+            function = self.substitute(thing.func)
+            return thing if function is thing.func else functools.partial(function, *thing.args, **thing.keywords)
+        return thing
 
     def leave(self) -> None:
         """Put back what was replaced, behind the last of several traces at a time."""
@@ -386,41 +419,58 @@ class _Names:
             self.traces -= 1
             if self.traces:
                 return
-            del Value.__index__  # type: ignore[attr-defined]
+            for method in self.methods:
+                delattr(Value, method)
+            self.methods.clear()
             for space, name, original, replacement in self.active:
                 if space.get(name) is replacement:
                     space[name] = original
+            for container, key, original, replacement in self.elsewhere:
+                if _content(container, key) is replacement:
+                    _put(container, key, original)
             self.active.clear()
+            self.elsewhere.clear()
+
+
+def _content(container: Any, key: Any) -> Any:
+    """What stands at a place: an entry of a dict or a list, an attribute of anything else."""
+    try:
+        if isinstance(container, (dict, list)):
+            return container[key]
+        return vars(container)[key] if isinstance(container, type) else getattr(container, key)
+    except (LookupError, AttributeError, ValueError):  # it is there no more; a cell is empty
+        return None
+
+
+def _put(container: Any, key: Any, thing: Any) -> bool:
+    try:
+        if isinstance(container, (dict, list)):
+            container[key] = thing
+        else:
+            setattr(container, key, thing)
+    except Exception:  # what may not be changed stays
+        return False
+    return True
 
 
 _names = _Names()
-_imported: weakref.WeakKeyDictionary[Function, list[tuple[Namespace, str]]] = weakref.WeakKeyDictionary()
 
 
 @contextmanager
-def replaced(function: Function) -> Iterator[None]:
-    """Replace names while a function is traced."""
+def replaced(function: Function, with_integers: bool) -> Iterator[Function]:
+    """Replace names while a function is traced; gives what stands for the function itself.
+
+    `with_integers` among its arguments, Values have the operators of these.
+    """
     with _names.lock:
         _names.load()
-    _names.enter(_imported_by(function))
+    places = [(container, key) for container, key, thing in places_of(function) if _may_hold(thing)]
+    _names.enter(places, OPERATORS | COUNTS if with_integers else COUNTS)
     try:
-        yield
+        yield _names.substitute(function)
     finally:
         _names.leave()
 
 
-def _imported_by(function: Function) -> list[tuple[Namespace, str]]:
-    """The globals of a function, and of all that it can reach, that are functions to be replaced."""
-    try:
-        return _imported[function]
-    except (KeyError, TypeError):
-        pass
-    found = {}
-    for space, names in globals_of(function):
-        for name in names:
-            if id(space.get(name)) in _names.replacements:
-                found[id(space), name] = (space, name)
-    result = list(found.values())
-    with suppress(TypeError):
-        _imported[function] = result
-    return result
+def _may_hold(thing: Any) -> bool:
+    return id(thing) in _names.replacements or type(thing) in (tuple, staticmethod, functools.partial)

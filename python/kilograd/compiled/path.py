@@ -63,7 +63,7 @@ class Path:
         self.recordable = not (raised or unordered or habits.asks or (habits.handles and dead))
         self.refusal: str | None = None
         # A bool among numbers stays one in a list; roots that NumPy takes are real.
-        mixed = holds(call.arguments, bool) or holds((self.structure,), complex)
+        mixed = holds(call.arguments, (bool, np.bool_)) or holds((self.structure,), complex)
         answers = habits.asks or habits.doubtful
         if (answers or raised or unordered or mixed) and (plain := disagreement(traced, function, call, answers)):
             self.refusal, self.structure = plain

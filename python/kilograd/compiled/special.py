@@ -34,7 +34,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     largest = _largest(counted, axis)
     with np.errstate(divide="ignore", invalid="ignore"):
         parts = np.exp(array - largest)
-        total = np.log(np.sum(parts if factors is None else parts * factors, axis=axis, keepdims=True)) + largest
+        total = _log(np.sum(parts if factors is None else parts * factors, axis=axis, keepdims=True)) + largest
     return _shown(total if keepdims else _squeezed(total, axis))
 
 
@@ -73,6 +73,14 @@ def multigammaln(a: Any, d: int) -> Any:
     for j in range(d):
         result = result + traced(np.frompyfunc(_core._log_gamma, 1, 1)(entries(array) - 0.5 * j))
     return result
+
+
+def _log(total: Any) -> Any:
+    """The logarithm, minus infinity of 0, which has no derivative there: as a root has none."""
+    if not _are_recorded((total,)):
+        return np.log(total)
+    is_zero = np.equal(total, 0.0)
+    return np.log(where(is_zero, 1.0, total)) + where(is_zero, np.sqrt(where(is_zero, total, 1.0)) - math.inf, 0.0)
 
 
 def _largest(array: Any, axis: Any) -> Any:

@@ -377,6 +377,7 @@ def flattened(thing: Any, parts: list[Any], what: str, others: bool = False, wit
     numbers = Collected()
     structure = of_argument(thing, numbers)
     if isinstance(structure, Numbers):
+        structure = structure.of_numbers()
         parts.append(np.atleast_1d(numbers[0]))
     elif not others:
         raise TypeError(f"{what} is made of numbers, Values, arrays and containers of them, not of {_kind(thing)}")
@@ -389,7 +390,7 @@ def _kind(thing: Any) -> str:
 
 def _number(entry: Any, what: str) -> float:
     numbers = Collected()
-    if of_argument(entry, numbers) != NUMBER:
+    if of_argument(entry, numbers).of_numbers() != NUMBER:
         raise TypeError(f"{what} is made of numbers and Values, not of {_kind(entry)}")
     return float(numbers[0])
 

@@ -34,6 +34,25 @@ Keep: TypeAlias = Callable[[Any], Any]
 _REAL = (float, int, np.floating, np.integer)
 
 
+class _NoDimension(tuple[int, ...]):
+    """The shape of an array without dimensions, where it has to differ from that of a number."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __hash__(self) -> int:
+        return id(_NoDimension)
+
+
+NO_DIMENSION: Shape = _NoDimension()
+"""To the function such an argument is an array: ``[1.0] * np.array(3)`` is a product, where 3 repeats the list."""
+
+
 class Numbers(NamedTuple):
     """A number, of shape (), or an array of numbers."""
 
@@ -43,10 +62,10 @@ class Numbers(NamedTuple):
         return leaf(self.shape)
 
     def of_row(self) -> Structure:
-        return Numbers(self.shape[1:])
+        return Numbers(self.shape[1:]) if self.shape else self
 
     def of_numbers(self) -> Structure:
-        return self
+        return Numbers(tuple(self.shape))
 
     def __str__(self) -> str:
         return f"an array of shape {self.shape}" if self.shape else "a number"
@@ -184,7 +203,7 @@ def _refuse_inexact_entries(array: NDArray[Any]) -> None:
 def of_argument(argument: Any, numbers: Collected) -> Structure:
     """The structure of an argument; its numbers are collected."""
     if isinstance(argument, (bool, np.bool_)):
-        return Static(bool, bool(argument))
+        return Static(type(argument), argument)
     if isinstance(argument, _REAL):
         if not isinstance(argument, float) and isinstance(argument, (int, np.integer)):
             _refuse_inexact(argument)
@@ -227,7 +246,7 @@ def _of_array(argument: Any, numbers: Collected) -> Structure:
     add = numbers.add_integers if array.dtype.kind in "iu" else numbers.append
     array = array.astype(np.float64, copy=False)
     add(array.reshape(-1) if array.ndim else float(array))
-    return Numbers(array.shape)
+    return Numbers(array.shape or NO_DIMENSION)
 
 
 def _static(argument: Any) -> Structure:
@@ -301,7 +320,7 @@ def width_of(columns: Columns) -> int:
 def shapes_of(structure: Structure) -> list[Shape]:
     """The shapes of the numbers and arrays of a structure."""
     shapes: list[Shape] = []
-    structure.build(shapes.append, nothing)
+    structure.build(lambda shape: shapes.append(tuple(shape)), nothing)
     return shapes
 
 
@@ -310,8 +329,8 @@ def size_of(structure: Structure) -> int:
     return sum(map(math.prod, shapes_of(structure)))
 
 
-def holds(structures: Sequence[Structure], kind: type) -> bool:
-    """Whether a constant of that type is in one of them."""
+def holds(structures: Sequence[Structure], kind: type | tuple[type, ...]) -> bool:
+    """Whether a constant of that type, or one of several, is in one of them."""
     parts: list[Any] = []
     for structure in structures:
         structure.build(nothing, parts.append)
@@ -361,6 +380,13 @@ class Call(NamedTuple):
         """What calls on the same paths have in common."""
         return (self.arguments, self.keywords)
 
+    def names_of_integers(self) -> str:
+        """The arguments that were integers, as messages name them."""
+        parts = [(f"argument {i}", part) for i, part in enumerate(self.arguments)] + list(self.keywords)
+        ends = np.cumsum([size_of(part) for _, part in parts])
+        places = np.searchsorted(ends, self.integers, side="right")
+        return ", ".join([parts[k][0] for k in sorted(set(places.tolist()))])
+
     def structures(self) -> list[Structure]:
         """Of all arguments."""
         return [*self.arguments, *(structure for _, structure in self.keywords)]
@@ -379,9 +405,8 @@ class Call(NamedTuple):
 
         def block(where: slice, shape: Shape) -> Any:
             numbers = self.x[where].reshape(shape)
-            if where.start not in indexed:
-                return plain(numbers.copy())
-            return np.rint(numbers).astype(np.int64) if shape else int(np.rint(numbers))
+            numbers = np.rint(numbers).astype(np.int64) if where.start in indexed else numbers.copy()
+            return numbers if numbers.ndim or shape is NO_DIMENSION else numbers.item()
 
         return self.built(take(block))
 

@@ -14,6 +14,7 @@ of conditions, which `where`, arithmetic and assignments make operations of.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeAlias
@@ -28,7 +29,7 @@ except ImportError:  # before NumPy 2
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
-from kilograd.compiled.integers import integer
+from kilograd.compiled.integers import are_integers, integer
 from kilograd.compiled.ufuncs import BOOLS, NUMBERS, truth
 
 __all__ = [
@@ -107,6 +108,11 @@ class Traced(_Array):
                 raise ValueError("setting an array element with a sequence.")
             new = new.reshape(())
         super().__setitem__(key, new if new.ndim else new.item())  # an entry, and no array of it
+
+    def __index__(self) -> int:
+        if self.ndim:
+            raise TypeError("only integer scalar arrays can be converted to a scalar index")
+        return operator.index(entries(self).item())
 
     def fill(self, value: Any) -> None:
         self[...] = value
@@ -394,7 +400,7 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
             return constant(ufunc(*[decided(array_of(each)) for each in inputs], **options))
         ufunc = OF_BOOLS.get(name, ufunc)
         name = ufunc.__name__
-    if name == "power" and isinstance(inputs[1], _SCALARS) and inputs[1] == 0.5:  # which NumPy makes a root
+    if name == "power" and _is_constant(inputs[1]) and inputs[1] == 0.5:  # which NumPy makes a root
         return _called(np.sqrt, inputs[:1], options)
     if name in PRODUCTS:
         return traced(PRODUCTS[name](*map(entries, inputs), **options))
@@ -403,8 +409,10 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
     if name in BOOLS:
         operands = [bools(each) for each in inputs]
         if name in _BITWISE and any(isinstance(part, (Value, float)) for each in operands for part in each.flat):
-            raise refusal(f"numpy.{name}() of numbers cannot be recorded, that of bools can")
+            return _of_integers(ufunc, inputs)
         return _compared(ufunc, *operands)
+    if name in _INTEGER:
+        return _of_integers(ufunc, inputs)
     entry = _entry(ufunc)
     if entry is None and all(set(types) <= set("O->") for types in ufunc.types):  # made by frompyfunc
         return ufunc(*map(entries, inputs))
@@ -418,7 +426,10 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
             f"{name}() is none of the functions that a recorded function has of its numbers: compose it of others, as "
             "numpy.exp, log, erf by scipy.special, or pass what it gives as an argument"
         )
-    return traced(entry(*operands))
+    result = entry(*operands)
+    if name == "power" and operands[1].size == 1 and operands[0].ndim and has_values(operands[1]):
+        result = result + _elementwise(_is_root, 2)(*operands)  # where NumPy takes a root, minus infinity has none
+    return traced(result)
 
 
 OF_BOOLS: dict[str, Any] = {
@@ -429,6 +440,28 @@ OF_BOOLS: dict[str, Any] = {
 
 
 _BITWISE = frozenset(("bitwise_and", "bitwise_or", "bitwise_xor", "invert"))
+_INTEGER = frozenset(("left_shift", "right_shift", "gcd", "lcm", "bitwise_count"))
+
+
+def _of_integers(ufunc: Any, inputs: tuple[Any, ...]) -> Any:
+    """A ufunc that takes integers alone: arguments become those of the trace."""
+    arrays = [each if isinstance(each, Traced) else np.asarray(each) for each in inputs]
+    for array in arrays:
+        if array.dtype.kind not in "biu" and not are_integers(entries(array).flat):
+            raise refusal(
+                f"numpy.{ufunc.__name__}() is of integers and bools: a number that is one is passed as an integer, and "
+                "stays one through + - * // % abs max min with whole numbers"
+            )
+    return ufunc(*[array if array.dtype.kind in "biu" else index_of(array.view(Traced)) for array in arrays])
+
+
+def _is_constant(thing: Any) -> bool:
+    return isinstance(thing, _SCALARS) and not isinstance(thing, Value)
+
+
+def _is_root(number: Any, exponent: Any) -> Any:
+    return _core._gate(_core._equal(exponent, 0.5) * _core._equal(number, -math.inf), math.nan)
+
 
 PAIRS: dict[str, tuple[Any, Any]] = {"divmod": (np.floor_divide, np.remainder)}
 """Those that give two arrays, which others give one by one."""
@@ -466,6 +499,11 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     entry = _entry(ufunc)
     if entry is None:
         raise refusal(f"numpy.{name}.{method}() cannot be recorded")
+    if method != "accumulate" and name in _UNSOUND:
+        raise refusal(
+            f"numpy.{name}.{method}() is not recorded: what NumPy makes of it depends on the processor. Write "
+            f"functools.reduce(numpy.{name}, x), or numpy.{name}.accumulate(x)"
+        )
     if method != "reduce":
         result = getattr(entry, method)(array, *map(index_of, inputs[1:]), axis=axis)
         return mask_of(result) if name in BOOLS else traced(result)
@@ -480,6 +518,8 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     return mask_of(result) if name in BOOLS else traced(result)
 
 
+_UNSOUND = frozenset(("power", "arctan2"))
+"""Of vectors, NumPy's kernels with AVX-512 give the last step from the first number, for which this is no reduction."""
 _LIMITS = frozenset(("maximum", "minimum", "fmax", "fmin"))
 """What these are of bools is a bool; sums and products are numbers."""
 
@@ -591,6 +631,7 @@ COUNTS: dict[Any, tuple[int, str]] = {
     **dict.fromkeys((np.tril, np.triu, np.diag, np.diagflat, np.rot90), (1, "k")),
     **dict.fromkeys((np.delete, np.insert), (1, "obj")),
     np.take: (1, "indices"),
+    np.pad: (1, "pad_width"),
     np.take_along_axis: (1, "indices"),
     np.linspace: (2, "num"),
 }

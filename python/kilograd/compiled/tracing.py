@@ -13,7 +13,7 @@ from kilograd._core import Value
 from kilograd.compiled import conditions, names
 from kilograd.compiled.blocks import Block, Touched, is_large
 from kilograd.compiled.conditions import thread
-from kilograd.compiled.structure import Call, Shape, Structure, of_result, shapes_of, take
+from kilograd.compiled.structure import NO_DIMENSION, Call, Shape, Structure, of_result, shapes_of, take
 from kilograd.compiled.traced import Traced
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run_traced(
         if places_of_integers:
             places = [place if place in places_of_integers else None for place in range(where.start, where.stop)]
             integers.update(zip(map(id, own), places, strict=True))
-        if not shape:
+        if not shape and shape is not NO_DIMENSION:
             return own[0]
         array = np.empty(len(own), dtype=object)
         array[:] = own
@@ -62,14 +62,22 @@ def run_traced(
     thread.indexed = set() if indexed is None else indexed
     thread.stages = stages
     try:
-        with np.errstate(all="ignore"), names.replaced(function):  # what NaN does is no fault of the function's
-            return function(*arguments, **keywords)
-    except TypeError as error:
+        with (
+            np.errstate(all="ignore"),
+            names.replaced(function, bool(call.integers)) as run,
+        ):  # what NaN does is no fault of the function's
+            return run(*arguments, **keywords)
+    except (TypeError, AttributeError) as error:
         add_note(
             error,
             f"kilograd.compile ran {name_of(function)} with Values in place of its numbers, to record it. A number "
             "that has to stay one (a count, an index) is passed as an integer, or belongs in static_argnums.",
         )
+        if named := call.names_of_integers():
+            add_note(
+                error,
+                f"Of integers, as {named}, int(k) is one to all functions; each value is then a path of its own.",
+            )
         raise
     except IndexError as error:
         if call.integers:
