@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <stdexcept>
-#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -54,18 +52,6 @@ Pattern pattern_of(std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uin
     return pattern;
 }
 
-Pattern full(std::size_t height, std::size_t width) {
-    if (height * width > 0x7fffffff)
-        throw std::length_error("a matrix of " + std::to_string(height) + " x " + std::to_string(width) +
-                                " entries, of which few are known to be zero, is too large");
-    Pattern pattern;
-    pattern.width = width;
-    for (std::size_t row = 0; row <= height; ++row) pattern.starts.push_back(static_cast<std::uint32_t>(row * width));
-    for (std::size_t row = 0; row < height; ++row)
-        for (std::uint32_t column = 0; column < width; ++column) pattern.columns.push_back(column);
-    return pattern;
-}
-
 // How many ops a program of entries may have. Sweeps go over all ops once for each row or column, and are vectors; what
 // is sparse may be too large for them.
 std::size_t most_work(const Graph& graph, const Derivatives::Key& key) {
@@ -94,7 +80,7 @@ class Derivatives::Made {
             key.of == Of::Jacobian ? differentiate(graph, key.columns, most_work(graph, key))
                                    : differentiate_twice(graph, key.columns, key.weighted, most_work(graph, key));
         if (!found) {
-            if (key.sparse) pattern = full(height, width);
+            if (key.sparse) pattern = full_pattern(height, width);
             return;
         }
         std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> at;

@@ -20,16 +20,6 @@ namespace kilograd::program {
 
 class Program;
 
-// The entries of a matrix that may differ from zero, row after row: those of row r are number starts[r] ...
-// starts[r + 1] - 1 and stand in `columns`, in ascending order.
-struct Pattern {
-    std::size_t width = 0;  // of the matrix
-    std::vector<std::uint32_t> starts, columns;
-    std::size_t height() const { return starts.size() - 1; }
-    std::size_t area() const { return height() * width; }
-    std::size_t size() const { return columns.size(); }
-};
-
 class Derivatives {
   public:
     enum class Of : std::uint8_t { Jacobian, Hessian };  // of the outputs; of their weighted sum

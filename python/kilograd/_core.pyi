@@ -586,6 +586,9 @@ class _Stage:
     def hvp(
         self, parameters: tuple[Value, ...], x: _Array, v: _Array, weights: _Array, check: bool, /
     ) -> NDArray[np.float64]: ...
+    def pattern(
+        self, second: bool, wrt: tuple[int, ...], /
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], bool, NDArray[np.int32], NDArray[np.int32]]: ...
 
 def _program_stage(program: _Program) -> _Stage: ...
 def _sequence_stage(

@@ -1,4 +1,5 @@
 // Loops, sequences and gradients as maps: values by hand, derivatives by differences.
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -69,6 +70,34 @@ std::vector<double> numbers(std::size_t count, double phase) {
     return x;
 }
 
+// What may differ from zero holds all that does, of both orders.
+void check_patterns(const Map& map) {
+    const std::size_t n = map.n_inputs(), m = map.n_outputs();
+    const std::vector<double> x = numbers(n, 0.3), w = numbers(m, 2.2), zero(m);
+    const Columns columns({{0, static_cast<std::uint32_t>(n)}});
+    const auto holds = [](const Pattern& pattern, std::size_t row, std::size_t column) {
+        const auto first = pattern.columns.begin();
+        return std::binary_search(first + pattern.starts[row], first + pattern.starts[row + 1], column);
+    };
+    const Pattern jacobian = pattern_of(map, false, columns);
+    CHECK(jacobian.height() == m && jacobian.width == n);
+    for (std::size_t row = 0; row < m; ++row) {
+        std::vector<double> unit(m);
+        unit[row] = 1.0;
+        const std::vector<double> found = gradient(map, 1, x, unit);
+        for (std::size_t column = 0; column < n; ++column) CHECK(found[column] == 0.0 || holds(jacobian, row, column));
+    }
+    if (map.order() < 2) return;
+    const Pattern hessian = pattern_of(map, true, columns);
+    CHECK(hessian.height() == n && hessian.width == n);
+    for (std::size_t column = 0; column < n; ++column) {
+        std::vector<double> unit(n);
+        unit[column] = 1.0;
+        const Sweeps found = sweeps(map, 1, x, unit, w, zero);
+        for (std::size_t row = 0; row < n; ++row) CHECK(found.dx_tangent[row] == 0.0 || holds(hessian, row, column));
+    }
+}
+
 // First derivatives by differences of weighted values, second ones by differences of gradients.
 void check_derivatives(const Map& map, std::size_t rows) {
     const std::size_t n = map.n_inputs();
@@ -79,6 +108,7 @@ void check_derivatives(const Map& map, std::size_t rows) {
         for (std::size_t k = 0; k < to.size(); ++k) to[k] += h * along[k];
         return to;
     };
+    if (rows == 1) check_patterns(map);
     const double h = 1e-6;
     double slope = 0.0, difference = 0.0;
     const Sweeps up = sweeps(map, rows, moved(x, v, h), v, w, dw), down = sweeps(map, rows, moved(x, v, -h), v, w, dw);
@@ -269,6 +299,56 @@ TEST(gradients_and_compositions) {
     const std::vector<double> a = gradient(*map, 1, x, w), b = gradient(sequence, 1, x, w);
     for (std::size_t k = 0; k < 3; ++k) CHECK_CLOSE(a[k], b[k], 1e-12 * (1 + std::abs(b[k])));
     check_derivatives(*map, 2);
+}
+
+// A sum over a long sequence: as sparse as its terms, and every number in the sum.
+TEST(patterns_of_long_loops) {
+    Recording r;  // (c, d, x) -> (c + d * x, x)
+    for (int k = 0; k < 3; ++k) r.inputs.push_back(r.add(Op::leaf));
+    r.outputs = {r.add(Op::add, 0, r.add(Op::mul, 1, 2)), 2};
+    constexpr std::uint32_t turns = 20'000;
+    LoopShape sum;
+    sum.carried = 2;
+    sum.varying = {1};
+    sum.turns = turns;
+    const Loop loop(map_of(r), nullptr, sum, {});
+    const Columns columns({{2, turns + 2}});
+    const Pattern jacobian = pattern_of(loop, false, columns), hessian = pattern_of(loop, true, columns);
+    CHECK(jacobian.size() == turns + 1);  // the first is multiplied with no column
+    CHECK(hessian.size() == 2 * (turns - 1));
+    CHECK(group_columns(hessian, true).sweeps() == 2);
+    // And of a chain of them all; a running sum is as dense as its triangle.
+    sum.turns = 40;
+    Recording of_all;  // (c, x) -> (c + x, c + x)
+    for (int k = 0; k < 2; ++k) of_all.inputs.push_back(of_all.add(Op::leaf));
+    const auto total = of_all.add(Op::add, 0, 1);
+    of_all.outputs = {total, total};
+    sum.carried = sum.results = 1;
+    const Loop running(map_of(of_all), nullptr, sum, {});
+    CHECK(pattern_of(running, false, Columns({{1, 41}})).size() == 40 + 40 * 41 / 2);
+    CHECK(pattern_of(running, true, Columns({{0, 41}})).size() == 0);
+}
+
+TEST(few_sweeps) {
+    const auto pattern = [](std::size_t n, auto&& holds) {
+        Pattern made;
+        made.width = n;
+        made.starts.push_back(0);
+        for (std::uint32_t row = 0; row < n; ++row) {
+            for (std::uint32_t column = 0; column < n; ++column)
+                if (holds(row, column)) made.columns.push_back(column);
+            made.starts.push_back(static_cast<std::uint32_t>(made.columns.size()));
+        }
+        return made;
+    };
+    const Pattern arrow = pattern(50, [](auto r, auto c) { return r == c || r == 7 || c == 7; });
+    CHECK(group_columns(arrow, true).sweeps() == 2);
+    const Pattern row = pattern(50, [](auto r, auto c) { return r == c || r == 7; });
+    CHECK(group_columns(row, false).sweeps() == 2);
+    CHECK(group_columns(transposed(row), false).sweeps() == 2);
+    CHECK(group_columns(full_pattern(9, 5), false).sweeps() == 5);
+    CHECK(group_columns(full_pattern(0, 5), false).sweeps() <= 1);
+    CHECK(transposed(transposed(arrow)).columns == arrow.columns);
 }
 
 RUN_TESTS()

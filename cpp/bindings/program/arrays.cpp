@@ -105,4 +105,10 @@ double* data_of(py::array& array) { return static_cast<double*>(array.mutable_da
 
 py::ssize_t step_of(const py::array& array, py::ssize_t axis) { return array.strides(axis) / item; }
 
+py::array_t<std::int32_t> signed_array(const std::vector<std::uint32_t>& numbers) {
+    py::array_t<std::int32_t> made(static_cast<py::ssize_t>(numbers.size()));
+    std::copy(numbers.begin(), numbers.end(), made.mutable_data());
+    return made;
+}
+
 }  // namespace kilograd

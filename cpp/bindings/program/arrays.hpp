@@ -3,6 +3,7 @@
 
 #include <pybind11/numpy.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,9 @@ py::array contiguous(py::handle object, const char* what);  // the same, in C or
 
 // Whether two arrays may share memory: between such as are contiguous, whether they do.
 bool overlap(const py::array& one, const py::array& other);
+
+// Numbers as SciPy's sparse arrays have them; the largest is -1.
+py::array_t<std::int32_t> signed_array(const std::vector<std::uint32_t>& numbers);
 
 // A result as NumPy gives it: a scalar for shape ().
 py::object shown(const py::array& array, py::handle out);

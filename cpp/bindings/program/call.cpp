@@ -54,11 +54,15 @@ program::Columns columns_of(const program::Program& program, py::handle wrt) {
         const auto [inputs, parameters] = with_respect_to(wrt);
         return program::Columns::of(program.graph(), inputs, parameters);
     }
+    return columns_of(program.n_inputs() + program.n_parameters(), wrt);
+}
+
+program::Columns columns_of(std::size_t count, py::handle wrt) {
     const auto ends = py::cast<std::vector<std::uint32_t>>(wrt);
     std::vector<program::Stretch> stretches;
     std::uint32_t last = 0;
     for (std::size_t k = 0; k + 1 < ends.size(); k += 2) {
-        if (ends[k] < last || ends[k + 1] < ends[k] || ends[k + 1] > program.n_inputs() + program.n_parameters())
+        if (ends[k] < last || ends[k + 1] < ends[k] || ends[k + 1] > count)
             throw py::value_error("wrt: stretches of columns, in order and without overlap, are needed");
         last = ends[k + 1];
         if (ends[k] < last) stretches.push_back({ends[k], last});

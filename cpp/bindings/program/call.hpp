@@ -19,6 +19,7 @@ struct Wrt {
 Wrt with_respect_to(py::handle wrt);
 // The same, or a tuple of stretches: (first, one past the last, first, ...).
 program::Columns columns_of(const program::Program& program, py::handle wrt);
+program::Columns columns_of(std::size_t count, py::handle wrt);  // the latter of these, of so many columns
 
 inline Node* node_at(const py::tuple& values, std::size_t k) {
     return node_of(PyTuple_GET_ITEM(values.ptr(), static_cast<py::ssize_t>(k)));

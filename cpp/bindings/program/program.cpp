@@ -173,12 +173,7 @@ py::tuple pattern(const Recorded& self, bool second, py::handle wrt, bool weight
         found =
             &self.program.derivatives().pattern(second ? Of::Hessian : Of::Jacobian, self.program, columns, weighted);
     }
-    const auto array = [](const std::vector<std::uint32_t>& numbers) {
-        py::array_t<std::int32_t> made(static_cast<py::ssize_t>(numbers.size()));
-        std::copy(numbers.begin(), numbers.end(), made.mutable_data());
-        return made;
-    };
-    return py::make_tuple(array(found->starts), array(found->columns));
+    return py::make_tuple(signed_array(found->starts), signed_array(found->columns));
 }
 
 // The program with some of its inputs, a tuple of stretches, as further parameters.

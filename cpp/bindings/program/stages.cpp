@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <optional>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "../../program/kernels/isa.hpp"
@@ -23,6 +26,7 @@ namespace kilograd {
 
 namespace {
 
+using program::Dependence;
 using program::Input;
 using program::Kept;
 using program::Map;
@@ -63,12 +67,70 @@ class PythonMap final : public Map {
         store(rows, both[1], "second derivative", n_inputs(), dx.tangent);
     }
 
+    // Groups of inputs, each with the outputs that depend on all of these, and whether they are linear in these while
+    // the inputs of other groups stay. An object without the method depends on all.
+    void depend(Dependence& dependence, const Dependence::Set* x, Dependence::Set* y,
+                const std::uint8_t* wanted) const override {
+        std::vector<std::vector<Dependence::Set>> parts(n_outputs());
+        std::vector<Dependence::Set> sets;
+        std::vector<std::uint8_t> linear;
+        std::vector<std::vector<std::uint32_t>> groups_of(n_outputs());
+        const auto add = [&](auto&& inputs, auto&& outputs, bool is_linear) {
+            std::vector<Dependence::Set> united;
+            for (std::size_t k : inputs) united.push_back(x[k]);
+            const Dependence::Set set = dependence.unite(united);
+            for (std::size_t k : outputs) {
+                parts[k].push_back(set);
+                groups_of[k].push_back(static_cast<std::uint32_t>(sets.size()));
+            }
+            sets.push_back(set);
+            linear.push_back(is_linear);
+        };
+        for_groups(add);
+        // Outputs of the same groups are many.
+        std::set<std::vector<std::uint32_t>> crossed;
+        for (std::size_t k = 0; k < n_outputs(); ++k) {
+            y[k] = dependence.unite(parts[k]);
+            if (!dependence.second() || !wanted[k] || !crossed.insert(groups_of[k]).second) continue;
+            for (std::uint32_t a : groups_of[k])
+                for (std::uint32_t b : groups_of[k])
+                    if (a < b || (a == b && !linear[a])) dependence.cross(sets[a], sets[b]);
+        }
+    }
+    void need(const std::uint8_t* wanted, std::uint8_t* x) const override {
+        std::fill_n(x, n_inputs(), std::uint8_t{0});
+        for_groups([&](auto&& inputs, auto&& outputs, bool) {
+            if (std::any_of(outputs.begin(), outputs.end(), [&](std::size_t k) { return wanted[k] != 0; }))
+                for (std::size_t k : inputs) x[k] = 1;
+        });
+    }
+
     bool keeps() const override { return false; }
     std::size_t kept_per_row() const override { return 0; }
     std::size_t cost() const override { return 1 << 15; }  // which is looked up after
     std::size_t bytes() const override { return sizeof *this; }
 
   private:
+    template <class F>
+    void for_groups(F&& f) const {
+        const py::gil_scoped_acquire acquired;
+        using Numbers = std::vector<std::size_t>;
+        const auto all = [](std::size_t count) {
+            Numbers numbers(count);
+            std::iota(numbers.begin(), numbers.end(), std::size_t{0});
+            return numbers;
+        };
+        if (!py::hasattr(object_, "groups")) return f(all(n_inputs()), all(n_outputs()), false);
+        for (const py::handle group : object_.attr("groups")()) {
+            const auto [inputs, outputs, is_linear] = py::cast<std::tuple<Numbers, Numbers, bool>>(group);
+            const auto beyond = [](const Numbers& numbers, std::size_t count) {
+                return std::any_of(numbers.begin(), numbers.end(), [&](std::size_t k) { return k >= count; });
+            };
+            if (beyond(inputs, n_inputs()) || beyond(outputs, n_outputs()))
+                throw py::value_error("groups() gives numbers of inputs and of outputs");
+            f(inputs, outputs, is_linear);
+        }
+    }
     static py::object array(const Rows& rows, const double* from, std::size_t columns) {
         Doubles copy({static_cast<py::ssize_t>(rows.count), static_cast<py::ssize_t>(columns)});
         std::copy_n(from, rows.count * columns, copy.mutable_data());
@@ -216,6 +278,30 @@ py::object stage_hvp(const Stage& self, const py::tuple& parameters, py::handle 
     return tangents;
 }
 
+// (starts, columns) of the entries that may differ from zero, as in a CSR matrix, and how sweeps give them:
+// (whether columns are grouped, rows that are alone, colours of columns), or of rows, and columns that are alone.
+py::tuple stage_pattern(const Stage& self, bool second, py::handle wrt) {
+    const program::Columns columns = columns_of(self.map->n_inputs(), wrt);
+    const Signals signals;
+    program::Pattern pattern;
+    program::Groups groups;
+    bool by_columns = true;
+    {
+        const py::gil_scoped_release released;
+        pattern = program::pattern_of(*self.map, second, columns);
+        groups = program::group_columns(pattern, second);
+        if (!second) {
+            program::Groups of_rows = program::group_columns(program::transposed(pattern), false);
+            if (of_rows.sweeps() <= groups.sweeps()) {  // of two that are as many, reverse sweeps over a row cost less
+                groups = std::move(of_rows);
+                by_columns = false;
+            }
+        }
+    }
+    return py::make_tuple(signed_array(pattern.starts), signed_array(pattern.columns), by_columns,
+                          signed_array(groups.alone), signed_array(groups.colours));
+}
+
 // As a stage a program has no parameters; the Python object lives as long as it is one.
 py::object program_stage(const py::object& recorded) {
     const Recorded& found = Box<Recorded>::expect(recorded.ptr());
@@ -302,6 +388,7 @@ void add_stages(py::module_& m) {
         .def("vjp", stage_vjp)
         .def("jvp", stage_jvp)
         .def("hvp", stage_hvp)
+        .def("pattern", stage_pattern)
         .def_property_readonly("nbytes", [](const Stage& self) { return self.map->bytes(); })
         .def_property_readonly("order", [](const Stage& self) { return self.map->order(); })
         .def_property_readonly("n_inputs", [](const Stage& self) { return self.map->n_inputs(); })

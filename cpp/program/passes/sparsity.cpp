@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+#include <string>
 
 #include "../watch.hpp"
 
@@ -31,16 +35,6 @@ class Sets {
     std::size_t words_;
     std::vector<std::uint64_t> bits_;
 };
-
-bool is_linear(Code code) {
-    return code == Code::add || code == Code::sub || code == Code::scale || code == Code::offset;
-}
-// Linear wherever it has a derivative.
-bool is_piecewise_linear(Code code) {
-    return code == Code::relu || code == Code::leaky_relu || code == Code::abs || code == Code::maximum ||
-           code == Code::minimum || code == Code::fmax || code == Code::fmin || code == Code::modulo ||
-           code == Code::copysign || is_step(code) || code == Code::gate || code == Code::enter;
-}
 
 // Unions of small sets of numbers, each kept once while it is only passed on.
 class Unions {
@@ -78,7 +72,94 @@ class Unions {
     std::vector<std::uint32_t> parts_;
 };
 
+// Greedily, each column gets the first colour that no column has with which it shares a row; rows and, where the
+// pattern is symmetric, columns of more than `most` entries aside. Gives up where more than `enough` are needed.
+std::optional<Groups> grouped(const Pattern& pattern, const Pattern& by_column, const std::vector<std::uint32_t>& sizes,
+                              std::size_t most, bool symmetric, std::size_t enough) {
+    Groups result;
+    for (std::uint32_t row = 0; row < sizes.size(); ++row)
+        if (sizes[row] > most) result.alone.push_back(row);
+    result.colours.assign(pattern.width, none);
+    std::vector<std::uint32_t> taken_by(pattern.width + 1, none);  // colour: last column that must not share it
+    Pace pace;
+    for (std::uint32_t column = 0; column < pattern.width; ++column) {
+        if (symmetric && sizes[column] > most) continue;
+        for (std::uint32_t k = by_column.starts[column]; k < by_column.starts[column + 1]; ++k) {
+            const std::uint32_t row = by_column.columns[k];
+            if (sizes[row] > most) continue;
+            pace(sizes[row]);
+            for (std::uint32_t j = pattern.starts[row]; j < pattern.starts[row + 1]; ++j)
+                if (pattern.columns[j] < column && result.colours[pattern.columns[j]] != none)
+                    taken_by[result.colours[pattern.columns[j]]] = column;
+        }
+        std::uint32_t colour = 0;
+        while (taken_by[colour] == column) ++colour;
+        result.colours[column] = colour;
+        result.colour_count = std::max(result.colour_count, colour + 1);
+        if (result.sweeps() > enough) return std::nullopt;
+    }
+    return result;
+}
+
 }  // namespace
+
+Pattern full_pattern(std::size_t height, std::size_t width) {
+    if (height * width > 0x7fffffff)
+        throw std::length_error("a matrix of " + std::to_string(height) + " x " + std::to_string(width) +
+                                " entries, of which few are known to be zero, is too large");
+    Pattern pattern;
+    pattern.width = width;
+    for (std::size_t row = 0; row <= height; ++row) pattern.starts.push_back(static_cast<std::uint32_t>(row * width));
+    for (std::size_t row = 0; row < height; ++row)
+        for (std::uint32_t column = 0; column < width; ++column) pattern.columns.push_back(column);
+    return pattern;
+}
+
+Pattern transposed(const Pattern& pattern) {
+    Pattern result;
+    result.width = pattern.height();
+    result.starts.assign(pattern.width + 1, 0);
+    for (std::uint32_t column : pattern.columns) ++result.starts[column + 1];
+    std::partial_sum(result.starts.begin(), result.starts.end(), result.starts.begin());
+    result.columns.resize(pattern.size());
+    std::vector<std::uint32_t> next(result.starts.begin(), result.starts.end() - 1);
+    for (std::uint32_t row = 0; row < pattern.height(); ++row)
+        for (std::uint32_t k = pattern.starts[row]; k < pattern.starts[row + 1]; ++k)
+            result.columns[next[pattern.columns[k]]++] = row;
+    return result;
+}
+
+// A row with many entries needs as many colours: it is tried which of the longest rows are better left aside.
+Groups group_columns(const Pattern& pattern, bool symmetric) {
+    const Pattern by_column = transposed(pattern);
+    std::vector<std::uint32_t> sizes;
+    for (std::uint32_t row = 0; row < pattern.height(); ++row)
+        sizes.push_back(pattern.starts[row + 1] - pattern.starts[row]);
+    std::vector<std::uint32_t> sorted = sizes;
+    std::sort(sorted.rbegin(), sorted.rend());
+    struct Try {
+        std::size_t least, longest;  // sweeps; the longest row that is not aside
+        auto operator<=>(const Try&) const = default;
+    };
+    constexpr std::size_t most_tries = 8, most_work = std::size_t{1} << 26;
+    std::vector<Try> tries;
+    std::size_t work = 0;
+    for (std::size_t first = sorted.size() + 1; first-- > 0;) {
+        const std::size_t longest = first < sorted.size() ? sorted[first] : 0;
+        if ((work += longest * longest) > most_work) break;
+        if (first && sorted[first - 1] == longest) continue;  // as long as one that is aside
+        tries.push_back({first + longest, longest});
+    }
+    std::sort(tries.begin(), tries.end());
+    Groups best;  // each column for itself
+    best.colour_count = static_cast<std::uint32_t>(pattern.width);
+    best.colours.resize(pattern.width);
+    std::iota(best.colours.begin(), best.colours.end(), 0u);
+    for (std::size_t k = 0; k < std::min(tries.size(), most_tries) && tries[k].least < best.sweeps(); ++k)
+        if (auto found = grouped(pattern, by_column, sizes, tries[k].longest, symmetric, best.sweeps() - 1))
+            best = std::move(*found);
+    return best;
+}
 
 Colouring colour_hessian(const Graph& graph, bool promoted) {
     constexpr std::size_t fewest = 16, most_bits = std::size_t{1} << 30;
@@ -102,19 +183,11 @@ Colouring colour_hessian(const Graph& graph, bool promoted) {
         const Node& node = graph.nodes[n];
         if (node.code == Code::input) depends.add(n, node.a);
         if (node.code == Code::parameter && promoted) depends.add(n, graph.n_inputs + node.a);
-        graph.for_operands(node, [&](std::uint32_t operand) {
+        for_varying_operands(graph, node, [&](std::uint32_t operand) {
             pace(depends.words());
             depends.unite(n, depends, operand);
         });
-        if (is_leaf(node.code) || is_linear(node.code) || is_piecewise_linear(node.code)) continue;
-        if (node.code == Code::mul) {
-            cross(node.a, node.b);
-        } else if (node.code == Code::dot) {
-            for (std::uint32_t t = node.a; t < node.b; ++t)
-                if (graph.terms[t].b != none) cross(graph.terms[t].a, graph.terms[t].b);
-        } else {
-            cross(n, n);
-        }
+        for_crossings(graph, n, cross);
     }
 
     // Greedily, each column gets the first colour that no column with a common row has.

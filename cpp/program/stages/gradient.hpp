@@ -35,6 +35,29 @@ class Gradient final : public Map {
                 dx.value[k] = w.value[r * n_outputs()] * found.value[k] + found.tangent[k];
     }
 
+    // A derivative depends on what its input has second derivatives with.
+    void depend(Dependence& dependence, const Dependence::Set* x, Dependence::Set* y,
+                const std::uint8_t* wanted) const override {
+        map_->depend(dependence, x, y, wanted);
+        Dependence inner(true);
+        std::vector<Dependence::Set> own;
+        for (std::uint32_t k = 0; k < n_inputs(); ++k) own.push_back(inner.column(k));
+        Dependence::Set value;
+        const std::uint8_t one = 1;
+        map_->depend(inner, own.data(), &value, &one);
+        const Pattern pattern = inner.crossings(n_inputs());
+        for (std::size_t k = 0; k < count_; ++k) {
+            std::vector<Dependence::Set> parts;
+            for (std::uint32_t j = pattern.starts[k]; j < pattern.starts[k + 1]; ++j)
+                parts.push_back(x[pattern.columns[j]]);
+            y[1 + k] = dependence.unite(parts);
+        }
+    }
+    void need(const std::uint8_t* wanted, std::uint8_t* x) const override {
+        const bool any = std::any_of(wanted, wanted + n_outputs(), [](std::uint8_t one) { return one != 0; });
+        std::fill_n(x, n_inputs(), std::uint8_t{any});
+    }
+
     bool keeps() const override { return false; }
     int order() const override { return map_->order() - 1; }
     std::size_t kept_per_row() const override { return map_->kept_per_row() + 2 * n_inputs(); }

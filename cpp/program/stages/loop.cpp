@@ -189,6 +189,90 @@ bool Loop::goes_on(const Rows& rows, std::size_t turn, Input in, Kept& kept) con
     return holds.value[0] != 0.0;
 }
 
+template <class F>
+void Loop::for_needs(const std::uint8_t* wanted, F&& f) const {
+    const std::size_t carried = shape_.carried;
+    Dependence::Mask out(shape_.turn_outputs(), 0), in(shape_.turn_inputs(), 0), before;
+    std::copy_n(wanted, carried, out.begin());
+    if (condition_) {
+        for (std::size_t k = 0; k <= carried; ++k) {
+            body_->need(out.data(), in.data());
+            for (std::size_t c = 0; c < carried; ++c) out[c] |= in[c];
+        }
+        return f(std::size_t{0}, out, in);
+    }
+    Pace pace;
+    for (std::size_t t = shape_.turns; t-- > 0;) {
+        std::copy_n(wanted + carried + place(t) * shape_.results, shape_.results, out.begin() + carried);
+        if (out != before) body_->need(out.data(), in.data());
+        f(t, out, in);
+        before = out;
+        std::copy_n(in.begin(), carried, out.begin());
+        pace(out.size());
+    }
+}
+
+void Loop::depend(Dependence& dependence, const Dependence::Set* x, Dependence::Set* y,
+                  const std::uint8_t* wanted) const {
+    const std::size_t carried = shape_.carried, shared = shape_.turn_inputs() - shape_.shared;
+    const std::size_t outputs = shape_.turn_outputs(), turns = condition_ ? 1 : shape_.turns;
+    Dependence::Mask wants(turns * outputs, 0);
+    if (dependence.second())
+        for_needs(wanted, [&](std::size_t turn, const Dependence::Mask& out, const Dependence::Mask&) {
+            dependence.spend(outputs);
+            std::copy(out.begin(), out.end(), wants.begin() + static_cast<std::ptrdiff_t>(turn * outputs));
+        });
+    std::vector<Dependence::Set> in(shape_.turn_inputs(), Dependence::nothing), out(outputs), before, parts;
+    std::copy_n(x, carried, in.begin());
+    std::copy_n(x + n_inputs() - shape_.shared, shape_.shared, in.begin() + static_cast<std::ptrdiff_t>(shared));
+    if (condition_) {
+        // There may be no turn, or any number: after as many as there are numbers nothing new comes.
+        const Dependence::Mask none(outputs, 0);
+        for (std::size_t k = 0; k < carried && in != before; ++k) {
+            before = in;
+            body_->depend(dependence, in.data(), out.data(), none.data());
+            for (std::size_t c = 0; c < carried; ++c) {
+                parts = {in[c], out[c]};
+                in[c] = dependence.unite(parts);
+            }
+        }
+        body_->depend(dependence, in.data(), out.data(), wants.data());
+        std::copy_n(in.begin(), carried, y);
+        return;
+    }
+    const std::uint8_t* known = nullptr;  // what was wanted of the turn before
+    for (std::size_t t = 0; t < turns; ++t) {
+        for_own(t, [&](std::size_t in_turn, std::size_t in_loop, std::size_t count) {
+            std::copy_n(x + in_loop, count, in.begin() + static_cast<std::ptrdiff_t>(in_turn));
+        });
+        const std::uint8_t* const now = wants.data() + t * outputs;
+        if (!known || in != before || !std::equal(now, now + outputs, known)) {
+            body_->depend(dependence, in.data(), out.data(), now);
+            before = in;
+            known = now;
+        }
+        std::copy_n(out.begin(), carried, in.begin());
+        std::copy_n(out.begin() + static_cast<std::ptrdiff_t>(carried), shape_.results,
+                    y + carried + place(t) * shape_.results);
+        dependence.spend(in.size() + outputs);
+    }
+    std::copy_n(in.begin(), carried, y);
+}
+
+void Loop::need(const std::uint8_t* wanted, std::uint8_t* x) const {
+    const std::size_t shared = shape_.turn_inputs() - shape_.shared;
+    std::fill_n(x, n_inputs(), std::uint8_t{0});
+    std::copy_n(wanted, shape_.carried, x);
+    for_needs(wanted, [&](std::size_t turn, const Dependence::Mask& out, const Dependence::Mask& in) {
+        for (std::size_t c = 0; c < shape_.carried; ++c) x[c] = condition_ ? out[c] : in[c];
+        if (!condition_)
+            for_own(turn, [&](std::size_t in_turn, std::size_t in_loop, std::size_t count) {
+                std::copy_n(in.begin() + static_cast<std::ptrdiff_t>(in_turn), count, x + in_loop);
+            });
+        for (std::size_t k = 0; k < shape_.shared; ++k) x[n_inputs() - shape_.shared + k] |= in[shared + k];
+    });
+}
+
 bool Loop::in_frames(const Rows& rows, Input x) const {
     return rows.count == 1 && !x.dual() && body_->program() && (!condition_ || condition_->program());
 }

@@ -48,6 +48,9 @@ class Loop final : public Map {
 
     void forward(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const override;
     void reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept) const override;
+    void depend(Dependence& dependence, const Dependence::Set* x, Dependence::Set* y,
+                const std::uint8_t* wanted) const override;
+    void need(const std::uint8_t* wanted, std::uint8_t* x) const override;
     int order() const override { return body_->order(); }
     std::size_t kept_per_row() const override;
     std::size_t cost() const override { return 64 * shape_.turns + body_->cost(); }
@@ -74,6 +77,11 @@ class Loop final : public Map {
     void load(const Rows& rows, Input x, std::size_t turn, Output in) const;
     void turn(const Rows& rows, std::size_t number, Input in, Output out, Kept& kept, bool keep) const;
     bool goes_on(const Rows& rows, std::size_t turn, Input in, Kept& kept) const;
+
+    // Calls f(turn, what is wanted of its outputs, whether a wanted output depends on an input of it) from the last
+    // turn to the first; of a loop with a condition once, with what holds for any number of turns.
+    template <class F>
+    void for_needs(const std::uint8_t* wanted, F&& f) const;
 
     // A single row, in frames.
     bool in_frames(const Rows& rows, Input x) const;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../kernels/kernels.hpp"
+#include "dependence.hpp"
 
 namespace kilograd::program {
 
@@ -99,6 +100,12 @@ class Map {
         forward(rows, x, y, kept, true);
         reverse(rows, x, w, dx, kept);
     }
+    // The sets y of what outputs depend on, of the sets x of inputs. Where second derivatives are asked for, pairs are
+    // noted, of what outputs that are `wanted` depend on alone.
+    virtual void depend(Dependence& dependence, const Dependence::Set* x, Dependence::Set* y,
+                        const std::uint8_t* wanted) const = 0;
+    // x: whether outputs that are wanted depend on an input.
+    virtual void need(const std::uint8_t* wanted, std::uint8_t* x) const = 0;
     // Whether reverse() needs what forward() kept.
     virtual bool keeps() const { return true; }
     // How many times it can be differentiated: twice, reverse sweeps over dual numbers, or once.

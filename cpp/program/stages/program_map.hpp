@@ -39,6 +39,34 @@ class ProgramMap final : public Map {
         run(request, rows.kernels, kept);
     }
 
+    void depend(Dependence& dependence, const Dependence::Set* x, Dependence::Set* y,
+                const std::uint8_t* wanted) const override {
+        const Graph& graph = program_->graph();
+        Dependence::Mask live(graph.nodes.size(), 0);
+        if (dependence.second()) mark(wanted, live);
+        std::vector<Dependence::Set> sets(graph.nodes.size(), Dependence::nothing), parts;
+        for (std::uint32_t n = 0; n < graph.nodes.size(); ++n) {
+            const Node& node = graph.nodes[n];
+            if (node.code == Code::input) sets[n] = x[node.a];
+            parts.clear();
+            for_varying_operands(graph, node, [&](std::uint32_t operand) { parts.push_back(sets[operand]); });
+            if (!parts.empty()) sets[n] = dependence.unite(parts);
+            if (live[n])
+                for_crossings(graph, n, [&](std::uint32_t a, std::uint32_t b) { dependence.cross(sets[a], sets[b]); });
+        }
+        dependence.spend(graph.nodes.size());
+        for (std::size_t k = 0; k < n_outputs(); ++k) y[k] = sets[graph.outputs[k]];
+    }
+
+    void need(const std::uint8_t* wanted, std::uint8_t* x) const override {
+        const Graph& graph = program_->graph();
+        Dependence::Mask live(graph.nodes.size(), 0);
+        mark(wanted, live);
+        std::fill_n(x, n_inputs(), std::uint8_t{0});
+        for (std::size_t n = 0; n < live.size(); ++n)
+            if (live[n] && graph.nodes[n].code == Code::input) x[graph.nodes[n].a] = 1;
+    }
+
     const Program* program() const override { return program_.get(); }
     bool keeps() const override { return false; }
     std::size_t kept_per_row() const override { return 0; }
@@ -57,6 +85,15 @@ class ProgramMap final : public Map {
         if (!kept.loaded[back]) schedule.load_constants(1, values);
         kept.loaded[back] = true;
         run_row_in(values, program_->graph(), schedule, request, engine);
+    }
+
+    // Which nodes the derivatives of wanted outputs are made of.
+    void mark(const std::uint8_t* wanted, Dependence::Mask& live) const {
+        const Graph& graph = program_->graph();
+        for (std::size_t k = 0; k < n_outputs(); ++k)
+            if (wanted[k]) live[graph.outputs[k]] = 1;
+        for (std::size_t n = live.size(); n-- > 0;)
+            if (live[n]) for_varying_operands(graph, graph.nodes[n], [&](std::uint32_t operand) { live[operand] = 1; });
     }
 
     Request request_of(const Rows& rows, Input x) const {

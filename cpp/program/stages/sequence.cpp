@@ -106,6 +106,36 @@ void Sequence::reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept
     copy_columns(rows, adjoints, width_, dx, n_inputs(), n_inputs());
 }
 
+Dependence::Mask Sequence::needed(const std::uint8_t* wanted) const {
+    Dependence::Mask places(width_, 0), inputs(widest_in_);
+    outputs_.each([&](std::size_t place) { places[place] |= *wanted++; });
+    for (std::size_t k = steps_.size(); k-- > 0;) {
+        const Step& step = steps_[k];
+        step.map->need(places.data() + step.first, inputs.data());
+        const std::uint8_t* next = inputs.data();
+        step.inputs.each([&](std::size_t place) { places[place] |= *next++; });
+    }
+    return places;
+}
+
+void Sequence::depend(Dependence& dependence, const Dependence::Set* x, Dependence::Set* y,
+                      const std::uint8_t* wanted) const {
+    const Dependence::Mask places = dependence.second() ? needed(wanted) : Dependence::Mask(width_, 0);
+    std::vector<Dependence::Set> all(x, x + n_inputs()), in;
+    all.resize(width_);
+    for (const Step& step : steps_) {
+        in.clear();
+        step.inputs.each([&](std::size_t place) { in.push_back(all[place]); });
+        step.map->depend(dependence, in.data(), all.data() + step.first, places.data() + step.first);
+    }
+    outputs_.each([&](std::size_t place) { *y++ = all[place]; });
+}
+
+void Sequence::need(const std::uint8_t* wanted, std::uint8_t* x) const {
+    const Dependence::Mask places = needed(wanted);
+    std::copy_n(places.begin(), n_inputs(), x);
+}
+
 int Sequence::order() const {
     int least = 2;
     for (const Step& step : steps_) least = std::min(least, step.map->order());

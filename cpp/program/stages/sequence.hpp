@@ -22,6 +22,11 @@ class Places {
 
     // The numbers at these places: in `to`, or where they are if that is the same.
     Input gather(const Rows& rows, Input from, std::size_t width, Output to) const;
+    template <class F>
+    void each(F&& f) const {
+        for (const Run& run : runs_)
+            for (std::uint32_t k = 0; k < run.count; ++k) f(run.from + k);
+    }
     void scatter_add(const Rows& rows, Input from, Output to, std::size_t width) const;
 
   private:
@@ -43,6 +48,9 @@ class Sequence final : public Map {
 
     void forward(const Rows& rows, Input x, Output y, Kept& kept, bool keep) const override;
     void reverse(const Rows& rows, Input x, Input w, Output dx, Kept& kept) const override;
+    void depend(Dependence& dependence, const Dependence::Set* x, Dependence::Set* y,
+                const std::uint8_t* wanted) const override;
+    void need(const std::uint8_t* wanted, std::uint8_t* x) const override;
     int order() const override;
     std::size_t kept_per_row() const override;
     std::size_t cost() const override;
@@ -51,6 +59,7 @@ class Sequence final : public Map {
   private:
     enum { Values, Adjoints, In, Out, buffer_count };
     void prepare(Kept& kept) const;
+    Dependence::Mask needed(const std::uint8_t* wanted) const;  // by place
 
     std::vector<Step> steps_;
     Places outputs_;

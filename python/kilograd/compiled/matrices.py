@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = "NDArray[Any]"
 Arrays: TypeAlias = "tuple[Array, ...]"
+Group: TypeAlias = "tuple[Array, Array, bool]"
 
 __all__ = ["CHOLESKY", "EXPONENTIAL", "LEAST_SQUARES", "LOG_DETERMINANT", "SOLVE", "RankError", "computed"]
 
@@ -67,6 +68,10 @@ class Operation(ABC):
     def change(self, x: Arrays, y: Array, dx: Arrays, w: Array, dw: Array) -> tuple[Arrays, Arrays]:
         """The adjoint, and its change with the operands and the weights."""
 
+    def groups(self, places: Arrays, result: Array) -> list[Group]:
+        """What depends on what, among the places of operands and those of the result: see `_Call.groups`."""
+        return [(_joint(places), result.reshape(-1), False)]
+
 
 class _Call:
     """An operation of operands of these shapes, as a stage of Python; it remembers the result of the last rows."""
@@ -96,6 +101,12 @@ class _Call:
         adjoint, change = self.operation.change(x, self._value(rows, x), self._parts(tangents), w, dw)
         return _joined(adjoint), _joined(change)
 
+    def groups(self) -> list[Group]:
+        """Inputs, with the outputs that depend on them, and whether these are linear in them but for other groups."""
+        places = self._parts(np.arange(sum(map(math.prod, self.shapes)))[None])
+        result = np.arange(math.prod(self.result)).reshape(self.result)
+        return self.operation.groups(tuple([part[0] for part in places]), result)
+
     def _value(self, rows: Array, x: Arrays) -> Array:
         last = self.last
         if last is not None and np.array_equal(last[0], rows):
@@ -122,6 +133,18 @@ def _joined(parts: Arrays) -> Array:
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
+def _joint(places: Sequence[Array]) -> Array:
+    return np.concatenate([part.reshape(-1) for part in places])
+
+
+def _by_column(places: Arrays, result: Array) -> list[Group]:
+    """Of a matrix and right sides, of each of which a column of the result is linear."""
+    a, b = places
+    return [(a.reshape(-1), result.reshape(-1), False)] + [
+        (b[:, k], result[:, k], True) for k in range(result.shape[1])
+    ]
+
+
 def _t(a: Array) -> Array:
     return a.swapaxes(-1, -2)
 
@@ -133,6 +156,9 @@ class _Solve(Operation):
 
     def shape(self, *operands: Shape) -> Shape:
         return operands[1]
+
+    def groups(self, places: Arrays, result: Array) -> list[Group]:
+        return _by_column(places, result)
 
     def value(self, *x: Array) -> Array:
         return np.linalg.solve(*x)
@@ -158,6 +184,9 @@ class _LogDeterminant(Operation):
 
     def shape(self, *operands: Shape) -> Shape:
         return (2,)
+
+    def groups(self, places: Arrays, result: Array) -> list[Group]:
+        return [(places[0].reshape(-1), result[1:], False)]
 
     def value(self, *x: Array) -> Array:
         return np.stack(np.linalg.slogdet(x[0]), axis=-1)
@@ -187,6 +216,10 @@ class _Cholesky(Operation):
 
     def shape(self, *operands: Shape) -> Shape:
         return operands[0]
+
+    def groups(self, places: Arrays, result: Array) -> list[Group]:
+        lower = np.tril_indices(len(result))
+        return [(places[0][lower], result[lower], False)]
 
     def value(self, *x: Array) -> Array:
         return np.linalg.cholesky(x[0])
@@ -231,6 +264,9 @@ class _LeastSquares(Operation):
 
     def shape(self, *operands: Shape) -> Shape:
         return (operands[0][1], operands[1][1])
+
+    def groups(self, places: Arrays, result: Array) -> list[Group]:
+        return _by_column(places, result)
 
     def value(self, *x: Array) -> Array:
         a, b = x

@@ -31,6 +31,7 @@ from kilograd.compiled.structure import (
     take,
     width_of,
 )
+from kilograd.compiled.sweeps import Sweeps, places_of
 from kilograd.compiled.traced import Traced
 from kilograd.program import Program
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 Entry: TypeAlias = "Value | float"
 Part: TypeAlias = "Value | float | Block"
 """Of the inputs of a stage."""
+FEW = 4
+"""Sweeps that are not worth to find out which of them a sparse matrix could do without."""
 Stretch: TypeAlias = tuple[int, int]
 """Neighbours among places: the first, and how many."""
 
@@ -199,6 +202,7 @@ class Staged:
         self._parameters = tuple(outside(outputs, inputs, stages))
         self._core = composed(outputs, [*inputs, *self._parameters], stages)
         self._outputs = self._core.n_outputs
+        self._sweeps: dict[tuple[bool, Columns], Sweeps] = {}
 
     @property
     def nbytes(self) -> int:
@@ -224,42 +228,57 @@ class Staged:
 
     def hvp(self, x: Array, v: Array, *, weights: Array | None = None, check: bool = True) -> Array:
         """Products of the Hessian of the weighted sum with vectors, (..., n)."""
+        self._check_order()
+        lead = (*x.shape[:-1], self._outputs)
+        return self._core.hvp(self._parameters, x, v, np.broadcast_to(1.0 if weights is None else weights, lead), check)
+
+    def jacobian(self, x: Array, columns: Columns, *, check: bool = True) -> Array:
+        """Jacobians by the inputs in the columns, (..., m, k)."""
+        n, m, k = x.shape[-1], self._outputs, width_of(columns)
+        if min(m, k) > FEW and (sweeps := self.sweeps(False, columns)).count < min(m, k):
+            return sweeps.whole(self.entries(x, False, columns, check=check))
+        if m <= k:
+            found = self.vjp(_repeated(x, m), _unit(x, np.arange(m), m), check=check)
+            return found.reshape(*x.shape[:-1], m, n)[..., places_of(columns)]
+        found = self.jvp(_repeated(x, k), _unit(x, places_of(columns), n), check=check)
+        return found.reshape(*x.shape[:-1], k, m).swapaxes(-1, -2)
+
+    def hessian(self, x: Array, columns: Columns, *, check: bool = True) -> Array:
+        """Hessians of the sum of the outputs by the inputs in the columns, (..., k, k)."""
+        n, k = x.shape[-1], width_of(columns)
+        self._check_order()
+        if k > FEW and (sweeps := self.sweeps(True, columns)).count < k:
+            return sweeps.whole(self.entries(x, True, columns, check=check))
+        found = self.hvp(_repeated(x, k), _unit(x, places_of(columns), n), check=check)
+        return found.reshape(*x.shape[:-1], k, n)[..., places_of(columns)]
+
+    def pattern(self, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Which entries of the Jacobian or, if `second`, the Hessian may differ from zero, as in a CSR matrix."""
+        sweeps = self.sweeps(second, columns)
+        return sweeps.starts.copy(), sweeps.columns.copy()
+
+    def entries(self, x: Array, second: bool, columns: Columns, *, check: bool = True) -> Array:
+        """The entries of the pattern, (..., entries)."""
+        sweeps = self.sweeps(second, columns)
+        if second:
+            return sweeps.entries(x, lambda x, v: self.hvp(x, v, check=check))
+        return sweeps.entries(x, lambda x, v: self.jvp(x, v, check=check), lambda x, v: self.vjp(x, v, check=check))
+
+    def sweeps(self, second: bool, columns: Columns) -> Sweeps:
+        """What gives the entries, made when first asked for."""
+        if second:
+            self._check_order()
+        found = self._sweeps.get((second, columns))
+        if found is None:
+            found = self._sweeps[second, columns] = Sweeps(self._core, second, columns)
+        return found
+
+    def _check_order(self) -> None:
         if self._core.order < 2:
             raise TypeError(
                 "second derivatives of a function that takes a gradient inside would be third ones, which are not "
                 "there: write its gradient out, or take the gradient of the whole"
             )
-        lead = (*x.shape[:-1], self._outputs)
-        return self._core.hvp(self._parameters, x, v, np.broadcast_to(1.0 if weights is None else weights, lead), check)
-
-    def jacobian(self, x: Array, columns: Columns, *, check: bool = True) -> Array:
-        """Jacobians by the inputs in the columns, (..., m, k): sweeps over a row for each output or each column."""
-        n, m, k, lead = x.shape[-1], self._outputs, width_of(columns), x.shape[:-1]
-        if m <= k:
-            return self.vjp(_repeated(x, m), _unit(x, range(m), m), check=check).reshape(*lead, m, n)[..., _at(columns)]
-        found = self.jvp(_repeated(x, k), _unit(x, _at(columns), n), check=check)
-        return found.reshape(*lead, k, m).swapaxes(-1, -2)
-
-    def hessian(self, x: Array, columns: Columns, *, check: bool = True) -> Array:
-        """Hessians of the sum of the outputs by the inputs in the columns, (..., k, k)."""
-        n, k = x.shape[-1], width_of(columns)
-        found = self.hvp(_repeated(x, k), _unit(x, _at(columns), n), check=check)
-        return found.reshape(*x.shape[:-1], k, n)[..., _at(columns)]
-
-    def pattern(self, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """The pattern of a sparse Jacobian or, if `second`, Hessian: every entry may differ from zero."""
-        width = width_of(columns)
-        height = width if second else self._outputs
-        starts = width * np.arange(height + 1, dtype=np.int32)
-        return starts, np.tile(np.arange(width, dtype=np.int32), height)
-
-    def entries(self, x: Array, second: bool, columns: Columns, *, check: bool = True) -> Array:
-        """The entries of the pattern."""
-        return (self.hessian if second else self.jacobian)(x, columns, check=check).reshape(-1)
-
-
-def _at(columns: Columns) -> list[int]:
-    return [k for first, last in zip(columns[::2], columns[1::2], strict=True) for k in range(first, last)]
 
 
 def _repeated(x: Array, count: int) -> Array:
@@ -267,10 +286,10 @@ def _repeated(x: Array, count: int) -> Array:
     return np.repeat(x.reshape(-1, x.shape[-1]), count, axis=0)
 
 
-def _unit(x: Array, places: Sequence[int], size: int) -> Array:
+def _unit(x: Array, places: NDArray[np.intp], size: int) -> Array:
     """For each row unit vectors, with the ones at these places."""
     vectors = np.zeros((len(places), size))
-    vectors[np.arange(len(places)), list(places)] = 1.0
+    vectors[np.arange(len(places)), places] = 1.0
     return np.tile(vectors, (math.prod(x.shape[:-1]), 1))
 
 
