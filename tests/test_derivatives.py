@@ -258,8 +258,6 @@ def test_compiled_functions_in_sparse_form() -> None:
         kilograd.compile(lambda x: (x, x)).jacobian(x, sparse=True)
     with pytest.raises(TypeError, match="gradients, Hessians"):
         kilograd.compile(lambda x: x).hessian(x, sparse=True)
-    with pytest.raises(TypeError, match="row by row"):
-        f.batch.jacobian(np.array([x]), np.array([t]), sparse=True)
 
 
 # --- compiled functions
@@ -495,10 +493,3 @@ def test_gradients_by_columns(rows: int, isa: str) -> None:
             program.value_and_grad(table, out=(out[0], np.empty((rows, 3))), order="F")
     with pytest.raises(ValueError, match="order must be"):
         program.value_and_grad(table, order="K")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("name", ["jacobian", "hessian"])
-def test_sparse_arrays_are_refused_of_batches(name):
-    f = kilograd.compile(lambda x: x[0] * x[1])
-    with pytest.raises(TypeError, match="sparse arrays are those of one call"):
-        getattr(f.batch, name)(np.ones((3, 2)), sparse=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 from kilograd import _core, tables
 from kilograd._core import Value
-from kilograd.sparse import csr, entries_of
+from kilograd.sparse import Stack, csr, entries_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -391,7 +390,7 @@ class Program:
             The columns: ``m`` inputs, parameters, or inputs and then parameters.
         sparse : bool, default False
             Give a SciPy sparse array with the pattern that `sparsity` tells, the outputs in C order being its rows; of
-            a batch a list of them. ``out`` is then one that an earlier call gave.
+            a batch a `kilograd.sparse.Stack` of them. ``out`` is then what an earlier call gave.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
         parameters, threads, check, out
@@ -464,8 +463,8 @@ class Program:
         weights : array_like, S or B + S, optional
             Of the outputs in the sum; by default ones.
         sparse : bool, default False
-            Give a SciPy sparse array with the pattern that `sparsity` tells, both triangles; of a batch a list of them.
-            ``out`` is then one that an earlier call gave.
+            Give a SciPy sparse array with the pattern that `sparsity` tells, both triangles; of a batch a
+            `kilograd.sparse.Stack` of them. ``out`` is then what an earlier call gave.
         reduce : {"mean", "sum"}, optional
             Give the mean or the sum over the rows.
         parameters, threads, check, out
@@ -570,12 +569,9 @@ class Program:
             data = self._with(parameters, given, self._core.entries, *arguments)
         if out is not None:
             return out
-        if data.ndim == 1:
-            return csr(data, starts, columns, width)
-        rows = data.reshape(math.prod(data.shape[:-1]), data.shape[-1])
-        made = [csr(row, starts.copy(), columns.copy(), width) for row in rows]
-        count = data.shape[-2]
-        return made if data.ndim == 2 else [made[k * count : (k + 1) * count] for k in range(len(data))]
+        if data.ndim == 3:  # sets of parameters, each over rows
+            return [Stack(part, starts, columns, width) for part in data]
+        return csr(data, starts, columns, width) if data.ndim == 1 else Stack(data, starts, columns, width)
 
     def _with(self, parameters: ArrayLike, out: Any, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call the core with numbers in place of the parameters' data, or with each row of a table of them."""

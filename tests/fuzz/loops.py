@@ -24,7 +24,7 @@ HEADER = "import numpy as np\nfrom kilograd import where\ndef function(scan, for
 def python_scan(
     step: Callable[..., Any], init: Any, xs: Any, length: int = 0, *, reverse: bool = False, checkpoint: bool = False
 ) -> tuple[Any, Any]:
-    rows = [None] * length if xs is None else list(xs)
+    rows = [None] * length if xs is None else list(zip(*xs, strict=True)) if isinstance(xs, tuple) else list(xs)
     ys: list[Any] = [None] * len(rows)
     for t in reversed(range(len(rows))) if reverse else range(len(rows)):
         init, ys[t] = step(init, rows[t])

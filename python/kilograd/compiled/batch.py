@@ -26,13 +26,17 @@ from kilograd.compiled.structure import (
     width_of,
 )
 from kilograd.compiled.tracing import add_note
+from kilograd.sparse import Stack, csr
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from kilograd.compiled.function import Compiled
     from kilograd.compiled.structure import Array, Columns, Indices, Positions
     from kilograd.program import Reduce
 
 T = TypeVar("T")
+Pattern: TypeAlias = "tuple[NDArray[np.int32], NDArray[np.int32]]"
 InAxes: TypeAlias = "Sequence[int | None]"
 
 
@@ -138,9 +142,11 @@ class Batch(Derivatives[..., "Array"]):
         Returns
         -------
         array, (rows,) + S + A, or S + A if reduced
+            With `sparse`, a `kilograd.sparse.Stack`: the pattern, which is that of all paths that rows take, once, and
+            the entries of each row; if reduced, a ``scipy.sparse.csr_array``.
         """
         if sparse:
-            return self._sparse(args, kwargs, argnums, False)
+            return self._sparse(args, kwargs, argnums, False, in_axes, reduce)
         rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
         only = self._only_of(rows)
@@ -164,9 +170,10 @@ class Batch(Derivatives[..., "Array"]):
         Returns
         -------
         array, (rows,) + A + A, or A + A if reduced
+            With `sparse` as in `jacobian`.
         """
         if sparse:
-            return self._sparse(args, kwargs, argnums, True)
+            return self._sparse(args, kwargs, argnums, True, in_axes, reduce)
         rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
         only = self._only_of(rows)
@@ -248,8 +255,44 @@ class Batch(Derivatives[..., "Array"]):
             jacobian[where] = part
         return structure, jacobian
 
-    def _sparse(self, args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums | None, second: bool) -> Any:
-        raise TypeError("sparse arrays are those of one call: call the function itself, row by row")
+    def _sparse(
+        self,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        argnums: Argnums | None,
+        second: bool,
+        in_axes: InAxes | None = None,
+        reduce: Reduce = None,
+    ) -> Any:
+        """The Jacobians or, if `second`, Hessians of all rows as a `Stack`, or reduced as one sparse array."""
+        rows, shared = self._rows(args, kwargs, in_axes, reduce), _shared(in_axes)
+        positions = self._positions(rows.call, argnums)
+        chosen = sorted({positions} if isinstance(positions, int) else set(positions))
+        in_order = chosen == sorted(chosen, key=lambda i: (i in shared, i))  # as `_columns` has them
+        only = self._only_of(rows)
+        if only is not None and (reduce or rows.columns) and in_order and (only.is_number or not second):
+            columns, _ = _columns(only, rows, positions, shared)
+            with suppress(ValueError, ArithmeticError):
+                return _as_sparse(
+                    only.entries(rows, second, columns, reduce), *only.pattern(rows, second, columns), columns
+                )
+        call = rows.whole()
+        columns = call.columns(positions)[0]
+        computed = list(
+            self._by_path(
+                call, lambda path, x, check: (path.entries(x, check, second, columns), path.pattern(second, columns))
+            )
+        )
+        paths = [path for path, *_ in computed] or list(self._compiled._paths_of(call)[:1])
+        self._structure(call, paths)
+        if not computed:
+            computed = [(paths[0], np.arange(0), (np.empty((0, 0)), paths[0].pattern(second, columns)))]
+        data, starts, indices = _joint(computed, len(call.x), width_of(columns))
+        if reduce == "mean" and not len(data):
+            raise ValueError("the mean over a batch of no rows")
+        if reduce:
+            data = data.sum(axis=0) if reduce == "sum" else data.mean(axis=0)
+        return _as_sparse(data, starts, indices, columns)
 
     def _structure(self, call: Call, paths: list[Path]) -> Structure:
         """The structure of the result of every row."""
@@ -341,6 +384,32 @@ def _columns(only: Only, rows: Rows, positions: Positions, shared: frozenset[int
         offsets[i] = size
         size += width
     return tuple(columns), rows.call._replace(offsets=tuple(offsets))
+
+
+def _as_sparse(data: Array, starts: NDArray[np.int32], indices: NDArray[np.int32], columns: Columns) -> Any:
+    made = csr if data.ndim == 1 else Stack
+    return made(data, starts, indices, width_of(columns))
+
+
+def _joint(
+    computed: list[tuple[Path, Indices, tuple[Array, Pattern]]], count: int, width: int
+) -> tuple[Array, NDArray[np.int32], NDArray[np.int32]]:
+    """The entries of all rows in the pattern that has the entries of all their paths, and that pattern."""
+    numbers = []  # of the entries of each path in the whole matrix
+    for _, _, (_, (starts, indices)) in computed:
+        row = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        numbers.append(row * width + indices)
+    starts, indices = computed[0][2][1]
+    together = numbers[0]
+    if any(not np.array_equal(together, other) for other in numbers):
+        together = np.unique(np.concatenate(numbers))
+        starts = np.searchsorted(together, width * np.arange(len(starts))).astype(np.int32)
+        indices = (together % width).astype(np.int32)
+    data = np.zeros((count, len(together)))
+    for own, (_, where, (found, _)) in zip(numbers, computed, strict=True):
+        if len(where):
+            data[where[:, None], np.searchsorted(together, own)] = found
+    return data, starts, indices
 
 
 def _reduced_gradient(

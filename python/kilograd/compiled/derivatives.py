@@ -80,7 +80,8 @@ class Derivatives(ABC, Generic[P, N]):
             The positional arguments to differentiate by, by default those of `compile`.
         sparse : bool, default False
             Give a ``scipy.sparse.csr_array`` with a row for each number of the result, which is one array, and a column
-            for each of the chosen arguments, with the pattern that `sparsity` tells. Not of a batch.
+            for each of the chosen arguments, with the pattern that `sparsity` tells; of a batch a
+            `kilograd.sparse.Stack`.
 
         Returns
         -------

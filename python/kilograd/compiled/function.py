@@ -229,7 +229,12 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
     def _sparse(self, args: Sequence[Any], kwargs: dict[str, Any], argnums: Argnums | None, second: bool) -> Any:
         call = self._numbers(args, kwargs)
         columns = call.columns(self._positions(call, argnums))[0]
-        return self._computed(call, lambda path, x, check: path.sparse(x, check, second, columns), ())
+
+        def compute(path: Path, x: Array, check: bool) -> Any:
+            pattern = path.pattern(second, columns)
+            return csr(path.entries(x, check, second, columns), *pattern, width_of(columns))
+
+        return self._computed(call, compute, ())
 
 
 def _names_of(function: Function, positions: tuple[int, ...]) -> frozenset[str]:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from kilograd.compiled.structure import Numbers, Rows, Structure
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from kilograd import _core
     from kilograd.compiled.structure import Array, Columns, Shape
     from kilograd.program import Program, Reduce
@@ -82,3 +85,12 @@ class Only:
         """The same of second derivatives, (rows, k, k)."""
         core, parameters = self._of(rows)
         return core.hessian(parameters, rows.varying, columns, None, reduce, 1, True, None)
+
+    def pattern(self, rows: Rows, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Which entries of these may differ from zero, as in a CSR matrix."""
+        return self._of(rows)[0].pattern(second, columns, False)
+
+    def entries(self, rows: Rows, second: bool, columns: Columns, reduce: Reduce) -> Array:
+        """These entries, (rows, entries), or reduced."""
+        core, parameters = self._of(rows)
+        return core.entries(parameters, rows.varying, second, columns, None, reduce, 1, True, None)

@@ -15,7 +15,6 @@ from kilograd.compiled.only import Only
 from kilograd.compiled.structure import NUMBER, Call, Numbers, Static, copied, holds, plain, take, width_of
 from kilograd.compiled.tracing import Function, name_of, trace
 from kilograd.program import Program
-from kilograd.sparse import csr
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,17 +131,14 @@ class Path:
             return (program.hessian(x, columns, check=check),)
         return (program._core.hessian(program._parameters, x, columns, None, None, 1, check, None),)
 
-    def sparse(self, x: Array, check: bool, second: bool, columns: Columns) -> Any:
-        """The Jacobian or, if `second`, the Hessian of one row as a sparse array."""
-        starts, places = self.pattern(second, columns)
-        if self.program is None:
-            return csr(np.empty(0), starts, places, width_of(columns))
+    def entries(self, x: Array, check: bool, second: bool, columns: Columns) -> Array:
+        """The entries of the Jacobian or, if `second`, of the Hessian that the pattern names, (..., entries)."""
         program = self.program
+        if program is None:
+            return np.empty((*x.shape[:-1], 0))
         if isinstance(program, stages.Staged):
-            found = program.entries(x, second, columns, check=check)
-        else:
-            found = program._core.entries(program._parameters, x, second, columns, None, None, 1, check, None)
-        return csr(found, starts, places, width_of(columns))
+            return program.entries(x, second, columns, check=check)
+        return program._core.entries(program._parameters, x, second, columns, None, None, 1, check, None)
 
     def pattern(self, second: bool, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Which entries of the Jacobian or the Hessian may differ from zero, as in a CSR matrix."""
