@@ -58,6 +58,10 @@ SERVED = {
         "Value",
         "__add__ __radd__ __mul__ __rmul__ __pow__ __neg__ __sub__ __rsub__ __truediv__ backward",
     ),
+    "numpy_types.py": (
+        "Value",
+        "__add__ __radd__ __mul__ __rmul__ __pow__ __neg__ __sub__ __truediv__ backward relu exp tanh",
+    ),
     "numpy_left.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __neg__ __rsub__ backward"),
     "numpy_priority.py": (
         "package.engine.Value",

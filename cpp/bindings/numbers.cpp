@@ -4,6 +4,8 @@
 #include <cstdarg>
 #include <cstring>
 
+#include "../engine/typed.hpp"
+
 namespace kilograd {
 
 namespace {
@@ -24,12 +26,14 @@ bool is_instance(PyObject* object, const char* numpy_type) {
     return type && PyType_Check(type) && PyObject_TypeCheck(object, reinterpret_cast<PyTypeObject*>(type));
 }
 
-// numpy.float64 or numpy.int64, once NumPy is there.
+// numpy.float64, numpy.int64 or numpy.float32, once NumPy is there.
 PyTypeObject* numpy_type(Kind kind) {
-    static PyTypeObject* types[2] = {nullptr, nullptr};
-    PyTypeObject*& type = types[kind == NumpyIntKind];
+    static PyTypeObject* types[3] = {nullptr, nullptr, nullptr};
+    constexpr const char* names[] = {"float64", "int64", "float32"};
+    const int index = kind / 2 - 1;
+    PyTypeObject*& type = types[index];
     if (type) return type;
-    PyObject* found = numpy_attribute(kind == NumpyIntKind ? "int64" : "float64");
+    PyObject* found = numpy_attribute(names[index]);
     if (found && PyType_Check(found)) type = reinterpret_cast<PyTypeObject*>(found);
     return type;
 }
@@ -185,6 +189,11 @@ bool is_exact_number_slow(PyObject* object, Number& out) {
     if (PyFloat_Check(object)) {
         out = {PyFloat_AS_DOUBLE(object), NumpyKind};
         return Py_TYPE(object) == numpy_type(NumpyKind);
+    }
+    if (Py_TYPE(object) == numpy_type(SingleKind)) {
+        out = {PyFloat_AsDouble(object), SingleKind};
+        singles_seen = true;
+        return true;
     }
     if (Py_TYPE(object) != numpy_type(NumpyIntKind)) return false;
     PyObject* integer = PyNumber_Index(object);

@@ -37,8 +37,8 @@ inline bool require_number(PyObject* object, const char* what, Number& out) {
 
 PyObject* number_object(double value, std::uint8_t kind);
 
-// Numbers that a node holds exactly, type included: bool, int, float, and numpy.float64 and numpy.int64, which are
-// NumpyKind and NumpyIntKind here and nowhere else.
+// Numbers that a node holds exactly, type included: bool, int, float, and numpy.float64, numpy.int64 and numpy.float32,
+// which are NumpyKind, NumpyIntKind and SingleKind here and nowhere else.
 PyObject* exact_number_object(double value, std::uint8_t kind);
 bool is_exact_number_slow(PyObject* object, Number& out);  // never raises
 inline bool is_exact_number(PyObject* object, Number& out) {

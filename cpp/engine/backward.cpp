@@ -8,6 +8,7 @@
 
 #include "order.hpp"
 #include "sweep.hpp"
+#include "typed.hpp"
 
 namespace kilograd {
 
@@ -253,9 +254,7 @@ bool backward(Node* root, double seed, Kind seed_kind) {
     return true;
 }
 
-// Whether Python would find the slope of a power in floats too, with data that may have changed since the power was
-// made.
-static bool power_stays_float(const Node* node) {
+bool power_stays_float(const Node* node) {
     if (node->is_fixed()) return true;
     const Node* base = node->a;
     if (base->kinds.data == NumpyIntKind) return false;                                  // wraps around, or raises
@@ -265,6 +264,8 @@ static bool power_stays_float(const Node* node) {
 }
 
 bool stays_exact(const Node* node) {
+    if (singles_seen && meets_singles(node)) [[unlikely]]
+        return false;
     if (node->op == Op::powc && !power_stays_float(node)) return false;
     if (!(node->kinds.grad & IntKind) && node->kinds.grad != NumpyIntKind) [[likely]]
         return true;  // floats, whatever they meet

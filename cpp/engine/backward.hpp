@@ -22,6 +22,10 @@ Kind local_kind(const Node* node, bool second);
 // Sets root.grad to `seed` and adds into the gradient of every ancestor. False when a Python rule raised.
 bool backward(Node* root, double seed, Kind seed_kind);
 
+// Whether Python would find the slope of a power in floats too, with data that may have changed since the power was
+// made.
+bool power_stays_float(const Node* node);
+
 // For classes whose integers have no limit. Whether the op's own rule leaves only such integers in the gradients of the
 // operands as a double holds.
 bool stays_exact(const Node* node);

@@ -16,16 +16,20 @@
 namespace kilograd {
 
 // How Python sees a number that is stored as a double: its type. Bit 0 says that it is one of Python's integers.
-// NumpyKind is numpy.float64 and NumpyIntKind numpy.int64, which only served classes keep apart from float and int.
-enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, NumpyKind = 2, BoolKind = 3, NumpyIntKind = 4 };
+// NumpyKind is numpy.float64, NumpyIntKind numpy.int64 and SingleKind numpy.float32, which only served classes keep
+// apart from float and int.
+enum Kind : std::uint8_t { FloatKind = 0, IntKind = 1, NumpyKind = 2, BoolKind = 3, NumpyIntKind = 4, SingleKind = 6 };
 
-inline bool is_numpy(std::uint8_t kind) { return kind == NumpyKind || kind == NumpyIntKind; }
+inline bool is_numpy(std::uint8_t kind) { return (kind & (NumpyKind | NumpyIntKind)) && !(kind & IntKind); }
+
+inline bool is_integral(std::uint8_t kind) { return kind == NumpyIntKind || kind & IntKind; }
 
 // The kind of a sum or product.
 inline Kind join_kinds(std::uint8_t x, std::uint8_t y) {
     if (is_numpy(x) || is_numpy(y)) {
-        const auto integral = [](std::uint8_t kind) { return kind == NumpyIntKind || (kind & IntKind); };
-        return integral(x) && integral(y) ? NumpyIntKind : NumpyKind;
+        const auto yields = [](std::uint8_t kind) { return kind == SingleKind || !is_numpy(kind); };
+        if ((x == SingleKind || y == SingleKind) && yields(x) && yields(y)) return SingleKind;
+        return is_integral(x) && is_integral(y) ? NumpyIntKind : NumpyKind;
     }
     return x & y & IntKind ? IntKind : FloatKind;
 }

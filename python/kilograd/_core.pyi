@@ -341,6 +341,7 @@ def served_conventions(
     floats: bool,
     paused: bool,
     numpy_ints: bool,
+    singles: bool,
     numpy_left: bool,
     data: Any,
     grad: Any,

@@ -713,6 +713,9 @@ class _Maker:
             kinds = ("np.float64({})", "np.float64({})", "np.int64({:.0f})", "np.float32({})", "{}")
             numbers = [source.choice(kinds).format(x) for x in numbers]
             others += ["np.float64(0.75)", "np.int64(3)", "np.int64(-1)"]
+            if self.container != "set":  # where the order of a sum would show in digits that are printed
+                numbers = [source.choice((x, "np.float32(0.7)", "np.float32(-0.1)", "np.int64(3)")) for x in numbers]
+                others += ["np.float32(0.3)", "np.float32(1.1)"]
         lines = [f"leaves = [{', '.join(f'{self.name}({x})' for x in numbers)}]", "def build():"]
         nodes = [f"leaves[{i}]" for i in range(count)]
         for i in range(source.randint(3, 12)):

@@ -178,6 +178,12 @@ int set_rule_member(Member* member, Handle* handle, PyObject* value) {
     return 0;
 }
 
+// Whether a numpy.float32 may become the data of a node: what has been made of it would have to be what can be made of
+// one.
+bool may_become_single(const Node* node) {
+    return node->kinds.data == SingleKind || (node->is_leaf() && node->refs == 1);
+}
+
 int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
     auto* member = reinterpret_cast<Member*>(descriptor);
     if (is_exact_value(object) && member->role == Role::Grad && value && PyFloat_CheckExact(value)) {
@@ -205,7 +211,9 @@ int member_set(PyObject* descriptor, PyObject* object, PyObject* value) {
     switch (member->role) {
         case Role::Data:
         case Role::Grad: {
-            if (!is_held(*served_of(node), value, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;
+            if (!is_held(*served_of(node), value, number) ||
+                (member->role == Role::Data && number.kind == SingleKind && !may_become_single(node)))
+                return keep_foreign(handle, member->name, value) ? 0 : -1;
             if (node->is_foreign() && !drop_foreign(handle, member->name)) return -1;
             if (member->role == Role::Data) {
                 if (!refresh_slope(node, number)) return keep_foreign(handle, member->name, value) ? 0 : -1;

@@ -6,6 +6,7 @@
 
 #include "../../engine/backward.hpp"
 #include "../../engine/order.hpp"
+#include "../../engine/typed.hpp"
 #include "class.hpp"
 
 namespace kilograd {
@@ -74,7 +75,8 @@ bool run_in_python(Node* node) {
 bool run_own_rule(Node* node) {
     overwritten.settle();  // also in the midst of a sweep, where other rules are Python's
     if (node->is_leaf() || node->op == Op::custom) return true;
-    if ((foreign_alive && any_foreign(node)) || !stays_exact(node)) return run_in_python(node);
+    if (foreign_alive && any_foreign(node)) return run_in_python(node);
+    if (!stays_exact(node)) return apply_typed_rule(node) || run_in_python(node);
     apply_own_rule(node);
     return true;
 }

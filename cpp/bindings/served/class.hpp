@@ -88,6 +88,7 @@ struct Served final : Conventions {
     bool paused = false;          // all that is done is the author's, for the time being: see is_paused()
     bool floats = false;          // its constructor makes a float of every number
     bool numpy_ints = false;      // it does with numpy.int64 what the engine would
+    bool singles = false;         // the same of numpy.float32
     bool numpy_left = false;      // NumPy's scalars on the left may leave their operators to its nodes
     bool closed = false;          // its objects take no attributes but their own (`__slots__`)
     bool closures = false;        // its rules are closures over the node and its operands
@@ -120,7 +121,9 @@ struct Served final : Conventions {
     void note_op_pattern(Node* node, PyObject* pattern) override;
     bool copy_shares_rule(const Node* node) const override;
     bool share_rule(Node* original, Node* copy) override;
-    bool holds(std::uint8_t kind) const override { return kind != NumpyIntKind || numpy_ints; }
+    bool holds(std::uint8_t kind) const override {
+        return kind == NumpyIntKind ? numpy_ints : kind != SingleKind || singles;
+    }
 };
 
 extern std::array<std::unique_ptr<Served>, 256> served;  // by family

@@ -1,9 +1,9 @@
 // NumPy's scalars on the left of a node: `np.int64(3) * v`, `np.float64(1.0) == v`.
 //
-// NumPy does not know the class, finds that out in 2 us, and then has Python's own int or float meet the node. Of a class
-// that NumPy cannot tell from a plain one, nodes have an `__array_priority__` above that of scalars and below that of
-// arrays: so scalars leave their operators to the node, which does with the usual ones what NumPy would do. With the
-// others, and for comparisons, it asks NumPy again, for which there is no such attribute meanwhile.
+// NumPy does not know the class, finds that out in 2 us, and then has Python's own int or float meet the node. Of a
+// class that NumPy cannot tell from a plain one, nodes have an `__array_priority__` above that of scalars and below
+// that of arrays: so scalars leave their operators to the node, which does with the usual ones what NumPy would do.
+// With the others, and for comparisons, it asks NumPy again, for which there is no such attribute meanwhile.
 #include <utility>
 
 #include "class.hpp"
@@ -67,8 +67,8 @@ PyObject* compare(PyObject* self, PyObject* other, int operation) {
     return Py_TYPE(other)->tp_richcompare(other, self, mirrored[operation]);
 }
 
-// `__array_priority__`, which only nodes have that are asked. It is no data descriptor: what the program sets under this
-// name counts.
+// `__array_priority__`, which only nodes have that are asked. It is no data descriptor: what the program sets under
+// this name counts.
 PyObject* priority_get(PyObject*, PyObject* object, PyObject*) {
     constexpr double above_scalars = -999999.0;  // which are at -1000000.0; the lowest array, a memmap, is at -100.0
     if (object && is_asked(object)) return PyFloat_FromDouble(above_scalars);

@@ -8,11 +8,14 @@ namespace kilograd {
 
 namespace {
 
-// The kind of a sum, difference or product y; false where the author's method has to compute it.
-inline bool settle_kind(const Node* a, const Node* b, double& y, Kind& kind) {
+// A sum, difference or product and its kind; false where the author's method has to compute it.
+template <class Operation>
+inline bool compute(Operation operation, const Node* a, const Node* b, double& y, Kind& kind) {
     kind = join_kinds(a->kinds.data, b->kinds.data);
+    y = operation(a->data, b->data);
     if (kind == FloatKind) [[likely]]
         return true;
+    if (kind == SingleKind) y = operation(static_cast<float>(a->data), static_cast<float>(b->data));
     if (kind == IntKind || kind == NumpyIntKind) {
         if (!(std::fabs(y) < exact_integers)) return false;
         y += 0.0;  // an integer zero has no sign
@@ -26,9 +29,10 @@ inline bool settle_kind(const Node* a, const Node* b, double& y, Kind& kind) {
 // Null without an error where the author's method has to do it.
 template <Op op>
 PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
-    double y = op == Op::add ? a->data + b->data : a->data * b->data;
+    const auto operation = [](auto x, auto y) { return op == Op::add ? x + y : x * y; };
+    double y;
     Kind kind;
-    if (!settle_kind(a, b, y, kind)) return nullptr;
+    if (!compute(operation, a, b, y, kind)) return nullptr;
     const std::uint8_t fixed = op == Op::add ? Captured | FloatUnit : Captured;  // 1 is an int unless fixed to 1.0
     return wrap((mode & fixed) == fixed ? served_fixed(op, y, kind, a, b)
                                         : served_node(op, y, kind, a, b, 0.0, FloatKind));
@@ -36,9 +40,10 @@ PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
 
 // a - b, or -a where b is null: their local gradients are 1 and -1, whatever becomes of the data.
 PyObject* native_difference(Node* a, Node* b, const Operator& operation) {
-    double y = b ? a->data - b->data : -a->data;
+    const auto subtract = [b](auto x, auto y) { return b ? x - y : -x; };
+    double y;
     Kind kind;
-    if (!settle_kind(a, b ? b : a, y, kind)) return nullptr;
+    if (!compute(subtract, a, b ? b : a, y, kind)) return nullptr;
     const std::uint8_t minus = operation.mode & FloatUnit ? FloatKind : IntKind;
     const std::uint8_t plus =
         operation.mode & Captured ? minus : std::uint8_t{IntKind};  // else it gets the gradient itself
@@ -58,7 +63,8 @@ bool plain_power(double a, double c) {
 }
 
 PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
-    if (c.kind == BoolKind || is_numpy(c.kind) || a->kinds.data == NumpyIntKind || !plain_power(a->data, c.value))
+    if (c.kind == BoolKind || is_numpy(c.kind) || a->kinds.data == NumpyIntKind || a->kinds.data == SingleKind ||
+        !plain_power(a->data, c.value))
         return nullptr;
     double y = Row<Op::powc>::value(a->data, 0.0, c.value);
     if (!std::isfinite(y)) return nullptr;

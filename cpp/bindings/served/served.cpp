@@ -54,7 +54,7 @@ void add_served(py::module_& m) {
     m.def(
         "served_conventions",
         [](py::object cls, bool int_zero, bool int_one, const std::string& order, bool closed, bool closures,
-           bool floats, bool paused, bool numpy_ints, bool numpy_left, py::object data, py::object grad,
+           bool floats, bool paused, bool numpy_ints, bool singles, bool numpy_left, py::object data, py::object grad,
            py::list foreign, py::list names, bool bare, py::dict variables, py::dict switches) {
             Served& own = own_of(cls);
             own.closed = closed;
@@ -63,6 +63,7 @@ void add_served(py::module_& m) {
             own.floats = floats;
             own.paused = paused;
             own.numpy_ints = numpy_ints;
+            own.singles = singles;
             ask_numpy_left(own, numpy_left);
             own.zero = int_zero ? IntKind : FloatKind;
             own.one = int_one ? IntKind : FloatKind;
@@ -83,9 +84,9 @@ void add_served(py::module_& m) {
             own.prepare_results();
         },
         py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
-        py::arg("closures"), py::arg("floats"), py::arg("paused"), py::arg("numpy_ints"), py::arg("numpy_left"),
-        py::arg("data"), py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"), py::arg("variables"),
-        py::arg("switches"));
+        py::arg("closures"), py::arg("floats"), py::arg("paused"), py::arg("numpy_ints"), py::arg("singles"),
+        py::arg("numpy_left"), py::arg("data"), py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"),
+        py::arg("variables"), py::arg("switches"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "../../engine/typed.hpp"
 #include "../numbering.hpp"
 #include "../numbers.hpp"
 
@@ -111,9 +112,12 @@ Kinds unpack(std::uint8_t byte) {
 
 // Whether a stored number is of its kind: what is read as an int must be one.
 void check_kind(double value, std::uint8_t kind, bool numpy) {
+    singles_seen |= kind == SingleKind;
     bool integer = std::fabs(value) <= exact_integers && value == std::trunc(value);
     if (kind == FloatKind || (kind == NumpyKind && numpy) || (kind == IntKind && integer) ||
-        (kind == NumpyIntKind && numpy && integer) || (kind == BoolKind && (value == 0.0 || value == 1.0)))
+        (kind == NumpyIntKind && numpy && integer) ||
+        (kind == SingleKind && numpy && (value != value || static_cast<float>(value) == value)) ||
+        (kind == BoolKind && (value == 0.0 || value == 1.0)))
         return;
     throw py::value_error("Snapshot: a number is not of its kind");
 }

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Probe", "binary", "composite", "constructor", "half", "numpy_integers", "observe", "quiet", "same", "unary"]
+__all__ = ["Probe", "binary", "composite", "constructor", "half", "numpy_numbers", "observe", "quiet", "same", "unary"]
 
 SEED = 0.6180339887498949
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has none of its own
@@ -462,18 +462,23 @@ def half(probes: list[Probe]) -> list[Probe]:
     return random.Random(len(probes)).sample(probes, (len(probes) + 1) // 2)
 
 
-def numpy_integers(operators: Iterable[str], methods: Iterable[str], untried: Container[str]) -> list[Probe]:
-    """Probes with numpy.int64 among the numbers; none while NumPy is not loaded, and none of what may not be tried."""
+def numpy_numbers(kind: str, operators: Iterable[str], methods: Iterable[str], untried: Container[str]) -> list[Probe]:
+    """Probes with numpy.int64 or numpy.float32 among the numbers.
+
+    There are none while NumPy is not loaded, and none of what may not be tried.
+    """
     numpy = sys.modules.get("numpy")
-    if numpy is None or not hasattr(numpy, "int64"):
+    if numpy is None or not hasattr(numpy, kind):
         return []
-    integers = [numpy.int64(number) for number in (3, 0, -2, 1, 2**52, -(2**40) - 1)]
-    others = (*integers, *ORDINARY[4:6], 2, True, -0.0, numpy.float64(1.25), numpy.float64(-0.5), 2**52)
-    probes = [Probe("the constructor", [x], lambda node: node) for x in integers]
+    data = (3, 0, -2, 1, 2**52, -(2**40) - 1) if kind == "int64" else (0.1, 0, -2.7, 1, 3, 7.3e-3)
+    numbers = [getattr(numpy, kind)(number) for number in data]
+    others = (*numbers, *ORDINARY[4:6], 2, True, -0.0, numpy.float64(1.25), numpy.float64(-0.5), 2**52)
+    others += (numpy.int64(3), 2**30 + 1) if kind == "float32" else ()
+    probes = [Probe("the constructor", [x], lambda node: node) for x in numbers]
     for name in operators:
         function = SYMBOLS[name]
         for x, other in itertools.chain(
-            itertools.product(integers, others), itertools.product(others[len(integers) :], integers)
+            itertools.product(numbers, others), itertools.product(others[len(numbers) :], numbers)
         ):
             passes = 1 if "pow" in name else 2
             if "pow" not in name or abs(int(other)) < 9:
@@ -486,19 +491,19 @@ def numpy_integers(operators: Iterable[str], methods: Iterable[str], untried: Co
             )
         for disturb in (_disturb_leaf, _disturb_result):
             text = f"{name}, data changed before backward()"
-            probes.append(Probe(text, [integers[0], ORDINARY[3]], function, disturb))
-            probes.append(Probe(text, [ORDINARY[3], integers[2]], function, disturb))
+            probes.append(Probe(text, [numbers[0], ORDINARY[3]], function, disturb))
+            probes.append(Probe(text, [ORDINARY[3], numbers[2]], function, disturb))
     for name in methods:
         call = operator.methodcaller(name)
-        for x in integers:
+        for x in numbers:
             probes.append(Probe(name, [x], call))
-            for factor in (0.75, 2, integers[0]):
+            for factor in (0.75, 2, numbers[0]):
                 probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b, f=call: f(a) * b, passes=1))
             probes.append(Probe(f"{name} of a product", [x, 0.5, 1], lambda a, b, c, f=call: f(a * b) + f(a * c)))
     for seed in range(6):
-        leaves = [integers[0], ORDINARY[seed] + 3.5, integers[2 + seed % 2]]
-        probes.append(Probe("a graph over NumPy's integers", leaves, _Graph(seed, 2), passes=1))
-        probes.append(Probe("a graph of NumPy's integers", integers[:3], _Graph(seed, 2), passes=1))
+        leaves = [numbers[0], ORDINARY[seed] + 3.5, numbers[2 + seed % 2]]
+        probes.append(Probe(f"a graph over {kind}", leaves, _Graph(seed, 2), passes=1))
+        probes.append(Probe(f"a graph of {kind}", numbers[:3], _Graph(seed, 2), passes=1))
     return probes
 
 

@@ -164,6 +164,7 @@ class Plan:
     plain_init: bool = False
     floats: bool = False  # the constructor makes a float of every number
     numpy_ints: bool = False  # the engine does with numpy.int64 what the author's methods do
+    singles: bool = False  # the same with numpy.float32
     numpy_left: bool = False  # no other part of the program has to do with how NumPy meets objects
     bare: bool = False  # it is served no longer: what is made from here on is the author's altogether
     written: list[str] = field(default_factory=list)  # the attributes as the constructor sets them
@@ -297,6 +298,7 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         floats=plan.floats,
         paused=plan.paused,
         numpy_ints=plan.numpy_ints,
+        singles=plan.singles,
         numpy_left=plan.numpy_left and TOLD_BY_NUMPY.isdisjoint(members),
         data=plan.named("data"),
         grad=plan.named("grad"),

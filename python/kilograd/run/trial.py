@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FunctionType, MemberDescriptorType
 
 from kilograd import reading
@@ -466,9 +466,14 @@ def _try_whole(trial: Trial) -> None:
         plan = trial.plan
     computed = [name for name, mode in plan.modes.items() if mode and not mode & COMPOSED and "__r" not in name]
     operators = [name for name in computed if name in probes.SYMBOLS]
-    integers = probes.numpy_integers(operators, {*plan.methods, *computed}.difference(operators), trial.hazards)
-    if integers and trial.accepts(replace(plan, numpy_ints=True), integers):
-        plan = trial.plan
+    methods = {*plan.methods, *computed}.difference(operators)
+    plans: list[tuple[str, Callable[[Plan], Plan]]] = [("int64", lambda plan: replace(plan, numpy_ints=True))]
+    if survey.mentions("float32"):
+        plans.append(("float32", lambda plan: replace(plan, singles=True)))
+    for kind, change in plans:
+        numbers = probes.numpy_numbers(kind, operators, methods, trial.hazards)
+        if numbers and trial.accepts(change(plan), numbers):
+            plan = trial.plan
     difference = trial.first_difference(trial.graphs) or trial.first_difference(
         trial.shared_graphs, 0.0 if plan.order != ORDERS[0] else SUMS
     )
