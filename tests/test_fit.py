@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import kilograd
-from kilograd import MLP, Value, fit, optim, predict
-from kilograd.training import History
+from kilograd import MLP, Value, fit, optim, predict, recorded
+from kilograd.training import History, samples
 
 
 def make(seed=1, sizes=(8, 1), **kwargs):
@@ -400,3 +400,35 @@ for call in (lambda: kilograd.training.History().plot(),
 """
     assert "kilograd[plot]" in run_python(program)
     assert "kilograd[progress]" in run_python(program)
+
+
+def test_lists_are_looked_at_at_once_where_nothing_depends_on_it(monkeypatch):
+    dice = random.Random(0)
+    entries = [1.0, 2, True, np.float64(3), np.int64(4), math.nan, math.inf, 2**70, "a", None, Value(2.0), 1j]
+    rows = [
+        lambda: [dice.choice(entries) if dice.random() < 0.3 else 1.5 for _ in range(dice.choice([2, 2, 2, 0, 1, 3]))],
+        lambda: (1.5, dice.choice(entries)),
+        lambda: dice.choice([np.array([1.0, 2.0]), np.array([1, 2]), np.ma.masked_array([1.0, 2.0], [0, 1])]),
+        lambda: dice.choice(entries),
+        lambda: [[1.0, 2.0], [3.0, dice.choice([4.0, math.nan])]],
+    ]
+
+    def read(listed):
+        try:
+            samples.read_rows("X", listed)
+        except (TypeError, ValueError, OverflowError) as error:
+            return type(error), str(error)
+        return None
+
+    at_once, quick = samples._are_plain, 0
+    for _ in range(3_000):
+        first = dice.choice(rows)()
+        listed = [first if dice.random() < 0.6 else dice.choice(rows)() for _ in range(dice.randrange(1, 4))]
+        kind = recorded._kind(first)
+        assert recorded._are_of(listed, kind) == all(recorded._kind(row) == kind for row in listed)
+        quick += at_once(listed)
+        found = read(listed)
+        monkeypatch.setattr(samples, "_are_plain", lambda listed: False)
+        assert read(listed) == found, listed
+        monkeypatch.setattr(samples, "_are_plain", at_once)
+    assert quick > 300

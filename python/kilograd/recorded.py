@@ -9,6 +9,7 @@ what else it depends on (`Surroundings`). In doubt nothing is recorded.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,8 +146,7 @@ class _Rows:
         """Write the rows into columns of a matrix."""
         if column.is_table_of_floats and column.copy_into(matrix, first):
             return
-        one_kind = [column[0]] if column.is_table else column
-        if any(_kind(row) != self._kind for row in one_kind):
+        if not _are_of([column[0]] if column.is_table else list(column), self._kind):
             raise UnrecordableError("rows differ in kind")
         try:
             found = column.array()
@@ -167,6 +167,18 @@ def _kind(row: Any) -> Any:
     if type(row) in (list, tuple):
         return type(row), len(row), isinstance(row[0], (list, tuple, np.ndarray)) if row else False
     return (np.ndarray, row.shape) if isinstance(row, np.ndarray) else float
+
+
+def _are_of(rows: list[Any], kind: Any) -> bool:
+    """Whether all rows are of a kind; numbers and lists of numbers are looked at without a call for each row."""
+    types = set(map(type, rows))
+    if kind is float:
+        return not any(only in (list, tuple) or issubclass(only, np.ndarray) for only in types)
+    if kind[0] is np.ndarray or kind[2] or not kind[1]:
+        return all(_kind(row) == kind for row in rows)
+    if not (types <= {kind[0]} and set(map(len, rows)) <= {kind[1]}):
+        return False
+    return not any(issubclass(first, (list, tuple, np.ndarray)) for first in set(map(type, map(itemgetter(0), rows))))
 
 
 def _structure(row: Any) -> Structure:

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kilograd import _core, tables
@@ -61,6 +62,8 @@ def read_rows(name: str, table: Any) -> Rows:
 
 
 def _listed_rows(name: str, listed: list[Any]) -> Rows:
+    if _are_plain(listed):
+        return Rows(listed)
     plain = [_core.flatten(row, f"the entries of {name}") for row in listed]
     shapes = {shape for _, shape in plain}
     if len(shapes) > 1:
@@ -70,6 +73,24 @@ def _listed_rows(name: str, listed: list[Any]) -> Rows:
             if not math.isfinite(number.data if isinstance(number, Value) else number):
                 raise _not_finite(name, i, number)
     return Rows(listed)
+
+
+def _are_plain(listed: list[Any]) -> bool:
+    """Whether rows are numbers, or lists or arrays of as many numbers, all finite: what NumPy sees at once."""
+    import numpy as np
+
+    kinds = set(map(type, listed))
+    if kinds == {np.ndarray}:
+        if {(row.dtype, row.ndim) for row in listed} != {(np.dtype(np.float64), 1)}:
+            return False
+    elif not kinds <= {float, int}:
+        if not (kinds <= {list, tuple} and set(map(type, chain.from_iterable(listed))) <= {float, int}):
+            return False
+    try:
+        table = np.array(listed)
+    except ValueError:  # of different lengths
+        return False
+    return table.dtype.kind in "fi" and bool(np.isfinite(table).all())
 
 
 def _check_finite(name: str, table: NDArray[Any]) -> None:
