@@ -83,8 +83,9 @@ def _are_plain(listed: list[Any]) -> bool:
     if kinds == {np.ndarray}:
         if {(row.dtype, row.ndim) for row in listed} != {(np.dtype(np.float64), 1)}:
             return False
-    elif not kinds <= {float, int}:
-        if not (kinds <= {list, tuple} and set(map(type, chain.from_iterable(listed))) <= {float, int}):
+    else:
+        entries = chain.from_iterable(listed) if kinds <= {list, tuple} else listed
+        if not set(map(type, entries)) <= {float, int}:
             return False
     try:
         table = np.array(listed)
