@@ -452,8 +452,8 @@ class Program:
 
         By a program of the second derivatives that may differ from zero, which is made at the first call; where that
         would be longer, by forward over reverse sweeps, several columns in one where it is sparse. The two agree to
-        rounding as long as no term of a derivative is beyond the largest float. There they may differ by infinity and NaN:
-        the terms are infinite, and whether they cancel is a matter of the order of the factors, which is not the same.
+        rounding as long as no term of a derivative is beyond the largest float. There they may differ by infinity and
+        NaN: the terms are infinite, and whether they cancel depends on the order of factors, which is not the same.
 
         Parameters
         ----------

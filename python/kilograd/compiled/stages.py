@@ -314,46 +314,74 @@ class Guards:
         known = [part for part in inputs if not isinstance(part, Block)]
         places = [end - 1 for end, part in zip(ends.tolist(), inputs, strict=True) if not isinstance(part, Block)]
         self._columns: Any = slice(None) if len(places) == len(inputs) else places
-        self._parts: list[tuple[Staged | None, _core._Guards]] = []
-        operands = [operand for _, *both, _ in notes for operand in both if isinstance(operand, Value)]
-        needed = {id(v) for v in _core._boundary(operands, [], None)}
-        for stage in _needed(operands, stages, None):
+        self._parts: list[_GuardsBetween] = []
+        needed = {id(v) for v in _core._boundary(_operands(notes), [], None)}
+        for stage in _needed(_operands(notes), stages, None):
             needed.update([id(v) for v in _core._boundary(stage.inputs, [], None)])
         results: list[Value] = []
+        place: dict[int, int] = {}
         first = begin = 0
+
+        def used(roots: list[Any]) -> list[int]:
+            """Which results these are computed from."""
+            found = [place[id(v)] for v in _core._boundary(roots, [], None) if id(v) in place]
+            return sorted(set(found))
+
         for k in range(len(stages) + 1):
             last = stages[k].notes if k < len(stages) else len(notes)
             if last > first:
-                found = [v for stage in stages[begin:k] for v in stage.outputs if id(v) in needed]
-                program = Staged(found, [*inputs, *results], stages[begin:k]) if found else None
+                within = stages[begin:k]
+                found = [v for stage in within for v in stage.outputs if id(v) in needed]
+                before = used([entry for stage in within for entry in stage.inputs])
+                program = Staged(found, [*inputs, *(results[j] for j in before)], within) if found else None
+                place.update([(id(v), len(results) + j) for j, v in enumerate(found)])
                 results += found
-                self._parts.append((program, _core._guards(notes[first:last], [*known, *results])))
+                compared = used(_operands(notes[first:last]))
+                guards = _core._guards(notes[first:last], [*known, *(results[j] for j in compared)])
+                self._parts.append(_GuardsBetween(program, before, guards, compared))
                 first, begin = last, k
         self._count = len(results)
 
     def __len__(self) -> int:
-        return sum(len(guards) for _, guards in self._parts)
+        return sum(len(part.guards) for part in self._parts)
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
         """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
         result = np.ones(len(rows), np.int8)
         results = np.empty((len(rows), self._count))
         done = 0
-        for program, guards in self._parts:
+        for program, before, guards, compared in self._parts:
             pending = np.flatnonzero(result == 1)
             if not len(pending):
                 break
             if program is not None:
                 try:
-                    found = program.forward(np.hstack([rows[pending], results[pending, :done]]))
+                    found = program.forward(np.hstack([rows[pending], results[:, before][pending]]))
                 except (ValueError, ArithmeticError):
                     if len(rows) == 1:
                         return np.full(1, -1, np.int8)
                     return np.concatenate([self.holds(rows[r : r + 1]) for r in range(len(rows))])
                 results[pending, done : done + found.shape[1]] = found
                 done += found.shape[1]
-            result[pending] = guards.holds(np.hstack([rows[:, self._columns][pending], results[pending, :done]]))
+            numbers = [rows[:, self._columns][pending], results[:, compared][pending]]
+            result[pending] = guards.holds(np.hstack(numbers))
         return result
+
+
+class _GuardsBetween(NamedTuple):
+    """Those between two stages."""
+
+    program: Staged | None
+    """Gives the results of the stages before them."""
+    before: list[int]
+    """The earlier results that it takes, after the numbers of the call."""
+    guards: _core._Guards
+    compared: list[int]
+    """The results that these take."""
+
+
+def _operands(notes: list[Any]) -> list[Value]:
+    return [operand for _, *both, _ in notes for operand in both if isinstance(operand, Value)]
 
 
 def guards(notes: list[Any], inputs: list[Value | Block], stages: Sequence[Stage]) -> _core._Guards | Guards:
