@@ -495,8 +495,9 @@ RUN = {
 POINTS = [V, np.array([0.35, -0.6, 1.45]), np.array([1.25, 0.15, 0.55])]
 
 REFUSED = {
-    "complex": (lambda x: np.abs(x * 1j), "complex"),
-    "fft": (lambda x: np.abs(np.fft.fft(x)) ** 2, "constant matrices"),
+    "complex": (lambda x: x * 1j, "return z.real and z.imag"),
+    "complex-order": (lambda x: np.maximum(x * 1j, x), "order of complex numbers"),
+    "hfft": (lambda x: np.fft.hfft(x), "compose it of other"),
     "float": (lambda x: float(x[0]) * x[1], "leave out float"),
     "np-float64": (lambda x: np.float64(x[0]) * x[1], "leave out float"),
     "zeta": (lambda x: scipy.special.zeta(x, 2.0), "none of the functions"),

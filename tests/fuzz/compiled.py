@@ -18,7 +18,7 @@ import numpy as np
 from tests.fuzz import roundings
 
 import kilograd
-from kilograd.compiled import linalg
+from kilograd.compiled import fourier, linalg
 
 REFUSALS = (ValueError, OverflowError, ZeroDivisionError)
 SCALARS = [0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3, -2, 0, 1e160, -1e300, 709.0, math.nan, math.inf, -math.inf, 2**53 + 2]
@@ -50,6 +50,13 @@ OF_ARRAYS += [
     "scipy.linalg.expm(np.outer(np.tanh(v), np.cos(v)))[0, 1]",
 ]
 OF_ARRAYS += ["np.linalg.det(np.outer(v, v) + np.diag(v))", "total(v, b=[0.0, 1.0, 0.5])", "TABLE['total'](v)"]
+OF_ARRAYS += [
+    "np.abs(np.fft.fft(v))[1]",
+    "np.fft.irfft(np.fft.rfft(v, n=4) * (0.5 + 1j))[2]",
+    "(np.abs(v + 1j) ** 2).sum()",
+]
+OF_ARRAYS += ["np.exp(1j * np.tanh(v)).imag[0]", "((v + 2j) * (1j - v[::-1])).real.sum()", "np.angle(v[0] * 1j + 0.5)"]
+OF_ARRAYS += ["np.fft.ifft(np.fft.fft(v) / (2.0 + 1j * v)).real[0]", "abs(np.fft.fft(np.outer(v, v), axis=0)[1, 2])"]
 OF_ARRAYS += ["np.divide(1.0, v, where=v > 0.1, out=np.zeros(3)).sum()"]
 OF_INTEGERS = [
     "v[{k}]",
@@ -294,12 +301,13 @@ def run(seed: int) -> None:
     writer = Writer(dice)
     text = writer.text()
     sets = [[argument(dice, name) for name in writer.arguments] for _ in range(5)]
-    largest = linalg.LARGEST
-    linalg.LARGEST = dice.choice([largest, 0])  # of matrices that are computed entry by entry
+    largest = linalg.LARGEST, fourier.LARGEST
+    linalg.LARGEST = dice.choice([largest[0], 0])  # of matrices that are computed entry by entry
+    fourier.LARGEST = dice.choice([largest[1], 0])  # of transforms, alike
     try:
         check(text, sets, dice)
     finally:
-        linalg.LARGEST = largest
+        linalg.LARGEST, fourier.LARGEST = largest
 
 
 def argument(dice: random.Random, name: str) -> Any:

@@ -90,6 +90,7 @@ PyObject* other_operand(PyObject* other, bool other_is_left, const char* ufunc, 
             break;
     }
     if (other_is_left && is_array(other)) return array_operation(ufunc, left, right);
+    if (tracing() && PyComplex_Check(other)) return array_operation(ufunc, left, right);
     return Py_NewRef(Py_NotImplemented);
 }
 

@@ -43,6 +43,7 @@ class Simplifier {
             case Code::mul:
                 if (is_constant(a)) return make(Code::scale, b, 0, nodes[a].c);
                 if (is_constant(b)) return make(Code::scale, a, 0, nodes[b].c);
+                if (a == b && has_kink(a)) return square(a, code, 0.0);
                 if (a > b) std::swap(a, b);
                 break;
             case Code::sub:
@@ -65,6 +66,7 @@ class Simplifier {
             case Code::powc:
                 if (c == 0.0) return constant(1.0);
                 if (c == 1.0) return a;
+                if (c == 2.0 && has_kink(a)) return square(a, code, c);
                 if (c == 2.0) return make(Code::square, a, 0, 0.0);
                 if (c == -1.0) return make(Code::reciprocal, a, 0, 0.0);
                 if (c == 0.5) return make(Code::half_power, a, 0, 0.0);
@@ -78,6 +80,16 @@ class Simplifier {
 
   private:
     bool is_constant(std::uint32_t n) const { return nodes[n].code == Code::constant; }
+    // abs and hypot have a kink at 0, where their squares have second derivatives.
+    bool has_kink(std::uint32_t n) const { return nodes[n].code == Code::abs || nodes[n].code == Code::hypot; }
+
+    // Of such a node, as squares of its operands: products or powers, with the errors of these.
+    std::uint32_t square(std::uint32_t n, Code code, double c) {
+        const Node size = nodes[n];
+        const std::uint32_t first = make(code, size.a, size.a, c);
+        return size.code == Code::abs ? first : make(Code::add, first, make(code, size.b, size.b, c), 0.0);
+    }
+
     bool is_negated(std::uint32_t n) const { return nodes[n].code == Code::scale && nodes[n].c == -1.0; }
 
     std::uint32_t find(const Node& node) {

@@ -13,11 +13,13 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
+from kilograd.compiled import complex_functions
 from kilograd.compiled.conditions import Condition, decided, refusal, thread
 from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.traced import (
     Mask,
     Objects,
+    Pair,
     Traced,
     array_of,
     bools,
@@ -25,6 +27,7 @@ from kilograd.compiled.traced import (
     entries,
     implements,
     index_of,
+    is_complex,
     is_float,
     is_of_bools,
     mask_of,
@@ -40,6 +43,8 @@ SEGMENTS = 64
 
 # --- choices
 
+_WHERE = np.where  # the name is replaced in a trace
+
 
 @implements(np.where)
 def where(condition: Any, a: Any = None, b: Any = None) -> Any:
@@ -47,6 +52,8 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     if a is None and b is None:
         return np.nonzero(_decided(condition))
     thread.chose = True
+    if is_complex(a) or is_complex(b):
+        return complex_functions.of_function(_WHERE, (condition, a, b), {})
     mask = bools(condition)
     sides = [part if isinstance(part, np.ndarray) else np.asarray(_plain(part)) for part in (a, b)]
     are_integers = [side.dtype != object and side.dtype.kind != "f" and not isinstance(side, Traced) for side in sides]
@@ -64,7 +71,7 @@ def holds(thing: Any) -> bool:
     """Whether something is recorded, or holds what is."""
     if isinstance(thing, (list, tuple)):
         return any(map(holds, thing))
-    return isinstance(thing, (Value, Condition, Traced, Mask))
+    return isinstance(thing, (Value, Condition, Traced, Mask, Pair))
 
 
 def _decided(condition: Any) -> Any:

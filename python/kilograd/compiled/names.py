@@ -23,13 +23,23 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled import functions, linalg, special
+from kilograd.compiled import fourier, functions, linalg, special
+from kilograd.compiled.complexes import as_complex
 from kilograd.compiled.conditions import refusal, thread
 from kilograd.compiled.habits import places_of
 from kilograd.compiled.integers import COUNTS, OPERATORS, integer
 from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.stats import Normal
-from kilograd.compiled.traced import Traced, array_of, entries, has_values, index_of, is_float, is_of_bools
+from kilograd.compiled.traced import (
+    Traced,
+    array_of,
+    entries,
+    has_values,
+    index_of,
+    is_complex,
+    is_float,
+    is_of_bools,
+)
 from kilograd.compiled.ufuncs import NUMBERS
 
 Function = Callable[..., Any]
@@ -61,8 +71,10 @@ def _is_for_the_library(caller: FrameType) -> bool:
 
 
 def _writable(original: Function, *args: Any, **options: Any) -> Any:
-    """What a function makes, as an array that Values may be written into if it is one of floats."""
+    """What a function makes, as an array that Values may be written into if it is one of floats or complex numbers."""
     made = original(*args, **options)
+    if type(made) is np.ndarray and made.dtype == np.complex128:
+        return as_complex(made)
     return made.astype(object).view(Traced) if type(made) is np.ndarray and made.dtype == np.float64 else made
 
 
@@ -73,6 +85,8 @@ def _empty(original: Function, *args: Any, **options: Any) -> Any:
 def _full(original: Function, shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
     if not functions.holds(fill_value):
         return _writable(original, shape, fill_value, dtype, **options)
+    if _is_of_complex(fill_value, dtype):
+        return as_complex(np.zeros(shape)) + fill_value
     if not is_float(dtype) or (dtype is None and is_of_bools(fill_value)):
         return original(shape, _of_values(fill_value, bool if dtype is None else dtype), dtype, **options)
     result = functions.zeros(shape)
@@ -88,7 +102,13 @@ def _like(original: Function, prototype: Any, *args: Any, **options: Any) -> Any
     )
 
 
+def _is_of_complex(thing: Any, dtype: Any) -> bool:
+    return is_complex(thing) if dtype is None else np.dtype(dtype).kind == "c"
+
+
 def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
+    if functions.holds(thing) and _is_of_complex(thing, dtype):
+        return as_complex(thing).copy()
     if isinstance(thing, Traced):
         if not is_float(dtype):
             return thing.astype(dtype)
@@ -101,6 +121,8 @@ def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) ->
 
 
 def _as_array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
+    if functions.holds(thing) and _is_of_complex(thing, dtype):
+        return as_complex(thing)
     if isinstance(thing, Traced) and dtype is not object:
         return thing if is_float(dtype) else thing.astype(dtype)
     return _of_values(thing, dtype) if functions.holds(thing) else original(thing, dtype, **options)
@@ -142,6 +164,11 @@ def _broadcast(original: Function, array: Any, shape: Any, **options: Any) -> An
     return original(_held(array), index_of(shape), **options)
 
 
+def _frequencies(original: Function, n: Any, d: Any = 1.0, **options: Any) -> Any:
+    n = integer(n) if isinstance(n, Value) else n
+    return original(n, **options) / d if functions.holds(d) else original(n, d, **options)
+
+
 def _take(original: Function, a: Any, indices: Any, *args: Any, **options: Any) -> Any:
     return original(a, index_of(indices), *args, **options)
 
@@ -169,7 +196,7 @@ def _of_sequences(original: Function, *args: Any, **options: Any) -> Any:
 def _held(thing: Any) -> Any:
     """A list that holds what is recorded, as a traced array; an array of objects as another view of it."""
     if isinstance(thing, (list, tuple)):
-        return array_of(thing) if functions.holds(thing) else thing
+        return (as_complex if is_complex(thing) else array_of)(thing) if functions.holds(thing) else thing
     if type(thing) is not np.ndarray or thing.dtype != object or not has_values(thing):
         return thing
     if thing.flags.writeable:
@@ -327,6 +354,8 @@ _TABLE: dict[str, dict[str, Function]] = {
         name: _of_values_alone(getattr(special, name)) for name in special.__all__ if name != "elementwise"
     },
     "scipy.linalg": {name: _of_values_alone(function) for name, function in linalg.SCIPY.items()},
+    "scipy.fft": {name: _of_values_alone(function) for name, function in fourier.SCIPY.items()},
+    "numpy.fft": dict.fromkeys(["fftfreq", "rfftfreq"], _frequencies),
     "numpy.linalg": {},
     "scipy.stats": {},
 }

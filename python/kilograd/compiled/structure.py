@@ -14,6 +14,7 @@ import numpy as np
 
 from kilograd import tables
 from kilograd._core import Value
+from kilograd.compiled import complexes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -266,6 +267,13 @@ def of_result(result: Any, outputs: list[Any]) -> Structure:
         return Listed(type(result), tuple([of_result(part, outputs) for part in result]))
     if isinstance(result, dict):
         return Named(tuple(result), tuple([of_result(part, outputs) for part in result.values()]))
+    if isinstance(result, complexes.Complex):
+        if (constant := complexes.plain(result)) is None:
+            raise TypeError(
+                "a compiled function returns real numbers, and this one returned complex ones: return z.real and "
+                "z.imag, numpy.abs(z) or numpy.angle(z)"
+            )
+        return of_result(constant if constant.ndim else complex(constant), outputs)
     if isinstance(result, np.ndarray):
         entries = result.view(np.ndarray)
         if entries.dtype == object and any(isinstance(entry, Value) for entry in entries.flat):

@@ -123,6 +123,8 @@ class Traced(_Array):
         if is_float(dtype):
             return self.copy() if copy or np.dtype(dtype) != FLOAT else self
         kind = np.dtype(dtype).kind
+        if np.dtype(dtype) == np.complex128:
+            return self + 0j
         if kind not in "biu":
             raise refusal(f"an array that is recorded has floats of 64 bits, and does not become one of {dtype}")
         numbers = [bool(entry) if kind == "b" else int(entry) for entry in entries(self).flat]
@@ -187,6 +189,22 @@ class Mask(_Array):
         return traced(entries(self)) if is_float(dtype) else decided(self).astype(dtype)
 
 
+class Pair:
+    """An array of complex numbers, of two real ones: that of `complexes`, which imports this module."""
+
+    re: Traced
+    im: Traced
+
+
+def is_complex(thing: Any) -> bool:
+    """Whether something is a complex number, an array of such, or holds one."""
+    if isinstance(thing, (list, tuple)):
+        return any(map(is_complex, thing))
+    if isinstance(thing, np.ndarray):
+        return bool(thing.dtype.kind == "c")
+    return isinstance(thing, (Pair, complex, np.complexfloating))
+
+
 def is_float(dtype: Any) -> bool:
     """Whether arrays of a dtype are recorded: of floats of 64 bits, or of objects."""
     return dtype is None or np.dtype(dtype) in (FLOAT, np.dtype(object))
@@ -224,6 +242,8 @@ def entries(thing: Any) -> Objects:
         return thing.view(np.ndarray)
     if isinstance(thing, (Value, Condition)):
         return single(_number(thing))
+    if is_complex(thing):
+        raise refusal(NO_COMPLEX)
     if isinstance(thing, _SCALARS):
         return single(float(thing))
     array = np.asarray(_nested(thing))
@@ -232,6 +252,11 @@ def entries(thing: Any) -> Objects:
     if array.dtype != object:
         raise refusal(f"kilograd computes with real numbers, not with {array.dtype}")
     return _elementwise(_number, 1)(array) if array.ndim else single(_number(array.item()))
+
+
+NO_COMPLEX = (
+    "complex numbers are none of what this takes, which is real: give it z.real, z.imag, numpy.abs(z) or numpy.angle(z)"
+)
 
 
 def _nested(thing: Any) -> Any:
@@ -338,6 +363,10 @@ def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
     """What `__array_ufunc__` of arrays, Values and conditions does."""
     options = {name: option for name, option in options.items() if option is not np._NoValue}
     out = options.pop("out", None)
+    if out is None and any(map(is_complex, inputs)):
+        from kilograd.compiled import complexes
+
+        return complexes.of_ufunc(ufunc, method, inputs, options)
     if out is not None:
         out = out if isinstance(out, tuple) else (out,)
         if out[0] is not ...:
@@ -373,6 +402,11 @@ def _into(outs: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], options: 
 
 
 def _written(out: Any, result: Any, where: Any) -> Any:
+    if isinstance(out, Pair):
+        if where is not True:
+            raise refusal("complex numbers are not written with where=: choose with numpy.where")
+        out[...] = result  # type: ignore[index]
+        return out
     if isinstance(out, Traced):
         out[...] = result if where is True else chosen(where, result, out)
         return out
@@ -641,6 +675,10 @@ COUNTS: dict[Any, tuple[int, str]] = {
 def of_function(function: Any, args: Any, options: Any) -> Any:
     """What `__array_function__` of arrays, Values and conditions does."""
     options = {name: option for name, option in options.items() if option is not np._NoValue}
+    if any(map(is_complex, args)) or any(map(is_complex, options.values())):
+        from kilograd.compiled import complex_functions
+
+        return complex_functions.of_function(function, args, options)
     position, name = COUNTS.get(function, (len(args), ""))
     if position < len(args):
         args = (*args[:position], index_of(args[position]), *args[position + 1 :])
@@ -649,14 +687,7 @@ def of_function(function: Any, args: Any, options: Any) -> Any:
     implementation = FUNCTIONS.get(function)
     if implementation is not None:
         return implementation(*args, **options)
-    if function.__module__ == "numpy.fft" and function.__name__ not in _COMPOSED:
-        if args and not has_values(entries(args[0])):
-            return function._implementation(entries(args[0]).astype(np.float64), *args[1:], **options)
-        raise refusal(
-            f"numpy.fft.{function.__name__}() is not recorded, as complex numbers are not. It is linear: its real and "
-            "imaginary parts are products with constant matrices, numpy.fft.fft(numpy.eye(n)).real @ x and .imag @ x"
-        )
-    if function.__module__ == "numpy.linalg" and function.__name__ not in _COMPOSED:
+    if function.__module__ in ("numpy.linalg", "numpy.fft") and function.__name__ not in _COMPOSED:
         raise refusal(
             f"{function.__module__}.{function.__name__}() is not recorded: compose it of other functions, or call it "
             "outside of the compiled function"
