@@ -21,6 +21,7 @@ from bench.workloads import (
     recording,
     rosenbrock,
     solve,
+    spectrum,
 )
 
 jax.config.update("jax_enable_x64", True)
@@ -147,6 +148,24 @@ def hessian(problem: rosenbrock.Rosenbrock) -> Run:
         matrix = differentiate(point).block_until_ready()
         yield "hessian"
         return {"hessian": np.asarray(matrix).ravel()}
+
+    return run
+
+
+@ENGINE.runs(spectrum.SPECTRUM)
+def misfit_of_spectrum(problem: spectrum.Signal) -> Run:
+    numbers, target = jnp.array(problem.numbers), jnp.array(problem.target)
+
+    def misfit(x: Any) -> Any:
+        z = jnp.fft.rfft(x)
+        return jnp.sum((jnp.log1p(z.real**2 + z.imag**2) - target) ** 2)
+
+    call = jax.jit(jax.value_and_grad(misfit))
+
+    def run() -> Phases:
+        value, gradient = jax.block_until_ready(call(numbers))
+        yield "call"
+        return {"value": [value], "gradient": np.asarray(gradient)}
 
     return run
 

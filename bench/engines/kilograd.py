@@ -21,6 +21,7 @@ from bench.workloads import (
     rosenbrock,
     rows,
     solve,
+    spectrum,
 )
 from bench.workloads.memory import MEMORY, built_and_walked
 from kilograd import MLP, Value
@@ -197,6 +198,22 @@ def system(problem: solve.System) -> Run:
         value, gradients = function.value_and_grad(matrix, right)
         yield "call"
         return {"value": [value], "gradient": [*gradients[0].ravel(), *gradients[1]]}
+
+    return run
+
+
+@ENGINE.runs(spectrum.SPECTRUM)
+def misfit_of_spectrum(problem: spectrum.Signal) -> Run:
+    import numpy as np
+
+    numbers, target = np.array(problem.numbers), np.array(problem.target)
+    function = kilograd.compile(lambda x: np.sum((np.log1p(np.abs(np.fft.rfft(x)) ** 2) - target) ** 2))
+    function(numbers)
+
+    def run() -> Phases:
+        value, gradient = function.value_and_grad(numbers)
+        yield "call"
+        return {"value": [value], "gradient": gradient}
 
     return run
 

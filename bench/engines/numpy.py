@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.model import Engine, Phases, Run, UnavailableError
-from bench.workloads import article, black_scholes, derivatives, moons, rosenbrock, solve
+from bench.workloads import article, black_scholes, derivatives, moons, rosenbrock, solve, spectrum
 
 ENGINE = Engine(
     "numpy",
@@ -138,6 +138,24 @@ def system(problem: solve.System) -> Run:
         value, gradient = weights @ x, np.outer(-u, x)
         yield "call"
         return {"value": [value], "gradient": [*gradient.ravel(), *u]}
+
+    return run
+
+
+@ENGINE.runs(spectrum.SPECTRUM)
+def misfit_of_spectrum(problem: spectrum.Signal) -> Run:
+    numbers, target = np.array(problem.numbers), np.array(problem.target)
+    n = len(numbers)
+
+    def run() -> Phases:
+        z = np.fft.rfft(numbers)
+        power = z.real**2 + z.imag**2
+        rest = np.log1p(power) - target
+        slope = 2.0 * rest / (1.0 + power) * z
+        slope[1 : (n + 1) // 2] *= 0.5  # which irfft() counts twice
+        value, gradient = rest @ rest, 2.0 * np.fft.irfft(slope, n, norm="forward")
+        yield "call"
+        return {"value": [value], "gradient": gradient}
 
     return run
 

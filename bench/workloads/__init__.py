@@ -22,6 +22,7 @@ from bench.workloads import (
     rows,
     run,
     solve,
+    spectrum,
     training,
 )
 
@@ -45,6 +46,7 @@ _IN_ORDER: list[Workload[Any]] = [
     black_scholes.BLACK_SCHOLES,
     *derivatives.WORKLOADS,
     solve.SOLVE,
+    spectrum.SPECTRUM,
     *rows.WORKLOADS,
     *run.RUNS,
 ]
