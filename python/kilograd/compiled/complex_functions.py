@@ -154,7 +154,7 @@ def _shape(z: Any) -> Any:
 
 @implements_complex(np.ndim)
 def _ndim(z: Any) -> int:
-    return as_complex(z).ndim
+    return int(as_complex(z).ndim)
 
 
 @implements_complex(np.size)
