@@ -12,12 +12,20 @@
 
 namespace kilograd {
 
+// The result as the rule of an op sees it.
+template <Op op>
+static double result_of(const Node* node) {
+    if (op == Op::relu) return relu_decider(node)->data;
+    return op == Op::exp && is_late_exp(node) ? Row<Op::exp>::value(node->a->data, 0.0, 0.0) : node->data;
+}
+
 Locals locals_of(const Node* node) {
     if (node->is_fixed() && !node->b) return {node->constant, 0.0};
     double a = node->a->data;
     double b = node->b ? node->b->data : 0.0;
     double c = node->constant;
-    double y = node->op == Op::relu ? relu_decider(node)->data : node->data;
+    double y = is_late_exp(node)          ? result_of<Op::exp>(node)
+               : node->op == Op::relu ? result_of<Op::relu>(node) : node->data;
     switch (node->op) {
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
     case Op::name:                                                   \
@@ -41,7 +49,7 @@ Kind local_kind(const Node* node, bool second) {
             if (node->constant >= 1.0) return join_kinds(node->kinds.constant, node->a->kinds.data);
             return node->a->kinds.data == NumpyKind ? NumpyKind : FloatKind;
         case Op::exp:
-            return static_cast<Kind>(node->kinds.data);
+            return is_late_exp(node) ? FloatKind : static_cast<Kind>(node->kinds.data);
         default:
             return FloatKind;
     }
@@ -123,7 +131,7 @@ inline void propagate(Node* node, Visit&& visit) {
     case Op::name: {                                                                   \
         Node* left = node->a;                                                          \
         const double a = left->data, c = node->constant;                               \
-        const double y = Op::name == Op::relu ? relu_decider(node)->data : node->data; \
+        const double y = result_of<Op::name>(node);                                    \
         if constexpr (Arity::arity == Arity::Binary) {                                 \
             Node* right = node->b;                                                     \
             const double b = right->data;                                              \

@@ -134,10 +134,11 @@ static_assert(sizeof(Node) == 56);
 inline bool is_quotient(const Node* node) { return node->op == Op::mul && node->constant == 1.0; }
 static_assert(alignof(Fan::Edge) <= alignof(std::max_align_t) && sizeof(Fan) % alignof(Fan::Edge) == 0);
 
-// A relu whose rule asks its operand, and not its own data, when gradients flow; the two may have come to differ. Only
-// served classes make some. What the constant's kind would be says so: there is no constant.
+// A relu or an exp whose rule asks its operand, and not its own data, when gradients flow; the two may have come to
+// differ. Only served classes make some. What the constant's kind would be says so: there is no constant.
 inline constexpr Kind asks_operand = IntKind;
 inline const Node* relu_decider(const Node* node) { return node->kinds.constant == asks_operand ? node->a : node; }
+inline bool is_late_exp(const Node* node) { return node->op == Op::exp && node->kinds.constant == asks_operand; }
 
 // How the rule of a log goes from its gradient to its operand's: g * (1 / x), g / x or g * x**-1, which round
 // differently. The last two are made by served classes only, and told apart in the same place.

@@ -47,7 +47,7 @@ bool find_locals(const Node* node, std::array<Term, 2>& terms) {
     }
     if (node->op == Op::powc && !power_stays_float(node)) return false;
     const auto plain = [](const Node* one) { return one->kinds.data != SingleKind && one->kinds.data != NumpyIntKind; };
-    return plain(node) && (node->op == Op::exp || plain(node->a));
+    return (plain(node) && (node->op == Op::exp || plain(node->a))) || is_late_exp(node);
 }
 
 bool is_single(const Node* node) { return node->kinds.data == SingleKind || node->kinds.grad == SingleKind; }

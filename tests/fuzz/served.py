@@ -303,7 +303,8 @@ class _Maker:
                 slope = self.source.choice([f"1 / {a}", f"{a} ** -1"])
                 methods["log"] = ("log(self)", self.node(f"math.log({a})", [("self", slope)], "log"))
             if self.maybe(0.5):
-                methods["exp"] = ("exp(self)", [f"e = math.exp({a})", *self.node("e", [("self", "e")], "exp")])
+                late = ["e", "e", f"math.exp({a})", f"math.exp({a})" if self.style != "closures" else f"out.{data}"]
+                methods["exp"] = ("exp(self)", [f"e = math.exp({a})", *self.node("e", [("self", choose(late))], "exp")])
             if self.maybe(0.6):
                 methods["relu"] = (
                     "relu(self)",

@@ -2,6 +2,7 @@
 // does it as long as it holds all the numbers exactly; a step that it cannot do runs in Python's arithmetic, so that
 // types and exceptions are the author's.
 #include <algorithm>
+#include <cmath>
 #include <unordered_set>
 
 #include "../../engine/backward.hpp"
@@ -112,6 +113,15 @@ PyObject* local_object(Node* node, std::uint32_t index) {
         const Owned x(data_object(node->a)), exponent(PyLong_FromLong(-1));
         if (!x || !exponent || log_rule(node) == LogRule::Quotient) return x ? Py_NewRef(x.get()) : nullptr;
         return PyNumber_Power(x.get(), exponent.get(), Py_None);
+    }
+    if (is_late_exp(node)) {
+        const Owned object(data_object(node->a));
+        const double x = object ? PyFloat_AsDouble(object.get()) : -1.0;
+        if (x == -1.0 && PyErr_Occurred()) return nullptr;
+        const double y = Row<Op::exp>::value(x, 0.0, 0.0);
+        if (!std::isinf(y) || std::isinf(x)) return PyFloat_FromDouble(y);
+        PyErr_SetString(PyExc_OverflowError, "math range error");
+        return nullptr;
     }
     PyObject* name = served_of(node)->data_name;
     PyObject* data = nullptr;

@@ -51,7 +51,7 @@ struct Method {
     bool fixed;         // the local gradient is computed with the value
     bool numpy;         // tried with NumPy's numbers too
     std::uint8_t relu;  // ReluForm
-    bool asks_operand;  // of a relu: see engine/node.hpp
+    bool asks_operand;  // of a relu or an exp: see engine/node.hpp
     LogRule log_rule;
     std::uint8_t local_kind;
     bool backward;
@@ -96,7 +96,8 @@ Node* native_unary(Method* method, Node* a) {
     }
     if (!std::isfinite(y) || !std::isfinite(local)) return nullptr;
     if (method->formula) return fixed_unary(method, y, FloatKind, a, {local, FloatKind});
-    Node* node = served_node(method->op, y, FloatKind, a, nullptr, 0.0, static_cast<Kind>(method->log_rule));
+    const Kind rule = method->asks_operand ? asks_operand : static_cast<Kind>(method->log_rule);
+    Node* node = served_node(method->op, y, FloatKind, a, nullptr, 0.0, rule);
     local = locals_of(node).da;
     if (std::isfinite(local) && !method->fixed) return node;
     release(node);
@@ -275,6 +276,7 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
                                                            {"log: x**-1", LogRule::Power}};
     for (auto& [text, rule] : logs)
         if (recipe == text) method->op = Op::log, method->log_rule = rule, found = true;
+    if (recipe == "exp, slope of x") method->op = Op::exp, method->asks_operand = true, found = true;
     for (const Formula& formula : formulas)
         if (recipe == formula.name) method->formula = &formula, method->op = formula.op, found = true;
     for (std::size_t i = first_row; !found && i < op_count; ++i)

@@ -41,3 +41,6 @@ def recipes_for(name: str) -> Iterable[Recipe]:
         for fixed in (False, True):
             yield Recipe(wanted, fixed=fixed, numpy=True)
             yield Recipe(wanted, fixed=fixed)
+    if wanted == "exp":
+        yield Recipe("exp, slope of x", numpy=True)
+        yield Recipe("exp, slope of x")
