@@ -24,8 +24,9 @@ Locals locals_of(const Node* node) {
     double a = node->a->data;
     double b = node->b ? node->b->data : 0.0;
     double c = node->constant;
-    double y = is_late_exp(node)          ? result_of<Op::exp>(node)
-               : node->op == Op::relu ? result_of<Op::relu>(node) : node->data;
+    double y = is_late_exp(node)      ? result_of<Op::exp>(node)
+               : node->op == Op::relu ? result_of<Op::relu>(node)
+                                      : node->data;
     switch (node->op) {
 #define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc) \
     case Op::name:                                                   \
@@ -127,24 +128,24 @@ inline void propagate(Node* node, Visit&& visit) {
                 visit(edge.operand);
             }
             return;
-#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)                   \
-    case Op::name: {                                                                   \
-        Node* left = node->a;                                                          \
-        const double a = left->data, c = node->constant;                               \
-        const double y = result_of<Op::name>(node);                                    \
-        if constexpr (Arity::arity == Arity::Binary) {                                 \
-            Node* right = node->b;                                                     \
-            const double b = right->data;                                              \
-            const double to_left = Row<Op::name>::da(a, b, c, y) * g;                  \
-            const double to_right = Row<Op::name>::db(a, b, c, y) * g;                 \
-            add(left, to_left, false);                                                 \
-            add(right, to_right, true);                                                \
-        } else if constexpr (Op::name == Op::log) {                                    \
-            add(left, term_of_log(log_rule(node), a, g), false);                       \
-        } else {                                                                       \
-            add(left, Row<Op::name>::da(a, 0.0, c, y) * g, false);                     \
-        }                                                                              \
-        return;                                                                        \
+#define KILOGRAD_OP(name, label, arity, edge, value_, da_, db_, doc)   \
+    case Op::name: {                                                   \
+        Node* left = node->a;                                          \
+        const double a = left->data, c = node->constant;               \
+        const double y = result_of<Op::name>(node);                    \
+        if constexpr (Arity::arity == Arity::Binary) {                 \
+            Node* right = node->b;                                     \
+            const double b = right->data;                              \
+            const double to_left = Row<Op::name>::da(a, b, c, y) * g;  \
+            const double to_right = Row<Op::name>::db(a, b, c, y) * g; \
+            add(left, to_left, false);                                 \
+            add(right, to_right, true);                                \
+        } else if constexpr (Op::name == Op::log) {                    \
+            add(left, term_of_log(log_rule(node), a, g), false);       \
+        } else {                                                       \
+            add(left, Row<Op::name>::da(a, 0.0, c, y) * g, false);     \
+        }                                                              \
+        return;                                                        \
     }
 #include "../ops.def"
 #undef KILOGRAD_OP
@@ -274,6 +275,7 @@ bool power_stays_float(const Node* node) {
 bool stays_exact(const Node* node) {
     if (singles_seen && meets_singles(node)) [[unlikely]]
         return false;
+    if (rules_computed && node->op == Op::linear && hooks.computes_rule(node)) return false;
     if (node->op == Op::powc && !power_stays_float(node)) return false;
     if (!(node->kinds.grad & IntKind) && node->kinds.grad != NumpyIntKind) [[likely]]
         return true;  // floats, whatever they meet
@@ -302,6 +304,12 @@ bool stays_exact(const Node* node) {
     return exact;
 }
 
+// The rule of a node that does not stay exact, as far as that takes none of Python's objects.
+static bool flows_typed(Node* node) {
+    if (rules_computed && node->op == Op::linear && hooks.computes_rule(node)) return hooks.compute_rule(node);
+    return apply_typed_rule(node);
+}
+
 // The same over runs that are known, results last: how many of them are left, and of the last one up to which node.
 static std::pair<std::size_t, Node*> descend_while_exact(const std::vector<TopologicalOrder::Run>& runs) {
     for (std::size_t i = runs.size(); i-- > 0;) {
@@ -314,9 +322,10 @@ static std::pair<std::size_t, Node*> descend_while_exact(const std::vector<Topol
                 continue;
             }
             for (const Node* const last = run.pairs ? product : node; end != last; --end) {
-                if (!stays_exact(end - 1)) [[unlikely]]
+                if (stays_exact(end - 1)) [[likely]]
+                    propagate<true>(end - 1, [](Node*) {});
+                else if (!flows_typed(end - 1))
                     return {i + 1, end};
-                propagate<true>(end - 1, [](Node*) {});
             }
             if (end != run.begin) g = end[-1].grad;
         }
@@ -350,7 +359,7 @@ std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind, Order order)
         if (rest.empty() && stays_exact(node)) [[likely]] {
             visit<true>(node, sweep);  // what this does of a second node is done in floats, and so is exact
         } else {
-            rest.push_back(node);
+            if (!rest.empty() || !flows_typed(node)) rest.push_back(node);
             for_each_operand(node, [&](Node* to) { sweep.mark(to); });
         }
     });

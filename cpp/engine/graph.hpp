@@ -19,6 +19,10 @@ struct Hooks {
     // Whether Python supplies a rule that recomputes the node's data; runs it, false when it raised.
     bool (*has_forward)(Node* node) = nullptr;
     bool (*run_forward)(Node* node) = nullptr;
+    // Whether the rule of a `linear` node is the host's arithmetic, and not its local gradients; and that, false with
+    // nothing done where Python's objects have to do it. Runs no Python.
+    bool (*computes_rule)(const Node* node) = nullptr;
+    bool (*compute_rule)(Node* node) = nullptr;
     // Somebody gives up a reference to a handle. Runs no Python and frees no node. True where the handle has died of
     // it: the reference to its node that it held is then the caller's.
     bool (*release_handle)(void* handle) = nullptr;

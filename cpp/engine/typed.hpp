@@ -13,6 +13,9 @@ namespace kilograd {
 // Whether any number of the kind has been seen: until then no sweep looks for them.
 inline bool singles_seen = false;
 
+// Whether the host has made a node whose rule it computes itself, which hooks.computes_rule() knows.
+inline bool rules_computed = false;
+
 struct Typed {
     double value;
     std::uint8_t kind;
@@ -26,7 +29,8 @@ Typed apply_typed(Operation operation, Typed x, Typed y) {
     return {is_integral(kind) ? result + 0.0 : result, kind};  // an integer zero has no sign
 }
 
-// Whether the data or the gradient of the node or of one of its operands is a single, or a local gradient that it keeps.
+// Whether the data or the gradient of the node or of one of its operands is a single, or a local gradient that it
+// keeps.
 bool meets_singles(const Node* node);
 
 // The gradient of a node flows one step. False, with nothing done, where Python's and NumPy's objects have to do that.

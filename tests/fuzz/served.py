@@ -231,6 +231,20 @@ class _Maker:
             "return out",
         ]
 
+    def quotient(self, a: str, b: str) -> list[str]:
+        """The statements of a division with a rule of its own."""
+        choose, g, y = self.source.choice, f"out.{self.grad}", f"out.{self.data}"
+        first = choose([f"1 / {b}", f"1.0 / {b}", f"{b} ** -1"])
+        second = choose([f"-{a} / {b} ** 2", f"-{a} / ({b} * {b})", f"-({a} / {b} ** 2)", f"-{a} * {b} ** -2"])
+        lines = self.node(f"{a} / {b}", [("self", first), ("other", second)], "/")
+        if self.style == "closures" and self.maybe(0.5):
+            at = next(i for i, line in enumerate(lines) if line.startswith("    self."))
+            lines[at] = f"    self.{self.grad} += {choose([f'{g} / {b}', f'{g} * ({first})'])}"
+            lines[at + 1] = f"    other.{self.grad} " + choose(
+                [f"-= {g} * {a} / {b}**2", f"+= -{g} * {a} / {b}**2", f"-= {y} / {b} * {g}", f"+= {g} * ({second})"]
+            )
+        return lines
+
     def operands(self, node: str) -> str:
         """The operands of a node."""
         attribute = f"{node}.{self.children}"
@@ -287,6 +301,10 @@ class _Maker:
                 quotient = choose(["self * other ** -1", "self * (1.0 * other) ** -1.0"])
                 methods["truediv"] = ("__truediv__(self, other)", [f"return {quotient}"])
                 methods["cube"] = ("cube(self)", ["return self * self ** 2"])
+        if self.style != "method" and self.maybe(0.3):
+            methods["truediv"] = ("__truediv__(self, other)", [lift, *self.quotient(a, b)])
+            if self.maybe(0.5):
+                methods["rtruediv"] = ("__rtruediv__(self, other)", [f"return {name}(other) / self"])
         if self.style != "method":
             if self.maybe(0.7):
                 methods["tanh"] = (
@@ -722,9 +740,10 @@ class _Maker:
         for i in range(source.randint(3, 12)):
             one, two = source.choice(nodes), source.choice([*nodes[-3:], *others])
             forms = ["{} + {}", "{} * {}", "{} * {} + {}", "{} - {}", *([".m"] if self.unary() else [])]
-            forms += ["{} / 2.5"] if "truediv" in self.methods else []
+            forms += ["{} / 2.5", "{} / {}"] if "truediv" in self.methods else []
             form = source.choice(forms)
-            reflected = ("{} + {}", "{} * {}", *(["{} - {}"] if "rsub" in self.methods else []))
+            reflected = ["{} + {}", "{} * {}", *(["{} - {}"] if "rsub" in self.methods else [])]
+            reflected += ["{} / {}"] if "rtruediv" in self.methods else []
             if form == ".m":
                 method = source.choice(self.unary())
                 scaled = f"({one} * 0.125)" if method == "exp" else one

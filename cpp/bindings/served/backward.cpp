@@ -76,6 +76,7 @@ bool run_in_python(Node* node) {
 bool run_own_rule(Node* node) {
     overwritten.settle();  // also in the midst of a sweep, where other rules are Python's
     if (node->is_leaf() || node->op == Op::custom) return true;
+    if (const QuotientRule* rule = quotient_rule(node)) return run_quotient_rule(node, *rule);
     if (foreign_alive && any_foreign(node)) return run_in_python(node);
     if (!stays_exact(node)) return apply_typed_rule(node) || run_in_python(node);
     apply_own_rule(node);

@@ -66,6 +66,31 @@ inline Minus minus_of(std::uint8_t mode) {
                                : Minus::Product;
 }
 
+// The arithmetic of a quotient's rule, for a machine with a stack; the numbers live as long as the process.
+struct QuotientStep {
+    enum Kind : std::uint8_t {
+        Left,
+        Right,
+        Result,
+        Gradient,
+        Constant,
+        Negative,
+        Add,
+        Subtract,
+        Multiply,
+        Divide,
+        Power
+    };
+    Kind kind;
+    double value;
+    PyObject* object;
+};
+struct QuotientRule {
+    bool fixed = false;                              // the terms are local gradients of the moment the node is made
+    std::array<bool, 2> minus{};                     // the term is subtracted
+    std::array<std::vector<QuotientStep>, 2> steps;  // for each operand
+};
+
 // Negate has one operand, and no reflected form.
 enum OperatorIndex { Add, Multiply, Power, Subtract, Divide, Negate, operator_count };
 
@@ -102,9 +127,10 @@ struct Served final : Conventions {
     // The same for nodes with fixed local gradients. Those without a fan are at the number of their row; what follows
     // is for methods that share a row with another and show something else.
     std::vector<PyObject*> tags = std::vector<PyObject*>(op_count);
-    std::array<bool, op_count> tagged{};  // a method has claimed the row's
-    std::vector<Slope> late;              // by tag, where the local gradient follows the data
-    std::vector<Minus> minuses;           // by tag, of differences
+    std::array<bool, op_count> tagged{};                   // a method has claimed the row's
+    std::vector<Slope> late;                               // by tag, where the local gradient follows the data
+    std::vector<Minus> minuses;                            // by tag, of differences
+    std::vector<std::unique_ptr<QuotientRule>> quotients;  // by tag
     PyObject* data_name = nullptr;
     PyObject* grad_name = nullptr;
     std::vector<PyObject*> foreign_names;  // attributes that may hold what the engine cannot
@@ -221,6 +247,13 @@ void ask_numpy_left(Served& own, bool asked);
 // What one of NumPy's scalars makes of a node; null without an error where the left operand is none, or leaves it to
 // it.
 PyObject* numpy_operation(OperatorIndex index, PyObject* left, PyObject* right);
+
+// quotients.cpp
+std::unique_ptr<QuotientRule> read_quotient_rule(PyObject* rule);        // null with an error set
+PyObject* native_quotient(Node* a, Node* b, const Operator& operation);  // null where the author's method has to do it
+const QuotientRule* quotient_rule(const Node* node);  // of a quotient whose rule is computed when gradients flow
+bool run_quotient_rule(Node* node, const QuotientRule& rule);     // false with an error set
+bool run_quotient_plainly(Node* node, const QuotientRule& rule);  // false with nothing done where objects have to do it
 
 // composed.cpp
 std::unique_ptr<Composition> read_composition(PyObject* steps);  // null with an error set

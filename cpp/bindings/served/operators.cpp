@@ -106,14 +106,15 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
         const Operator& own = served_of(node)->operators[index];
         const Composition* composition = (reflected ? own.reflected_composition : own.composition).get();
         if (composition) return composed(*composition, self, other);
-        if (reflected || index == Divide) return nullptr;
+        if (reflected) return nullptr;
         if (index == Negate) return native_difference(node, nullptr, own);
-        if (native_operand(other, node->family)) return native_difference(node, node_of(other), own);
+        const auto operation = index == Divide ? native_quotient : native_difference;
+        if (native_operand(other, node->family)) return operation(node, node_of(other), own);
         Number number{};
         if (!(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
         number.kind = made_kind(*served_of(node), number.kind);
         const Held leaf(served_leaf(number, node->family));
-        return native_difference(node, leaf.get(), own);
+        return operation(node, leaf.get(), own);
     } else if constexpr (index == Power) {
         Number number{};
         if (reflected || !(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;

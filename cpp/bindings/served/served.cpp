@@ -48,6 +48,8 @@ Served& own_of(py::handle type) {
 void add_served(py::module_& m) {
     PyTypeObject* method_type = make_method_type();
     if (!method_type || !make_served_type() || !make_member_type()) throw py::error_already_set();
+    hooks.computes_rule = [](const Node* node) { return quotient_rule(node) != nullptr; };
+    hooks.compute_rule = [](Node* node) { return run_quotient_plainly(node, *quotient_rule(node)); };
     m.attr("ServedMethod") = py::handle(reinterpret_cast<PyObject*>(method_type));
     m.attr("Served") = py::handle(reinterpret_cast<PyObject*>(served_type));
     m.def("new_served", new_served, py::arg("name"), py::arg("module"), py::arg("metaclass"));
@@ -130,7 +132,7 @@ void add_served(py::module_& m) {
     m.def(
         "served_operator",
         [](py::object cls, const std::string& name, bool reflected, py::object function, int mode, py::object label,
-           py::object steps) {
+           py::object steps, py::object rule) {
             Served& own = own_of(cls);
             OperatorIndex index = operator_index(name);
             Operator& operation = own.operators[index];
@@ -146,7 +148,10 @@ void add_served(py::module_& m) {
                 own.tags.push_back(label.is_none() ? nullptr : label.inc_ref().ptr());
                 operation.tag = static_cast<std::uint32_t>(own.tags.size() - 1);
                 own.minuses.resize(own.tags.size(), Minus::Products);
-                own.minuses[operation.tag] = minus_of(operation.mode);
+                own.minuses[operation.tag] = index == Divide ? Minus::Products : minus_of(operation.mode);
+                own.quotients.resize(own.tags.size());
+                if (!rule.is_none() && !(own.quotients[operation.tag] = read_quotient_rule(rule.ptr())))
+                    throw py::error_already_set();
             }
             if (label.is_none() || index > Power) return;
             constexpr Op rows[] = {Op::add, Op::mul, Op::powc};
@@ -154,7 +159,7 @@ void add_served(py::module_& m) {
             keep(own.tags[static_cast<std::size_t>(rows[index])], label.ptr());
         },
         py::arg("cls"), py::arg("name"), py::arg("reflected"), py::arg("function"), py::arg("mode"), py::arg("label"),
-        py::arg("steps"));
+        py::arg("steps"), py::arg("rule"));
     m.def(
         "new_member",
         [](py::str name, const std::string& role, const std::string& container, const std::string& leaf_container,

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Steps", "calls_of", "steps_of"]
+__all__ = ["BINARY", "Steps", "calls_of", "number_of", "steps_of"]
 
 Steps = tuple[tuple[str, "Any"], ...]  # for a machine with a stack: what to do, and with what number or name
 
@@ -86,7 +86,7 @@ def _lifts(statement: ast.stmt, other: str, name: str) -> bool:
 
 def _append(node: ast.expr, own: str, operands: tuple[str, ...], steps: list[tuple[str, Any]]) -> bool:
     """Append the steps that compute an expression; False where it is made of something else."""
-    number = _number(node)
+    number = number_of(node)
     match node:
         case _ if number is not None:
             steps.append(("number", number))
@@ -117,10 +117,10 @@ def _append(node: ast.expr, own: str, operands: tuple[str, ...], steps: list[tup
     return False
 
 
-def _number(node: ast.expr) -> int | float | None:
+def number_of(node: ast.expr) -> int | float | None:
     """A number as it is written, with a sign or without."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        number = _number(node.operand)
+        number = number_of(node.operand)
         return None if number is None else -number
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return node.value  # type: ignore[return-value]

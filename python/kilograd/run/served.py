@@ -14,6 +14,7 @@ from kilograd import _core
 from kilograd.harmless import words
 from kilograd.run.clone import map_functions
 from kilograd.run.composed import steps_of
+from kilograd.run.quotients import rule_of
 from kilograd.run.record import field, record
 
 TYPE_CHECKING = False
@@ -315,7 +316,9 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         changed = change(function) if function is not None else None
         mode, label = plan.modes.get(name, 0), plan.labels.get(name)
         steps = steps_of(function, author) if function is not None and mode & COMPOSED else None
-        _core.served_operator(served, core_name, reflected, changed, mode, label, steps)
+        own_rule = name == "__truediv__" and function is not None and mode & NODES
+        rule = rule_of(function, author, plan.data, plan.grad) if own_rule else None
+        _core.served_operator(served, core_name, reflected, changed, mode, label, steps, rule)
         if changed is not None:
             method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None, None)
             _core.served_attribute(served, name, method)

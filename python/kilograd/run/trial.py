@@ -12,6 +12,7 @@ from kilograd.run import probes
 from kilograd.run.clone import map_functions, rebinder
 from kilograd.run.composed import calls_of, steps_of
 from kilograd.run.purity import ORDINARY, Facts
+from kilograd.run.quotients import rule_of
 from kilograd.run.reasons import (
     READ_BY_RULES,
     TEXTS,
@@ -72,6 +73,7 @@ class Trial:
         self.expected: dict[probes.Probe, Any] = {}  # what the author's class gives, observed once
         self.trials: dict[str, list[probes.Probe]] = {}
         self.own_rules = [name for name in DIFFERENCES if self._has_own_rule(name)]
+        self.divides = self._has_own_rule("__truediv__") and self._divides_by_formulas()
         self.graphs, self.shared_graphs = probes.composite(uses=2), probes.composite()
 
     def _has_own_rule(self, name: str) -> bool:
@@ -80,6 +82,10 @@ class Trial:
         if not isinstance(function, FunctionType) or name in self.hazards or name in self.objections:
             return False
         return steps_of(function, self.author) is None and not constants_in(function) - ORDINARY
+
+    def _divides_by_formulas(self) -> bool:
+        """Whether the rule of its division is arithmetic that the engine can do."""
+        return rule_of(vars(self.author)["__truediv__"], self.author, self.plan.data, self.plan.grad) is not None
 
     def dress(self, plan: Plan) -> None:
         """Make the engine's class what the plan says."""
@@ -98,7 +104,8 @@ class Trial:
     def of_operator(self, name: str) -> list[probes.Probe]:
         """The probes of an operator."""
         if name not in self.trials:
-            light = name not in (*OPERATORS, *self.own_rules) or name == "__rpow__"
+            own = name in self.own_rules or (name == "__truediv__" and self.divides)
+            light = (name not in OPERATORS and not own) or name == "__rpow__"
             self.trials[name] = probes.binary(name, light=light)
         return self.trials[name]
 
@@ -177,6 +184,7 @@ def _examined(cls: type, served: type) -> Plan:
         _try_kept(trial)
         _try_operators(trial)
         _try_differences(trial)
+        _try_quotients(trial)
         _try_methods(trial)
         _try_composed(trial)
         _try_whole(trial)
@@ -383,6 +391,17 @@ def _try_differences(trial: Trial) -> None:
             modes, labels = {**trial.plan.modes, name: mode}, {**trial.plan.labels, name: label}
             if trial.accepts(replace(trial.plan, modes=modes, labels=labels), trials):
                 break
+
+
+def _try_quotients(trial: Trial) -> None:
+    """Division with a rule of its own."""
+    name = "__truediv__"
+    if not trial.divides:
+        return
+    for mode in (NODES | NUMBERS, NODES):
+        modes, labels = trial.plan.modes | {name: mode}, trial.plan.labels | {name: _operator_label(trial, name)}
+        if trial.accepts(replace(trial.plan, modes=modes, labels=labels), trial.of_operator(name)):
+            break
 
 
 def _operator_label(trial: Trial, name: str) -> str | None:

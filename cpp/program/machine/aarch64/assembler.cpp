@@ -55,8 +55,8 @@ void Assembler::operator()(const Instruction& instruction, std::uint8_t to, std:
             put(0x4EA01C00, at(to), read, read);
             break;
         case Instruction::Form::Maximum:
-            put(word, made, at(a), last);           // where a > b
-            put(0x6E601C00, made, at(a), last);     // bsl: a, else b
+            put(word, made, at(a), last);         // where a > b
+            put(0x6E601C00, made, at(a), last);   // bsl: a, else b
             put(0x4EA01C00, at(to), made, made);  // which may be where b was
     }
 }
@@ -77,7 +77,7 @@ void Assembler::note(Comparison comparison, std::uint8_t a, const Operand& b, st
     else  // b >= a
         put(two ? 0x6E60E400 : 0x7E60E400, read, last, at(a));
     if (two) put(0x0EA12800, read, read);  // xtn
-    put(0x0EA01C00, noted, noted, read);    // orr
+    put(0x0EA01C00, noted, noted, read);   // orr
 }
 
 void Assembler::ones_where_greater(std::uint8_t to, std::uint8_t a, std::uint8_t b) {
@@ -110,7 +110,7 @@ void Assembler::enter(Direction, const double* constants) {
 }
 
 void Assembler::leave(Direction) {
-    put(0x9E660000, 0, noted);            // fmov x0, d8
+    put(0x9E660000, 0, noted);             // fmov x0, d8
     put(0xAA400000 | 32u << 10, 0, 0, 0);  // orr x0, x0, x0, lsr 32
     put(0xFD400000 | 6u << 10, noted, stack);
     put(0xA9400000 | 4u << 15 | 22u << 10, 21, stack);
@@ -131,7 +131,7 @@ void Assembler::call(std::uint64_t function) {
 
 void Assembler::note_result() {
     put(0x12001C00, 0, 0);                // and w0, w0, 255
-    put(0x9E670000, read, 0);            // fmov
+    put(0x9E670000, read, 0);             // fmov
     put(0x0EA01C00, noted, noted, read);  // orr
 }
 
@@ -144,8 +144,7 @@ std::vector<std::uint8_t> Assembler::finish() const {
         const std::int64_t pages = numbers / 4096 - static_cast<std::int64_t>(place * 4) / 4096;
         const auto field = static_cast<std::uint32_t>(pages & 0x1FFFFF);
         words[place] = 0x90000000 | (field & 3) << 29 | (field >> 2) << 5 | pool;
-        words[place + 1] =
-            0x91000000 | static_cast<std::uint32_t>(numbers % 4096) << 10 | pool << 5 | pool;
+        words[place + 1] = 0x91000000 | static_cast<std::uint32_t>(numbers % 4096) << 10 | pool << 5 | pool;
     }
     std::vector<std::uint8_t> bytes;
     const auto append = [&](std::uint64_t value, int count) {

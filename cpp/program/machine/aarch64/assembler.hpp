@@ -47,7 +47,9 @@ class Assembler {
     // to = a (instruction) b
     void operator()(const Instruction& instruction, std::uint8_t to, std::uint8_t a, const Operand& b);
     void load(std::uint8_t to, const Operand& from);
-    void store(Memory to, std::uint8_t from) { access(shape_ == Shape::Two ? store_two : store_one, at(from), of(to.base), to.offset); }
+    void store(Memory to, std::uint8_t from) {
+        access(shape_ == Shape::Two ? store_two : store_one, at(from), of(to.base), to.offset);
+    }
     void spread(std::uint8_t to, Memory from) { load(to, Operand::spread(from)); }
     void copy(std::uint8_t to, std::uint8_t from) { put(0x4EA01C00, at(to), at(from), at(from)); }
     void zero(std::uint8_t to) { put(0x6F00E400, at(to)); }
@@ -78,7 +80,7 @@ class Assembler {
     static constexpr Access load_one{0xFD400000, 0xFC606800, 3}, store_one{0xFD000000, 0xFC206800, 3};
     static constexpr Access load_two{0x3DC00000, 0x3CE06800, 4}, store_two{0x3D800000, 0x3CA06800, 4};
     static constexpr unsigned read = 0, made = 1, noted = 8;  // vector registers
-    static constexpr unsigned scratch = 16;                      // of the others
+    static constexpr unsigned scratch = 16;                   // of the others
 
     static unsigned at(std::uint8_t vector) { return vector + 16u; }
     static unsigned of(Base base) { return 19 + static_cast<unsigned>(base); }
