@@ -89,8 +89,15 @@ def test_what_cannot_be_drawn(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_program_dot(monkeypatch, capsys, tmp_path):
+def test_a_picture_without_the_program_dot(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    demo.draw(tmp_path / "neuron.pdf")
+    assert (tmp_path / "neuron.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_without_a_program_that_draws(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("kilograd.display.layout.layout_program", lambda: None)
     assert cli.main(["demo", "--draw", str(tmp_path / "neuron.svg")]) == 2
     assert "install Graphviz" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

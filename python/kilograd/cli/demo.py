@@ -104,7 +104,7 @@ def draw(path: pathlib.Path) -> None:
     ValueError
         If the suffix names no format.
     RuntimeError
-        If Graphviz's program ``dot`` is missing or fails.
+        If neither Graphviz's program ``dot`` nor what does without it is here, or ``dot`` fails.
     OSError
         If the file cannot be written.
     """
@@ -122,7 +122,7 @@ def draw(path: pathlib.Path) -> None:
         try:
             picture = graph.pipe(format=suffix)
         except graphviz.ExecutableNotFound as error:
-            raise RuntimeError(f"{error}, and neither does a .dot file") from None
+            raise RuntimeError(f"{error}. A .dot file needs no program") from None
         except graphviz.CalledProcessError as error:
             raise RuntimeError(f"Graphviz's program `dot` failed: {error}") from None
     path.write_bytes(picture)
