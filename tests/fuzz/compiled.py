@@ -83,6 +83,9 @@ class Index(int):
     """An argument that is an integer, and stays one."""
 
 
+NARROW = (np.uint8, np.int8, np.int32)
+
+
 class Writer:
     """Writes a function of numbers, or of numbers and an array."""
 
@@ -235,7 +238,7 @@ class Writer:
 
 def converted(argument: Any) -> Any:
     """What a compiled function makes of an argument."""
-    return argument if isinstance(argument, (bool, Index, np.ndarray)) else float(argument)
+    return argument if isinstance(argument, (bool, Index, np.ndarray, *NARROW)) else float(argument)
 
 
 def outcome(call: Callable[[], Any]) -> tuple[str, Any]:
@@ -283,7 +286,7 @@ def slack_of(function: Callable[..., Any], arguments: list[Any], result: Any) ->
     slack = [0.0] * len(numbers)
     wild = [0] * len(numbers)
     for sign in (-1, 1):
-        near = [a if isinstance(a, int) else a * (1 + sign * 4e-16) + sign * 1e-300 for a in arguments]
+        near = [a if isinstance(a, (int, np.integer)) else a * (1 + sign * 4e-16) + sign * 1e-300 for a in arguments]
         kind, moved = outcome(lambda near=near: function(*near))
         if kind == "value" and shape_of(moved) == shape_of(result):
             gaps = [abs(x - y) for x, y in zip(numbers, numbers_of(moved), strict=True)]
@@ -300,7 +303,8 @@ def run(seed: int) -> None:
     dice = random.Random(seed)
     writer = Writer(dice)
     text = writer.text()
-    sets = [[argument(dice, name) for name in writer.arguments] for _ in range(5)]
+    kind = dice.choice([Index, Index, *NARROW])  # of the integers, which a batch has in one array
+    sets = [[argument(dice, name, kind) for name in writer.arguments] for _ in range(5)]
     largest = linalg.LARGEST, fourier.LARGEST
     linalg.LARGEST = dice.choice([largest[0], 0])  # of matrices that are computed entry by entry
     fourier.LARGEST = dice.choice([largest[1], 0])  # of transforms, alike
@@ -310,14 +314,14 @@ def run(seed: int) -> None:
         linalg.LARGEST, fourier.LARGEST = largest
 
 
-def argument(dice: random.Random, name: str) -> Any:
+def argument(dice: random.Random, name: str, kind: Any) -> Any:
     if name == "v":
         v = np.array([dice.choice([dice.uniform(-2, 2), dice.uniform(-2, 2), 0.0, 1.0]) for _ in range(3)])
         if dice.random() < 0.2:
             v[dice.randrange(3)] = dice.choice([math.nan, math.inf, -0.0, 1e200])
         return v
     if name == "k":
-        return Index(dice.randrange(3))
+        return kind(dice.choice([0, 1, 2, 2, 200 if kind is np.uint8 else 1]))
     return dice.choice(SCALARS) if dice.random() < 0.4 else dice.uniform(-2.0, 2.0)
 
 

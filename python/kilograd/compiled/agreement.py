@@ -27,7 +27,7 @@ def disagreement(traced: Trace, function: Function, call: Call, answers: bool) -
     if _agree(traced, plain, function, call):
         if not answers:
             return None
-        where = call._replace(x=_elsewhere(call.x, traced.indexed))
+        where = call._replace(x=_elsewhere(call.x, [*traced.indexed, *call.places_of_narrow()]))
         try:
             traced, other = trace(function, where), with_numbers(function, where, traced.indexed)
         except Exception:  # there it refuses these numbers

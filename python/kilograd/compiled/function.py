@@ -254,7 +254,7 @@ def _named(call: Call, places: Sequence[int]) -> str:
     """What to do about arguments that are indices or counts; nothing where there are none."""
     if not places:
         return ""
-    what = call._replace(integers=(places[0],)).names_of_integers()
+    what = call.names_of(places[:1])
     return (
         f"{what} is an integer that the function uses as an index or a count, and each of its values is a path of its "
         "own: pass what it selects instead, count with kilograd.while_loop, or, where its values are few, name it in "

@@ -13,7 +13,7 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled import complex_functions
+from kilograd.compiled import complex_functions, narrow
 from kilograd.compiled.conditions import Condition, decided, refusal, thread
 from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.traced import (
@@ -52,6 +52,8 @@ def where(condition: Any, a: Any = None, b: Any = None) -> Any:
     if a is None and b is None:
         return np.nonzero(_decided(condition))
     thread.chose = True
+    if narrow.holds_narrow([a, b]):
+        return narrow.of_function(_WHERE, (condition, a, b), {})
     if is_complex(a) or is_complex(b):
         return complex_functions.of_function(_WHERE, (condition, a, b), {})
     mask = bools(condition)

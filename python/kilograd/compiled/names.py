@@ -23,7 +23,7 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled import fourier, functions, linalg, special
+from kilograd.compiled import fourier, functions, linalg, narrow, special
 from kilograd.compiled.complexes import as_complex
 from kilograd.compiled.conditions import refusal, thread
 from kilograd.compiled.habits import places_of
@@ -107,6 +107,7 @@ def _is_of_complex(thing: Any, dtype: Any) -> bool:
 
 
 def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
+    thing = narrow.made(thing, dtype)
     if functions.holds(thing) and _is_of_complex(thing, dtype):
         return as_complex(thing).copy()
     if isinstance(thing, Traced):
@@ -121,6 +122,7 @@ def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) ->
 
 
 def _as_array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
+    thing = narrow.made(thing, dtype)
     if functions.holds(thing) and _is_of_complex(thing, dtype):
         return as_complex(thing)
     if isinstance(thing, Traced) and dtype is not object:

@@ -19,6 +19,7 @@ from kilograd._core import Value
 from kilograd.arrays import data
 from kilograd.compiled.blocks import Block, Touched
 from kilograd.compiled.conditions import thread
+from kilograd.compiled.narrow import Narrow, refuse
 from kilograd.compiled.structure import (
     NUMBER,
     Collected,
@@ -413,6 +414,8 @@ def flattened(thing: Any, parts: list[Any], what: str, others: bool = False, wit
         return Named(
             tuple(thing), tuple([flattened(part, parts, what, others, with_blocks) for part in thing.values()])
         )
+    if isinstance(thing, Narrow):
+        refuse(thing, what)
     if isinstance(thing, np.ndarray) and (isinstance(thing, Traced) or thing.dtype == object):
         objects = thing.view(np.ndarray)
         if any(isinstance(entry, Value) for entry in objects.flat):

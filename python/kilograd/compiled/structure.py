@@ -35,23 +35,31 @@ Keep: TypeAlias = Callable[[Any], Any]
 _REAL = (float, int, np.floating, np.integer)
 
 
-class _NoDimension(tuple[int, ...]):
-    """The shape of an array without dimensions, where it has to differ from that of a number."""
+class ArrayShape(tuple[int, ...]):
+    """The shape of an argument that is an array of its own kind: of no dimension, or of integers of fewer than 64 bits.
 
-    __slots__ = ()
+    To the function ``[1.0] * np.array(3)`` is a product, where 3 repeats the list; and ``np.uint8(200) * 2`` is 144.
+    """
+
+    kind: np.dtype[Any] | None
+
+    def __new__(cls, shape: Shape, kind: np.dtype[Any] | None) -> ArrayShape:
+        made = super().__new__(cls, shape)
+        made.kind = kind
+        return made
 
     def __eq__(self, other: object) -> bool:
-        return self is other
+        return isinstance(other, ArrayShape) and tuple(self) == tuple(other) and self.kind == other.kind
 
     def __ne__(self, other: object) -> bool:
-        return self is not other
+        return not self == other
 
     def __hash__(self) -> int:
-        return id(_NoDimension)
+        return hash((tuple(self), self.kind))
 
 
-NO_DIMENSION: Shape = _NoDimension()
-"""To the function such an argument is an array: ``[1.0] * np.array(3)`` is a product, where 3 repeats the list."""
+def _kind_of(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    return dtype if dtype.kind in "iu" and dtype.itemsize < 8 else None
 
 
 class Numbers(NamedTuple):
@@ -63,7 +71,10 @@ class Numbers(NamedTuple):
         return leaf(self.shape)
 
     def of_row(self) -> Structure:
-        return Numbers(self.shape[1:]) if self.shape else self
+        rest = self.shape[1:]
+        if isinstance(self.shape, ArrayShape):
+            return Numbers(ArrayShape(rest, self.shape.kind)) if self.shape else self
+        return Numbers(rest)
 
     def of_numbers(self) -> Structure:
         return Numbers(tuple(self.shape))
@@ -209,6 +220,8 @@ def of_argument(argument: Any, numbers: Collected) -> Structure:
         if not isinstance(argument, float) and isinstance(argument, (int, np.integer)):
             _refuse_inexact(argument)
             numbers.add_integers(float(argument))
+            if isinstance(argument, np.integer) and (kind := _kind_of(argument.dtype)) is not None:
+                return Numbers(ArrayShape((), kind))
         else:
             numbers.append(float(argument))
         return NUMBER
@@ -245,9 +258,11 @@ def _of_array(argument: Any, numbers: Collected) -> Structure:
     if type(argument) is not np.ndarray:
         tables.refuse_masks(argument, "an argument of a compiled function")
     add = numbers.add_integers if array.dtype.kind in "iu" else numbers.append
+    kind = _kind_of(array.dtype)
     array = array.astype(np.float64, copy=False)
     add(array.reshape(-1) if array.ndim else float(array))
-    return Numbers(array.shape or NO_DIMENSION)
+    is_plain = array.ndim and kind is None
+    return Numbers(array.shape if is_plain else ArrayShape(array.shape, kind))
 
 
 def _static(argument: Any) -> Structure:
@@ -388,12 +403,23 @@ class Call(NamedTuple):
         """What calls on the same paths have in common."""
         return (self.arguments, self.keywords)
 
-    def names_of_integers(self) -> str:
-        """The arguments that were integers, as messages name them."""
+    def names_of(self, numbers: Sequence[int]) -> str:
+        """The arguments that numbers are in, as messages name them."""
         parts = [(f"argument {i}", part) for i, part in enumerate(self.arguments)] + list(self.keywords)
         ends = np.cumsum([size_of(part) for _, part in parts])
-        places = np.searchsorted(ends, self.integers, side="right")
+        places = np.searchsorted(ends, numbers, side="right")
         return ", ".join([parts[k][0] for k in sorted(set(places.tolist()))])
+
+    def places_of_narrow(self) -> list[int]:
+        """The numbers that are integers of fewer than 64 bits."""
+        found: list[int] = []
+
+        def block(where: slice, shape: Shape) -> None:
+            if isinstance(shape, ArrayShape) and shape.kind is not None:
+                found.extend(range(where.start, where.stop))
+
+        self.built(take(block))
+        return found
 
     def structures(self) -> list[Structure]:
         """Of all arguments."""
@@ -413,8 +439,11 @@ class Call(NamedTuple):
 
         def block(where: slice, shape: Shape) -> Any:
             numbers = self.x[where].reshape(shape)
+            if isinstance(shape, ArrayShape) and shape.kind is not None:
+                numbers = np.rint(numbers).astype(shape.kind)
+                return numbers if shape else numbers[()]
             numbers = np.rint(numbers).astype(np.int64) if where.start in indexed else numbers.copy()
-            return numbers if numbers.ndim or shape is NO_DIMENSION else numbers.item()
+            return numbers if numbers.ndim or isinstance(shape, ArrayShape) else numbers.item()
 
         return self.built(take(block))
 

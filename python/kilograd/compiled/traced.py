@@ -79,6 +79,9 @@ def _over_an_axis(name: str) -> Callable[..., Any]:
 class Traced(_Array):
     """An array of floats while a function is traced."""
 
+    kind: Any = None
+    """In arrays of `narrow`, which imports this module, the kind of integers."""
+
     @property
     def dtype(self) -> Any:
         return FLOAT
@@ -425,8 +428,20 @@ _CONSTANT = (
 )
 
 
+def _is_narrow(thing: Any) -> bool:
+    return isinstance(thing, Traced) and thing.kind is not None
+
+
+def _holds_narrow(thing: Any) -> bool:
+    return any(map(_holds_narrow, thing)) if isinstance(thing, (list, tuple)) else _is_narrow(thing)
+
+
 def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     name = ufunc.__name__
+    if any(map(_is_narrow, inputs)) and name not in PAIRS:
+        from kilograd.compiled import narrow
+
+        return narrow.called(ufunc, inputs, options)
     if name in PAIRS:
         return tuple([_called(part, inputs, options) for part in PAIRS[name]])
     if all(map(is_of_bools, inputs)):
@@ -518,6 +533,10 @@ def constant(result: Any) -> Any:
 
 def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """reduce, accumulate and reduceat: along an axis."""
+    if _is_narrow(inputs[0]):
+        from kilograd.compiled import narrow
+
+        return narrow.reduced(ufunc, method, inputs, options)
     if is_of_bools(inputs[0]) and ufunc.__name__ in _LIMITS:
         ufunc = OF_BOOLS[ufunc.__name__]
     name = ufunc.__name__
@@ -679,6 +698,10 @@ def of_function(function: Any, args: Any, options: Any) -> Any:
         from kilograd.compiled import complex_functions
 
         return complex_functions.of_function(function, args, options)
+    if any(map(_holds_narrow, args)) or any(map(_holds_narrow, options.values())):
+        from kilograd.compiled import narrow
+
+        return narrow.of_function(function, args, options)
     position, name = COUNTS.get(function, (len(args), ""))
     if position < len(args):
         args = (*args[:position], index_of(args[position]), *args[position + 1 :])

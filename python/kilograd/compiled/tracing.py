@@ -13,7 +13,8 @@ from kilograd._core import Value
 from kilograd.compiled import conditions, names
 from kilograd.compiled.blocks import Block, Touched, is_large
 from kilograd.compiled.conditions import thread
-from kilograd.compiled.structure import NO_DIMENSION, Call, Shape, Structure, of_result, shapes_of, take
+from kilograd.compiled.narrow import Narrow
+from kilograd.compiled.structure import ArrayShape, Call, Shape, Structure, of_result, shapes_of, take
 from kilograd.compiled.traced import Traced
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ def run_traced(
         if places_of_integers:
             places = [place if place in places_of_integers else None for place in range(where.start, where.stop)]
             integers.update(zip(map(id, own), places, strict=True))
-        if not shape and shape is not NO_DIMENSION:
+        if not shape and not isinstance(shape, ArrayShape):
             return own[0]
         array = np.empty(len(own), dtype=object)
         array[:] = own
-        return array.reshape(shape).view(Traced)
+        array = array.reshape(shape)
+        if isinstance(shape, ArrayShape) and shape.kind is not None:
+            return Narrow.of(array, shape.kind, call.names_of([where.start]))
+        return array.view(Traced)
 
     arguments, keywords = call.built(take(block))
     before = _core._trace_into(notes), thread.notes, thread.integers, thread.indexed, thread.stages
@@ -73,7 +77,7 @@ def run_traced(
             f"kilograd.compile ran {name_of(function)} with Values in place of its numbers, to record it. A number "
             "that has to stay one (a count, an index) is passed as an integer, or belongs in static_argnums.",
         )
-        if named := call.names_of_integers():
+        if named := call.names_of(call.integers):
             add_note(
                 error,
                 f"Of integers, as {named}, int(k) is one to all functions; each value is then a path of its own.",
