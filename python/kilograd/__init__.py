@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from kilograd.nn import MLP, Layer, Module, Neuron
     from kilograd.program import Program
     from kilograd.training import fit, predict
+    from kilograd.viewer import view
 
 __version__ = "0.1.0"
 
@@ -81,6 +82,7 @@ __all__ = [
     "special",
     "training",
     "value_and_grad",
+    "view",
     "where",
     "while_loop",
 ]
@@ -99,6 +101,7 @@ _HOMES = {
     "nn": ("MLP", "Layer", "Module", "Neuron"),
     "program": ("Program",),
     "training": ("fit", "predict"),
+    "viewer": ("view",),
 }
 
 

@@ -1,0 +1,870 @@
+"""`kilograd.view`: what the page is told of a graph, and the page itself in headless Chromium."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+import importlib.resources
+import json
+import math
+import random
+import re
+import runpy
+import shutil
+import webbrowser
+
+import pytest
+
+import kilograd
+from kilograd import MLP, Value, reference
+from kilograd.cli.demo import neuron
+from kilograd.viewer.groups import groups
+from kilograd.viewer.reading import described, in_order, places_of
+
+HOSTILE = "</script><script>document.title='hacked'</script><img src=x onerror=alert(1)>&amp;{{data}}"
+
+
+@pytest.fixture(params=["kilograd", "kilograd.reference", "kilograd.micrograd.engine"])
+def value(request):
+    return importlib.import_module(request.param).Value
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page.html, re.DOTALL)[1])
+
+
+# --- what the page is told ----------------------------------------------------------------------------------------
+
+
+def test_nodes_in_topological_order_with_their_own_derivatives(value):
+    a, b = value(2.0), value(-3.0)
+    c = a * b
+    d = c + a
+    root = (d * d).relu()
+    a.grad, root.grad = 5.0, 7.0
+    told = described(root, None)
+    assert told["data"] == [2.0, -3.0, -6.0, -4.0, 16.0, 16.0]
+    assert told["ops"] == ["", "", "*", "+", "*", "ReLU"]
+    assert told["operands"][:4] == [[], [], [0, 1], [2, 0]]
+    assert told["local"] == [None, None, [-3.0, 2.0], [1.0, 1.0], [-8.0], [1.0]]
+    assert (a.grad, b.grad, c.grad, root.grad) == (5.0, 0.0, 0.0, 7.0)  # as they were
+
+
+def test_a_class_with_a_set_of_operands_and_no_rules():
+    class Bare:
+        def __init__(self, data, operands=()):
+            self.data, self.grad, self._prev = data, 0, set(operands)
+
+    a = Bare(3)
+    told = described(Bare(9, [a]), None)
+    assert told["local"] == [None, None]
+    assert told["ordered"] is False
+    assert told["ops"] == told["labels"] == ["", ""]
+
+
+def test_a_class_with_local_gradients():
+    a = Value(2.0)
+    assert described(Value(10.0, (a, a), (3.0, 4.0)), None)["local"] == [None, [7.0]]
+
+
+def test_a_rule_that_raises_is_none():
+    a = reference.Value(2.0)
+    b = reference.Value(4.0, (a,), "double")
+
+    def broken():
+        a.grad += 1
+        raise RuntimeError
+
+    b._backward = broken
+    a.grad = 0.25
+    assert described(b, None)["local"] == [None, None]
+    assert (a.grad, b.grad) == (0.25, 0.0)
+
+
+def test_the_slope_of_a_leaky_relu_is_found_where_it_does_not_show():
+    a = Value(2)
+    assert described(a.leaky_relu(0.125), None)["constants"] == {"1": 0.125}
+    assert repr(a.data) == "2"
+
+
+def test_numbers_that_json_does_not_have():
+    told = described(Value(math.inf) + Value(math.nan) + Value(-math.inf), None)
+    assert told["data"] == ["inf", "nan", "nan", "-inf", "nan"]
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_deep_graph_needs_no_recursion(value):
+    v = value(1.0)
+    for _ in range(5_000):
+        v = v * 1.0001
+    nodes = in_order(v)
+    assert len(nodes) == 10_001
+    assert nodes[-1] is v
+    assert kilograd.view(v, limit=None)._about == "graph of 10,001 nodes"
+
+
+def test_what_cannot_be_viewed():
+    for root in (3.0, [Value(1.0)]):
+        with pytest.raises(TypeError, match=type(root).__name__):
+            kilograd.view(root)
+    with pytest.raises(ValueError, match=r"more than 2 nodes.*limit=None"):
+        kilograd.view(Value(1.0) + 2.0, limit=2)
+
+    class Node:
+        def __init__(self, data):
+            self.data, self.grad, self._prev = data, 0, []
+
+    for data in ("one", [1.0], None, 1j):
+        with pytest.raises(TypeError, match="real numbers"):
+            kilograd.view(Node(data))
+    a, b = Node(1.0), Node(2.0)
+    a._prev, b._prev = [b], [a]
+    with pytest.raises(ValueError, match="depends on itself"):
+        kilograd.view(a)
+
+
+def test_names_of_parameters():
+    model = MLP(2, [2, 1])
+    names = dict(places_of(model))
+    assert list(names)[:4] == [f"layers[0].neurons[0].{name}" for name in ("w[0]", "w[1]", "b")] + [
+        "layers[0].neurons[1].w[0]"
+    ]
+    assert {id(p) for p in names.values()} == {id(p) for p in model.parameters()}
+
+    class Own:
+        def parameters(self):
+            return hidden
+
+    hidden = [Value(1.0), Value(2.0)]
+    assert list(dict(places_of(Own()))) == ["parameters()[0]", "parameters()[1]"]
+    told = described(hidden[0] * 3.0 + hidden[1], None, Own())
+    assert told["labels"] == ["parameters()[0]", "", "", "parameters()[1]", ""]
+    assert told["chosen"] == [0, 3]
+
+
+@pytest.mark.parametrize("package", ["kilograd", "kilograd.reference", "kilograd.micrograd.nn"])
+def test_neurons_and_layers_are_found(package):
+    random.seed(3)
+    model = importlib.import_module(package).MLP(3, [4, 4, 1])
+    told = described(model([2.0, 3.0, -1.0]), None)
+    found = told["groups"]
+    layers = [group for group in found if group["kind"] == "layer"]
+    assert [group["title"] for group in layers] == ["layer 1", "layer 2", "layer 3"]
+    assert [group["about"] for group in layers] == ["4 neurons", "4 neurons", "1 neuron"]
+    of_layer = [sum(group["parent"] == k for group in found) for k in range(3)]
+    assert of_layer == [4, 4, 1]
+    members = [node for group in found for node in group["members"]]
+    assert len(members) == len(set(members))
+    ours = {id(node): place for place, node in enumerate(in_order_of(model, told))}
+    assert all(place in members for place in ours.values())
+
+
+def in_order_of(model, told):
+    """Places of the parameters: here their numbers tell them apart."""
+    return [told["data"].index(p.data) for p in model.parameters()]
+
+
+def test_weights_of_several_samples_belong_to_the_layer():
+    model = MLP(2, [3, 1])
+    loss = sum((model([x, 1.0 - x]) - 1.0) ** 2 for x in (0.25, 0.5))
+    told = described(loss, None, model)
+    layers = [group for group in told["groups"] if group["kind"] == "layer"]
+    assert [group["about"] for group in layers] == ["6 neurons", "2 neurons"]
+    names = [{told["labels"][node] for node in group["members"]} for group in layers]
+    assert len(names[0]) == 9
+    assert all(name.startswith("layers[0]") for name in names[0])
+    assert len(names[1]) == 4
+
+
+def test_a_chain_has_no_groups():
+    assert groups(["", "tanh", "exp"], [[], [0], [1]]) == []
+    assert described((Value(1.0) * 2.0).exp() + 1.0, None)["groups"] == []
+
+
+# --- the file ----------------------------------------------------------------------------------------------------
+
+
+def test_one_file_that_runs_only_its_own_code(tmp_path):
+    v = Value(1.0, label=HOSTILE) * 2.0
+    v.label = HOSTILE
+    page = kilograd.view(v, tmp_path / "page.html", title=HOSTILE)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text == page.html
+    scripts = re.findall(r"<script(?: [^>]*)?>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == 2
+    assert text.count("</script>") == 2
+    digest = base64.b64encode(hashlib.sha256(scripts[1].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert data_of(page)["labels"] == [HOSTILE, "", HOSTILE]
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|\bimport\b|@import|url\(", text.replace(HOSTILE, ""))
+    assert "{{" not in text.replace("{{data}}", "")
+
+
+def test_a_view_is_a_line_and_shows_itself(tmp_path, monkeypatch):
+    page = kilograd.view(neuron(), quiz=True)
+    assert repr(page) == str(page) == "View(exercise on a graph of 10 nodes; .open() shows it, .save(path) writes it)"
+    frame = page._repr_html_()
+    assert frame.startswith("<iframe srcdoc=")
+    assert "<script" not in frame
+    assert page.save(tmp_path / "page.html") == tmp_path / "page.html"
+    opened = []
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    assert page.open()
+    (address,) = opened
+    assert address.startswith(tmp_path.as_uri())
+    with pytest.raises(OSError, match="missing"):
+        page.save(tmp_path / "missing" / "page.html")
+
+
+# --- the page ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser, driven by what is installed."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (program and driver):
+        pytest.skip("needs chromium and chromedriver")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,720"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    browser.set_script_timeout(60)
+    yield browser
+    browser.quit()
+
+
+class Page:
+    """A page in the browser, by the words of these tests."""
+
+    def __init__(self, browser, path):
+        self.browser, self.path = browser, path
+
+    def load(self, page, width=1280, height=720):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        page.save(self.path)
+        self.browser.get(self.path.as_uri())
+        return self
+
+    def run(self, code, *arguments):
+        return self.browser.execute_script(code, *arguments)
+
+    def find(self, selector):
+        return self.browser.find_element("css selector", selector)
+
+    def click(self, selector):
+        self.run("arguments[0].scrollIntoView({block: 'center'})", self.find(selector))
+        self.find(selector).click()
+
+    def text(self, selector):
+        return self.run("return document.querySelector(arguments[0]).textContent", selector)
+
+    def keys(self, *keys, on="body"):
+        from selenium.webdriver import ActionChains, Keys
+
+        if on != "body":
+            self.run("document.querySelector(arguments[0]).focus()", on)
+        actions = ActionChains(self.browser)
+        for key in keys:
+            *held, last = key.split("+") if len(key) > 1 else [key]
+            for each in held:
+                actions = actions.key_down(getattr(Keys, each))
+            actions = actions.send_keys(getattr(Keys, last) if len(last) > 1 else last)
+            for each in held:
+                actions = actions.key_up(getattr(Keys, each))
+        actions.perform()
+
+    @property
+    def position(self):
+        return self.run("return kilograd.position")
+
+    def select(self, label):
+        self.run("kilograd.select(kilograd.graph.labels.indexOf(arguments[0]))", label)
+
+    def wait(self, condition):
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        return WebDriverWait(self.browser, 60).until(lambda browser: self.run(f"return {condition}"))
+
+    def numbers(self):
+        """Data and gradients of all nodes, as the inspector writes them at the end of the time line."""
+        return self.run("""
+            kilograd.go(kilograd.graph.last, {follow: false});
+            return Array.from({length: kilograd.graph.count}, (_, node) => {
+                kilograd.select(node);
+                return ["node-data", "node-grad"].map((id) => document.getElementById(id).textContent);
+            });""")
+
+
+@pytest.fixture
+def page(chromium, tmp_path):
+    """A page; the browser has nothing to complain about in the end."""
+    chromium.get_log("browser")
+    yield Page(chromium, tmp_path / "page.html")
+    assert chromium.get_log("browser") == []
+
+
+def expression():
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    c = a * b
+    d = c + a
+    e = a.tanh()
+    root = d * e
+    c.label, d.label, e.label, root.label = "c", "d", "e", "L"
+    return root
+
+
+def close_to(text, number):
+    return float(text) == pytest.approx(number, rel=1e-12, abs=1e-15)
+
+
+def test_numbers_on_the_page_are_the_engines(page):
+    root = expression()
+    page.load(kilograd.view(root))
+    root.backward()
+    for (data, grad), node in zip(page.numbers(), in_order(root), strict=True):
+        assert float(data) == node.data
+        assert close_to(grad, node.grad)
+
+
+def every_operation():
+    """A graph with each operation that a Value has, and its leaves."""
+    x, y = Value(0.7, label="x"), Value(1.3, label="y")
+    from kilograd import _core
+
+    methods = [name for name, _, arity, *_ in _core.ops() if arity == "Unary" and hasattr(Value, name)]
+    assert len(methods) == 25
+    terms = [getattr(y if name == "acosh" else x, name)() for name in methods]
+    terms += [x.leaky_relu(0.1), (-x).leaky_relu(0.1), (-x).relu(), x**3, x**-1.5, x**0, x**y, 2.0**x, x - y, x / y, -x]
+    terms += [kilograd.maximum(x, y), kilograd.minimum(x, y), kilograd.functional.log_cosh(x, 0.0)]
+    terms += [(x * k).erf() + (y * k).erfc() for k in (-4.0, -1.0, 0.01, 2.0, 3.0)]
+    return x, y, terms
+
+
+def test_every_operation_has_a_rule(page):
+    x, y, terms = every_operation()
+    root = sum(term * (k + 1) for k, term in enumerate(terms))
+    page.load(kilograd.view(root))
+    assert page.run("return kilograd.graph.operations.filter((node) => !kilograd.graph.rules[node])") == []
+    assert page.text("#notice") == ""
+    page.run("kilograd.setLeaf(arguments[0], 0.6); kilograd.setLeaf(arguments[1], 1.1)", *places(root, x, y))
+    x.data, y.data = 0.6, 1.1
+    root.forward()
+    root.backward()
+    for (data, grad), node in zip(page.numbers(), in_order(root), strict=True):
+        assert float(data) == pytest.approx(node.data, rel=1e-11, abs=1e-12), node._op
+        assert float(grad) == pytest.approx(node.grad, rel=1e-10, abs=1e-11), node._op
+
+
+def places(root, *nodes):
+    order = [id(node) for node in in_order(root)]
+    return [order.index(id(node)) for node in nodes]
+
+
+def test_random_graphs(page):
+    """Values and gradients of many graphs, before and after leaves change; the picture's boxes do not meet."""
+    page.load(kilograd.view(Value(1.0)))
+    for seed in range(25):
+        root, leaves = random_graph(random.Random(seed))
+        told = described(root, None)
+        changes = [[place, leaf.data * 0.9 + 0.05] for leaf, place in zip(leaves, places(root, *leaves), strict=True)]
+        found = page.run(
+            """
+            const graph = new kilograd.graph.constructor(arguments[0]);
+            const scene = new kilograd.scene.constructor(graph, arguments[0].groups);
+            const before = [...graph.gradients()];
+            for (const [leaf, value] of arguments[1]) graph.set(leaf, value);
+            const meeting = () => {
+                let count = 0;
+                const {x, y, edges, boxes} = scene;
+                for (let a = 0; a < boxes.length; a += 1) for (let b = 0; b < a; b += 1)
+                    if (x[a] === x[b] && Math.abs(y[a] - y[b]) < 64) count += 1;
+                return count + edges.filter(([from, to]) => x[from] >= x[to]).length;
+            };
+            const counts = [meeting()];
+            for (const kind of ["neuron", "layer"]) {
+                scene.fold(true, (group) => group.kind === kind);
+                counts.push(meeting());
+            }
+            return [before, [...graph.data], [...graph.gradients()], counts];
+            """,
+            told,
+            changes,
+        )
+        before, data, after, counts = found
+        assert counts == [0, 0, 0], seed
+        nodes = in_order(root)
+        for node in nodes:
+            node.grad = 0.0
+        root.backward()
+        assert before == pytest.approx([node.grad for node in nodes], rel=1e-9, abs=1e-12), seed
+        for leaf, (_, number) in zip(leaves, changes, strict=True):
+            leaf.data = number
+        for node in nodes:
+            node.grad = 0.0
+        root.forward()
+        root.backward()
+        assert data == pytest.approx([node.data for node in nodes], rel=1e-9, abs=1e-12), seed
+        assert after == pytest.approx([node.grad for node in nodes], rel=1e-9, abs=1e-12), seed
+
+
+def random_graph(rng):
+    leaves = [Value(rng.uniform(-1.5, 1.5)) for _ in range(rng.randint(1, 5))]
+    if rng.random() < 0.3:
+        random.seed(rng.random())
+        out = MLP(len(leaves), [3, 2, 1])(leaves)
+        return out * out, leaves
+    nodes = list(leaves)
+    for _ in range(rng.randint(1, 40)):
+        a, b = rng.choice(nodes), rng.choice(nodes)
+        make = rng.choice(
+            [
+                lambda a, b: a + b,
+                lambda a, b: a * b,
+                lambda a, b: a - b,
+                lambda a, b: a / (b * b + 1.0),
+                lambda a, b: a.tanh(),
+                lambda a, b: a.sigmoid(),
+                lambda a, b: (a * a + 1.0) ** 0.5,
+                lambda a, b: kilograd.maximum(a, b + 0.1234),
+            ]
+        )
+        nodes.append(make(a, b).tanh() if rng.random() < 0.2 else make(a, b) * 0.9)
+    return sum(nodes), leaves
+
+
+def test_steps_say_what_they_do(page):
+    page.load(kilograd.view(expression()))
+    last = page.run("return kilograd.last")
+    assert last == 2 * 4 + 1
+    page.click("#first")
+    assert (page.position, page.text("#step-title")) == (0, "Start")
+    assert page.text("#count") == f"0 / {last}"
+    page.click("#next")
+    assert page.text("#rule") == "c = a * b = 2 * (−3) = −6.0000"
+    page.click("#turn")
+    assert page.position == 4
+    page.click("#next")
+    assert "L.grad = 1.0" in page.text("#rule")
+    page.click("#next")
+    assert "d.grad += e.data * L.grad= 0.9640 * 1 = 0.9640" in page.text("#rule")
+    page.click("#final")
+    page.click("#back")
+    rule = page.text("#rule")
+    assert "c.grad += 1.0 * d.grad" in rule
+    assert "a.grad += 1.0 * d.grad" in rule
+    assert "adds up (+=): −0.2826 becomes 0.6814, for a is used 3 times" in rule
+    assert page.text("#said").startswith("Backward through d: c.grad += 1.0 * d.grad")
+    page.run("const p = document.getElementById('position'); p.value = 2; p.dispatchEvent(new Event('input'))")
+    assert page.position == 2
+    assert page.find("#position").get_attribute("aria-valuetext") == "Forward: d"
+
+
+def test_play_and_pause(page):
+    page.load(kilograd.view(expression()))
+    page.run("document.getElementById('speed').value = '40'")
+    page.click("#first")
+    page.click("#play")
+    assert page.find("#play").get_attribute("aria-label") == "Pause"
+    page.wait("kilograd.position === kilograd.last")
+    page.wait("document.getElementById('play').getAttribute('aria-label') === 'Play'")
+    page.click("#play")  # from the beginning again
+    page.wait("kilograd.position < kilograd.last")
+    page.wait("kilograd.position === kilograd.last")
+    page.run("document.getElementById('speed').value = '1600'")
+    page.click("#play")
+    page.wait("kilograd.position === 1")
+    page.click("#play")
+    assert page.find("#play").get_attribute("aria-label") == "Play"
+
+
+def test_sliders_nudges_and_descent(page):
+    root = expression()
+    page.load(kilograd.view(root))
+    page.select("a")
+    assert page.text("#node-title") == "a"
+    page.run("const s = document.getElementById('slide'); s.value = 1; s.dispatchEvent(new Event('input'))")
+    number = float(page.text("#node-data"))
+    assert page.run("return kilograd.graph.data[kilograd.graph.root]") == pytest.approx(
+        (number * -3.0 + number) * math.tanh(number), rel=1e-14
+    )
+    page.click("#reset")
+    assert page.text("#node-data") == "2.0"
+    typed = page.find("#typed")
+    typed.clear()
+    typed.send_keys("0.5\n")
+    assert page.text("#node-data") == "0.5"
+    page.click("#reset")
+    page.click("#nudge")
+    root.backward()
+    a = in_order(root)[0]
+    result = page.run("return {...document.querySelector('#nudged').dataset}")
+    assert close_to(result["grad"], a.grad)
+    assert float(result["slope"]) == pytest.approx(a.grad, rel=1e-3)
+    assert float(result["central"]) == pytest.approx(a.grad, rel=1e-6)
+    assert "They agree" in page.text("#nudged")
+    page.select("d")
+    page.keys("n", on="#picture")
+    assert "They agree" in page.text("#nudged")
+    page.select("b")
+    page.click("#choose")
+    assert "1 of 2 leaves" in page.text("#chosen")
+    page.click("#descend")
+    descended = page.run("return [...kilograd.graph.data]")
+    assert descended[0] == pytest.approx(2.0 - 0.1 * a.grad, rel=1e-12)
+    assert descended[1] == -3.0
+    assert "→" in page.text("#losses")
+    page.click("#choose-all")
+    page.click("#descend-ten")
+    assert page.run("return kilograd.losses.length") == 12
+    page.click("#choose-none")
+    assert not page.find("#descend").is_enabled()
+    assert not page.find("#descend-ten").is_enabled()
+
+
+def test_outside_the_domain(page):
+    a = Value(2.0, label="a")
+    page.load(kilograd.view(a.log() * 2.0))
+    page.run("kilograd.setLeaf(0, -1)")
+    assert "v1 = nan: log (the logarithm needs a number above 0)" in page.text("#notice")
+    page.run("kilograd.setLeaf(0, 1)")
+    assert page.text("#notice") == ""
+
+
+def test_an_operation_that_the_page_does_not_know(page):
+    a, b = reference.Value(2.0, label="a"), reference.Value(3.0, label="b")
+    c = reference.Value(99.0, (a, b), "mystery")
+    root = c * b
+
+    def rule():
+        a.grad += 7.0 * c.grad
+        b.grad += 0.5 * c.grad
+
+    c._backward = rule
+    page.load(kilograd.view(root))
+    assert "mystery" in page.text("#notice")
+    page.select("a")
+    assert not page.find("#slide").is_enabled()
+    assert not page.find("#nudge").is_enabled()
+    assert "no rule for mystery (v2)" in page.text("#fixed")
+    root.backward()
+    for (data, grad), node in zip(page.numbers(), in_order(root), strict=True):
+        assert float(data) == node.data
+        assert close_to(grad, node.grad)
+
+
+def test_a_rule_of_ones_own_is_not_taken_for_the_usual_one(page):
+    a = reference.Value(0.5, label="a")
+    out = a.tanh()
+    out._backward = lambda: setattr(a, "grad", a.grad + out.grad * 0.25)  # wrong on purpose
+    page.load(kilograd.view(out))
+    assert page.run("return kilograd.graph.rules[1]") is None
+    assert [grad for _, grad in page.numbers()] == ["0.25", "1.0"]
+
+
+def test_gradients_that_nobody_knows_are_no_numbers(page):
+    class Node:
+        def __init__(self, data, operands=(), op=""):
+            self.data, self.grad, self._prev, self._op = data, 0, operands, op
+
+    a = Node(2.0)
+    page.load(kilograd.view(Node(11.0, [a], "odd")))
+    assert [grad for _, grad in page.numbers()] == ["not known: an operation after it has no rule", "1.0"]
+
+
+def test_sets_of_operands_are_put_in_order(page):
+    path = importlib.resources.files("kilograd").parents[1] / "tests" / "programs" / "article.py"
+    cls = runpy.run_path(str(path))["Value"]
+    a, b = cls(3.0), cls(4.0)
+    root = (a * a + b) * a
+    page.load(kilograd.view(root))
+    assert page.run("return kilograd.graph.rules.map((rule) => rule !== null)") == [
+        bool(node._prev) for node in in_order(root)
+    ]
+    root.backward()
+    assert [float(grad) for _, grad in page.numbers()] == [node.grad for node in in_order(root)]
+
+
+def test_keys(page):
+    page.load(kilograd.view(expression()))
+    page.keys("HOME")
+    assert page.position == 0
+    page.keys("ARROW_RIGHT", "ARROW_RIGHT", "ARROW_LEFT")
+    assert page.position == 1
+    page.keys("f")
+    assert page.position == 4
+    page.keys("END")
+    assert page.position == 9
+    page.keys("SHIFT+ARROW_LEFT", on="#picture")
+    assert page.text("#node-title") == "L"
+    page.keys("SHIFT+ARROW_LEFT")
+    assert page.text("#node-title") == "d"
+    assert page.text("#where").startswith("d, + of c and a, data −4.0000, grad 0.9640, used by L")
+    page.keys("SHIFT+ARROW_RIGHT")
+    assert page.text("#node-title") == "L"
+    page.keys("SHIFT+ARROW_LEFT", "SHIFT+ARROW_LEFT")
+    column = page.text("#node-title")
+    page.keys("SHIFT+ARROW_DOWN")
+    below = page.text("#node-title")
+    page.keys("SHIFT+ARROW_UP")
+    assert {column, below} == {"c", "e"} or column == page.text("#node-title")
+    before = page.run("return [kilograd.picture.x, kilograd.picture.y, kilograd.picture.scale]")
+    page.keys("w", "a", "+")
+    after = page.run("return [kilograd.picture.x, kilograd.picture.y, kilograd.picture.scale]")
+    assert after[0] < before[0]
+    assert after[1] < before[1]
+    assert after[2] == pytest.approx(before[2] * 1.25)
+    page.keys("s", "d", "-", "0")
+    theme = page.run("return document.documentElement.dataset.theme")
+    page.keys("t")
+    assert page.run("return document.documentElement.dataset.theme") != theme
+    page.keys("?")
+    assert page.run("return document.getElementById('keys').open")
+    page.keys("ESCAPE")
+    assert not page.run("return document.getElementById('keys').open")
+    page.keys("/", "t", "a", "n", "h")
+    assert page.text("#found") == "1 of 1"
+    assert page.text("#node-title") == "e"
+    page.keys("ESCAPE", "END")
+    assert page.text("#found") == ""
+    page.keys("ARROW_DOWN", on="#order")
+    selected = page.run("return document.querySelector('#order [aria-selected=true]').textContent")
+    assert page.text("#node-title") in selected
+    page.keys("SPACE", on="#picture")
+    assert page.find("#play").get_attribute("aria-label") == "Pause"
+    page.keys("SPACE")
+
+
+def test_every_control_has_a_name(page):
+    page.load(kilograd.view(MLP(2, [2, 1])([1.0, 2.0])))
+    page.run("kilograd.select(0)")
+    nameless = page.run("""
+        return [...document.querySelectorAll("button, input, select, canvas, [role=listbox]")].filter((each) =>
+            !(each.getAttribute("aria-label") || each.getAttribute("aria-labelledby") || each.textContent.trim() ||
+              each.closest("label") ||
+              document.querySelector(`label[for="${each.id}"]`))).map((each) => each.outerHTML);
+    """)
+    assert nameless == []
+
+
+def test_zoom_pan_and_pick_with_the_mouse(page):
+    from selenium.webdriver import ActionChains
+
+    page.load(kilograd.view(expression()))
+    look = "return [kilograd.picture.x, kilograd.picture.y, kilograd.picture.scale]"
+    x, y, scale = page.run(look)
+    page.click("#nearer")
+    assert page.run(look)[2] == pytest.approx(scale * 1.25)
+    page.click("#farther")
+    page.click("#farther")
+    assert page.run(look)[2] == pytest.approx(scale * 0.8)
+    page.click("#whole")
+    assert page.run(look) == pytest.approx([x, y, scale])
+    canvas = page.find("#picture")
+    ActionChains(page.browser).drag_and_drop_by_offset(canvas, 80, 40).perform()
+    assert page.run(look) == pytest.approx([x - 80 / scale, y - 40 / scale, scale])
+    page.run("arguments[0].dispatchEvent(new WheelEvent('wheel', {deltaY: -100, cancelable: true}))", canvas)
+    assert page.run(look)[2] > scale
+    page.click("#whole")
+    at = page.run("""
+        const {picture, scene, graph} = kilograd;
+        const box = scene.boxOf[graph.labels.indexOf("c")];
+        return [(scene.x[box] - picture.x) * picture.scale, (scene.y[box] - picture.y) * picture.scale];""")
+    ActionChains(page.browser).move_to_element_with_offset(canvas, *map(round, at)).click().perform()
+    assert page.text("#node-title") == "c"
+    page.click("#node [data-go]")
+    assert page.text("#node-title") == "a"
+
+
+def test_search_goes_from_match_to_match(page):
+    page.load(kilograd.view(expression()))
+    page.find("#query").send_keys("*")
+    assert page.text("#found") == "1 of 2"
+    page.find("#query").send_keys("\n")
+    assert page.text("#found") == "2 of 2"
+    page.find("#query").send_keys("nothing")
+    assert page.text("#found") == "none"
+
+
+def test_groups_collapse_and_open(page):
+    random.seed(5)
+    model = MLP(3, [4, 4, 1])
+    page.load(kilograd.view(model([1.0, 2.0, 3.0]), model=model))
+    count = "return kilograd.scene.boxes.length"
+    whole = page.run(count)
+    assert whole == page.run("return kilograd.graph.count")
+    page.click("#folding [data-kind=neuron]")
+    assert page.run(count) == 9
+    assert page.text("#folding [data-kind=neuron]") == "Open neurons"
+    page.click("#folding [data-kind=layer]")
+    assert page.run(count) == 3
+    page.click("#folding [data-kind=layer]")
+    page.click("#folding [data-kind=neuron]")
+    assert page.run(count) == whole
+    page.run("kilograd.select(kilograd.graph.root)")
+    page.keys("g", on="#picture")
+    assert page.run(count) < whole
+    page.keys("g")
+    assert page.run(count) == whole
+    page.keys("SHIFT+G")
+    assert page.run(count) == 3
+    page.keys("END", "SHIFT+ARROW_LEFT")
+    assert page.run("return kilograd.scene.boxOf[kilograd.selected]") == 1
+    page.keys("SHIFT+G")
+    assert page.run(count) == whole
+
+
+def test_a_hostile_label_is_text(page):
+    v = Value(1.0, label=HOSTILE) * 2.0
+    v.label = HOSTILE
+    v._op = "<b>*</b>"
+    page.load(kilograd.view(v, title=HOSTILE))
+    assert page.browser.title == HOSTILE
+    page.keys("END")
+    for node in range(3):
+        page.run("kilograd.select(arguments[0])", node)
+    assert page.text("#node-title") == HOSTILE
+    assert page.text("h1") == HOSTILE
+    assert page.run("return document.querySelectorAll('script, img, b').length") == 2
+    page.load(kilograd.view(v, quiz=True))
+    assert HOSTILE in page.text("#quiz")
+    assert page.run("return document.querySelectorAll('script, img, b').length") == 2
+
+
+def test_dark_where_the_system_is(page):
+    for scheme in ("dark", "light"):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        page.load(kilograd.view(expression()))
+        assert page.run("return document.documentElement.dataset.theme") == scheme
+    page.click("#theme")
+    assert page.run("return document.documentElement.dataset.theme") == "dark"
+
+
+def test_colours_can_be_read(page):
+    """Contrast of at least 4.5 between text and what it stands on, in both themes."""
+    page.load(kilograd.view(expression()))
+    for theme in ("light", "dark"):
+        page.run("document.documentElement.dataset.theme = arguments[0]", theme)
+        colours = page.run("""
+            const style = getComputedStyle(document.documentElement);
+            const names = ["paper", "panel", "box", "pale", "group", "soft", "text", "forward", "forward-tint",
+                           "backward", "backward-tint", "accent"];
+            return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));""")
+        for text, grounds in {
+            "text": ("paper", "panel", "box", "pale", "group", "forward-tint", "backward-tint"),
+            "soft": ("paper", "panel", "box", "pale", "forward-tint", "backward-tint"),
+            "forward": ("paper", "box", "panel", "forward-tint", "backward-tint"),
+            "backward": ("paper", "box", "panel", "forward-tint", "backward-tint"),
+            "accent": ("paper", "box"),
+        }.items():
+            for ground in grounds:
+                assert contrast(colours[text], colours[ground]) >= 4.5, (theme, text, ground)
+
+
+def contrast(a, b):
+    def luminance(colour):
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844), (320, 560)])
+def test_everything_is_within_the_window(page, width, height):
+    page.load(kilograd.view(expression()), width, height)
+    outside = page.run("""
+        return [...document.querySelectorAll("header *, footer *, #zoom *, canvas")].filter((each) => {
+            const {left, right, top, bottom, width} = each.getBoundingClientRect();
+            return width && (left < -1 || right > innerWidth + 1 || top < -1 || bottom > innerHeight + 1);
+        }).map((each) => each.id || each.outerHTML);""")
+    assert outside == []
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_only_what_is_in_view_is_drawn(page):
+    v = Value(0.5)
+    for _ in range(2_500):
+        v = v * 1.0001
+    page.load(kilograd.view(v))
+    assert page.run("return kilograd.graph.count") == 5_001
+    page.run("kilograd.picture.draw()")
+    assert page.run("return kilograd.picture.shown") < 60
+    assert page.run("return document.querySelectorAll('#order > div').length") < 60
+    page.click("#whole")
+    page.run("kilograd.picture.draw()")
+    assert page.run("return kilograd.picture.shown") == 5_001
+
+
+# --- exercise mode ------------------------------------------------------------------------------------------------
+
+
+def answer(page, text):
+    box = page.find("#answer")
+    box.clear()
+    box.send_keys(text + "\n")
+    return page.text("#reason")
+
+
+def test_the_quiz_tells_right_from_wrong_and_why(page):
+    root = expression()
+    page.load(kilograd.view(root, quiz=True))
+    assert page.run("return kilograd.last") == 4  # the answers are not to be stepped to
+    assert page.text("#quiz label") == "L.grad ="
+    assert "The root's own gradient" in answer(page, "0")
+    assert "not a number" in answer(page, "one")
+    assert "not a number" in answer(page, "")
+    assert "Right: 1.0000" in answer(page, "1")
+    page.click("#next-question")
+    assert page.text("#quiz label") == "e.grad ="
+    assert "sign is wrong" in answer(page, "4")
+    said = answer(page, "7")
+    assert "e.grad += d.data * L.grad = (−4) * 1 = …" in said
+    assert "Right" in answer(page, "-4 * 1")
+    page.select("c")
+    assert "Work out d.grad first" in answer(page, "12")
+    page.select("d")
+    assert "The derivative of a product by d is the other factor" in answer(page, "-4")
+    assert "That is L.grad alone" in answer(page, "1")
+    assert "Right" in answer(page, "tanh(2)".replace("tanh(2)", "0.964"))
+    page.select("c")
+    assert "That is the local derivative alone" in answer(page, "1")
+    page.click("#reveal")
+    assert "It is 0.9640" in page.text("#reason")
+    page.select("a")
+    root.backward()
+    a = in_order(root)[0]
+    assert "used 3 times, and all of them add up (+=)" in answer(page, "0.964")
+    assert page.text("#node-grad") == "to be filled in"
+    said = answer(page, repr(a.grad))
+    assert "Right" in said
+    assert "together" in said
+    page.select("b")
+    assert "Right" in answer(page, "2*0.964")
+    assert page.text("#score") == "6 of 6 filled in, 1 at the first try. That is all."
+    assert page.run("return kilograd.last") == 9
+    assert close_to(page.numbers()[0][1], a.grad)
+
+
+def test_formulas_as_answers(page):
+    a = Value(3.0, label="a")
+    root = a * -8.0
+    root.label = "r"
+    page.load(kilograd.view(root, quiz=True))
+    for text, right in {"2**0": True, "-(-1)": True, "1 - 2 * 3 + 12/2": True, "−1 * -1": True, "0,5*2": True}.items():
+        page.run("kilograd.quiz.solved.clear(); kilograd.select(kilograd.graph.root)")
+        assert ("Right" in answer(page, text)) == right, text
+    for text in ("(1", "1)", "1 1", "*", "alert(1)", "1/0", "--", "2**"):
+        page.run("kilograd.quiz.solved.clear(); kilograd.select(kilograd.graph.root)")
+        assert "not a number" in answer(page, text), text
