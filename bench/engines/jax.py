@@ -14,6 +14,7 @@ from bench.workloads import (
     article,
     black_scholes,
     chebyshev,
+    derivatives,
     eager,
     loops,
     moons,
@@ -213,6 +214,23 @@ def kalman(problem: loops.Filter) -> Run:
         value, gradient = jax.block_until_ready(call(variance))
         yield "call"
         return {"value": [value], "gradient": [gradient]}
+
+    return run
+
+
+@ENGINE.runs(loops.SPARSE_LOOP, "scan")
+def sparse_loop(problem: derivatives.Function) -> Run:
+    def energy(x: Any) -> Any:
+        return jax.lax.scan(lambda c, pair: (c + loops.energies(*pair), None), 0.0, (x[:-1], x[1:]))[0]
+
+    gradient, hessian, point = jax.jit(jax.grad(energy)), jax.jit(jax.hessian(energy)), jnp.array(problem.point)
+
+    def run() -> Phases:
+        jax.block_until_ready(gradient(point))
+        yield "gradient"
+        matrix = jax.block_until_ready(hessian(point))
+        yield "hessian"
+        return {"hessian": np.asarray(matrix).ravel()}
 
     return run
 

@@ -409,6 +409,25 @@ def kalman_of_an_argument(problem: loops.Filter) -> Run:
     return run
 
 
+@ENGINE.runs(loops.SPARSE_LOOP)
+def sparse_loop(problem: derivatives.Function) -> Run:
+    import numpy as np
+
+    def energy(x: Any) -> Any:
+        return kilograd.scan(lambda c, pair: (c + loops.energies(*pair), None), 0.0, (x[:-1], x[1:]))[0]
+
+    f, point = kilograd.compile(energy), np.array(problem.point)
+
+    def run() -> Phases:
+        f.grad(point)
+        yield "gradient"
+        matrix = f.hessian(point, sparse=True)
+        yield "hessian"
+        return {"hessian": matrix.toarray().ravel()}
+
+    return run
+
+
 @ENGINE.runs(loops.SCHOOLS)
 def schools(problem: loops.Schools) -> Run:
     import numpy as np

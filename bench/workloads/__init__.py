@@ -41,6 +41,7 @@ _IN_ORDER: list[Workload[Any]] = [
     loops.KALMAN,
     loops.KALMAN_ARGUMENT,
     loops.SCHOOLS,
+    loops.SPARSE_LOOP,
     recording.RECORDING,
     rosenbrock.ROSENBROCK,
     black_scholes.BLACK_SCHOLES,

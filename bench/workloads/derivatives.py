@@ -213,7 +213,7 @@ def rosenbrock(x: Any) -> Any:
     return (100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2).sum()
 
 
-def _rosenbrock(n: int) -> Function:
+def rosenbrock_at(n: int) -> Function:
     return Function(rosenbrock, [0.5 + 0.7 * (i % 3) for i in range(n)])
 
 
@@ -260,7 +260,7 @@ LOGISTIC = _workload(
 COMPILED_HESSIAN = _workload(
     "compiled-hessian",
     "Rosenbrock's function of 100 numbers, compiled: Hessian",
-    lambda quick: _rosenbrock(10 if quick else 100),
+    lambda quick: rosenbrock_at(10 if quick else 100),
     4,
     expected=rosenbrock_hessian,
     metric="hessian",
@@ -268,7 +268,7 @@ COMPILED_HESSIAN = _workload(
 SPARSE_HESSIAN = _workload(
     "sparse-hessian",
     "Rosenbrock's function of 1,000 numbers, compiled: entries of the Hessian",
-    lambda quick: _rosenbrock(10 if quick else 1_000),
+    lambda quick: rosenbrock_at(10 if quick else 1_000),
     150,
     expected=rosenbrock_hessian,
     metric="hessian",
@@ -276,7 +276,7 @@ SPARSE_HESSIAN = _workload(
 COMPILED_CALL = _workload(
     "compiled-call",
     "Rosenbrock's function of 10 numbers, compiled: value and gradient",
-    lambda quick: _rosenbrock(10),
+    lambda quick: rosenbrock_at(10),
     2,
     expected=rosenbrock_gradient,
     metric="gradient",

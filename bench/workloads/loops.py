@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.model import Floor, Metric, Results, Workload
+from bench.workloads.derivatives import Function, rosenbrock_at, rosenbrock_hessian
 
 
 @dataclass(frozen=True)
@@ -134,4 +135,20 @@ SCHOOLS: Workload[Schools] = Workload(
     floors=[Floor("at least as fast as jitted JAX", "trajectory", at_least=1.0, engine="jax (scan)", to="kilograd")],
     tolerance=1e-8,
     expected=leapt,
+)
+
+
+def energies(one: Any, other: Any) -> Any:
+    """A term of Rosenbrock's function."""
+    return 100.0 * (other - one * one) ** 2 + (1.0 - one) ** 2
+
+
+SPARSE_LOOP: Workload[Function] = Workload(
+    name="sparse-loop",
+    title="Rosenbrock's function of 1,000 numbers as a loop: gradient, and Hessian",
+    make=lambda quick: rosenbrock_at(10 if quick else 1_000),
+    metrics=[Metric("gradient", "call"), Metric("hessian", "call")],
+    floors=[Floor("the Hessian takes at most 25 gradients", "hessian", at_most=25.0, to_metric="gradient")],
+    tolerance=1e-8,
+    expected=rosenbrock_hessian,
 )

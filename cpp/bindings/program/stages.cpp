@@ -180,7 +180,8 @@ class StageCall {
         const Signals signals;
         const py::gil_scoped_release released;
         const bool dual = v_.ptr() != nullptr, reverse = dx || dx_tangents;
-        constexpr std::size_t most = std::size_t{1} << 22;  // numbers kept
+        // Numbers kept: what a reverse sweep reads again is to be in the cache still.
+        const std::size_t most = std::size_t{1} << (reverse ? 18 : 22);
         const std::size_t block = std::clamp<std::size_t>(most / (map_.kept_per_row() + 1), 1, 4096);
         for (std::size_t first = 0; first < count_; first += block) {
             const Rows rows{std::min(block, count_ - first), first, check_, kernels};
