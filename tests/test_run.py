@@ -88,6 +88,7 @@ SERVED = {
         "__add__ __radd__ __mul__ __rmul__ __pow__ __truediv__ __rtruediv__ backward square cube sigmoid",
     ),
     "gradient_pairs.py": ("Var", "__add__ __radd__ __mul__ __rmul__ __pow__ __neg__ __sub__ backward exp log"),
+    "switches_on_objects.py": ("OfNamespace", "__add__ __mul__ backward"),
     "quotients.py": ("Fixed", "__add__ __mul__ __truediv__ __rtruediv__ backward"),
     "differences.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __sub__ __neg__ __rsub__ backward"),
     "global_switches.py": ("Value", "__add__ __mul__ __neg__ __sub__ backward exp"),

@@ -348,8 +348,7 @@ def served_conventions(
     foreign: list[str],
     names: list[str],
     bare: bool,
-    variables: dict[str, Any],
-    switches: dict[str, bool],
+    switches: list[tuple[Any, str, bool, type | None]],
 ) -> None: ...
 def served_init(cls: Any, function: Any, plain: bool) -> None: ...
 def served_keep(node: Served, name: str, value: object, /) -> None: ...

@@ -452,12 +452,15 @@ class _Maker:
             self.after.append(f"print(show(-{self.name}(2.0)))")
 
     def switch(self) -> None:
-        """A switch of the class, or of its module, turns recording off."""
-        if "enabled = True" in self.extra or "ENABLED = True" in self.before:
+        """A switch of the class, of its module, or of another object turns recording off."""
+        if "enabled = True" in self.extra or any("ENABLED = True" in line for line in self.before):
             return
-        of_module = self.maybe(0.5)
-        switch = "ENABLED" if of_module else f"{self.name}.enabled"
-        if of_module:
+        switch = self.source.choice(["ENABLED", f"{self.name}.enabled", "config.ENABLED", "Settings.ENABLED"])
+        if switch == "config.ENABLED":
+            self.before += ["class Config: pass", "config = Config()", "config.ENABLED = True"]
+        elif switch == "Settings.ENABLED":
+            self.before.append("class Settings: ENABLED = True")
+        elif switch == "ENABLED":
             self.before.append("ENABLED = True")
         else:
             self.extra.append("enabled = True")
@@ -698,12 +701,12 @@ class _Maker:
         names = f"from engine import {self.name}"
         extra = [
             f"from engine import {name}"
-            for name in ("LOG", "count", "tick", "CALLS", "COUNT", "Mixin")
+            for name in ("LOG", "count", "tick", "CALLS", "COUNT", "Mixin", "config", "Settings")
             if any(name in one for one in self.before)
         ]
         extra = [one for one in extra if not one.endswith("count")]
         body = [line.replace("print(count)", "import engine; print(engine.count)") for line in body]
-        body = [line.replace("ENABLED =", "import engine; engine.ENABLED =") for line in body]
+        body = [f"import engine; engine.{line}" if line.startswith("ENABLED =") else line for line in body]
         imports = ["import math", *(["import numpy as np"] if self.numpy else [])]
         return "\n".join([*imports, names, *extra, *body]) + "\n", {"engine": "\n".join([*head, *cls]) + "\n"}
 

@@ -94,12 +94,15 @@ struct QuotientRule {
 // Negate has one operand, and no reflected form.
 enum OperatorIndex { Add, Multiply, Power, Subtract, Divide, Negate, operator_count };
 
-// A truth that the program keeps in a module, and what it was when the class was judged.
+// A truth that the program keeps in a module or on another object, and what it was when the class was judged.
 struct Switch {
-    PyObject* module;  // its variables
+    PyObject* variables;  // the module's, or the attributes of the object
     PyObject* name;
     PyObject* usual;
-    bool as_judged() const { return PyDict_GetItemWithError(module, name) == usual; }
+    PyObject* hiding;  // where an attribute of the name would be seen instead: the object's class; or null
+    bool as_judged() const {
+        return PyDict_GetItemWithError(variables, name) == usual && (!hiding || !PyDict_GetItemWithError(hiding, name));
+    }
 };
 
 struct Served final : Conventions {

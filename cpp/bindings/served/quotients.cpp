@@ -134,8 +134,8 @@ bool run_objects(Node* node, const QuotientRule& rule) {
 }
 
 bool read_steps(PyObject* steps, std::vector<QuotientStep>& out) {
-    static constexpr const char* names[] = {"left",     "right", "result",   "gradient", "number", "negative",
-                                            "add",      "subtract", "multiply", "divide",   "power"};
+    static constexpr const char* names[] = {"left", "right",    "result",   "gradient", "number", "negative",
+                                            "add",  "subtract", "multiply", "divide",   "power"};
     std::size_t depth = 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(steps); ++i) {
         const char* text = nullptr;
@@ -230,8 +230,8 @@ std::unique_ptr<QuotientRule> read_quotient_rule(PyObject* object) {
     int fixed = 0;
     std::array<int, 2> minus{};
     std::array<PyObject*, 2> steps{};
-    if (!PyArg_ParseTuple(object, "p((pO!)(pO!))", &fixed, &minus[0], &PyTuple_Type, &steps[0], &minus[1], &PyTuple_Type,
-                          &steps[1]))
+    if (!PyArg_ParseTuple(object, "p((pO!)(pO!))", &fixed, &minus[0], &PyTuple_Type, &steps[0], &minus[1],
+                          &PyTuple_Type, &steps[1]))
         return nullptr;
     rule->fixed = fixed != 0;
     for (std::size_t i = 0; i < 2; ++i) {

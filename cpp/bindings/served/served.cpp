@@ -57,7 +57,7 @@ void add_served(py::module_& m) {
         "served_conventions",
         [](py::object cls, bool int_zero, bool int_one, const std::string& order, bool closed, bool closures,
            bool floats, bool paused, bool numpy_ints, bool singles, bool numpy_left, py::object data, py::object grad,
-           py::list foreign, py::list names, bool bare, py::dict variables, py::dict switches) {
+           py::list foreign, py::list names, bool bare, py::list switches) {
             Served& own = own_of(cls);
             own.closed = closed;
             own.closures = closures;
@@ -79,16 +79,28 @@ void add_served(py::module_& m) {
             own.names.clear();
             for (py::handle name : names) own.names.push_back(Py_NewRef(name.ptr()));
             std::vector<Switch> changed;  // interned and immortal names again, and one of two truths
-            for (auto [name, usual] : switches)
-                changed.push_back({Py_NewRef(variables.ptr()), Py_NewRef(name.ptr()), usual.ptr()});
+            for (py::handle one : switches) {
+                auto [place, name, usual, type] =
+                    one.cast<std::tuple<py::object, py::object, py::object, py::object>>();
+                const auto dictionary = [](const py::object& of) {
+                    return PyType_Check(of.ptr()) ? reinterpret_cast<PyTypeObject*>(of.ptr())->tp_dict : of.ptr();
+                };
+                if (!PyDict_Check(dictionary(place)))
+                    throw py::type_error("a switch is in a dictionary, or on a class");
+                changed.push_back({Py_NewRef(dictionary(place)), Py_NewRef(name.ptr()), usual.ptr(),
+                                   type.is_none() ? nullptr : Py_NewRef(dictionary(type))});
+            }
             own.switches.swap(changed);
-            for (const Switch& former : changed) Py_DECREF(former.module);
+            for (const Switch& former : changed) {
+                Py_DECREF(former.variables);
+                Py_XDECREF(former.hiding);
+            }
             own.prepare_results();
         },
         py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
         py::arg("closures"), py::arg("floats"), py::arg("paused"), py::arg("numpy_ints"), py::arg("singles"),
         py::arg("numpy_left"), py::arg("data"), py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"),
-        py::arg("variables"), py::arg("switches"));
+        py::arg("switches"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {

@@ -14,6 +14,7 @@ from kilograd import _core
 from kilograd.harmless import words
 from kilograd.run.clone import map_functions
 from kilograd.run.composed import steps_of
+from kilograd.run.purity.switches import hiding, place_of
 from kilograd.run.quotients import rule_of
 from kilograd.run.record import field, record
 
@@ -176,7 +177,7 @@ class Plan:
     paused: bool = False  # a switch of the class is not as it was: all code is the author's
     inherited: frozenset[str] = frozenset()  # what the class has from its bases
     switches: dict[str, bool] = field(default_factory=dict)  # attributes of the class, and what they were when judged
-    globals: dict[str, bool] = field(default_factory=dict)  # the same of variables of its module
+    globals: dict[str, bool] = field(default_factory=dict)  # the same of variables, and of "variable.attribute"
 
     @cached_property
     def data(self) -> str:
@@ -304,8 +305,10 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         data=plan.named("data"),
         grad=plan.named("grad"),
         bare=plan.bare,
-        variables=constructor.__globals__,
-        switches=plan.globals,
+        switches=[
+            (*place_of(constructor.__globals__, name), usual, hiding(constructor.__globals__, name))
+            for name, usual in plan.globals.items()
+        ],
         names=plan.written or list(plan.attributes),
         foreign=[name for name, attribute in plan.attributes.items() if attribute.role in HOLDERS or attribute.watched],
     )
@@ -316,8 +319,8 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         changed = change(function) if function is not None else None
         mode, label = plan.modes.get(name, 0), plan.labels.get(name)
         steps = steps_of(function, author) if function is not None and mode & COMPOSED else None
-        own_rule = name == "__truediv__" and function is not None and mode & NODES
-        rule = rule_of(function, author, plan.data, plan.grad) if own_rule else None
+        own_rule = name == "__truediv__" and mode & NODES and isinstance(function, FunctionType)
+        rule = rule_of(function, author, plan.data, plan.grad) if own_rule else None  # type: ignore[arg-type]
         _core.served_operator(served, core_name, reflected, changed, mode, label, steps, rule)
         if changed is not None:
             method = _core.new_method(served, name, core_name, changed, reflected, False, "float", None, None)

@@ -12,6 +12,7 @@ from kilograd.run import probes
 from kilograd.run.clone import map_functions, rebinder
 from kilograd.run.composed import calls_of, steps_of
 from kilograd.run.purity import ORDINARY, Facts
+from kilograd.run.purity.switches import place_of, set_switch
 from kilograd.run.quotients import rule_of
 from kilograd.run.reasons import (
     READ_BY_RULES,
@@ -178,7 +179,9 @@ def _examined(cls: type, served: type) -> Plan:
         plan.numpy_left = not survey.mentions("__array_priority__")
         plan.texts = not set(TEXTS) & set(hazards)
         plan.switches = {name: vars(cls)[name] for one in facts.values() for name in one.switches}
-        plan.globals = {name: constructor.__globals__[name] for one in facts.values() for name in one.globals}
+        for name in sorted(set().union(*(one.globals for one in facts.values()))):
+            place, attribute = place_of(constructor.__globals__, name)
+            plan.globals[name] = (vars(place) if isinstance(place, type) else place)[attribute]
         trial = Trial(cls, copy, served, plan, hazards, objections)
         _try_switched(trial)
         _try_kept(trial)
@@ -268,19 +271,21 @@ def _try_switched(trial: Trial) -> None:
     constructor = vars(trial.author)["__init__"]
     modules = vars(trial.copy)["__init__"].__globals__, trial.change(constructor).__globals__  # those of the copies
 
-    def set_switch(name: str, value: bool) -> None:
+    def switch(name: str, value: bool) -> None:
         if name in plan.switches:
             setattr(trial.copy, name, value)
             type.__setattr__(trial.served, name, value)
         else:
             for variables in modules:
-                variables[name] = value
+                set_switch(variables, name, value)
 
     for name, usual in (plan.switches | plan.globals).items():
         trial.dress(replace(plan, methods={}))
-        set_switch(name, not usual)
-        difference = trial.first_difference([*_everything(trial), *trial.shared_graphs], SUMS)
-        set_switch(name, usual)
+        switch(name, not usual)
+        try:
+            difference = trial.first_difference([*_everything(trial), *trial.shared_graphs], SUMS)
+        finally:
+            switch(name, usual)
         trial.expected.clear()
         trial.plan = plan
         if difference is not None:

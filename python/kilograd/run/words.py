@@ -52,6 +52,7 @@ DIFFERS = {
             "__basicsize__",
             "__dictoffset__",
             "__weakref__",
+            "__getattribute__",
             "object.__setattr__",
         ]
     ),

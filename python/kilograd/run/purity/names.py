@@ -14,6 +14,7 @@ from kilograd.harmless import BUILTINS, ON_TEXT
 from kilograd.run.clone import functions_of, helper_named
 from kilograd.run.purity.facts import Facts, Unclean
 from kilograd.run.purity.kinds import ORDINARY, Scope, join
+from kilograd.run.purity.switches import holds_switch
 from kilograd.run.purity.words import (
     CONTAINER_METHODS,
     NUMBER_ATTRIBUTES,
@@ -185,7 +186,23 @@ class Names(ast.NodeVisitor):
 
     # --- attributes
 
+    def is_switch_of_object(self, node: ast.Attribute) -> bool:
+        """Whether it is a truth on an object, or a class, that a variable of the class's module holds."""
+        if not isinstance(node.value, ast.Name) or (self.scope is not None and self.scope.find(node.value.id)):
+            return False
+        name, variables = node.value.id, self.function.__globals__
+        if name == self.own or name in self.function.__code__.co_freevars or name not in variables:
+            return False
+        return variables is self.members["__init__"].__globals__ and holds_switch(variables[name], node.attr)
+
     def visit_Attribute(self, node: ast.Attribute) -> str:
+        if self.is_switch_of_object(node):
+            switch = ast.unparse(node)
+            self.looks_up("global", switch.partition(".")[0])
+            self.facts.globals.add(switch)
+            if self.depth > 1:
+                self.odd(f"reads the global {switch!r} when gradients flow")
+            return "truth"
         base, name = self.value(node.value), self.mangled(node.attr)
         where, _, what = base.partition(" ")
         if where == "module":

@@ -9,6 +9,7 @@ from kilograd import reading
 from kilograd.run.purity.calls import Calls
 from kilograd.run.purity.facts import Facts, Unclean
 from kilograd.run.purity.kinds import Scope, is_immutable, join
+from kilograd.run.purity.switches import place_of
 from kilograd.run.purity.words import BINARY
 from kilograd.run.source import Function, node_of
 
@@ -162,6 +163,9 @@ class Examiner(Calls):
                 return bool(self.members[test.attr])
             case ast.Name() if self.value(test) == "truth" and test.id in self.facts.globals:
                 return bool(self.function.__globals__[test.id])
+            case ast.Attribute() if self.is_switch_of_object(test):
+                place, attribute = place_of(self.function.__globals__, ast.unparse(test))
+                return bool(getattr(place, attribute) if isinstance(place, type) else place[attribute])
         return None
 
     def visit_While(self, node: ast.While) -> None:
