@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # true for type checkers; importing typing would double t
 if TYPE_CHECKING:
     from typing import Any
 
-    from kilograd import arrays, draw, functional, micrograd, nn, optim, reference, special, training
+    from kilograd import arrays, draw, functional, micrograd, nn, optim, plot, reference, special, training
     from kilograd.checkpoint import load, save
     from kilograd.compiled import (
         compile,
@@ -74,6 +74,7 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "plot",
     "predict",
     "reference",
     "reserved_bytes",
@@ -88,7 +89,7 @@ __all__ = [
 ]
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
-_SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "reference", "special", "training"}
+_SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "plot", "reference", "special", "training"}
 pytest_plugins = ["kilograd.run.testing"]  # of `pytest -p kilograd`
 _HOMES = {
     "checkpoint": ("load", "save"),

@@ -60,6 +60,12 @@ class Module:
 
         load_state_dict(self, state)
 
+    def _repr_html_(self) -> str | None:
+        """In a notebook: layers, and weights as colours. Nothing for modules of another kind."""
+        from kilograd.display.networks import html
+
+        return html(self)
+
 
 class Neuron(Module):
     """A weighted sum of the inputs plus a bias, through an activation.

@@ -160,6 +160,12 @@ class Program:
             f"outputs of shape {self._core.shape}, {_count(len(self), 'op')} from {recorded})"
         )
 
+    def _repr_html_(self) -> str | None:
+        """In a notebook: what goes in, the operations before and after optimisation, the size."""
+        from kilograd.display.programs import program_html
+
+        return program_html(self)
+
     def forward(
         self,
         X: ArrayLike | None = None,

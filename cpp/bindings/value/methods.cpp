@@ -130,6 +130,13 @@ PyObject* value_round(PyObject* self, PyObject* args) {
     return nullptr;
 }
 
+// What notebooks ask for; made in Python. While a function is recorded the Value stands for a number, which has none.
+PyObject* value_html(PyObject* self, PyObject*) {
+    if (tracing()) Py_RETURN_NONE;
+    const Owned module(PyImport_ImportModule("kilograd.display.values"));
+    return module ? PyObject_CallMethod(module.get(), "html", "O", self) : nullptr;
+}
+
 template <PyObject* (*function)(PyObject*, PyObject*)>
 PyObject* binary_method(PyObject* self, PyObject* other) {
     return function(self, other);
@@ -198,6 +205,8 @@ std::vector<PyMethodDef> make_methods() {
                            "__ceil__($self, /)\n--\n\nOf the number, in a function that is recorded."),
         method<value_trunc>("__trunc__", METH_NOARGS,
                             "__trunc__($self, /)\n--\n\nOf the number, in a function that is recorded."),
+        method<value_html>("_repr_html_", METH_NOARGS,
+                           "_repr_html_($self, /)\n--\n\nThe graph as a notebook shows it; None where it cannot be."),
         method<value_dir>("__dir__", METH_NOARGS, "__dir__($self, /)\n--\n\nThe attributes that there are."),
         method<value_reduce>("__reduce__", METH_NOARGS,
                              "__reduce__($self, /)\n--\n\nPickle with the graph, without recursion."),

@@ -87,6 +87,12 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         paths = sum(map(len, self._paths.values()))
         return f"<compiled {self._name}: {paths} path{'' if paths == 1 else 's'} recorded>"
 
+    def _repr_html_(self) -> str | None:
+        """In a notebook: the paths."""
+        from kilograd.display.programs import compiled_html
+
+        return compiled_html(self)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function: what it would return, with floats and float arrays in place of Values."""
         if not kwargs and (only := self._only(args)) is not None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["History", "axes_or_new", "progress_bar"]
+from kilograd.plot import spans_decades
+
+__all__ = ["History", "progress_bar"]
 
 
 @dataclass
@@ -61,7 +63,7 @@ class History:
 
     def _curve(self) -> str:
         """The losses as an SVG picture, of at most some hundred points."""
-        logarithmic = _spans_decades(self.losses + self.validation)
+        logarithmic = spans_decades(self.losses + self.validation)
         lines = [
             [math.log10(loss) if logarithmic else loss for loss in _thinned(losses, 200)]
             for losses in (self.losses, self.validation)
@@ -97,28 +99,15 @@ class History:
         ImportError
             If matplotlib is not installed.
         """
-        ax = axes_or_new(ax)
-        epochs = range(1, len(self.losses) + 1)
-        ax.plot(epochs, self.losses, label="training")
-        if self.validation:
-            ax.plot(epochs[: len(self.validation)], self.validation, label="validation")
-            ax.legend()
-        if _spans_decades(self.losses + self.validation):
-            ax.set_yscale("log")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set_xlabel("epoch")
-        ax.set_ylabel("loss")
-        return ax
+        from kilograd.plot import losses
+
+        return losses(self, ax)
 
 
 def _thinned(losses: list[float], most: int) -> list[float]:
     """The first, the last, and others in equal distances."""
     last, count = len(losses) - 1, min(len(losses), most)
     return [losses[k * last // (count - 1)] for k in range(count)]
-
-
-def _spans_decades(losses: list[float]) -> bool:
-    return bool(losses) and min(losses) > 0 and max(losses) / min(losses) > 100
 
 
 @contextmanager
@@ -153,14 +142,3 @@ def progress_bar(wanted: bool | None, epochs: int) -> Iterator[Callable[[History
 def _watched() -> bool:
     """Whether a terminal or a notebook looks on."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules
-
-
-def axes_or_new(ax: Any) -> Any:
-    """The axes, or new ones where none are given."""
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise ImportError("pictures are matplotlib's: pip install 'kilograd[plot]'") from None
-    return pyplot.subplots()[1]
