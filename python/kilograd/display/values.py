@@ -88,5 +88,8 @@ def _summary(nodes: list[Any]) -> str:
 
 
 def _advice(what: str) -> str:
-    ways = "draw_dot(v, depth=3) draws the last operations, draw_dot(v, collapse='layers') whole layers as boxes"
+    ways = (
+        "draw_dot(v, depth=3) draws the last operations, draw_dot(v, collapse='layers') layers as boxes, "
+        "kilograd.view(v) makes a page to walk through"
+    )
     return f"<p>{escaped(f'{what}: {ways}' if what else ways)}</p>"
