@@ -20,6 +20,7 @@ import pytest
 
 import kilograd
 import kilograd.micrograd.engine
+import kilograd.micrograd.nn
 from kilograd import MLP, Layer, Neuron, Program, Value, reference
 from kilograd.display import layout, networks, page, values
 
