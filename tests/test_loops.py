@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -536,3 +538,18 @@ def test_a_large_argument_takes_no_values():
     logs = kilograd.compile(lambda xs: scan(lambda c, x: (c + np.log(x), None), 0.0, xs)[0])
     with pytest.raises(ValueError, match=r"log.*in turn 70000 of a loop"):
         logs(xs)
+
+
+def test_a_loop_is_seen_before_its_name_was_asked_for():
+    text = """
+import numpy as np
+import kilograd
+
+def function(p, xs):
+    return kilograd.scan(lambda c, x: (np.tanh(c * p[0] + x), None), 0.0, xs)[0]
+
+assert "scan" not in vars(kilograd)
+from kilograd.compiled.habits import habits
+assert habits(function).scans
+"""
+    subprocess.run([sys.executable, "-c", text], check=True)

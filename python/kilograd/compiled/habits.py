@@ -128,6 +128,8 @@ def _parts(thing: Any) -> Iterator[Any]:
         yield from (*reading.cells(thing).values(), *reading.defaults(thing))
         for module in [thing.__globals__.get(name) for name in names]:
             if isinstance(module, types.ModuleType):
+                if module.__name__ == "kilograd":  # whose names are imported when they are asked for
+                    yield from (getattr(module, name) for name in names if name in module.__all__)
                 yield from (vars(module)[name] for name in names if name in vars(module))
     elif isinstance(thing, types.MethodType):
         yield from (thing.__func__, thing.__self__)
