@@ -40,6 +40,8 @@ def test_code_blocks_run(page: pathlib.Path, capsys: pytest.CaptureFixture[str],
         patch.chdir(tmp_path)  # some write files
         for block in blocks:
             exec(compile(block, name_of(page), "exec"), {"__name__": "docs"})
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
     printed = capsys.readouterr().out.splitlines()
     promised = re.findall(r"^print\(.*\) +# (.*)$", "".join(blocks), re.MULTILINE)
     assert [line for line in printed if line in promised] == promised
@@ -186,6 +188,31 @@ def test_picture_of_the_neuron_is_what_draw_dot_gives() -> None:
     assert boxes
     texts = [text for box in boxes for text in box.split(" | ")]
     assert texts_of((PICTURES / "neuron.svg").read_text()) == sorted(texts + operations)
+
+
+GALLERY: dict[str, Any] = runpy.run_path(str(PICTURES / "gallery.py"))
+
+
+def test_gallery_is_that_of_its_script() -> None:
+    assert (ROOT / "docs" / "gallery.md").read_text() == GALLERY["page"]()
+
+
+@pytest.mark.parametrize("picture", GALLERY["PICTURES"], ids=lambda picture: picture.__name__)
+def test_pictures_of_the_gallery_are_what_their_code_gives(picture: Any) -> None:
+    pytest.importorskip("matplotlib").use("svg")
+    written = (PICTURES / f"gallery_{picture.__name__}.svg").read_text()
+    shown = picture()
+    if hasattr(shown, "figure"):
+        legend = shown.get_legend()
+        names = [text.get_text() for text in legend.get_texts()] if legend else []
+        texts = [shown.get_xlabel(), shown.get_ylabel(), *names]
+        assert {text for text in texts if text} <= set(texts_of(written))
+        sys.modules["matplotlib.pyplot"].close("all")
+    else:
+        drawn: str = GALLERY["svg"](picture)
+        assert texts_of(drawn) == texts_of(written)
+        titles = r"<title>([^\d<]*\d.*?)</title>"
+        assert ("source" in dir(shown)) or re.findall(titles, drawn) == re.findall(titles, written)
 
 
 # --- kilograd run --------------------------------------------------------------------------------------------------

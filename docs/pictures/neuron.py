@@ -1,6 +1,6 @@
 """The picture in the README: the article's neuron with its gradients, as `draw_dot` gives it.
 
-``python docs/pictures/neuron.py`` writes it anew; needs ``pip install 'kilograd[draw]'`` and the Graphviz program.
+``python docs/pictures/neuron.py`` writes it anew; needs ``pip install 'kilograd[draw]'``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ def dot_source() -> str:
 
 
 if __name__ == "__main__":
-    import graphviz
+    from kilograd.display.layout import lay_out
 
-    svg = graphviz.Source(dot_source(), format="svg").pipe(encoding="utf-8")
-    pathlib.Path(__file__).with_suffix(".svg").write_text(svg)
+    pathlib.Path(__file__).with_suffix(".svg").write_bytes(lay_out(dot_source()))

@@ -19,6 +19,8 @@ __all__ = ["NoLayout", "lay_out", "layout_program"]
 
 PROGRAM = "graphviz-pure"
 FORMATS = ("svg", "png", "jpg", "jpeg", "json", "plain", "dot", "gv", "xdot", "canon", "pdf")
+FONT, FONTS = b'font-family="Times,serif"', b'font-family="Times,Times New Roman,Liberation Serif,Tinos,serif"'
+"""The program's font, whose widths it knows, and others that are as wide, for systems without it."""
 
 
 class NoLayout(RuntimeError):  # noqa: N818 - a state of things
@@ -67,7 +69,8 @@ def lay_out(source: str, format: str = "svg", engine: str = "dot") -> bytes:
         )
     if format == "pdf":
         return _pdf(_run(program, source, "svg", engine))
-    return _run(program, source, format, engine)
+    picture = _run(program, source, format, engine)
+    return picture.replace(FONT, FONTS) if format == "svg" else picture
 
 
 def _run(program: str, source: str, format: str, engine: str) -> bytes:
@@ -97,7 +100,7 @@ def _pdf(svg: bytes) -> bytes:
     font = _embedded_font(text)
     if font is not None:
         page.add_font("embedded", fname=font)
-        text = text.replace('font-family="Times,serif"', 'font-family="embedded"')
+        text = text.replace(FONT.decode(), 'font-family="embedded"')
     picture = SVGObject(text.encode())
     page.add_page(format=(float(picture.width or 1), float(picture.height or 1)))
     picture.draw_to_page(page, 0, 0)
