@@ -1,7 +1,7 @@
 """The gallery: its pictures, and the page ``docs/gallery.md`` with the code that makes each.
 
-``python docs/pictures/gallery.py`` writes both anew; it needs ``pip install 'kilograd[draw,plot]'``. A function below is
-a picture: its docstring stands above it on the page, its code below. What it returns is drawn.
+``python docs/pictures/gallery.py`` writes both anew; it needs ``pip install 'kilograd[draw,plot]'``. A function below
+is a picture: its docstring stands above it on the page, its code below. What it returns is drawn.
 """
 
 from __future__ import annotations
