@@ -180,9 +180,12 @@ class StageCall {
         const Signals signals;
         const py::gil_scoped_release released;
         const bool dual = v_.ptr() != nullptr, reverse = dx || dx_tangents;
-        // Numbers kept: what a reverse sweep reads again is to be in the cache still.
-        const std::size_t most = std::size_t{1} << (reverse ? 18 : 22);
-        const std::size_t block = std::clamp<std::size_t>(most / (map_.kept_per_row() + 1), 1, 4096);
+        // Numbers kept: less memory that is new to the call, and written and read again by a reverse sweep, as far as
+        // that leaves rows for a vector.
+        constexpr std::size_t most = std::size_t{1} << 22, small = std::size_t{1} << 18, vector = 8;
+        const std::size_t row = map_.kept_per_row() + 1, fitting = most / row;
+        const std::size_t wanted = reverse ? std::max(small / row, vector) : fitting;
+        const std::size_t block = std::clamp<std::size_t>(std::min(wanted, fitting), 1, 4096);
         for (std::size_t first = 0; first < count_; first += block) {
             const Rows rows{std::min(block, count_ - first), first, check_, kernels};
             run_block(rows, dual, reverse);
