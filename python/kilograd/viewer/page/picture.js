@@ -5,6 +5,7 @@ const TEXT_FROM = 0.4; // the scale from which boxes have text
 const MOVE_TIME = 380; // milliseconds in which numbers travel along an edge
 const OP_FONT = "600 12px system-ui, sans-serif";
 const OP_WIDTH = 56; // at most
+const DIRECT_BELOW = 0.15; // the scale below which edges go straight from box to box
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 class Picture {
@@ -218,7 +219,7 @@ class Picture {
       else context.bezierCurveTo((x + toX) / 2, y, (x + toX) / 2, toY, toX, toY);
       [x, y] = [toX, toY];
     };
-    for (const [wayX, wayY] of this.scene.ways[edge]) {
+    for (const [wayX, wayY] of this.scale < DIRECT_BELOW ? [] : this.scene.ways[edge]) {
       curve(wayX - BOX_WIDTH / 2, wayY);
       context.lineTo((x = wayX + BOX_WIDTH / 2), wayY);
     }
@@ -227,10 +228,10 @@ class Picture {
 
   #drawEdges(context, edges, active) {
     const straight = this.scale < TEXT_FROM;
-    context.beginPath();
-    for (const edge of edges) this.#trace(context, edge, straight);
     context.strokeStyle = this.colours.line;
     context.lineWidth = Math.max(1.2, 0.6 / this.scale);
+    context.beginPath();
+    for (const edge of edges) this.#trace(context, edge, straight);
     context.stroke();
     if (!active.length) return;
     context.beginPath();
