@@ -103,14 +103,21 @@ def browser() -> Any:
 def main() -> None:
     """Print one line for each graph and action."""
     chromium = browser()
-    print(f"{'graph':<9} {'nodes':>6}  {'action':<26} {'frame ms, median':>17} {'95 %':>6} {'drawing ms':>11} {'boxes':>6}")
+    heads = f"{'frame ms, median':>17} {'95 %':>6} {'drawing ms':>11} {'boxes':>6}"
+    print(f"{'graph':<9} {'nodes':>6}  {'action':<26} {heads}")
     with tempfile.TemporaryDirectory() as folder:
         for name, make in GRAPHS.items():
             path = kilograd.view(make(), limit=None).save(pathlib.Path(folder) / f"{name}.html")
             chromium.get(path.as_uri())
-            count = chromium.execute_script("kilograd.scene.fold(false); kilograd.picture.fit(); return kilograd.graph.count")
-            loaded = chromium.execute_script("return performance.timing.domComplete - performance.timing.navigationStart")
-            arranged = chromium.execute_script("const a = performance.now(); kilograd.scene.arrange(); return performance.now() - a")
+            count = chromium.execute_script(
+                "kilograd.scene.fold(false); kilograd.picture.fit(); return kilograd.graph.count"
+            )
+            loaded = chromium.execute_script(
+                "return performance.timing.domComplete - performance.timing.navigationStart"
+            )
+            arranged = chromium.execute_script(
+                "const a = performance.now(); kilograd.scene.arrange(); return performance.now() - a"
+            )
             print(f"{name:<9} {count:>6,}  opens in {loaded} ms, of which places for all boxes {arranged:.0f} ms")
             for action, (before, change) in ACTIONS.items():
                 chromium.execute_script(f"const k = kilograd; {before}")

@@ -109,6 +109,18 @@ def test_without_the_package_graphviz(monkeypatch, capsys, tmp_path):
     assert "pip install graphviz" in capsys.readouterr().err
 
 
+def test_the_classifier_in_the_browser(monkeypatch, capsys, tmp_path):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(demo, "TIMING_SECONDS", 0.0)
+    assert cli.main(["demo", "--open"]) == 0
+    (path,) = tmp_path.glob("*.html")
+    assert opened == [path.as_uri()]
+    assert str(path) in capsys.readouterr().out
+    assert "layers[2].neurons[0].w[3]" in path.read_text()
+
+
 def test_the_command_line_explains_itself(capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["--help"])

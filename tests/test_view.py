@@ -212,9 +212,10 @@ def test_a_view_is_a_line_and_shows_itself(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
-    assert page.open()
-    (address,) = opened
-    assert address.startswith(tmp_path.as_uri())
+    path = page.open()
+    assert opened == [path.as_uri()]
+    assert path.parent == tmp_path
+    assert path.read_text(encoding="utf-8") == page.html
     with pytest.raises(OSError, match="missing"):
         page.save(tmp_path / "missing" / "page.html")
 
@@ -868,3 +869,207 @@ def test_formulas_as_answers(page):
     for text in ("(1", "1)", "1 1", "*", "alert(1)", "1/0", "--", "2**"):
         page.run("kilograd.quiz.solved.clear(); kilograd.select(kilograd.graph.root)")
         assert "not a number" in answer(page, text), text
+
+
+# --- exercises ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("difficulty", [1, 2, 3, 4, 5])
+def test_exercises_by_seed_and_difficulty(difficulty):
+    sheet = kilograd.exercises(seed=7, difficulty=difficulty, count=4)
+    assert len(sheet) == 4
+    assert repr(sheet) == f"Sheet('Gradients, difficulty {difficulty}, seed 7', 4 exercises)"
+    assert sheet.text() == kilograd.exercises(7, difficulty, 4).text()
+    assert sheet.text() != kilograd.exercises(8, difficulty, 4).text()
+    for each in sheet:
+        namespace = {"Value": reference.Value, "maximum": lambda a, b: max(a, b, key=lambda v: v.data) + 0.0}
+        exec("\n".join(each.code), namespace)
+        last = each.code[-1].partition(" = ")[0]
+        namespace[last].backward()
+        assert list(each.answers) == [line.partition(" = ")[0] for line in each.code]
+        for name, answer in each.answers.items():
+            assert namespace[name].grad == pytest.approx(answer, rel=1e-12), name
+            assert namespace[name].data == pytest.approx(each.data[name], rel=1e-12), name
+            assert 1e-3 <= abs(answer) <= 60
+
+
+def test_difficult_exercises_use_nodes_twice():
+    for difficulty in (3, 5):
+        for each in kilograd.exercises(1, difficulty, 10):
+            told = described(each.root, None)
+            uses = [operand for operands in told["operands"] for operand in operands]
+            assert max(map(uses.count, uses)) >= 2
+
+
+def test_a_sheet_to_print(tmp_path):
+    sheet = kilograd.exercises(seed=2, difficulty=1, count=2)
+    asked, solved = sheet.text(), sheet.text(answers=True)
+    assert asked.count("grad ______") == 10
+    assert "______" not in solved
+    (tmp_path / "sheet.txt").touch()
+    assert sheet.save(tmp_path / "sheet.txt").read_text() == f"{asked}\n\n{solved}"
+    page = sheet.save(tmp_path / "sheet.html").read_text()
+    assert page == sheet.html
+    before, _, after = page.partition('<h1 class="answers">')
+    assert before.count("<td></td>") == 10
+    assert "<td></td>" not in after
+    assert "<script" not in page
+    assert sheet._repr_html_().startswith("<iframe srcdoc=")
+    assert [each.code for each in sheet[:1]] == [sheet[0].code]
+    assert repr(sheet[0]).startswith("Exercise(a = Value(")
+
+
+def test_what_is_no_exercise():
+    for difficulty in (0, 6, 1.5):
+        with pytest.raises(ValueError, match="difficulty"):
+            kilograd.exercises(1, difficulty)
+    with pytest.raises(ValueError, match="count"):
+        kilograd.exercises(1, 1, 0)
+
+
+def test_an_exercise_is_filled_in_on_its_page(page):
+    (exercise,) = kilograd.exercises(seed=3, difficulty=5, count=1)
+    page.load(exercise.view())
+    for name, right in reversed(list(exercise.answers.items())):
+        page.select(name)
+        assert "Right" in answer(page, repr(right)), name
+    count = len(exercise.answers)
+    assert page.text("#score") == f"{count} of {count} filled in, {count} at the first try. That is all."
+
+
+# --- trainings ----------------------------------------------------------------------------------------------------
+
+CORNERS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
+CLASSES = [-1.0, 1.0, 1.0, -1.0]
+
+
+def trained(**kwargs):
+    random.seed(4)
+    model = MLP(2, [3, 1])
+    return model, kilograd.fit(model, CORNERS, CLASSES, epochs=10, seed=0, **kwargs)
+
+
+@pytest.mark.parametrize("engine", ["program", "graph"])
+def test_parameters_are_recorded_while_it_trains(engine):
+    model, plain = trained(engine=engine)
+    assert (plain.snapshots, plain.parameters) == ([], [])
+    again, history = trained(engine=engine, record=4)
+    assert history.losses == plain.losses
+    assert [p.data for p in again.parameters()] == [p.data for p in model.parameters()]
+    assert [snapshot.epoch for snapshot in history.snapshots] == [0, 4, 8, 10]
+    assert history.snapshots[-1].values.tolist() == [p.data for p in model.parameters()]
+    random.seed(4)
+    assert history.snapshots[0].values.tolist() == [p.data for p in MLP(2, [3, 1]).parameters()]
+    assert history.parameters[:3] == [
+        "layers[0].neurons[0].w[0]",
+        "layers[0].neurons[0].w[1]",
+        "layers[0].neurons[0].b",
+    ]
+    random.seed(4)
+    model = MLP(2, [3, 1])
+    kilograd.fit(model, CORNERS, CLASSES, epochs=4, seed=0, engine=engine)
+    assert history.snapshots[1].values.tolist() == [p.data for p in model.parameters()]
+
+
+def test_recorded_times():
+    _, history = trained(record=5, first_epoch=20)
+    assert [snapshot.epoch for snapshot in history.snapshots] == [20, 25, 30]
+    model = MLP(1, [1])
+    assert [s.epoch for s in kilograd.fit(model, [1.0], [1.0], epochs=0, record=1).snapshots] == [0]
+    for record in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="record"):
+            trained(record=record)
+
+
+def test_a_training_that_fails_or_is_stopped():
+    w = Value(1.0)
+
+    def stop(history):
+        return len(history.losses) == 3
+
+    history = kilograd.fit(
+        lambda x: w * x, [1.0], [3.0], optimizer=kilograd.optim.SGD([w], lr=0.1), record=2, callbacks=[stop]
+    )
+    assert [snapshot.epoch for snapshot in history.snapshots] == [0, 2, 3]
+    assert history.parameters == ["parameter 0"]
+    assert history.snapshots[-1].values.tolist() == [w.data]
+
+
+def test_what_is_no_view_of_a_training():
+    model, history = trained()
+    with pytest.raises(ValueError, match="all three"):
+        kilograd.view(history, model=model)
+    with pytest.raises(ValueError, match="record=1"):
+        kilograd.view(history, model=model, X=CORNERS, y=CLASSES)
+    model, history = trained(record=5)
+    with pytest.raises(ValueError, match="not the one that was trained"):
+        kilograd.view(history, model=MLP(2, [2, 1]), X=CORNERS, y=CLASSES)
+    with pytest.raises(ValueError, match=r"two coordinates.*\(4, 1\)"):
+        kilograd.view(history, model=model, X=[[1.0]] * 4, y=CLASSES)
+    with pytest.raises(ValueError, match="4 points need"):
+        kilograd.view(history, model=model, X=CORNERS, y=[1.0])
+
+
+def test_many_snapshots_are_thinned():
+    _, history = trained(record=1)
+    snapshot = history.snapshots[0]
+    history.snapshots[:] = [type(snapshot)(k, snapshot.values) for k in range(50_000)]
+    told = data_of(kilograd.view(history))
+    assert told["epochs"][0] == 0
+    assert told["epochs"][-1] == 49_999
+    assert len(told["epochs"]) == 200_000 // 13
+    assert told["left_out"] == 50_000 - len(told["epochs"])
+
+
+def test_the_page_of_a_training(page, tmp_path):
+    model, history = trained(record=2, validation=(CORNERS, CLASSES))
+    before = [p.data for p in model.parameters()]
+    shown = kilograd.view(history, tmp_path / "training.html", title=HOSTILE, model=model, X=CORNERS, y=CLASSES)
+    assert repr(shown).startswith("View(training of 10 epochs, 6 snapshots;")
+    assert [p.data for p in model.parameters()] == before
+    page.load(shown)
+    assert page.browser.title == page.text("h1") == HOSTILE
+    assert page.text("#now") == f"epoch 10, loss {history.losses[-1]:.5f}, validation {history.validation[-1]:.5f}"
+    assert page.run("return kilograd.weights[5]") == before
+    titles = page.run("return [...document.querySelectorAll('#weights td')].map((cell) => cell.title)")
+    assert titles[0] == f"layers[0].neurons[0].w[0] = {before[0]!r}"
+    assert len(titles) == 13
+    scores = page.run("return kilograd.boundary.scores[5]")
+    low, high = page.run("return [kilograd.boundary.low, kilograd.boundary.high]")
+    assert scores[0] == pytest.approx(model(low).data, abs=1e-4)
+    assert scores[-1] == pytest.approx(model(high).data, abs=1e-4)
+    assert "class -1.0" in page.text("#legend")
+    page.click("#first")
+    assert page.text("#now") == "epoch 0"
+    page.click("#next")
+    assert page.text("#now").startswith(f"epoch 2, loss {history.losses[1]:.5f}")
+    page.click("#back")
+    page.keys("END", "ARROW_LEFT")
+    assert page.text("#count") == "epoch 8"
+    page.run("const p = document.getElementById('position'); p.value = 1; p.dispatchEvent(new Event('input'))")
+    assert page.text("#count") == "epoch 2"
+    page.click("#final")
+    page.click("#play")
+    page.wait("kilograd.position < kilograd.last")
+    page.wait("kilograd.position === kilograd.last")
+    page.wait("document.getElementById('play').getAttribute('aria-label') === 'Play'")
+    page.click("#logarithmic")
+    assert "logarithmic" in page.find("#curve svg").get_attribute("aria-label")
+    page.click("#theme")
+
+
+def test_the_page_of_losses_alone(page):
+    _, history = trained()
+    page.load(kilograd.view(history))
+    assert page.text("#now") == f"epoch 10, loss {history.losses[-1]:.5f}"
+    page.keys("HOME")
+    assert page.text("#now") == f"epoch 1, loss {history.losses[0]:.5f}"
+    assert page.run(
+        "return document.getElementById('weights-card').hidden && document.getElementById('boundary-card').hidden"
+    )
+    history.losses[:] = [math.inf, math.nan, -1.0]
+    page.load(kilograd.view(history))
+    assert page.text("#now").startswith("epoch 3")
+    history.losses[:] = []
+    page.load(kilograd.view(history))
+    assert "No epoch is finished" in page.text("#curve")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kilograd.nn import MLP, Layer, Module, Neuron
     from kilograd.program import Program
     from kilograd.training import fit, predict
-    from kilograd.viewer import view
+    from kilograd.viewer import exercises, view
 
 __version__ = "0.1.0"
 
@@ -57,6 +57,7 @@ __all__ = [
     "custom",
     "draw",
     "draw_dot",
+    "exercises",
     "fit",
     "fori_loop",
     "functional",
@@ -102,7 +103,7 @@ _HOMES = {
     "nn": ("MLP", "Layer", "Module", "Neuron"),
     "program": ("Program",),
     "training": ("fit", "predict"),
-    "viewer": ("view",),
+    "viewer": ("exercises", "view"),
 }
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kilograd import Value
+    from kilograd.viewer import View
 
 XS = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]]
 YS = [1.0, -1.0, -1.0, 1.0]
@@ -38,6 +39,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     parser.add_argument(
         "--draw", metavar="FILE", type=pathlib.Path, help="write the graph of a neuron; .svg, .png, .pdf, .dot, ..."
+    )
+    parser.add_argument(
+        "--open", action="store_true", help="show the classifier's graph in the browser, before it is trained"
     )
     parser.set_defaults(run=run)
 
@@ -94,6 +98,17 @@ def neuron() -> Value:
     return o
 
 
+def classifier() -> View:
+    """The page of the article's classifier with the loss of all samples, before the first step."""
+    from kilograd import MLP, view
+
+    random.seed(SEED)
+    n = MLP(3, [4, 4, 1])
+    loss: Any = sum((n(x) - y) ** 2 for x, y in zip(XS, YS, strict=True))
+    loss.label = "loss"
+    return view(loss, title="The article's classifier: 4 samples, MLP(3, [4, 4, 1])", model=n)
+
+
 def draw(path: pathlib.Path) -> None:
     """Write the neuron's graph to `path`, in the format that its suffix names.
 
@@ -136,6 +151,9 @@ def run(arguments: argparse.Namespace) -> int:
         except (ImportError, ValueError, RuntimeError, OSError) as error:
             print(f"kilograd demo: cannot draw {arguments.draw}: {error}", file=sys.stderr)
             return 2
+
+    if arguments.open:
+        print(f"The classifier's graph is on the page {classifier().open()}\n")
 
     import statistics
 

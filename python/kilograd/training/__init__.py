@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kilograd.plot import plot_boundary
-from kilograd.training.history import History
+from kilograd.training.history import History, Snapshot
 from kilograd.training.loop import fit, predict
 from kilograd.training.steps import Loss, Model
 
-__all__ = ["History", "Loss", "Model", "fit", "plot_boundary", "predict"]
+__all__ = ["History", "Loss", "Model", "Snapshot", "fit", "plot_boundary", "predict"]

@@ -8,11 +8,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kilograd.plot import spans_decades
 
-__all__ = ["History", "progress_bar"]
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
+
+__all__ = ["History", "Snapshot", "progress_bar"]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The parameters at one time of a training.
+
+    Attributes
+    ----------
+    epoch : int
+        How many epochs were done; 0 is before the first one, unless the training began with a later one.
+    values : ndarray of float, shape (parameters,)
+        In the order of `History.parameters`.
+    """
+
+    epoch: int
+    values: NDArray[float64]
 
 
 @dataclass
@@ -31,6 +51,10 @@ class History:
         Loss of each step.
     interrupted : bool
         Whether Ctrl-C ended the training.
+    parameters : list of str
+        Names of the parameters, where they were recorded.
+    snapshots : list of Snapshot
+        The parameters over the training, where they were recorded: ``fit(record=...)``. `kilograd.view` shows them.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -38,6 +62,8 @@ class History:
     times: list[float] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
     interrupted: bool = False
+    parameters: list[str] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list, compare=False)
 
     def __repr__(self) -> str:
         """The last losses; there may be thousands."""

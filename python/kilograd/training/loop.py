@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from kilograd.checks import whole_number
 from kilograd.modes import no_grad
 from kilograd.optim import Adam, Optimizer
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError
-from kilograd.training.history import History, progress_bar
+from kilograd.training.history import History, Snapshot, progress_bar
 from kilograd.training.samples import Blocks, Samples, held_out_of_blocks, hold_out, order_of, read_rows, read_samples
 from kilograd.training.steps import Inputs, Loss, Model, ProgramTrainer, Trainer, check_leaves, loss_named
 
@@ -46,6 +47,7 @@ def fit(
     first_epoch: int = 0,
     engine: Engine = "auto",
     threads: int = 1,
+    record: int | None = None,
 ) -> History:
     """Train a model.
 
@@ -96,6 +98,9 @@ def fit(
         same; see below.
     threads : int, default 1
         On how many threads the rows of a program are computed, the results being the same; -1 takes all processors.
+    record : int, optional
+        Keep the optimizer's parameters in `History.snapshots`: before the first epoch, after every `record`-th one, and
+        at the end. Each time takes 8 bytes for each parameter. By default none are kept.
 
     Returns
     -------
@@ -130,6 +135,8 @@ def fit(
     first_epoch = whole_number("first_epoch", first_epoch, 0)
     if batch_size is not None:
         batch_size = whole_number("batch_size", batch_size, 1)
+    if record is not None:
+        record = whole_number("record", record, 1)
     blocks: Iterable[Samples]
     if y is None:
         blocks = Blocks(X, epochs)
@@ -149,7 +156,9 @@ def fit(
         trainer = ProgramTrainer(model, function, optimizer, held_out, threads)
 
     history = History()
-    with progress_bar(progress, epochs) as tick, interrupts() as interrupted:
+    keep = partial(_keep, history, model, optimizer, first_epoch, record)
+    keep()
+    with progress_bar(progress, epochs) as tick, interrupts() as interrupted, _at_the_end(keep):
         for epoch in range(first_epoch, first_epoch + epochs):
             began = time.perf_counter()
             total, count = 0.0, 0
@@ -174,6 +183,8 @@ def fit(
             if held_out is not None:
                 history.validation.append(trainer.evaluate(held_out))
             history.times.append(time.perf_counter() - began)
+            if record and len(history.losses) % record == 0:
+                keep()
             tick(history, 0.0)
             if any([callback(history) is True for callback in callbacks]):  # noqa: C419 (all are to be called)
                 break
@@ -221,6 +232,32 @@ def predict(model: Model, X: Any, *, threads: int = 1) -> NDArray[float64]:  # n
             pass  # the model itself shall say what is wrong
     with no_grad():
         return data([model(row) for row in rows])
+
+
+def _keep(history: History, model: Model, optimizer: Optimizer, first_epoch: int, record: int | None) -> None:
+    """Take a snapshot, if there are to be any and there is none of this time."""
+    if record is None:
+        return
+    import numpy as np
+
+    from kilograd.arrays import data
+
+    epoch, values = first_epoch + len(history.losses), data(optimizer.parameters)
+    if not history.snapshots:
+        from kilograd.viewer.reading import places_of
+
+        names = {id(value): name for name, value in places_of(model)}
+        history.parameters += [names.get(id(p), f"parameter {k}") for k, p in enumerate(optimizer.parameters)]
+    elif history.snapshots[-1].epoch == epoch and np.array_equal(history.snapshots[-1].values, values):
+        return  # an interrupted epoch may have changed them
+    history.snapshots.append(Snapshot(epoch, values))
+
+
+@contextmanager
+def _at_the_end(keep: Callable[[], None]) -> Iterator[None]:
+    """Take a last snapshot, unless the training fails."""
+    yield
+    keep()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ the rest.
 
 from __future__ import annotations
 
-from kilograd.viewer.view import View, view
+from kilograd.viewer.pages import View, view
+from kilograd.viewer.sheets import Exercise, Sheet, exercises
 
-__all__ = ["View", "view"]
+__all__ = ["Exercise", "Sheet", "View", "exercises", "view"]

@@ -12,7 +12,7 @@ class App {
     const free = (leaf) => this.graph.fixedBy[leaf] < 0;
     this.candidates = this.graph.leaves.filter(free);
     const labelled = this.candidates.filter((leaf) => this.graph.labels[leaf]);
-    this.chosen = new Set(given.chosen ? given.chosen.filter(free) : labelled);
+    this.chosen = new Set(given.quiz ? [] : given.chosen ? given.chosen.filter(free) : labelled);
     this.position = this.graph.operations.length;
     this.state = this.graph.at(this.position);
     this.quiz = null;

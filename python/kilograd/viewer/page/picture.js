@@ -343,7 +343,7 @@ class Picture {
     const [grad, , hasGrad] = this.grad(shown);
     this.#drawLine(context, left, top + 33, "data", look.isComputed ? short(graph.data[shown]) : "·", look.isComputed ? colours.forward : colours.soft);
     this.#drawLine(context, left, top + 51, "grad", grad, hasGrad ? colours.backward : colours.soft);
-    if (look.term) this.#drawChip(context, left + BOX_WIDTH - 4, top + BOX_HEIGHT, "+=");
+    if (look.term) this.#drawChip(context, left + BOX_WIDTH - 4, top + BOX_HEIGHT + 4, "+=");
     return undefined;
   }
 

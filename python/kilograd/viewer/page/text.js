@@ -30,6 +30,9 @@ const ending = (text, most) => (text.length > most ? `…${text.slice(1 - most)}
 
 const filled = (text, values) => text.replace(/\{(\w)\}/g, (_, name) => values[name]);
 
+/** A node's name in a formula: in parentheses where it is an expression itself. */
+const inRule = (graph, node) => (/^[\w.[\]]+$/u.test(graph.name(node)) ? graph.name(node) : `(${graph.name(node)})`);
+
 /** A result in a line: `c = a * b = 2 * (-3) = -6`. */
 function forwardText(graph, node) {
   const found = graph.rules[node];
@@ -44,7 +47,7 @@ function forwardText(graph, node) {
     const sign = Object.keys(RULES).find((key) => RULES[key] === found.rule);
     return /^\W+$/.test(sign) ? parts.join(` ${sign} `) : `${sign}(${parts.join(", ")})`;
   };
-  return `${name} = ${written((each) => graph.name(each))} = ${written((each) => inFormula(graph.data[each]))} = ${short(graph.data[node])}`;
+  return `${name} = ${written((each) => inRule(graph, each))} = ${written((each) => inFormula(graph.data[each]))} = ${short(graph.data[node])}`;
 }
 
 /** A slope as the rule writes it, and with its numbers. */
@@ -53,7 +56,7 @@ function slopeTexts(graph, node, slope, text) {
   if (!found || text === null) return ["(local derivative)", inFormula(slope)];
   const [a, b] = found.operands;
   const c = found.constant === null ? "" : inFormula(found.constant);
-  const names = { a: `${graph.name(a)}.data`, b: `${graph.name(b ?? a)}.data`, y: `${graph.name(node)}.data`, c };
+  const names = { a: `${inRule(graph, a)}.data`, b: `${inRule(graph, b ?? a)}.data`, y: `${inRule(graph, node)}.data`, c };
   const numbers = { a: inFormula(graph.data[a]), b: inFormula(graph.data[b ?? a]), y: inFormula(graph.data[node]), c };
   return [filled(text, names), filled(text, numbers)];
 }
@@ -61,9 +64,9 @@ function slopeTexts(graph, node, slope, text) {
 /** One line of a rule: `a.grad += b.data * c.grad = -3 * 1.2 = -3.6`. */
 function termText(graph, node, term, gradOfNode) {
   const [rule, numbers] = slopeTexts(graph, node, term.slope, term.text);
-  const target = graph.name(term.operand);
+  const target = inRule(graph, term.operand);
   return {
-    rule: `${target}.grad += ${rule} * ${graph.name(node)}.grad`,
+    rule: `${target}.grad += ${rule} * ${inRule(graph, node)}.grad`,
     numbers: `${numbers} * ${inFormula(gradOfNode)} = ${short(term.slope * gradOfNode)}`,
   };
 }
@@ -79,7 +82,7 @@ function stepText(graph, state) {
     return { title: `Forward: ${graph.name(node)}`, lines: [{ rule: line }], said: `Forward: ${line}` };
   }
   if (state.kind === "seed") {
-    const line = `${graph.name(node)}.grad = 1.0`;
+    const line = `${inRule(graph, node)}.grad = 1.0`;
     return {
       title: "Backward begins at the root",
       lines: [{ rule: line, note: "The derivative of the root by itself is 1." }],

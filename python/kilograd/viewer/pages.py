@@ -7,10 +7,14 @@ import os
 import pathlib
 import tempfile
 import webbrowser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kilograd.viewer.document import GRAPH, document
+from kilograd.viewer.document import GRAPH, TRAINING, document
 from kilograd.viewer.reading import described
+from kilograd.viewer.trainings import training
+
+if TYPE_CHECKING:
+    from kilograd.training import History
 
 __all__ = ["View", "view"]
 
@@ -53,13 +57,15 @@ class View:
         written.write_text(self.html, encoding="utf-8")
         return written
 
-    def open(self) -> bool:
-        """Show the page in the browser, from a temporary file that stays; whether a browser was found."""
+    def open(self) -> pathlib.Path:
+        """Show the page in the browser, if there is one, from a temporary file that stays; its path is given back."""
         with tempfile.NamedTemporaryFile(
             "w", suffix=".html", prefix="kilograd-", delete=False, encoding="utf-8"
         ) as file:
             file.write(self.html)
-        return webbrowser.open(pathlib.Path(file.name).as_uri())
+        path = pathlib.Path(file.name)
+        webbrowser.open(path.as_uri())
+        return path
 
 
 def view(
@@ -70,8 +76,10 @@ def view(
     title: str | None = None,
     model: Any = None,
     limit: int | None = 20_000,
+    X: Any = None,  # noqa: N803
+    y: Any = None,
 ) -> View:
-    """Make a page on which a graph is alive: it steps forward and backward, node by node.
+    """Make a page on which a graph is alive: it steps forward and backward, node by node. Or one of a training.
 
     On the page one goes through the graph by keys or buttons, sees each local rule with its numbers, moves leaves by
     sliders, compares gradients with numerical derivatives, and lets leaves descend. It computes by itself, in the
@@ -79,9 +87,10 @@ def view(
 
     Parameters
     ----------
-    root : Value
+    root : Value or History
         The result to start from: a Value, the reference's, or an object of any class with `data`, `grad` and its
-        operands in `_children` or `_prev`.
+        operands in `_children` or `_prev`. Of a `History`, the page shows the losses, with a slider over the epochs,
+        and the weights where ``fit(record=...)`` kept them.
     path : str or path, optional
         Where to write the page.
     quiz : bool, default False
@@ -93,6 +102,10 @@ def view(
         default leaves with a label move.
     limit : int or None, default 20,000
         The largest number of nodes; None for no limit.
+    X : array_like, shape (n, 2), optional
+    y : array_like, shape (n,), optional
+        The samples and their classes, of a `History` and with the `model` that was trained: the page shows where the
+        model decides for which class, epoch by epoch. Its parameters are put back.
 
     Returns
     -------
@@ -104,7 +117,8 @@ def view(
     TypeError
         If `root` is no such object, but for instance the list that a layer returns; or if data is no real number.
     ValueError
-        If the graph has more than `limit` nodes.
+        If the graph has more than `limit` nodes; if the boundary is asked for and there are no snapshots, or the
+        model is another.
     OSError
         If `path` cannot be written.
 
@@ -122,16 +136,27 @@ def view(
     >>> kilograd.view(a * b + a)
     View(graph of 4 nodes; .open() shows it, .save(path) writes it)
     """
+    if hasattr(root, "losses") and hasattr(root, "snapshots"):
+        made = _of_training(root, title, model, X, y)
+    else:
+        made = _of_graph(root, title, quiz, model, limit)
+    if path is not None:
+        made.save(path)
+    return made
+
+
+def _of_training(history: History, title: str | None, model: Any, X: Any, y: Any) -> View:  # noqa: N803
+    data = training(history, model, X, y)
+    title = title or f"Training: {len(history.losses)} epochs"
+    about = f"training of {len(history.losses):,} epochs, {len(data['epochs']):,} snapshots"
+    return View(document(TRAINING, title, data), title, about)
+
+
+def _of_graph(root: Any, title: str | None, quiz: bool, model: Any, limit: int | None) -> View:
     data = described(root, limit, model)
     count = len(data["data"])
     if title is None:
         title = f"{data['labels'][-1] or 'graph'} = {root.data:.4g}"
     data["quiz"] = bool(quiz)
-    made = View(
-        document(GRAPH, title, data),
-        title,
-        f"{'exercise on a graph' if quiz else 'graph'} of {count:,} node{'s' if count > 1 else ''}",
-    )
-    if path is not None:
-        made.save(path)
-    return made
+    kind = "exercise on a graph" if quiz else "graph"
+    return View(document(GRAPH, title, data), title, f"{kind} of {count:,} node{'s' if count > 1 else ''}")
