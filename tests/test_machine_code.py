@@ -51,11 +51,11 @@ def test_code_is_made_once_calls_have_paid_for_it():
     program = made(2000)
     if not program.code.startswith("machine code"):  # KILOGRAD_CODE=always makes it at once
         assert program.code == "interpreted: not called often enough to gain by machine code"
-    for _ in range(300):
+    for _ in range(400):
         program.value_and_grad(ROWS[0])
     assert re.fullmatch(r"machine code: \d+ bytes for one row", program.code)
     before = program.nbytes
-    for _ in range(80):
+    for _ in range(100):
         program.value_and_grad(ROWS[:3], "both")
     assert re.fullmatch(r"machine code: \d+ bytes for one row, \d+ bytes for [48] rows at a time", program.code)
     assert program.nbytes > before
@@ -99,7 +99,7 @@ def test_results_are_the_kernels_to_the_last_bit(rows: int, wrt: str):
     x = ROWS[0] if rows == 1 else ROWS[:rows]
     want = interpreted.value_and_grad(x, wrt)
     values = interpreted(x)
-    for _ in range(300 if rows == 1 else 80):
+    for _ in range(400 if rows == 1 else 100):
         for found, right in zip(program.value_and_grad(x, wrt), want, strict=True):
             np.testing.assert_array_equal(found, right)
         np.testing.assert_array_equal(program(x), values)
@@ -131,7 +131,7 @@ def test_what_is_too_long_stays_with_the_kernels():
     dots = [kilograd.functional.sum([x * y for x, y in zip(a, b, strict=True)]) for a, b in pairs]
     program = Program(kilograd.functional.sum([dot.tanh() for dot in dots]), points)
     x = np.full(5000, 0.1)
-    for _ in range(260):
+    for _ in range(400):
         program(x)
     assert program.code == "interpreted: too long to gain by machine code"
     before = program.nbytes
@@ -146,7 +146,7 @@ def test_what_is_refused_is_refused_by_code_too():
     for _ in range(200):
         z = (z + y) * 0.5
     program = Program([z / x, (x - y) ** -2, x.log(), x * x * z, (x * 1e100) ** 2], [x, y])
-    for _ in range(300):
+    for _ in range(400):
         program([1.0, 2.0])
     assert program.code.startswith("machine code")
     with pytest.raises(ZeroDivisionError, match=r"row 0"):
@@ -184,7 +184,7 @@ def test_code_is_shared_by_threads_and_copies_and_goes_with_the_program():
     mapped = _executable()
     keep = [made(1000) for _ in range(3)]
     for other in keep:
-        for _ in range(300):
+        for _ in range(400):
             other(ROWS[0])
     if mapped is not None:
         assert (_executable() or 0) >= mapped + 3 * 4096
@@ -262,7 +262,7 @@ def test_code_follows_the_instruction_set_of_the_call(monkeypatch: pytest.Monkey
     for name in ("", *_core._instruction_sets()):
         if name:
             monkeypatch.setenv("KILOGRAD_ISA", name)
-        for _ in range(300):
+        for _ in range(400):
             results[name] = program.value_and_grad(ROWS[0])
         interpreted = made(1000, code=False).value_and_grad(ROWS[0])
         assert all(map(np.array_equal, results[name], interpreted))
@@ -274,7 +274,7 @@ def test_code_for_another_instruction_set_does_not_count(monkeypatch: pytest.Mon
         pytest.skip("one at most")
     program = made(1000)
     monkeypatch.setenv("KILOGRAD_ISA", "avx512")
-    for _ in range(80):
+    for _ in range(100):
         program(ROWS[:3])
     assert program.code.endswith(" bytes for 8 rows at a time")
     monkeypatch.setenv("KILOGRAD_ISA", "avx2")

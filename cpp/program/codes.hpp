@@ -52,6 +52,12 @@ constexpr bool is_step(Code code) {
     return code == Code::less || code == Code::less_equal || code == Code::equal || code == Code::floor ||
            code == Code::rint || code == Code::sign || code == Code::floor_divide;
 }
+// Between numbers, by another: a mask.
+constexpr bool is_choice(Code code) { return code == Code::gate || code == Code::enter; }
+// Whose local derivatives are functions, too.
+constexpr bool has_locals(Code code) {
+    return !is_leaf(code) && !is_arithmetic(code) && !is_step(code) && !is_choice(code);
+}
 // A rounding of an operand may change the result by more than a rounding.
 constexpr bool jumps(Code code) {
     return is_step(code) || code == Code::modulo || code == Code::atan2 || code == Code::copysign;

@@ -15,9 +15,10 @@ namespace kilograd::program {
 namespace {
 
 // Whether making machine code has cost less than it saves after so many passes over one row, or over a vector of rows:
-// some 300 ns for each node and 20 us, against 1 and 4 ns for each node in a pass.
-bool pays(std::uint64_t passes, std::size_t nodes, bool several) {
-    return passes >= (several ? 64 : 256) && passes * nodes >= std::uint64_t{several ? 1u : 4u} << 13;
+// some 400 ns for each node and term and 20 us, against 1 and 4 ns for each in a pass.
+bool pays(std::uint64_t passes, const Graph& graph, bool several) {
+    const std::uint64_t work = graph.nodes.size() + graph.terms.size();
+    return passes >= (several ? 96 : 384) && passes * work >= std::uint64_t{several ? 1u : 4u} << 13;
 }
 
 }  // namespace
@@ -43,7 +44,7 @@ const machine::RowMachine* Program::machine(Wants wants, const Kernels& kernels,
     const machine::RowMachine* made = emitted.machine.get();
     if (!made) {
         const std::uint64_t so_far = emitted.passes.fetch_add(passes, std::memory_order_relaxed) + passes;
-        if ((when == machine::When::ItPays && !pays(so_far, graph_.nodes.size(), several)) ||
+        if ((when == machine::When::ItPays && !pays(so_far, graph_, several)) ||
             !machine::RowMachine::suits(row(wants), kernels, several))
             return nullptr;
         try {
@@ -99,10 +100,12 @@ void Program::run(const Request& request, const Kernels& kernels) const {
         run_row(graph_, row(request.wants()), request, {kernels, machine(request.wants(), kernels, false, 1)});
     else if (can_run_groups(request) &&
              kinds(request.promoted).suit_groups(request.rows, static_cast<std::size_t>(kernels.width)))
-        run_groups(graph_, row(request.wants()), request, kernels,
-                   machine(request.wants(), kernels, true,
-                           (request.rows + static_cast<std::size_t>(kernels.width) - 1) /
-                               static_cast<std::size_t>(kernels.width)));
+        run_groups(graph_, row(request.wants()), request,
+                   {kernels,
+                    machine(request.wants(), kernels, true,
+                            (request.rows + static_cast<std::size_t>(kernels.width) - 1) /
+                                static_cast<std::size_t>(kernels.width)),
+                    true});
     else
         run_batch(graph_, lanes(request.wants()), request, kernels);
 }

@@ -425,13 +425,13 @@ TEST(one_number_is_what_a_vector_has) {
             for (std::size_t k = 0; k < n; ++k) {
                 const std::uint32_t at_a[] = {0, 0, 0}, at_b[] = {0, 0, 1};
                 const double constants[] = {0.0, 0.0, constant};
-                const Run run{code, Fused::No, true, 2, 1};
-                RowCode row{&run, 1, at_a, at_b, nullptr, constants, nullptr, nullptr, 0, nullptr};
-                std::vector<double> v{a[k], b[k], 0.0}, d{0.0, 0.0, 1.0};
-                v.resize(16);
-                d.resize(16);
+                const Run run{code, Fused::No, true, 2, 1, 0, binary ? 8 : none};
+                const Alike alike{code, constant, 0, 1, 0};
+                const std::uint32_t nodes[] = {2};
+                RowCode row{&run, 1, at_a, at_b, nullptr, constants, nullptr, &alike, has_locals(code), nodes};
+                std::vector<double> v{a[k], b[k], 0.0}, d{0.0, 0.0, 1.0}, local(16);
                 kernels->row_forward(row, v.data());
-                kernels->row_reverse(row, v.data(), d.data(), nullptr);
+                kernels->row_reverse(row, v.data(), d.data(), local.data());
                 const bool ok = same(v[2], y[k]) && same(d[0], da[k]) && (!binary || same(d[1], db[k]));
                 if (!CHECK(ok)) std::printf("    %s of %s at %g\n", kernels->name, info(code).name, a[k]);
             }

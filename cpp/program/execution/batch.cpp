@@ -74,16 +74,16 @@ class Batch {
     }
 
     void run() {
-        const std::size_t padded = ceil_div(schedule_.uniform.size() + width_, 8) * 8;
+        const std::size_t padded = ceil_div(schedule_.uniform.size(), 8) * 8;
+        const std::size_t adjoint_room = ceil_div(schedule_.uniform.adjoint_room(), 8) * 8;
         const std::size_t spread = schedule_.spread.size() * factor_ * width_;
         const std::size_t packed = schedule_.fills.empty() ? 0 : schedule_.packed.size();
-        const std::size_t locals = ceil_div(schedule_.uniform.local_count() + width_, 8) * 8;
-        const Scratch scratch(Scratch::Of::Call, spread + 2 * padded + locals + packed +
+        const Scratch scratch(Scratch::Of::Call, spread + padded + adjoint_room + packed +
                                                      std::max<std::size_t>(1, shard_count_) * result_size_);
         spread_ = scratch.data();
         double* uniforms = spread_ + spread;
         double* adjoints = uniforms + padded;
-        double* filled = adjoints + padded + locals;
+        double* filled = adjoints + adjoint_room;
         packed_ = packed ? filled : schedule_.packed.data();
         results_ = filled + packed;
 
@@ -100,7 +100,7 @@ class Batch {
         if (request_.values && request_.reduce != Reduce::None)
             for (std::size_t o = 0; o < schedule_.outputs.size(); ++o)
                 request_.values[o] = results_[sum_count_ + o] * seed_scale_;
-        if (request_.dp) differentiate_uniforms(uniforms, adjoints, adjoints + padded);
+        if (request_.dp) differentiate_uniforms(uniforms, adjoints);
     }
 
   private:
@@ -124,7 +124,7 @@ class Batch {
             for (std::size_t k = 0; k < result_size_; ++k) results_[k] += results_[shard * result_size_ + k];
     }
 
-    void differentiate_uniforms(const double* uniforms, double* adjoints, double* locals) const {
+    void differentiate_uniforms(const double* uniforms, double* adjoints) const {
         const RowSchedule& uniform = schedule_.uniform;
         const std::size_t outputs = schedule_.outputs.size();
         std::fill(adjoints, adjoints + uniform.size(), 0.0);
@@ -135,7 +135,7 @@ class Batch {
             if (output.value.uniform && output.adjoint != none)
                 adjoints[schedule_.spread[output.value.index]] += results_[sum_count_ + outputs + o];
         }
-        kernels_.row_reverse(uniform.code(), uniforms, adjoints, locals);
+        kernels_.row_reverse(uniform.code(), uniforms, adjoints, adjoints + uniform.locals_at());
         std::fill(request_.dp, request_.dp + graph_.n_parameters, 0.0);
         uniform.store_parameters(adjoints, request_.dp);
     }

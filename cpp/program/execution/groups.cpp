@@ -16,14 +16,12 @@ constexpr std::size_t most_shards = 32;
 
 class Groups {
   public:
-    Groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels,
-           const machine::RowMachine* machine)
+    Groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const RowEngine& engine)
         : graph_(graph),
-          machine_(machine),
           schedule_(schedule),
           request_(request),
-          kernels_(kernels),
-          width_(static_cast<std::size_t>(kernels.width)),
+          engine_(engine),
+          width_(engine.width()),
           outputs_(graph.outputs.size()),
           columns_(request.columns(graph)),
           sums_(request.reduce == Reduce::None ? 0 : outputs_),
@@ -50,8 +48,7 @@ class Groups {
   private:
     void run_shard(std::size_t shard) {
         const std::size_t size = schedule_.size() * width_;
-        const Scratch scratch(Scratch::Of::Shard,
-                              (request_.reverse() ? 2 : 1) * size + (machine_ ? machine_->slots() * width_ : 0));
+        const Scratch scratch(Scratch::Of::Shard, (request_.reverse() ? 2 : 1) * size);
         double *values = scratch.data(), *result = results_.data() + shard * result_size_;
         const std::size_t last = std::min(request_.rows, (shard + 1) * shard_rows_);
         schedule_.load_constants(width_, values);
@@ -72,23 +69,17 @@ class Groups {
             schedule_.load_inputs(request_.x + static_cast<std::ptrdiff_t>(row / request_.repeat) * request_.row_stride,
                                   request_.column_stride, width_, values + r);
         }
-        if ((machine_ ? machine_->forward(values) : kernels_.rows_forward(schedule_.code(), values)) && request_.check)
+        if (engine_.forward(schedule_, values) && request_.check)
             for (std::size_t r = 0; r < group.count; ++r) diagnose(graph_, request_, group.first + r);
         if (request_.values) store_values(group, values, result);
         if (!request_.reverse()) return;
         double* adjoints = values + schedule_.size() * width_;
-        if (!machine_)
-            std::fill(adjoints, adjoints + schedule_.size() * width_, 0.0);
-        else
-            for (std::uint32_t o : graph_.outputs) std::fill_n(adjoints + schedule_.position(o) * width_, width_, 0.0);
+        engine_.clear(schedule_, graph_, adjoints);
         for (std::size_t o = 0; o < outputs_; ++o) {
             double* to = adjoints + schedule_.position(graph_.outputs[o]) * width_;
             for (std::size_t r = 0; r < width_; ++r) to[r] += weight(group.first + std::min(r, group.count - 1), o);
         }
-        if (machine_)
-            machine_->reverse(values, adjoints);
-        else
-            kernels_.rows_reverse(schedule_.code(), values, adjoints);
+        engine_.reverse(schedule_, values, adjoints);
         if (request_.dx) store_gradients(group, adjoints);
         if (request_.dp)
             for (const RowSchedule::Leaf& leaf : schedule_.parameters())
@@ -122,8 +113,7 @@ class Groups {
             for (std::size_t r = 0; r < group.count; ++r) rows[r * row_step + column * step] = 0.0;
         const auto store = [&](const RowSchedule::Leaf& leaf, std::size_t column) {
             const double* from = adjoints + leaf.position * width_;
-            // As in RowEngine::reverse.
-            for (std::size_t r = 0; r < group.count; ++r) rows[r * row_step + column * step] = from[r] + 0.0;
+            for (std::size_t r = 0; r < group.count; ++r) rows[r * row_step + column * step] = from[r];
         };
         for (const RowSchedule::Leaf& leaf : schedule_.inputs()) store(leaf, leaf.number);
         if (request_.promoted)
@@ -131,10 +121,9 @@ class Groups {
     }
 
     const Graph& graph_;
-    const machine::RowMachine* machine_;
     const RowSchedule& schedule_;
     const Request& request_;
-    const Kernels& kernels_;
+    const RowEngine engine_;
     const std::size_t width_, outputs_, columns_;
     const std::size_t sums_, result_size_;  // of values in a shard's results; of these with gradients of parameters
     const double scale_;
@@ -146,9 +135,8 @@ class Groups {
 
 bool can_run_groups(const Request& request) { return !request.dual(); }
 
-void run_groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels,
-                const machine::RowMachine* machine) {
-    Groups(graph, schedule, request, kernels, machine).run();
+void run_groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const RowEngine& engine) {
+    Groups(graph, schedule, request, engine).run();
 }
 
 }  // namespace kilograd::program

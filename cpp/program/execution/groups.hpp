@@ -5,16 +5,14 @@
 // summed in order.
 #pragma once
 
-#include "../kernels/kernels.hpp"
-#include "../machine/row_machine.hpp"
 #include "../schedules/row_schedule.hpp"
 #include "request.hpp"
+#include "row_engine.hpp"
 
 namespace kilograd::program {
 
 // Without tangents; one weight of an output for each row.
 bool can_run_groups(const Request& request);
-void run_groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const Kernels& kernels,
-                const machine::RowMachine* machine);
+void run_groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const RowEngine& engine);
 
 }  // namespace kilograd::program

@@ -8,7 +8,7 @@
 namespace kilograd::program {
 
 void run_row(const Graph& graph, const RowSchedule& schedule, const Request& request, const RowEngine& engine) {
-    const Scratch scratch(Scratch::Of::Call, room_for_row(schedule, engine));
+    const Scratch scratch(Scratch::Of::Call, room_for_row(schedule));
     schedule.load_constants(1, scratch.data());
     schedule.load_parameters(request.parameters, 1, scratch.data());
     run_row_in(scratch.data(), graph, schedule, request, engine);
@@ -22,7 +22,7 @@ void run_row_in(double* values, const Graph& graph, const RowSchedule& schedule,
         for (std::size_t o = 0; o < graph.outputs.size(); ++o)
             request.values[o] = values[schedule.position(graph.outputs[o])];
     if (!request.reverse()) return;
-    double* adjoints = values + RowEngine::value_room(schedule);
+    double* adjoints = values + schedule.size();
     engine.clear(schedule, graph, adjoints);
     for (std::size_t o = 0; o < graph.outputs.size(); ++o)
         adjoints[schedule.position(graph.outputs[o])] += request.weights ? request.weights[o] : 1.0;

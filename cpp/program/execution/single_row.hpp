@@ -10,9 +10,7 @@ void run_row(const Graph& graph, const RowSchedule& schedule, const Request& req
 
 // The same in the caller's memory, of so many numbers, in which constants and parameters stand already: for calls that
 // follow one another.
-inline std::size_t room_for_row(const RowSchedule& schedule, const RowEngine& engine) {
-    return RowEngine::value_room(schedule) + engine.adjoint_room(schedule);
-}
+inline std::size_t room_for_row(const RowSchedule& schedule) { return schedule.size() + schedule.adjoint_room(); }
 void run_row_in(double* values, const Graph& graph, const RowSchedule& schedule, const Request& request,
                 const RowEngine& engine);
 

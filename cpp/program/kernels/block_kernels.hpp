@@ -109,7 +109,7 @@ void reverse(const ReverseArguments& s) {
         if constexpr (binary) b = load<T>(pb, gap_b);
         // A choice is none of numbers: 0 * dy would keep a NaN.
         constexpr bool steps = is_step(code);
-        constexpr bool chooses = code == Code::gate || code == Code::enter;
+        constexpr bool chooses = is_choice(code);
         if constexpr (steps || chooses) {
             if (s.da) into_a.add(T(0.0), T(0.0));
             if (binary && s.db) into_b.add(T(1.0), chooses ? select(a == T(0.0), T(0.0), dy) : T(0.0));

@@ -1,6 +1,7 @@
 // The table of kernels, once per instruction set: CMake compiles this file several times, with the flags of the set,
-// KILOGRAD_ISA (the name of the table), KILOGRAD_LANES (doubles in a vector) and KILOGRAD_ONES (the table of single
-// nodes, see ones.cpp). All but the table has internal linkage.
+// KILOGRAD_ISA (the name of the table), KILOGRAD_LANES (doubles in a vector), KILOGRAD_ONES (the table of functions of
+// one number, see functions.cpp) and KILOGRAD_HAS_VECTORS (where there is one of vectors). All but the table has
+// internal linkage.
 #include "kernels.hpp"
 
 #include <utility>
@@ -11,10 +12,18 @@
 #define KILOGRAD_JOIN(a, b) KILOGRAD_JOIN_OF(a, b)
 
 namespace kilograd::program {
-extern const Ones KILOGRAD_JOIN(ones_, KILOGRAD_ONES);
+extern const Functions KILOGRAD_JOIN(functions_, KILOGRAD_ONES);
+#ifdef KILOGRAD_HAS_VECTORS
+extern const VectorFunctions KILOGRAD_JOIN(functions_, KILOGRAD_ISA);
+#endif
 namespace {
-constexpr const Ones& ones = KILOGRAD_JOIN(ones_, KILOGRAD_ONES);
-}
+constexpr const Functions& ones = KILOGRAD_JOIN(functions_, KILOGRAD_ONES);
+#ifdef KILOGRAD_HAS_VECTORS
+constexpr const VectorFunctions* vectors = &KILOGRAD_JOIN(functions_, KILOGRAD_ISA);
+#else
+constexpr const VectorFunctions* vectors = nullptr;
+#endif
+}  // namespace
 }  // namespace kilograd::program
 
 #include "block_kernels.hpp"
@@ -43,12 +52,10 @@ constexpr Kernels make_table(std::index_sequence<k...>) {
             row_reverse,
             rows_forward,
             rows_reverse,
-            &ones,
             row_locals,
-            row_forward_gathered,
-            row_run_locals,
-            rows_run_forward,
-            rows_run_locals};
+            row_functions,
+            &ones,
+            vectors};
 }
 
 }  // namespace

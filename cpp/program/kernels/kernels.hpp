@@ -92,18 +92,19 @@ struct Run {
     Fused fused;   // of code dot
     bool reverse;  // some wanted leaf needs these
     std::uint32_t begin, count;
-    std::uint32_t local = none;  // where the local derivatives of its nodes stand, if they are made beforehand
+    std::uint32_t local = none, local_b = none;  // where the local derivatives of its nodes stand, of functions
 };
 
-// Nodes of one code that stand in different runs, `first` and the next in a list.
+// Nodes of one function, from any runs: `first` and the next in a list of positions. Their local derivatives stand side
+// by side from `local` on, by the first operand and then by the second, if there is one, each so many as fill vectors.
 struct Alike {
     Code code;
     double c;
-    std::uint32_t first, count;
+    std::uint32_t first, count, local;
+    std::uint32_t padded() const { return (count + 7) / 8 * 8; }
 };
 
-// Runs of so many nodes of a code that is no scalar loop are evaluated node by node: numbers that were just written are
-// read as numbers. (A vector gathered from such numbers has to wait for them to leave the store buffer.)
+// Runs of so many functions are evaluated node by node (row_kernels.hpp).
 inline constexpr std::uint32_t few_alike = 2;
 
 // A row schedule: values by position, leaves first, then the nodes in order of execution.
@@ -117,13 +118,21 @@ struct RowCode {
     const Term* terms;
     const Alike* alike;
     std::size_t alike_count;
-    const std::uint32_t* locals;  // positions of nodes, by local derivative
+    const std::uint32_t* locals;  // positions of nodes
 };
 
-// A node by itself, by arithmetic that gives each number what the vectors of an instruction set give it.
-struct Ones {
-    bool (*forward[code_count])(const RowCode&, std::uint32_t position, double* values);
-    void (*reverse[code_count])(const RowCode&, std::uint32_t position, const double* values, double* adjoints);
+// Functions of the op table, of one number, by arithmetic that gives it what the vectors of an instruction set give it.
+// `c` is the constant of those that have one; a finite operand that may have met an error sets `suspects`.
+struct Functions {
+    double (*value[code_count])(double a, double b, double y, const double* c, unsigned* suspects);
+};
+
+// The same of a vector, and the local derivatives by the first and by the second operand, called in the same way. For
+// machine code: which takes them for what they are.
+struct VectorFunctions {
+    using Any = void (*)();
+    Any value[code_count], da[code_count], db[code_count];
+    bool keep_high;  // they leave the registers from the sixteenth on as they are
 };
 
 struct Kernels {
@@ -142,20 +151,16 @@ struct Kernels {
     void (*outer)(const OuterArguments&);
     // sums[k] = the sum of the elements of vector k
     void (*sum_lanes)(const double* vectors, std::size_t count, double* sums);
-    bool (*row_forward)(const RowCode&, double* values);  // values has room for one vector more
-    void (*row_reverse)(const RowCode&, const double* values, double* adjoints, double* local);  // and so has local
+    bool (*row_forward)(const RowCode&, double* values);
+    void (*row_reverse)(const RowCode&, const double* values, double* adjoints, double* local);
     // The same for `width` rows: each value a vector.
     bool (*rows_forward)(const RowCode&, double* values);
     void (*rows_reverse)(const RowCode&, const double* values, double* adjoints);
-    const Ones* ones;  // of the same arithmetic
+    // What row_reverse() makes first, in `local`; and one run of row_forward(), of functions.
     void (*row_locals)(const RowCode&, const double* values, double* local);
-    // One run of these, of a code that has a row in the op table; and what it contributes to the adjoints of its
-    // operands, of all first and then of all second ones, from adjoints + slots on. For one row that is to be added,
-    // for `width` rows it is to be multiplied by the adjoint first (but for gates).
-    bool (*row_run_forward)(const RowCode&, const Run&, double* values);
-    void (*row_run_locals)(const RowCode&, const Run&, const double* values, double* adjoints, std::size_t slots);
-    bool (*rows_run_forward)(const RowCode&, const Run&, double* values);
-    void (*rows_run_locals)(const RowCode&, const Run&, const double* values, double* adjoints, std::size_t slots);
+    bool (*row_functions)(const RowCode&, const Run&, double* values);
+    const Functions* ones;
+    const VectorFunctions* vectors;  // null where there is no machine code
 };
 
 }  // namespace kilograd::program

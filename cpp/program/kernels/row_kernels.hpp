@@ -1,8 +1,8 @@
 // What a row schedule computes: one row at a time.
 //
 // Cheap ops run as scalar loops, one dispatch a run; the others are gathered into vectors, `chunk` at a time, and so
-// cost what they cost in a batch, but for a few of them, which are evaluated one by one (ones.cpp). The scalar loops
-// are written by hand: instantiating a Rule for double here would leave the linker a choice between the copies of
+// cost what they cost in a batch, but for a few of them, which are evaluated one by one (functions.cpp). The scalar
+// loops are written by hand: instantiating a Rule for double here would leave the linker a choice between the copies of
 // several instruction sets. Internal linkage, as in lane.hpp.
 #pragma once
 
@@ -21,8 +21,8 @@ std::uint32_t gather(const std::uint32_t* from, const double* values, std::uint3
     return padded;
 }
 
-bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
-    alignas(64) double a[chunk], b[chunk];
+bool row_functions_gathered(const RowCode& s, const Run& run, double* v) {
+    alignas(64) double a[chunk], b[chunk], y[chunk];
     const bool binary = info(run.code).arity == Arity::Binary;
     const Forward kernel = forward_of<Lane>(index_of(run.code));
     bool suspects = false;
@@ -30,57 +30,24 @@ bool row_forward_gathered(const RowCode& s, const Run& run, double* v) {
         const std::uint32_t begin = run.begin + done, count = run.count - done < chunk ? run.count - done : chunk;
         const std::uint32_t padded = gather(s.a + begin, v, count, a);
         if (binary) gather(s.b + begin, v, count, b);
-        suspects |= kernel({v + begin, a, b, s.c[begin], width, width, static_cast<Size>(padded)});
+        // What stands behind the run is of others.
+        suspects |=
+            kernel({padded == count ? v + begin : y, a, b, s.c[begin], width, width, static_cast<Size>(padded)});
+        if (padded != count)
+            for (std::uint32_t k = 0; k < count; ++k) v[begin + k] = y[k];
     }
     return suspects;
 }
 
-// What `count` nodes of a run, a chunk at most, add to the adjoints of their operands.
-void row_parts(const RowCode& s, const Run& run, std::uint32_t begin, std::uint32_t count, const double* v,
-               const double* adjoints, double* da, double* db) {
-    alignas(64) double a[chunk], b[chunk], y[chunk], dy[chunk];
+// Numbers that were just written are read as numbers where the nodes are few: a vector gathered from such has to wait
+// for them to leave the store buffer.
+bool row_functions(const RowCode& s, const Run& run, double* v) {
+    if (run.count > few_alike) return row_functions_gathered(s, run, v);
     const bool binary = info(run.code).arity == Arity::Binary;
-    const std::uint32_t padded = gather(s.a + begin, v, count, a);
-    if (binary) gather(s.b + begin, v, count, b);
-    for (std::uint32_t k = 0; k < padded; ++k) {
-        const std::uint32_t from = begin + (k < count ? k : count - 1);
-        y[k] = v[from];
-        dy[k] = adjoints[from];
-    }
-    reverse_of<Lane>(index_of(run.code))(
-        {{y, a, b, s.c[begin], width, width, static_cast<Size>(padded)}, dy, da, binary ? db : nullptr, true, true});
-}
-
-// Calls f(begin, count) for each chunk of a run, the last first.
-template <class F>
-void chunks_backward(const Run& run, F&& f) {
-    for (std::uint32_t left = run.count; left > 0;) {
-        const std::uint32_t begin = (left - 1) / chunk * chunk;
-        f(run.begin + begin, left - begin);
-        left = begin;
-    }
-}
-
-void row_reverse_gathered(const RowCode& s, const Run& run, const double* v, double* adjoints) {
-    alignas(64) double da[chunk], db[chunk];
-    chunks_backward(run, [&](std::uint32_t begin, std::uint32_t count) {
-        row_parts(s, run, begin, count, v, adjoints, da, db);
-        for (std::uint32_t k = count; k-- > 0;) {
-            adjoints[s.a[begin + k]] += da[k];
-            if (info(run.code).arity == Arity::Binary) adjoints[s.b[begin + k]] += db[k];
-        }
-    });
-}
-
-void row_run_locals(const RowCode& s, const Run& run, const double* v, double* adjoints, std::size_t slots) {
-    alignas(64) double da[chunk], db[chunk];
-    chunks_backward(run, [&](std::uint32_t begin, std::uint32_t count) {
-        row_parts(s, run, begin, count, v, adjoints, da, db);
-        double* to = adjoints + slots + (begin - run.begin);
-        for (std::uint32_t k = 0; k < count; ++k) to[k] = da[k];
-        if (info(run.code).arity == Arity::Binary)
-            for (std::uint32_t k = 0; k < count; ++k) to[run.count + k] = db[k];
-    });
+    unsigned suspects = 0;
+    for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i)
+        v[i] = ones.value[index_of(run.code)](v[s.a[i]], binary ? v[s.b[i]] : 0.0, 0.0, s.c + i, &suspects);
+    return suspects != 0;
 }
 
 bool finite(double x) { return __builtin_fabs(x) < infinity; }
@@ -159,34 +126,36 @@ bool row_forward(const RowCode& s, double* v) {
                 for (std::uint32_t i = begin; i < end; ++i) v[i] = row_dot(s.terms + a[i], s.terms + b[i], v);
                 break;
             default:
-                if (run->count > few_alike)
-                    suspects |= row_forward_gathered(s, *run, v);
-                else
-                    for (std::uint32_t i = begin; i < end; ++i) suspects |= ones.forward[index_of(run->code)](s, i, v);
+                suspects |= row_functions(s, *run, v);
         }
     }
     return suspects;
 }
 
-// The local derivatives of nodes that are alike but stand in different runs.
+// The local derivatives of functions, which wait for no adjoint: what stands in small runs, one behind the other in a
+// chain, is still differentiated by vectors.
 void row_locals(const RowCode& s, const double* v, double* local) {
-    alignas(64) double a[chunk], y[chunk], one[chunk];
+    alignas(64) double a[chunk], b[chunk], y[chunk], one[chunk];
     for (double& weight : one) weight = 1.0;
     for (const Alike *alike = s.alike, *last = s.alike + s.alike_count; alike != last; ++alike) {
         const Reverse kernel = reverse_of<Lane>(index_of(alike->code));
+        const bool binary = info(alike->code).arity == Arity::Binary;
         for (std::uint32_t done = 0; done < alike->count; done += chunk) {
-            const std::uint32_t first = alike->first + done;
             const std::uint32_t count = alike->count - done < chunk ? alike->count - done : chunk;
-            const std::uint32_t padded = gather(s.locals + first, v, count, y);
-            for (std::uint32_t k = 0; k < padded; ++k) a[k] = v[s.a[s.locals[first + (k < count ? k : count - 1)]]];
-            const Size rows = static_cast<Size>(padded);
-            kernel({{y, a, nullptr, alike->c, width, 0, rows}, one, local + first, nullptr, true, true});
+            const std::uint32_t *at = s.locals + alike->first + done, padded = gather(at, v, count, y);
+            for (std::uint32_t k = 0; k < padded; ++k) {
+                const std::uint32_t node = at[k < count ? k : count - 1];
+                a[k] = v[s.a[node]];
+                if (binary) b[k] = v[s.b[node]];
+            }
+            double *da = local + alike->local + done, *db = binary ? da + alike->padded() : nullptr;
+            kernel({{y, a, b, alike->c, width, width, static_cast<Size>(padded)}, one, da, db, true, true});
         }
     }
 }
 
 void row_reverse(const RowCode& s, const double* v, double* d, double* local) {
-    if (s.alike_count) row_locals(s, v, local);
+    row_locals(s, v, local);
     for (const Run *run = s.runs + s.run_count, *first = s.runs; run != first;) {
         --run;
         if (!run->reverse) continue;
@@ -260,13 +229,16 @@ void row_reverse(const RowCode& s, const double* v, double* d, double* local) {
                     }
                 }
                 break;
+            case Code::gate:
+            case Code::enter:
+                for (std::uint32_t i = end; i-- > begin;) d[b[i]] += v[a[i]] == 0.0 ? 0.0 : d[i];
+                break;
             default:
-                if (run->local != none)
-                    for (std::uint32_t i = end; i-- > begin;) d[a[i]] += local[run->local + (i - begin)] * d[i];
-                else if (run->count > few_alike)
-                    row_reverse_gathered(s, *run, v, d);
-                else
-                    for (std::uint32_t i = end; i-- > begin;) ones.reverse[index_of(run->code)](s, i, v, d);
+                if (is_step(run->code)) break;
+                for (std::uint32_t i = end; i-- > begin;) {
+                    d[a[i]] += local[run->local + (i - begin)] * d[i];
+                    if (run->local_b != none) d[b[i]] += local[run->local_b + (i - begin)] * d[i];
+                }
         }
     }
 }

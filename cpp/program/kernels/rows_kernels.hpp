@@ -34,30 +34,12 @@ void rows_reverse_run(const RowCode& s, const Run& run, const double* v, double*
     if constexpr (is_step(code)) return;
     for (std::uint32_t i = run.begin + run.count; i-- > run.begin;) {
         const Lane dy = lanes_at(d, i), a = lanes_at(v, s.a[i]);
-        if constexpr (code == Code::gate || code == Code::enter) {
+        if constexpr (is_choice(code)) {
             add_to(d, s.b[i], select(a == Lane(0.0), Lane(0.0), dy));
         } else {
             const Lane b = binary ? lanes_at(v, s.b[i]) : Lane(0.0), c(s.c[i]), y = lanes_at(v, i);
             add_to(d, s.a[i], Rule<code>::template da<Lane>(a, b, c, y), dy);
             if constexpr (binary) add_to(d, s.b[i], Rule<code>::template db<Lane>(a, b, c, y), dy);
-        }
-    }
-}
-
-template <Code code>
-void rows_locals(const RowCode& s, const Run& run, const double* v, double* d, std::size_t slots) {
-    constexpr bool binary = info(code).arity == Arity::Binary;
-    if constexpr (is_step(code)) return;
-    double *to_a = d + slots, *to_b = to_a + std::size_t{run.count} * width;
-    for (std::uint32_t k = 0; k < run.count; ++k) {
-        const std::uint32_t i = run.begin + k;
-        const Lane a = lanes_at(v, s.a[i]);
-        if constexpr (code == Code::gate || code == Code::enter) {
-            put(to_b, k, select(a == Lane(0.0), Lane(0.0), lanes_at(d, i)));
-        } else {
-            const Lane b = binary ? lanes_at(v, s.b[i]) : Lane(0.0), c(s.c[i]), y = lanes_at(v, i);
-            put(to_a, k, Rule<code>::template da<Lane>(a, b, c, y));
-            if constexpr (binary) put(to_b, k, Rule<code>::template db<Lane>(a, b, c, y));
         }
     }
 }
@@ -130,21 +112,6 @@ constexpr ReverseRun rows_reverse_of[] = {nullptr, nullptr, nullptr,
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
                                           nullptr};
-
-using LocalsRun = void (*)(const RowCode&, const Run&, const double*, double*, std::size_t);
-constexpr LocalsRun rows_locals_of[] = {nullptr, nullptr, nullptr,
-#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) rows_locals<Code::name>,
-#include "../../ops.def"
-#include "../reduced_ops.def"
-#undef KILOGRAD_OP
-                                        nullptr};
-
-bool rows_run_forward(const RowCode& s, const Run& run, double* v) {
-    return rows_forward_of[index_of(run.code)](s, run, v);
-}
-void rows_run_locals(const RowCode& s, const Run& run, const double* v, double* d, std::size_t slots) {
-    rows_locals_of[index_of(run.code)](s, run, v, d, slots);
-}
 
 bool rows_forward(const RowCode& s, double* v) {
     bool suspects = false;

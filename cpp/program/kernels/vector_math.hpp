@@ -162,8 +162,60 @@ inline Lane log_cosh(Lane x) {
     return select(near, y, (a - Lane(0.69314718055994530942)) + y);
 }
 
+#ifdef KILOGRAD_KEEP_HIGH_REGISTERS
+#define KILOGRAD_HIGH_REGISTERS \
+    KILOGRAD_REGISTER(16, 0)    \
+    KILOGRAD_REGISTER(17, 64)   \
+    KILOGRAD_REGISTER(18, 128)  \
+    KILOGRAD_REGISTER(19, 192)  \
+    KILOGRAD_REGISTER(20, 256)  \
+    KILOGRAD_REGISTER(21, 320)  \
+    KILOGRAD_REGISTER(22, 384)  \
+    KILOGRAD_REGISTER(23, 448)  \
+    KILOGRAD_REGISTER(24, 512)  \
+    KILOGRAD_REGISTER(25, 576)  \
+    KILOGRAD_REGISTER(26, 640)  \
+    KILOGRAD_REGISTER(27, 704)  \
+    KILOGRAD_REGISTER(28, 768)  \
+    KILOGRAD_REGISTER(29, 832)  \
+    KILOGRAD_REGISTER(30, 896)  \
+    KILOGRAD_REGISTER(31, 960)
+// This unit is compiled to leave registers 16 to 31 alone; the C library is not.
+constexpr bool keeps_high_registers = true;
+class Kept {
+  public:
+    Kept() {
+        asm volatile(
+#define KILOGRAD_REGISTER(n, at) "vmovupd %%zmm" #n ", " #at "(%0)\n\t"
+            KILOGRAD_HIGH_REGISTERS
+#undef KILOGRAD_REGISTER
+            ::"r"(space_)
+            : "memory");
+    }
+    ~Kept() {
+        asm volatile(
+#define KILOGRAD_REGISTER(n, at) "vmovupd " #at "(%0), %%zmm" #n "\n\t"
+            KILOGRAD_HIGH_REGISTERS
+#undef KILOGRAD_REGISTER
+            ::"r"(space_)
+            : "memory");
+    }
+    Kept(const Kept&) = delete;
+    Kept& operator=(const Kept&) = delete;
+
+  private:
+    double space_[16 * 8];
+};
+#else
+constexpr bool keeps_high_registers = false;
+struct Kept {
+    Kept() {}
+};
+#endif
+
 template <class F>
 Lane each(F f, Lane a) {
+    const Kept kept;
     double x[width];
     a.store(x);
     for (int k = 0; k < width; ++k) x[k] = f(x[k]);
@@ -171,6 +223,7 @@ Lane each(F f, Lane a) {
 }
 template <class F>
 Lane each(F f, Lane a, Lane b) {
+    const Kept kept;
     double x[width], y[width];
     a.store(x);
     b.store(y);

@@ -2,24 +2,9 @@
 
 namespace kilograd::program::machine {
 
-namespace {
-
-bool adds_only(Code code) { return code == Code::gate || code == Code::enter; }  // to the second operand, in its kernel
-
-}  // namespace
-
-Contributions::Contributions(const RowCode& code, std::size_t size, bool several)
-    : runs_(code.runs),
-      several_(several),
-      first_(size + 1, 0),
-      slot_of_run_(code.run_count, 0),
-      run_of_(size, nullptr) {
-    for (const Run* run = code.runs; run != code.runs + code.run_count; ++run) {
+Contributions::Contributions(const RowCode& code, std::size_t size) : first_(size + 1, 0), run_of_(size, nullptr) {
+    for (const Run* run = code.runs; run != code.runs + code.run_count; ++run)
         for (std::uint32_t i = run->begin; i < run->begin + run->count; ++i) run_of_[i] = run;
-        if (!run->reverse || !has_slots(*run)) continue;
-        slot_of_run_[static_cast<std::size_t>(run - code.runs)] = static_cast<std::uint32_t>(slots_);
-        slots_ += run->count * (info(run->code).arity == Arity::Binary ? std::size_t{2} : 1);
-    }
     each(code, [&](std::uint32_t to, const Contribution&) { ++first_[to + 1]; });
     for (std::size_t p = 0; p < size; ++p) first_[p + 1] += first_[p];
     list_.resize(first_[size]);
@@ -28,11 +13,10 @@ Contributions::Contributions(const RowCode& code, std::size_t size, bool several
 }
 
 template <class F>
-void Contributions::each(const RowCode& code, F&& f) const {
+void Contributions::each(const RowCode& code, F&& f) {
     for (const Run* run = code.runs + code.run_count; run != code.runs;) {
         --run;
         if (!run->reverse || is_step(run->code)) continue;
-        const std::uint32_t slot = slot_of_run_[static_cast<std::size_t>(run - code.runs)];
         for (std::uint32_t i = run->begin + run->count; i-- > run->begin;) {
             const std::uint32_t a = code.a[i], b = code.b[i];
             switch (run->code) {
@@ -79,16 +63,13 @@ void Contributions::each(const RowCode& code, F&& f) const {
                         }
                     }
                     break;
-                default: {
-                    if (!has_slots(*run)) {
-                        f(a, {i, Form::LocalProduct, run->local + i - run->begin});
-                        break;
-                    }
-                    const std::uint32_t k = slot + i - run->begin;
-                    const Form form = several_ && !adds_only(run->code) ? Form::SlotProduct : Form::Slot;
-                    if (!adds_only(run->code)) f(a, {i, form, k});
-                    if (info(run->code).arity == Arity::Binary) f(b, {i, form, k + run->count});
-                }
+                case Code::gate:
+                case Code::enter:
+                    f(b, {i, Form::Gated, a});
+                    break;
+                default:
+                    f(a, {i, Form::Function, none});
+                    if (info(run->code).arity == Arity::Binary) f(b, {i, Form::Function2, none});
             }
         }
     }

@@ -38,6 +38,8 @@ class Operand {
         return operand;
     }
 
+    bool is_vector() const { return kind == Kind::Vector; }
+
     Kind kind;
     std::uint8_t vector = 0;
     Number number = Number::One;

@@ -16,7 +16,7 @@ namespace kilograd::program::machine {
 
 #ifdef KILOGRAD_MACHINE_CODE
 
-std::unique_ptr<const Pages> Pages::make(const std::vector<std::uint8_t>& bytes) {
+std::unique_ptr<const Pages> Pages::make(std::span<const std::uint8_t> bytes) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const std::size_t size = (bytes.size() + page - 1) / page * page;
 #if defined(__APPLE__) && defined(__aarch64__)
@@ -46,7 +46,7 @@ Pages::~Pages() { munmap(begin_, size_); }
 
 #else
 
-std::unique_ptr<const Pages> Pages::make(const std::vector<std::uint8_t>&) { return nullptr; }
+std::unique_ptr<const Pages> Pages::make(std::span<const std::uint8_t>) { return nullptr; }
 
 Pages::~Pages() = default;
 

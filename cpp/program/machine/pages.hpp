@@ -4,14 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <span>
 
 namespace kilograd::program::machine {
 
 class Pages {
   public:
     // Null where the system has no memory or refuses to execute any.
-    static std::unique_ptr<const Pages> make(const std::vector<std::uint8_t>& bytes);
+    static std::unique_ptr<const Pages> make(std::span<const std::uint8_t> bytes);
     ~Pages();
     Pages(const Pages&) = delete;
     Pages& operator=(const Pages&) = delete;

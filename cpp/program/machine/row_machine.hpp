@@ -1,8 +1,8 @@
 // RowMachine: a row schedule as machine code, forward and in reverse, for one row or for as many as a vector has lanes.
 //
-// The code does what the row kernels do, in the same order, so that results are the same to the last bit; a run of a
-// function for which there is no instruction calls its kernel. In reverse an adjoint is added up where it is needed,
-// from the contributions of its consumers in the order in which the kernels add them, and written once.
+// The code does what the row kernels do, so that results are the same to the last bit; functions for which there is no
+// instruction are called. In reverse an adjoint is added up where it is needed, from the contributions of its consumers
+// in the order in which the kernels add them.
 //
 // For processors of the x86-64 family with AVX and FMA under the System V calling convention, and for AArch64.
 // Elsewhere, and where the system executes no memory that was written, there is none, and the kernels do the work.
@@ -38,9 +38,6 @@ class RowMachine {
     const Kernels& kernels() const { return kernels_; }
     std::size_t bytes() const { return pages_ ? pages_->size() : 0; }
 
-    // What the reverse sweep needs behind the adjoints: numbers (of a vector each with `several`).
-    std::size_t slots() const { return slots_; }
-
     // As Kernels::row_forward and rows_forward.
     bool forward(double* values) const { return forward_(values) != 0; }
     // The adjoints of the outputs are read, and those of the wanted leaves written.
@@ -49,7 +46,6 @@ class RowMachine {
   private:
     const Kernels& kernels_;
     const RowCode code_;
-    std::size_t slots_ = 0;
     std::unique_ptr<const Pages> pages_;
     unsigned (*forward_)(double*) = nullptr;
     void (*reverse_)(const double*, double*) = nullptr;

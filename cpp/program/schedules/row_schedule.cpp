@@ -202,25 +202,25 @@ class RowSchedule::Builder {
         }
     }
 
-    // A local derivative waits for no adjoint: what stands in small runs, one behind the other in a chain, can still be
-    // differentiated by vectors.
     void list_alike() {
-        const auto may_be = [](const Run& run) {
-            return run.reverse && run.count <= few_alike && !is_arithmetic(run.code) && !is_step(run.code) &&
-                   info(run.code).arity != Arity::Binary;
-        };
         std::map<std::pair<Code, std::uint64_t>, std::vector<Run*>> found;  // by code and the bits of the constant
         for (Run& run : s_.runs_)
-            if (may_be(run)) found[{run.code, std::bit_cast<std::uint64_t>(s_.c_[run.begin])}].push_back(&run);
+            if (run.reverse && has_locals(run.code))
+                found[{run.code, std::bit_cast<std::uint64_t>(s_.c_[run.begin])}].push_back(&run);
         for (const auto& [kind, runs] : found) {
-            const auto first = static_cast<std::uint32_t>(s_.locals_.size());
-            if (runs.size() < 8) continue;
+            Alike alike{kind.first, std::bit_cast<double>(kind.second), static_cast<std::uint32_t>(s_.locals_.size()),
+                        0, s_.local_count_};
             for (Run* run : runs) {
-                run->local = static_cast<std::uint32_t>(s_.locals_.size());
+                run->local = alike.local + alike.count;
+                alike.count += run->count;
                 for (std::uint32_t k = 0; k < run->count; ++k) s_.locals_.push_back(run->begin + k);
             }
-            const auto count = static_cast<std::uint32_t>(s_.locals_.size()) - first;
-            s_.alike_.push_back({kind.first, std::bit_cast<double>(kind.second), first, count});
+            s_.local_count_ += alike.padded();
+            if (info(alike.code).arity == Arity::Binary) {
+                for (Run* run : runs) run->local_b = run->local + alike.padded();
+                s_.local_count_ += alike.padded();
+            }
+            s_.alike_.push_back(alike);
         }
     }
 

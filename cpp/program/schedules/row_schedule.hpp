@@ -27,8 +27,9 @@ class RowSchedule {
         return {runs_.data(), runs_.size(),  a_.data(),     b_.data(),     d_.data(),
                 c_.data(),    terms_.data(), alike_.data(), alike_.size(), locals_.data()};
     }
-    // How many local derivatives the reverse sweep makes beforehand.
-    std::size_t local_count() const { return locals_.size(); }
+    // The adjoints of one row have the local derivatives of functions behind them.
+    std::size_t locals_at() const { return size_; }
+    std::size_t adjoint_room() const { return size_ + local_count_; }
     // Fills the leaves' values. inputs may be null when no input is included.
     void load(const double* inputs, std::ptrdiff_t input_stride, const double* parameters, double* values) const {
         load_constants(1, values);
@@ -70,6 +71,7 @@ class RowSchedule {
     std::vector<Term> terms_;
     std::vector<Alike> alike_;
     std::vector<std::uint32_t> locals_;  // positions
+    std::uint32_t local_count_ = 0;
 };
 
 }  // namespace kilograd::program

@@ -328,7 +328,7 @@ void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& 
     double* const first = kept.frames.take(all ? room * (shape_.turns + 1) : room * s);
     double* const carried = kept.buffers[Carried].take(shape_.carried, false).value;
     double* const weights = kept.buffers[Weights].take(shape_.turn_outputs(), false).value;
-    double* const adjoints = kept.buffers[Gradient].take(turn.adjoint_room(engine), false).value;
+    double* const adjoints = kept.buffers[Gradient].take(turn.adjoint_room(), false).value;
     double* const dx_shared = dx.value + n_inputs() - shape_.shared;
     std::fill_n(dx.value, n_inputs(), 0.0);
     std::copy_n(w.value, shape_.carried, weights);

@@ -81,7 +81,7 @@ class ProgramMap final : public Map {
         const RowSchedule& schedule = program_->row(request.wants());
         kept.buffers.resize(2);
         const RowEngine engine{kernels, program_->machine(request.wants(), kernels, false, 1)};
-        double* values = kept.buffers[back].take(room_for_row(schedule, engine), false).value;
+        double* values = kept.buffers[back].take(room_for_row(schedule), false).value;
         if (!kept.loaded[back]) schedule.load_constants(1, values);
         kept.loaded[back] = true;
         run_row_in(values, program_->graph(), schedule, request, engine);

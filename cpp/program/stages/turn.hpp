@@ -22,8 +22,8 @@ class RowTurn {
     RowTurn(const Program& program, const LoopShape& shape, bool back);
 
     // Doubles from one frame to the next, so many of which have to be there; and of adjoints.
-    std::size_t room() const { return RowEngine::value_room(schedule_); }
-    std::size_t adjoint_room(const RowEngine& engine) const { return engine.adjoint_room(schedule_); }
+    std::size_t room() const { return schedule_.size(); }
+    std::size_t adjoint_room() const { return schedule_.adjoint_room(); }
 
     // For so many turns.
     RowEngine engine(const Kernels& kernels, std::size_t turns) const {

@@ -45,12 +45,16 @@ void Assembler::operator()(const Instruction& instruction, std::uint8_t to, std:
         case Instruction::Form::Accumulates:
             put(two ? word : word | at(to) << 10, at(to), at(a), last);
             break;
+        case Instruction::Form::TimesPlus:
         case Instruction::Form::TimesMinus:
             if (!two) {
                 put(word | last << 10, at(to), at(a), at(to));
                 break;
             }
-            put(0x6EE0F800, read, last);  // fneg
+            if (instruction.form == Instruction::Form::TimesMinus)
+                put(0x6EE0F800, read, last);  // fneg
+            else if (last != read)
+                put(0x4EA01C00, read, last, last);
             put(word, read, at(a), at(to));
             put(0x4EA01C00, at(to), read, read);
             break;
@@ -86,6 +90,11 @@ void Assembler::ones_where_greater(std::uint8_t to, std::uint8_t a, std::uint8_t
     (*this)(instructions::bit_and, to, to, Number::One);
 }
 
+void Assembler::keep_where_not_equal(std::uint8_t to, std::uint8_t from, std::uint8_t a, std::uint8_t b) {
+    put(shape_ == Shape::Two ? 0x4E60E400 : 0x5E60E400, read, at(a), at(b));  // fcmeq
+    put(0x4E601C00, at(to), at(from), read);                                  // bic
+}
+
 void Assembler::number_into(unsigned to, std::uint64_t value) {
     put(0xD2800000 | static_cast<std::uint32_t>(value & 0xFFFF) << 5, to);  // movz
     for (unsigned part = 1; part < 4; ++part)
@@ -106,11 +115,14 @@ void Assembler::enter(Direction, const double* constants) {
     pools_.push_back(words_.size());
     put(0);  // adrp and add, once the place is known
     put(0);
-    put(0x2F00E400, noted);  // movi d8, 0
+    put(0x2F00E400, noted);                 // movi d8, 0
+    put(0xF9000000 | 7u << 10, 31, stack);  // str xzr, [sp, 56]: what functions note
 }
 
 void Assembler::leave(Direction) {
     put(0x9E660000, 0, noted);             // fmov x0, d8
+    put(0xF9400000 | 7u << 10, 1, stack);  // ldr x1, [sp, 56]
+    put(0xAA000000, 0, 0, 1);              // orr x0, x0, x1
     put(0xAA400000 | 32u << 10, 0, 0, 0);  // orr x0, x0, x0, lsr 32
     put(0xFD400000 | 6u << 10, noted, stack);
     put(0xA9400000 | 4u << 15 | 22u << 10, 21, stack);
@@ -135,25 +147,31 @@ void Assembler::note_result() {
     put(0x0EA01C00, noted, noted, read);  // orr
 }
 
-std::vector<std::uint8_t> Assembler::finish() const {
-    std::vector<std::uint32_t> words = words_;
-    words.resize((words.size() + 3) / 4 * 4, 0);
-    const auto numbers = static_cast<std::int64_t>(words.size() * 4);
+// The first registers of the calling convention are not among those of programs.
+void Assembler::call_function(std::uint64_t function, unsigned operands, const Memory* constant, bool notes) {
+    for (unsigned k = 0; k < operands; ++k) put(0x4EA01C00, k, 16 + k, 16 + k);
+    if (constant) argument(0, *constant);
+    if (notes) put(0x91000000 | 56u << 10, 1, stack);  // add x1, sp, 56
+    call(function);
+    put(0x4EA01C00, 16, 0, 0);
+}
+
+std::span<const std::uint8_t> Assembler::finish() {
+    words_.resize((words_.size() + 3) / 4 * 4, 0);
+    const auto numbers = static_cast<std::int64_t>(words_.size() * 4);
     for (std::size_t place : pools_) {
         // Code begins at a page: of its own, and so do the numbers of pages between.
         const std::int64_t pages = numbers / 4096 - static_cast<std::int64_t>(place * 4) / 4096;
         const auto field = static_cast<std::uint32_t>(pages & 0x1FFFFF);
-        words[place] = 0x90000000 | (field & 3) << 29 | (field >> 2) << 5 | pool;
-        words[place + 1] = 0x91000000 | static_cast<std::uint32_t>(numbers % 4096) << 10 | pool << 5 | pool;
+        words_[place] = 0x90000000 | (field & 3) << 29 | (field >> 2) << 5 | pool;
+        words_[place + 1] = 0x91000000 | static_cast<std::uint32_t>(numbers % 4096) << 10 | pool << 5 | pool;
     }
-    std::vector<std::uint8_t> bytes;
-    const auto append = [&](std::uint64_t value, int count) {
-        for (int k = 0; k < count; ++k) bytes.push_back(static_cast<std::uint8_t>(value >> 8 * k));
-    };
-    for (std::uint32_t word : words) append(word, 4);
     for (std::uint64_t value : bits_of_numbers)
-        for (int lane = 0; lane < 2; ++lane) append(value, 8);
-    return bytes;
+        for (int lane = 0; lane < 2; ++lane) {
+            put(static_cast<std::uint32_t>(value));
+            put(static_cast<std::uint32_t>(value >> 32));
+        }
+    return {reinterpret_cast<const std::uint8_t*>(words_.data()), words_.size() * 4};
 }
 
 }  // namespace kilograd::program::machine::aarch64

@@ -7,18 +7,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "../operand.hpp"
 
 namespace kilograd::program::machine::aarch64 {
 
-inline constexpr int least_lanes = 2;  // of kernels beside which there is code
-
 // The words for one number and for two, without registers.
 struct Instruction {
     std::uint32_t one, two;
-    enum class Form : std::uint8_t { Plain, Accumulates, Maximum, TimesMinus } form = Form::Plain;
+    enum class Form : std::uint8_t { Plain, Accumulates, Maximum, TimesPlus, TimesMinus } form = Form::Plain;
 };
 
 namespace instructions {
@@ -30,18 +29,19 @@ inline constexpr Instruction divide{0x1E601800, 0x6E60FC00};
 inline constexpr Instruction bit_and{0x0E201C00, 0x4E201C00};
 // The second source where either is NaN, and of two zeros.
 inline constexpr Instruction maximum{0x7EE0E400, 0x6EE0E400, Maximum};
-// to += a * b, to -= a * b, to = a * to - b
+// to += a * b, to -= a * b, to = a * to + b, to = a * to - b
 inline constexpr Instruction add_product{0x1F400000, 0x4E60CC00, Accumulates};
 inline constexpr Instruction subtract_product{0x1F408000, 0x4EE0CC00, Accumulates};
+inline constexpr Instruction times_plus{0x1F400000, 0x4E60CC00, TimesPlus};
 inline constexpr Instruction times_minus{0x1F608000, 0x4E60CC00, TimesMinus};
 }  // namespace instructions
 
 class Assembler {
   public:
-    explicit Assembler(Shape shape) : shape_(shape) {}
+    explicit Assembler(Shape shape, bool, std::size_t expected = 0) : shape_(shape) { words_.reserve(expected / 4); }
 
-    Shape shape() const { return shape_; }
     bool spreads() const { return true; }
+    std::uint8_t registers() const { return 16; }
     std::size_t size() const { return words_.size() * 4; }
 
     // to = a (instruction) b
@@ -57,6 +57,8 @@ class Assembler {
     void note(Comparison comparison, std::uint8_t a, const Operand& b, std::uint8_t spare);
     // to = 1.0 in the lanes in which a > b, else 0.0.
     void ones_where_greater(std::uint8_t to, std::uint8_t a, std::uint8_t b);
+    // to = from in the lanes in which a and b differ or one is NaN, else 0.0. Not from itself.
+    void keep_where_not_equal(std::uint8_t to, std::uint8_t from, std::uint8_t a, std::uint8_t b);
 
     void enter(Direction direction, const double* constants);
     void leave(Direction direction);
@@ -68,9 +70,12 @@ class Assembler {
     void call(std::uint64_t function);
     // Notes whether the function returned true.
     void note_result();
+    // A function of so many vectors (kernels.hpp), in registers 0, 1 and 2, which leaves the result in 0; of a null
+    // constant it has none. It notes what there is to note itself.
+    void call_function(std::uint64_t function, unsigned operands, const Memory* constant, bool notes);
 
-    // The code, and the numbers behind it.
-    std::vector<std::uint8_t> finish() const;
+    // The code, and the numbers behind it. Nothing is written after that.
+    std::span<const std::uint8_t> finish();
 
   private:
     struct Access {

@@ -1,21 +1,21 @@
 // Assembler: the few instructions of x86-64 that programs are made of, as bytes.
 //
-// Arithmetic is on doubles, by AVX and FMA on one number (xmm) or four (ymm), by AVX-512 on eight (zmm). The first
-// source is a register, the second a register or memory. All registers are among the first sixteen.
+// Arithmetic is on doubles, by AVX and FMA on one number (xmm) or four (ymm), by AVX-512 on eight (zmm), or on one in
+// one of 32 registers. The first source is a register, the second a register or memory.
 //
 // Of the registers that calls preserve, rbx is the place of values, r15 that of constants, and rbp that of adjoints in
-// reverse; in forward sweeps it collects what was noted.
+// reverse; in forward sweeps it collects what was noted, and so does the end of the stack, for functions.
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
+#include <cstring>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "../operand.hpp"
 
 namespace kilograd::program::machine::x86_64 {
-
-inline constexpr int least_lanes = 4;  // of kernels beside which there is code: with AVX and FMA
 
 enum class Prefix : std::uint8_t { P66 = 1, PF2 = 3 };
 enum class Map : std::uint8_t { M0F = 1, M0F38 = 2 };
@@ -44,19 +44,22 @@ inline constexpr Instruction bit_and{Map::M0F, false, 0x54, Prefix::P66, 0x54};
 inline constexpr Instruction bit_xor{Map::M0F, false, 0x57, Prefix::P66, 0x57};
 inline constexpr Instruction compare{Map::M0F, false, 0xC2, Prefix::PF2, 0xC2};
 inline constexpr Instruction spread{Map::M0F38, false, 0x19, Prefix::P66, 0x19, true};
-// to += a * b, to -= a * b, to = a * to - b
+// to += a * b, to -= a * b, to = a * to + b, to = a * to - b
 inline constexpr Instruction add_product{Map::M0F38, true, 0xB8, Prefix::P66, 0xB9};
 inline constexpr Instruction subtract_product{Map::M0F38, true, 0xBC, Prefix::P66, 0xBD};
+inline constexpr Instruction times_plus{Map::M0F38, true, 0xA8, Prefix::P66, 0xA9};
 inline constexpr Instruction times_minus{Map::M0F38, true, 0xAA, Prefix::P66, 0xAB};
 }  // namespace instructions
 
 class Assembler {
   public:
-    explicit Assembler(Shape shape) : shape_(shape) {}
+    // With `many`, of AVX-512 on one number too: as Shape::Eight has them, 32 registers. Code of more bytes than are
+    // expected costs a copy.
+    explicit Assembler(Shape shape, bool many, std::size_t expected = 1 << 12);
 
-    Shape shape() const { return shape_; }
     bool spreads() const { return shape_ == Shape::Eight; }
-    std::size_t size() const { return bytes_.size(); }
+    std::uint8_t registers() const { return many_ ? 32 : 16; }
+    std::size_t size() const { return static_cast<std::size_t>(at_ - bytes_.get()); }
 
     // to = a (instruction) b
     void operator()(const Instruction& instruction, std::uint8_t to, std::uint8_t a, const Operand& b) {
@@ -74,6 +77,8 @@ class Assembler {
     void note(Comparison comparison, std::uint8_t a, const Operand& b, std::uint8_t spare);
     // to = 1.0 in the lanes in which a > b, else 0.0.
     void ones_where_greater(std::uint8_t to, std::uint8_t a, std::uint8_t b);
+    // to = from in the lanes in which a and b differ or one is NaN, else 0.0. Not from itself.
+    void keep_where_not_equal(std::uint8_t to, std::uint8_t from, std::uint8_t a, std::uint8_t b);
 
     void enter(Direction direction, const double* constants);
     void leave(Direction direction);
@@ -84,10 +89,13 @@ class Assembler {
     void argument(unsigned number, Memory address_of);
     void call(std::uint64_t function);
     // Notes whether the function returned true.
-    void note_result() { put({0x0F, 0xB6, 0xC0, 0x09, 0xC5}); }  // movzx eax, al; or ebp, eax
+    void note_result();
+    // A function of so many vectors (kernels.hpp), in registers 0, 1 and 2, which leaves the result in 0; of a null
+    // constant it has none. It notes what there is to note itself.
+    void call_function(std::uint64_t function, unsigned operands, const Memory* constant, bool notes);
 
-    // The code, and the numbers behind it.
-    std::vector<std::uint8_t> finish() const;
+    // The code, and the numbers behind it. Nothing is written after that.
+    std::span<const std::uint8_t> finish();
 
   private:
     // As instructions number them.
@@ -108,21 +116,36 @@ class Assembler {
     void encode(Shape shape, const Instruction& instruction, std::uint8_t reg, std::uint8_t first, const Operand& last,
                 int immediate = -1, unsigned mask = 0);
     void locate(unsigned reg, const Operand& last, std::int32_t unit, int immediate);
-    void put(std::initializer_list<unsigned> values) {
-        for (unsigned value : values) bytes_.push_back(static_cast<std::uint8_t>(value));
+    void refer_to(std::size_t pool_offset, std::size_t immediates);
+
+    // Room for an instruction of any kind.
+    void make_room() {
+        if (end_ - at_ < 16) grow(16);
     }
-    void number(std::uint64_t value, int count) {
-        for (int k = 0; k < count; ++k) put({static_cast<unsigned>(value >> 8 * k & 0xFF)});
+    void grow(std::size_t more);
+    void put(unsigned byte) { *at_++ = static_cast<std::uint8_t>(byte); }
+    template <class... Bytes>
+    void put(unsigned byte, Bytes... bytes) {
+        put(byte);
+        (put(static_cast<unsigned>(bytes)), ...);
+    }
+    template <class Integer>
+    void number(Integer value) {
+        std::memcpy(at_, &value, sizeof value);
+        at_ += sizeof value;
     }
 
     struct Reference {
         std::size_t at, from;  // the offset to write, and the place it counts from
-        Number number;
+        std::size_t offset;    // of what it refers to behind the code
     };
 
     const Shape shape_;
-    std::vector<std::uint8_t> bytes_;
+    const bool many_;
+    std::unique_ptr<std::uint8_t[]> bytes_;
+    std::uint8_t *at_, *end_;
     std::vector<Reference> references_;
+    std::vector<std::uint64_t> functions_;  // their addresses stand behind the numbers
 };
 
 }  // namespace kilograd::program::machine::x86_64

@@ -1,0 +1,312 @@
+#include "emitter.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace kilograd::program::machine {
+
+Emitter::Emitter(const Graph& graph, const RowSchedule& schedule, const RowCode& code, Wants wants,
+                 const Kernels& kernels, bool several)
+    : graph_(graph),
+      schedule_(schedule),
+      s_(code),
+      wants_(wants),
+      kernels_(kernels),
+      several_(several),
+      lanes_(several ? static_cast<std::uint32_t>(kernels.width) : 1),
+      size_(static_cast<std::uint32_t>(schedule.size())),
+      emit_(static_cast<Shape>(lanes_), kernels.width == 8, 64 * (schedule.size() + schedule.term_count()) + 4096),
+      contributions_(code, schedule.size()),
+      zero_(static_cast<std::uint8_t>(emit_.registers() - 1)),
+      taken_by_calls_(several && kernels.vectors->keep_high ? 0xFFFFu : ~0u),
+      numbers_(2 * std::size_t{size_}),
+      registers_(numbers_, (1u << zero_) - 1, taken_by_calls_ == ~0u),
+      values_(numbers_.data()),
+      adjoints_(numbers_.data() + size_),
+      same_as_(schedule.size()),
+      seeded_(schedule.size(), 0) {
+    for (std::uint32_t p = 0; p < size_; ++p) same_as_[p] = p;
+    for (std::uint32_t output : graph_.outputs) seeded_[schedule_.position(output)] = 1;
+    list_places();
+}
+
+template <class F>
+void Emitter::for_operands(const Run& run, std::uint32_t i, F&& f) const {
+    if (run.code == Code::dot && run.fused == Fused::No) {
+        for (const Term *term = s_.terms + s_.a[i], *last = s_.terms + s_.b[i]; term != last; ++term) {
+            f(term->a);
+            if (term->b != none) f(term->b);
+        }
+        return;
+    }
+    f(s_.a[i]);
+    if (run.code == Code::dot || is_binary(run.code)) f(s_.b[i]);
+    if (run.code == Code::dot) f(s_.d[i]);
+}
+
+template <class F>
+void Emitter::for_factors(const Contribution& c, F&& f) const {
+    const std::uint32_t i = c.consumer;
+    switch (c.form) {
+        case Form::Product:
+        case Form::Gated:
+            f(c.factor);
+            break;
+        case Form::Local:
+        case Form::Local2: {
+            const Code code = contributions_.run(i).code;
+            if (code == Code::square) f(s_.a[i]);
+            if (code == Code::div) f(s_.b[i]);
+            if (code == Code::relu || code == Code::reciprocal || c.form == Form::Local2) f(i);
+            break;
+        }
+        case Form::Function:
+        case Form::Function2:
+            for_operands(contributions_.run(i), i, f);
+            f(i);
+            break;
+        default:
+            break;
+    }
+}
+
+template <class F>
+void Emitter::for_adjoints(F&& f) const {
+    for (const Run* run = s_.runs + s_.run_count; run != s_.runs;) {
+        --run;
+        if (!run->reverse || is_step(run->code)) continue;
+        for (std::uint32_t i = run->begin + run->count; i-- > run->begin;) f(i, false);
+    }
+    if (wants_.inputs)
+        for (const RowSchedule::Leaf& leaf : schedule_.inputs()) f(leaf.position, true);
+    if (wants_.parameters)
+        for (const RowSchedule::Leaf& leaf : schedule_.parameters()) f(leaf.position, true);
+}
+
+// Leaves, outputs, and what kernels read or write, stand where the schedule has them; what the reverse sweep reads,
+// anywhere.
+void Emitter::list_places() {
+    for (std::uint32_t p = 0; p < size_; ++p) {
+        if (contributions_.in_run(p) && !seeded_[p]) continue;
+        keep_own(p, p);
+        numbers_[p].written = !contributions_.in_run(p);
+    }
+    for (const Run* run = s_.runs; run != s_.runs + s_.run_count; ++run) {
+        const bool read_by_locals = !several_ && run->reverse && has_locals(run->code);
+        if (!by_kernel(*run) && !read_by_locals) continue;
+        for (std::uint32_t i = run->begin; i < run->begin + run->count; ++i) {
+            keep_own(i, i);
+            for_operands(*run, i, [&](std::uint32_t operand) { keep_own(operand, operand); });
+        }
+    }
+    if (!wants_.any()) return;
+    for_adjoints([&](std::uint32_t p, bool) {
+        for (const Contribution *c = contributions_.begin(p), *last = contributions_.end(p); c != last; ++c)
+            for_factors(*c, [&](std::uint32_t value) { numbers_[value].stays = true; });
+    });
+}
+
+void Emitter::list_forward() {
+    steps_.start(2 * std::size_t{size_});
+    for (const Run* run = s_.runs; run != s_.runs + s_.run_count; ++run) {
+        const bool together = by_kernel(*run);
+        for (std::uint32_t i = run->begin; i < run->begin + run->count; ++i) {
+            if (!together || i == run->begin) steps_.begin(i, !is_arithmetic(run->code));
+            for_operands(*run, i, [&](std::uint32_t operand) { steps_.read(operand); });
+            steps_.make(i);
+        }
+    }
+}
+
+// A single one that is added is the sum itself.
+void Emitter::list_reverse() {
+    steps_.start(2 * std::size_t{size_});
+    for_adjoints([&](std::uint32_t p, bool is_result) {
+        const Contribution *begin = contributions_.begin(p), *end = contributions_.end(p);
+        if (is_result || seeded_[p]) keep_own(size_ + p, p);
+        numbers_[size_ + p].written = seeded_[p];
+        if (seeded_[p] && begin == end && !is_result) return;
+        if (!is_result && !seeded_[p] && end - begin == 1 && begin->form == Form::Plus) {
+            same_as_[p] = same_as_[begin->consumer];
+            return;
+        }
+        steps_.begin(p, std::any_of(begin, end, [&](const Contribution& c) { return calls(c); }));
+        for (const Contribution* c = begin; c != end; ++c) {
+            steps_.read(adjoint_of(c->consumer));
+            if (several_ || (c->form != Form::Function && c->form != Form::Function2))
+                for_factors(*c, [&](std::uint32_t value) { steps_.read(value); });
+        }
+        steps_.make(size_ + p);
+    });
+}
+
+void Emitter::forward() {
+    list_forward();
+    steps_.put_in_order(zero_);
+    emit_.enter(Direction::Forward, s_.c);
+    for (std::uint32_t k = 0; k < steps_.count(); ++k) {
+        begin_step(k);
+        make_value(step_->tag);
+        end_step();
+    }
+    emit_.leave(Direction::Forward);
+}
+
+void Emitter::reverse() {
+    registers_.empty_all(~0u);
+    zero_is_there_ = false;
+    for (std::uint32_t p = 0; p < size_; ++p) numbers_[p].written = numbers_[p].stays;
+    list_reverse();
+    steps_.put_in_order(zero_);
+    emit_.enter(Direction::Reverse, s_.c);
+    if (!several_ && s_.alike_count) {
+        emit_.argument(0, address_of(&s_));
+        emit_.argument(1, Base::Values);
+        emit_.argument(2, place(Base::Adjoints, schedule_.locals_at()));
+        emit_.call(address_of(kernels_.row_locals));
+    }
+    for (std::uint32_t k = 0; k < steps_.count(); ++k) {
+        begin_step(k);
+        make_adjoint(step_->tag, !contributions_.in_run(step_->tag));
+        end_step();
+    }
+    emit_.leave(Direction::Reverse);
+}
+
+// --- Steps, and the registers and places of numbers
+
+void Emitter::begin_step(std::uint32_t now) {
+    now_ = now;
+    step_ = &steps_[now];
+    for (const Steps::Read *read = steps_.begin(now), *end = steps_.end(now); read != end; ++read) {
+        numbers_[read->number].after = read->next;
+        if (const std::uint8_t r = find(read->number); r != nowhere) registers_.expect(r, now);
+    }
+}
+
+void Emitter::end_step() {
+    registers_.release();
+    for (const Steps::Read *read = steps_.begin(now_), *end = steps_.end(now_); read != end; ++read) {
+        const std::uint8_t r = find(read->number);
+        if (read->next != Steps::never) {
+            if (r != nowhere) registers_.expect(r, read->next);
+            continue;
+        }
+        if (r != nowhere) registers_.empty(r);
+        if (!numbers_[read->number].stays) give_back(read->number);
+    }
+}
+
+// As a second source: the register that holds it, or its memory.
+Operand Emitter::at(std::uint32_t number) {
+    const std::uint8_t r = find(number);
+    if (r == nowhere) return memory(number);
+    registers_.use(r);
+    return r;
+}
+
+// As a first source.
+std::uint8_t Emitter::in_register(std::uint32_t number) {
+    const Operand operand = at(number);
+    return operand.is_vector() ? operand.vector : load(number);
+}
+
+std::uint8_t Emitter::load(std::uint32_t number) {
+    const std::uint8_t r = take();
+    emit_.load(r, memory(number));
+    registers_.hold(r, number, now_);
+    return r;
+}
+
+// Of factors either may be the first source: one in a register, or that which is read again sooner.
+Emitter::Sources Emitter::either(std::uint32_t a, std::uint32_t b) {
+    if (find(a) == nowhere && (find(b) != nowhere || numbers_[b].after < numbers_[a].after)) std::swap(a, b);
+    const std::uint8_t first = in_register(a);
+    return {first, at(b)};
+}
+
+// In a register to be written.
+std::uint8_t Emitter::copied(std::uint32_t number) {
+    const Operand from = at(number);
+    const std::uint8_t r = take();
+    if (from.is_vector())
+        emit_.copy(r, from.vector);
+    else
+        emit_.load(r, from);
+    return r;
+}
+
+std::uint8_t Emitter::take(Registers::Set among) {
+    const std::uint8_t r = registers_.choose(among);
+    if (registers_.held(r) != none) {
+        write(registers_.held(r), r);
+        registers_.empty(r);
+    }
+    registers_.use(r);
+    return r;
+}
+
+// A register for what one instruction makes of these: that of one that nobody reads again, if there is one.
+std::uint8_t Emitter::result(std::initializer_list<std::uint32_t> operands) {
+    for (std::uint32_t number : operands)
+        if (const std::uint8_t r = find(number); r != nowhere && dies(number)) {
+            registers_.empty(r);
+            registers_.drop(r);
+        }
+    return take();
+}
+
+// Whether the register that holds it may be overwritten: it then holds nothing, and is in use.
+bool Emitter::give_away(std::uint32_t number) {
+    const std::uint8_t r = find(number);
+    if (r == nowhere || !dies(number)) return false;
+    registers_.empty(r);
+    registers_.use(r);
+    return true;
+}
+
+void Emitter::keep_own(std::uint32_t number, std::uint32_t position) {
+    numbers_[number].own = numbers_[number].stays = true;
+    numbers_[number].place = position;
+}
+
+void Emitter::take_place(std::uint32_t number) {
+    std::uint32_t& place = numbers_[number].place;
+    if (place == none) place = room_of(number).take();
+}
+
+void Emitter::give_back(std::uint32_t number) {
+    std::uint32_t& place = numbers_[number].place;
+    if (place != none) room_of(number).give_back(place);
+    place = none;
+}
+
+void Emitter::write(std::uint32_t number, std::uint8_t from) {
+    if (numbers_[number].written) return;
+    take_place(number);
+    emit_.store(memory(number), from);
+    numbers_[number].written = true;
+}
+
+// What a step has made.
+void Emitter::keep(std::uint32_t number, std::uint8_t r) {
+    if (numbers_[number].stays && is_value(number)) write(number, r);
+    if (step_->next != Steps::never) registers_.hold(r, number, step_->next);
+}
+
+std::uint8_t Emitter::zero() {
+    if (!zero_is_there_) emit_.zero(zero_);
+    zero_is_there_ = true;
+    return zero_;
+}
+
+// A node's constant as a second source.
+Operand Emitter::spread(std::uint32_t position) {
+    if (!several_) return constant(position);
+    if (emit_.spreads()) return Operand::spread(constant(position));
+    const std::uint8_t r = take();
+    emit_.spread(r, constant(position));
+    return r;
+}
+
+}  // namespace kilograd::program::machine
