@@ -176,3 +176,27 @@ def test_values_are_no_integers_elsewhere():
         range(v)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="list indices must be integers"):
         NAMES[v]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("seeds", [3, np.int64(12345678), np.array([3, 2**30])], ids=["int", "int64", "array"])
+def test_rests_of_integers_that_no_float_holds(seeds):
+    def generator(seed, x):
+        for _ in range(3):
+            seed = (1103515245 * seed + 12345) % 2**31
+        return np.sum(seed * x)
+
+    with pytest.raises(TypeError, match=r"rest of an integer beyond 2\*\*53 is not recorded: pass what"):
+        kilograd.compile(generator)(seeds, 0.5)
+    compiled = kilograd.compile(lambda k, x: np.sum((k + 1) % 7 * x))
+    assert compiled(2**52, 0.5) == (2**52 + 1) % 7 * 0.5  # another path, where the first one refuses
+    with pytest.raises(TypeError, match=r"beyond 2\*\*53"):
+        compiled(2**53, 0.5)
+
+
+def test_rests_of_the_largest_integers():
+    compiled = kilograd.compile(lambda k, x: k * 1103515245 // 1000 % 97 * x)
+    for k in (5, 8_000_000):  # the second product is just below 2**53
+        assert compiled(k, 1.0) == k * 1103515245 // 1000 % 97
+    with pytest.raises(TypeError, match="quotient or rest"):
+        compiled(9_000_000, 1.0)
+    assert compiled(5, 1.0) == 5 * 1103515245 // 1000 % 97

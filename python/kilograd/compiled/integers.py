@@ -15,9 +15,9 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled.conditions import thread
+from kilograd.compiled.conditions import refusal, thread
 
-__all__ = ["COUNTS", "OPERATORS", "are_integers", "integer"]
+__all__ = ["COUNTS", "OPERATORS", "are_integers", "exact", "integer"]
 
 _WHOLE = frozenset(("+", "*", "//", "%", "abs", "maximum", "minimum"))
 """The operations, by their labels, that make integers of integers."""
@@ -65,6 +65,26 @@ def _of_integers(function: Callable[..., Any], is_reflected: bool = False) -> Ca
     return apply
 
 
+def exact(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A quotient or a rest, which guards hold to be of integers that floats hold, where it is of computed integers.
+
+    A product beyond 2**53 is rounded, and beyond 2**63 NumPy's wraps around: of a number of that size the last digits,
+    which a rest is made of, would be others.
+    """
+
+    def apply(a: Any, b: Any) -> Any:
+        for each in (a, b) if thread.integers else ():
+            is_computed = isinstance(each, Value) and id(each) not in thread.integers and _made_of(each) is not None
+            if is_computed and not abs(each) < 2.0**53:
+                raise refusal(
+                    "the quotient or rest of an integer beyond 2**53 is not recorded: pass what it is made of as "
+                    "float(k) if rounding will do, or name the argument in static_argnums"
+                )
+        return function(a, b)
+
+    return apply
+
+
 def _inverted(number: Value) -> Any:
     if (found := _INVERT(number)) is NotImplemented:
         raise TypeError(f"bad operand type for unary ~: {type(number).__name__!r}")
@@ -81,6 +101,12 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "__invert__": _inverted,
     **{f"__{name}__": _of_integers(function) for name, function in _FUNCTIONS.items()},
     **{f"__r{name}__": _of_integers(function, is_reflected=True) for name, function in _FUNCTIONS.items()},
+    "__mod__": exact(Value.__mod__),
+    "__floordiv__": exact(Value.__floordiv__),
+    "__divmod__": exact(Value.__divmod__),
+    "__rmod__": exact(Value.__rmod__),
+    "__rfloordiv__": exact(Value.__rfloordiv__),
+    "__rdivmod__": exact(Value.__rdivmod__),
 }
 """The same where arguments are integers."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition
+from kilograd.compiled.integers import exact
 from kilograd.compiled.special_ufuncs import SPECIAL, Number, select, series
 
 __all__ = ["BOOLS", "NUMBERS", "sinc", "truth"]
@@ -93,9 +94,9 @@ NUMBERS: dict[str, Callable[..., Number]] = {
     "reciprocal": lambda x: 1.0 / x,
     "power": _power,
     "float_power": _power,
-    "remainder": _core._modulo,
-    "floor_divide": _core._floor_divide,
-    "fmod": _fmod,
+    "remainder": exact(_core._modulo),
+    "floor_divide": exact(_core._floor_divide),
+    "fmod": exact(_fmod),
     # choices and steps
     "maximum": _core.maximum,
     "minimum": _core.minimum,
