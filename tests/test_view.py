@@ -14,6 +14,7 @@ import runpy
 import shutil
 import webbrowser
 
+import numpy as np
 import pytest
 
 import kilograd
@@ -995,6 +996,35 @@ def test_a_training_that_fails_or_is_stopped():
     assert history.snapshots[-1].values.tolist() == [w.data]
 
 
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_minimisation_is_recorded(blocks):
+    def minimised(**kwargs):
+        w, x = Value(1.0, label="w"), Value(0.0)
+        b = Value(0.0)
+        program = kilograd.Program((w * x + b - 3.0) ** 2, inputs=[x])
+        rows = [np.array([[1.0], [2.0]]), np.array([[0.5]])]
+        adam = kilograd.optim.Adam([w, b], lr=0.1)
+        return adam.minimize(program, rows if blocks else [[1.0], [2.0], [0.5]], steps=7, **kwargs), [w.data, b.data]
+
+    plain, data = minimised()
+    history = kilograd.training.History()
+    losses, again = minimised(history=history, record=3)
+    assert (losses.tolist(), again) == (plain.tolist(), data)
+    assert history.losses == history.steps == plain.tolist()
+    assert [snapshot.epoch for snapshot in history.snapshots] == [0, 3, 6, 7]
+    assert history.parameters == ["w", "parameter 1"]
+    assert history.snapshots[0].values.tolist() == [1.0, 0.0]
+    assert history.snapshots[-1].values.tolist() == data
+    history = kilograd.training.History()
+    minimised(history=history)
+    assert history.losses == plain.tolist()
+    assert history.snapshots == []
+    with pytest.raises(ValueError, match="history="):
+        minimised(record=3)
+    with pytest.raises(ValueError, match="record"):
+        minimised(history=history, record=0)
+
+
 def test_what_is_no_view_of_a_training():
     model, history = trained()
     with pytest.raises(ValueError, match="all three"):
@@ -1073,3 +1103,44 @@ def test_the_page_of_losses_alone(page):
     history.losses[:] = []
     page.load(kilograd.view(history))
     assert "No epoch is finished" in page.text("#curve")
+
+
+def test_in_a_notebooks_frame(page, tmp_path):
+    """The frame is shut off from the notebook, and everything in it works."""
+    frame = kilograd.view(expression(), quiz=True)._repr_html_()
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><body>{frame}", encoding="utf-8")
+    page.browser.get(path.as_uri())
+    page.browser.switch_to.frame(page.find("iframe"))
+    assert "Right: 1.0000" in answer(page, "1")
+    page.keys("?", on="#picture")
+    page.click("#close-keys")
+    assert not page.run("return document.getElementById('keys').open")
+    page.keys("t", on="#picture")
+    page.browser.switch_to.default_content()
+
+
+def test_less_motion_where_that_is_preferred(page):
+    features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    page.load(kilograd.view(expression()))
+    page.click("#next")
+    assert page.run("return kilograd.picture.moved") == 0
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    page.load(kilograd.view(expression()))
+    page.click("#next")
+    assert page.run("return kilograd.picture.moved") > 0
+
+
+def test_two_fingers_zoom(page):
+    page.load(kilograd.view(expression()), 390, 844)
+    look = "return kilograd.picture.scale"
+    before = page.run(look)
+    page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    try:
+        for kind, apart in (("touchStart", 40), ("touchMove", 60), ("touchMove", 80), ("touchEnd", None)):
+            points = [] if apart is None else [{"x": 190 + s * apart, "y": 200, "id": s} for s in (-1, 1)]
+            page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    assert page.run(look) == pytest.approx(2 * before, rel=0.05)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
 
 from kilograd import _core, arrays, tables
 from kilograd._core import Value
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from kilograd._types import Numbers
     from kilograd.program import Program, Reduce
+    from kilograd.training import History
 
 __all__ = ["Optimizer", "Setting"]
 
@@ -144,6 +146,8 @@ class Optimizer:
         reduce: Reduce = "mean",
         threads: int = 1,
         check: bool = True,
+        history: History | None = None,
+        record: int | None = None,
     ) -> NDArray[float64]:
         """Take steps that make the output of a program smaller, in a loop that stays in C++.
 
@@ -169,6 +173,11 @@ class Optimizer:
             What is minimised over the rows.
         threads, check
             See `Program`.
+        history : History, optional
+            Where the losses go as well, each step an epoch, and the parameters: for `kilograd.view`.
+        record : int, optional
+            Keep the parameters in ``history.snapshots``, before the first step, after every `record`-th one, and at the
+            end. Each time takes 8 bytes for each parameter. By default none are kept.
 
         Returns
         -------
@@ -178,7 +187,8 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the program has several outputs, `steps` is negative, or `reduce` is none of the two.
+            If the program has several outputs, `steps` is negative, `reduce` is none of the two, or `record` is given
+            without `history`.
         FloatingPointError, ArithmeticError, ValueError
             Where a step of that loop would raise it; the steps before have been made.
         """
@@ -190,11 +200,37 @@ class Optimizer:
         if math.prod(program._core.shape) != 1:
             raise ValueError(f"minimize needs a program of one output, and this has the shape {program._core.shape}")
         inputs: Any = X
+        make = partial(self._minimize_rows, program, reduce=reduce, threads=threads, check=check)
         if X is not None and type(X) is not np.ndarray:
             inputs = tables.array(X, "X")
             if inputs is None and _comes_in_blocks(X):
-                return self._minimize_blocks(program, X, steps, reduce, threads=threads, check=check)
-            inputs = tables.numbers(X if inputs is None else inputs, "X")
+                inputs = repeatable(cast("Iterable[Any]", X), steps, "steps")
+                make = partial(self._minimize_blocks, program, reduce=reduce, threads=threads, check=check)
+            else:
+                inputs = tables.numbers(X if inputs is None else inputs, "X")
+        if record is not None and history is None:
+            raise ValueError("record= keeps parameters in a History: pass history=kilograd.training.History()")
+        if history is None:
+            return make(inputs, steps)
+        at_once = steps if record is None else whole_number("record", record, 1)
+        names = [p.label or f"parameter {k}" for k, p in enumerate(self.parameters)]
+        losses = np.zeros(steps)
+        for done in range(0, steps, max(1, at_once)):
+            if record is not None:
+                history.keep(names, self.parameters)
+            part = losses[done : done + at_once]
+            part[:] = make(inputs, len(part))
+            history.losses += part.tolist()
+            history.steps += part.tolist()
+        if record is not None:
+            history.keep(names, self.parameters)
+        return losses
+
+    def _minimize_rows(
+        self, program: Program, inputs: Any, steps: int, *, reduce: Reduce, threads: int, check: bool
+    ) -> NDArray[float64]:
+        import numpy as np
+
         losses = np.zeros(steps)
         done = 0
         while done < steps:
@@ -212,12 +248,11 @@ class Optimizer:
         return losses
 
     def _minimize_blocks(
-        self, program: Program, blocks: Any, steps: int, reduce: Reduce, *, threads: int, check: bool
+        self, program: Program, blocks: Any, steps: int, *, reduce: Reduce, threads: int, check: bool
     ) -> NDArray[float64]:
         import numpy as np
 
         losses = np.zeros(steps)
-        blocks = repeatable(blocks, steps, "steps")
         for k in range(steps):
             total, rows, sums = 0.0, 0, np.zeros(len(program.parameters))
             for block in blocks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -15,6 +15,8 @@ from kilograd.plot import spans_decades
 if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
+
+    from kilograd._core import Value
 
 __all__ = ["History", "Snapshot", "progress_bar"]
 
@@ -64,6 +66,27 @@ class History:
     interrupted: bool = False
     parameters: list[str] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list, compare=False)
+
+    def keep(self, names: Sequence[str], parameters: Sequence[Value], epochs_before: int = 0) -> None:
+        """Take a snapshot, unless the last one is the same.
+
+        Parameters
+        ----------
+        names : sequence of str
+        parameters : sequence of Value
+        epochs_before : int, default 0
+            How many epochs there were before those of this history.
+        """
+        import numpy as np
+
+        from kilograd.arrays import data
+
+        epoch, values = epochs_before + len(self.losses), data(parameters)
+        if not self.snapshots:
+            self.parameters = list(names)
+        elif self.snapshots[-1].epoch == epoch and np.array_equal(self.snapshots[-1].values, values):
+            return  # an interrupted epoch may have changed them
+        self.snapshots.append(Snapshot(epoch, values))
 
     def __repr__(self) -> str:
         """The last losses; there may be thousands."""

@@ -14,7 +14,7 @@ from kilograd.checks import whole_number
 from kilograd.modes import no_grad
 from kilograd.optim import Adam, Optimizer
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError
-from kilograd.training.history import History, Snapshot, progress_bar
+from kilograd.training.history import History, progress_bar
 from kilograd.training.samples import Blocks, Samples, held_out_of_blocks, hold_out, order_of, read_rows, read_samples
 from kilograd.training.steps import Inputs, Loss, Model, ProgramTrainer, Trainer, check_leaves, loss_named
 
@@ -156,7 +156,7 @@ def fit(
         trainer = ProgramTrainer(model, function, optimizer, held_out, threads)
 
     history = History()
-    keep = partial(_keep, history, model, optimizer, first_epoch, record)
+    keep = _keeper(history, model, optimizer, first_epoch) if record else lambda: None
     keep()
     with progress_bar(progress, epochs) as tick, interrupts() as interrupted, _at_the_end(keep):
         for epoch in range(first_epoch, first_epoch + epochs):
@@ -234,23 +234,13 @@ def predict(model: Model, X: Any, *, threads: int = 1) -> NDArray[float64]:  # n
         return data([model(row) for row in rows])
 
 
-def _keep(history: History, model: Model, optimizer: Optimizer, first_epoch: int, record: int | None) -> None:
-    """Take a snapshot, if there are to be any and there is none of this time."""
-    if record is None:
-        return
-    import numpy as np
+def _keeper(history: History, model: Model, optimizer: Optimizer, first_epoch: int) -> Callable[[], None]:
+    """A function that takes a snapshot."""
+    from kilograd.viewer.reading import places_of
 
-    from kilograd.arrays import data
-
-    epoch, values = first_epoch + len(history.losses), data(optimizer.parameters)
-    if not history.snapshots:
-        from kilograd.viewer.reading import places_of
-
-        names = {id(value): name for name, value in places_of(model)}
-        history.parameters += [names.get(id(p), f"parameter {k}") for k, p in enumerate(optimizer.parameters)]
-    elif history.snapshots[-1].epoch == epoch and np.array_equal(history.snapshots[-1].values, values):
-        return  # an interrupted epoch may have changed them
-    history.snapshots.append(Snapshot(epoch, values))
+    named = {id(value): name for name, value in places_of(model)}
+    names = [named.get(id(p), p.label or f"parameter {k}") for k, p in enumerate(optimizer.parameters)]
+    return partial(history.keep, names, optimizer.parameters, first_epoch)
 
 
 @contextmanager
