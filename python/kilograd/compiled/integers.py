@@ -95,18 +95,15 @@ _INVERT = _of_integers(operator.invert)
 _FUNCTIONS = {"and": operator.and_, "or": operator.or_, "xor": operator.xor}
 _FUNCTIONS |= {"lshift": operator.lshift, "rshift": operator.rshift}
 
+_RESTS = ("__mod__", "__rmod__", "__floordiv__", "__rfloordiv__", "__divmod__", "__rdivmod__")
+
 COUNTS: dict[str, Callable[..., Any]] = {"__index__": index_of_value}
 """What Values have for as long as functions are traced."""
 OPERATORS: dict[str, Callable[..., Any]] = {
     "__invert__": _inverted,
     **{f"__{name}__": _of_integers(function) for name, function in _FUNCTIONS.items()},
     **{f"__r{name}__": _of_integers(function, is_reflected=True) for name, function in _FUNCTIONS.items()},
-    "__mod__": exact(Value.__mod__),
-    "__floordiv__": exact(Value.__floordiv__),
-    "__divmod__": exact(Value.__divmod__),
-    "__rmod__": exact(Value.__rmod__),
-    "__rfloordiv__": exact(Value.__rfloordiv__),
-    "__rdivmod__": exact(Value.__rdivmod__),
+    **{name: exact(getattr(Value, name)) for name in _RESTS},
 }
 """The same where arguments are integers."""
 
