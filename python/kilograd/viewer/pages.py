@@ -42,7 +42,8 @@ class View:
         """A frame with the page, for notebooks."""
         return (
             f'<iframe srcdoc="{html.escape(self.html)}" title="{html.escape(self.title)}" '
-            'sandbox="allow-scripts allow-forms" style="width:100%;height:720px;border:1px solid #8888;border-radius:6px"></iframe>'
+            'sandbox="allow-scripts allow-forms" '
+            'style="width:100%;height:720px;border:1px solid #8888;border-radius:6px"></iframe>'
         )
 
     def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
