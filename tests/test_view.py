@@ -20,8 +20,9 @@ import pytest
 import kilograd
 from kilograd import MLP, Value, reference
 from kilograd.cli.demo import neuron
+from kilograd.listing import order
 from kilograd.viewer.groups import groups
-from kilograd.viewer.reading import described, in_order, places_of
+from kilograd.viewer.reading import described, places_of
 
 HOSTILE = "</script><script>document.title='hacked'</script><img src=x onerror=alert(1)>&amp;{{data}}"
 
@@ -99,7 +100,7 @@ def test_a_deep_graph_needs_no_recursion(value):
     v = value(1.0)
     for _ in range(5_000):
         v = v * 1.0001
-    nodes = in_order(v)
+    nodes = order(v)
     assert len(nodes) == 10_001
     assert nodes[-1] is v
     assert kilograd.view(v, limit=None)._about == "graph of 10,001 nodes"
@@ -333,7 +334,7 @@ def test_numbers_on_the_page_are_the_engines(page):
     root = expression()
     page.load(kilograd.view(root))
     root.backward()
-    for (data, grad), node in zip(page.numbers(), in_order(root), strict=True):
+    for (data, grad), node in zip(page.numbers(), order(root), strict=True):
         assert float(data) == node.data
         assert close_to(grad, node.grad)
 
@@ -362,14 +363,14 @@ def test_every_operation_has_a_rule(page):
     x.data, y.data = 0.6, 1.1
     root.forward()
     root.backward()
-    for (data, grad), node in zip(page.numbers(), in_order(root), strict=True):
+    for (data, grad), node in zip(page.numbers(), order(root), strict=True):
         assert float(data) == pytest.approx(node.data, rel=1e-11, abs=1e-12), node._op
         assert float(grad) == pytest.approx(node.grad, rel=1e-10, abs=1e-11), node._op
 
 
 def places(root, *nodes):
-    order = [id(node) for node in in_order(root)]
-    return [order.index(id(node)) for node in nodes]
+    placed = [id(node) for node in order(root)]
+    return [placed.index(id(node)) for node in nodes]
 
 
 def test_random_graphs(page):
@@ -404,7 +405,7 @@ def test_random_graphs(page):
         )
         before, data, after, counts = found
         assert counts == [0, 0, 0], seed
-        nodes = in_order(root)
+        nodes = order(root)
         for node in nodes:
             node.grad = 0.0
         root.backward()
@@ -508,7 +509,7 @@ def test_sliders_nudges_and_descent(page):
     page.click("#reset")
     page.click("#nudge")
     root.backward()
-    a = in_order(root)[0]
+    a = order(root)[0]
     result = page.run("return {...document.querySelector('#nudged').dataset}")
     assert close_to(result["grad"], a.grad)
     assert float(result["slope"]) == pytest.approx(a.grad, rel=1e-3)
@@ -559,7 +560,7 @@ def test_an_operation_that_the_page_does_not_know(page):
     assert not page.find("#nudge").is_enabled()
     assert "no rule for mystery (v2)" in page.text("#fixed")
     root.backward()
-    for (data, grad), node in zip(page.numbers(), in_order(root), strict=True):
+    for (data, grad), node in zip(page.numbers(), order(root), strict=True):
         assert float(data) == node.data
         assert close_to(grad, node.grad)
 
@@ -590,10 +591,10 @@ def test_sets_of_operands_are_put_in_order(page):
     root = (a * a + b) * a
     page.load(kilograd.view(root))
     assert page.run("return kilograd.graph.rules.map((rule) => rule !== null)") == [
-        bool(node._prev) for node in in_order(root)
+        bool(node._prev) for node in order(root)
     ]
     root.backward()
-    assert [float(grad) for _, grad in page.numbers()] == [node.grad for node in in_order(root)]
+    assert [float(grad) for _, grad in page.numbers()] == [node.grad for node in order(root)]
 
 
 def test_keys(page):
@@ -846,7 +847,7 @@ def test_the_quiz_tells_right_from_wrong_and_why(page):
     assert "It is 0.9640" in page.text("#reason")
     page.select("a")
     root.backward()
-    a = in_order(root)[0]
+    a = order(root)[0]
     assert "used 3 times, and all of them add up (+=)" in answer(page, "0.964")
     assert page.text("#node-grad") == "to be filled in"
     said = answer(page, repr(a.grad))

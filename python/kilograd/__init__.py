@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         while_loop,
     )
     from kilograd.draw import draw_dot
+    from kilograd.gradcheck import check
+    from kilograd.listing import order, table
     from kilograd.micrograd import install_as_micrograd
     from kilograd.nn import MLP, Layer, Module, Neuron
     from kilograd.program import Program
@@ -53,6 +55,7 @@ __all__ = [
     "Program",
     "Value",
     "arrays",
+    "check",
     "compile",
     "custom",
     "draw",
@@ -75,6 +78,7 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "order",
     "plot",
     "predict",
     "reference",
@@ -82,6 +86,7 @@ __all__ = [
     "save",
     "scan",
     "special",
+    "table",
     "training",
     "value_and_grad",
     "view",
@@ -99,6 +104,8 @@ _HOMES = {
         *("custom", "fori_loop", "implicit", "scan", "while_loop"),
     ),
     "draw": ("draw_dot",),
+    "gradcheck": ("check",),
+    "listing": ("order", "table"),
     "micrograd": ("install_as_micrograd",),
     "nn": ("MLP", "Layer", "Module", "Neuron"),
     "program": ("Program",),

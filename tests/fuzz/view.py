@@ -19,7 +19,7 @@ from typing import Any
 
 import kilograd
 from kilograd import Value, reference
-from kilograd.viewer.reading import described, in_order
+from kilograd.viewer.reading import described
 
 LABELS = [
     "",
@@ -141,7 +141,7 @@ def graph(cls: Any, rng: random.Random) -> tuple[Any, list[Any], bool]:
         if abs(made.data) < 50:
             nodes.append(made)
     root = nodes[-1] if rng.random() < 0.5 else sum(nodes[-4:])
-    for node in in_order(root):
+    for node in kilograd.order(root):
         node.label = rng.choice(LABELS)
     return root, leaves, True
 
@@ -182,7 +182,7 @@ def articles_class() -> Any:
 def graph_with_own_rules(rng: random.Random) -> tuple[Any, list[Any], bool]:
     """Nodes with rules of their own among the others, some under the name of an operation that they are not."""
     root, leaves, _ = graph(reference.Value, rng)
-    for node in rng.sample(in_order(root), 1):
+    for node in rng.sample(kilograd.order(root), 1):
         made = reference.Value(node.data * 3.0 + 1.0, (node,), rng.choice(["own", "tanh", "+", ""]))
 
         def rule(node: Any = node, made: Any = made) -> None:
@@ -194,7 +194,7 @@ def graph_with_own_rules(rng: random.Random) -> tuple[Any, list[Any], bool]:
 
 
 def check(root: Any, leaves: list[Any], all_known: bool, rng: random.Random) -> None:
-    nodes = in_order(root)
+    nodes = kilograd.order(root)
     for node in nodes:
         node.grad = rng.choice([0.0, 1.5])
     kept = [(node.data, node.grad) for node in nodes]

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from kilograd.draw import _walk
+from kilograd.listing import operands_of, order
 from kilograd.viewer.groups import groups
 
-__all__ = ["described", "in_order", "operands_of", "places_of", "plain"]
+__all__ = ["described", "places_of", "plain"]
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ def described(root: Any, limit: int | None, model: Any = None) -> dict[str, Any]
             f"the graph has more than {limit:,} nodes: view the result of one neuron or one sample, or pass limit=None "
             "to view it all the same"
         ) from None
-    nodes = in_order(root)
+    nodes = order(root)
     data = [_number(node.data, node) for node in nodes]
     places = {id(node): place for place, node in enumerate(nodes)}
     operands = [[places[id(operand)] for operand in operands_of(node)] for node in nodes]
@@ -60,39 +61,6 @@ def described(root: Any, limit: int | None, model: Any = None) -> dict[str, Any]
         "groups": groups(ops, operands),
         "chosen": [places[key] for key in names if key in places] if model is not None else None,
     }
-
-
-def operands_of(node: Any) -> list[Any]:
-    """The operands, in order where the class keeps one, and as often as it names them."""
-    children = getattr(node, "_children", None)
-    return list(node._prev if children is None else children)
-
-
-def in_order(root: Any) -> list[Any]:
-    """All nodes below the root and itself, operands before results: the order in which `backward()` is explained.
-
-    Raises
-    ------
-    ValueError
-        If a node depends on itself.
-    """
-    order: list[Any] = []
-    state = {id(root): False}  # whether a node is finished
-    stack: list[tuple[Any, Iterator[Any]]] = [(root, iter(operands_of(root)))]
-    while stack:
-        node, operands = stack[-1]
-        for operand in operands:
-            if id(operand) not in state:
-                state[id(operand)] = False
-                stack.append((operand, iter(operands_of(operand))))
-                break
-            if not state[id(operand)]:
-                raise ValueError(f"{operand!r:.80} depends on itself: that is no expression")
-        else:
-            state[id(node)] = True
-            order.append(node)
-            stack.pop()
-    return order
 
 
 def places_of(model: Any) -> Iterator[tuple[str, Any]]:
