@@ -418,6 +418,28 @@ def test_networks_are_found_while_they_are_held():
         draw_dot(loss, collapse="layers")
 
 
+def test_two_networks():
+    first, second = kilograd.MLP(1, [2]), kilograd.MLP(1, [1])
+    root = sum(first([1.0])) + second([1.0])
+    found = sorted(box[0] for box in boxes(draw_dot(root, collapse="layers", model=[first, second])))
+    assert found == ["network 1, layer 1", "network 2, layer 1"]
+    assert [box[0] for box in boxes(draw_dot(root, collapse="layers", model=second))] == ["layer 1"]
+
+
+def test_neurons_that_share_weights_are_not_told_apart():
+    layer = kilograd.Layer(2, 2)
+    layer.neurons[1].w = layer.neurons[0].w
+    with pytest.raises(ValueError, match="share weights"):
+        draw_dot(sum(layer([1.0, 2.0])), collapse="layers", model=layer)
+
+
+def test_equal_samples_are_drawn_apart():
+    model = kilograd.MLP(2, [2, 1])
+    dot = draw_dot(model([1.0, 2.0]) + model([1.0, 2.0]), collapse="layers")
+    assert len(boxes(dot)) == 4
+    assert len(re.findall(r"group\d+ -> group\d+", dot.source)) == 2
+
+
 def test_what_is_not_a_neurons_stays_outside():
     model = kilograd.MLP(2, [2, 1], activation=None)
     x = kilograd.Value(1.0, label="x")

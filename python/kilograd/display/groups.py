@@ -107,6 +107,11 @@ class _Neuron(NamedTuple):
     place: str
     inside: Any  # the object that it is a part of
     needed: int  # of how many parameters its sum is
+    network: int
+
+    def named(self, prefix: str) -> _Neuron:
+        """With the name of its network."""
+        return self._replace(layer=prefix + self.layer, place=prefix + self.place)
 
     def goes_through(self, operation: str) -> bool:
         """Whether an operation on the whole sum is the activation."""
@@ -139,12 +144,16 @@ def parts(nodes: list[Any], operands: Operands, which: str, model: Any) -> list[
     """What neurons or layers computed."""
     drawn = {id(node) for node in nodes}
     neurons = [each for each in _neurons(model) if any(id(p) in drawn for p in _parameters(each.neuron))]
+    networks = list(dict.fromkeys(each.network for each in neurons))
+    if len(networks) > 1:
+        neurons = [each.named(f"network {networks.index(each.network) + 1}, ") for each in neurons]
     consumers = _consumers(nodes, operands)
     applied = _applications(ordered(nodes, operands), operands, consumers, neurons)
     if not applied:
         raise ValueError(
-            f"collapse={which!r}: no neuron is in this graph. A network is found while Python holds it, and a class of "
-            "one's own if it is given as model=, with `layers`, `neurons`, or `w` and `b`"
+            f"collapse={which!r}: no neuron is in this graph. A network is found while Python holds it, a class of one's "
+            "own if it is given as model=, with `layers`, `neurons`, or `w` and `b`; neurons that share weights are not "
+            "told apart"
         )
     together = [[each] for each in applied] if which == "neurons" else _layers(applied, operands)
     found = [_group(each, which) for each in together]
@@ -164,7 +173,7 @@ def _neurons(model: Any) -> Iterator[_Neuron]:
     else:
         models = list(model) if isinstance(model, (list, tuple, set)) else [model]
     seen: set[int] = set()
-    for each in models:
+    for network, each in enumerate(models):
         layers = _listed(each, "layers")
         for number, layer in enumerate(layers or [each], 1):
             members = _listed(layer, "neurons") or ([layer] if hasattr(layer, "w") else [])
@@ -174,7 +183,7 @@ def _neurons(model: Any) -> Iterator[_Neuron]:
                     seen.add(id(neuron))
                     where = f"neuron {number}.{place}" if layers else f"neuron {place}"
                     needed = len({*map(id, _parameters(neuron))})
-                    yield _Neuron(neuron, name, where if layer is not neuron else "neuron", layer, needed)
+                    yield _Neuron(neuron, name, where if layer is not neuron else "neuron", layer, needed, network)
 
 
 def _listed(thing: Any, name: str) -> list[Any]:
