@@ -151,9 +151,9 @@ def parts(nodes: list[Any], operands: Operands, which: str, model: Any) -> list[
     applied = _applications(ordered(nodes, operands), operands, consumers, neurons)
     if not applied:
         raise ValueError(
-            f"collapse={which!r}: no neuron is in this graph. A network is found while Python holds it, a class of one's "
-            "own if it is given as model=, with `layers`, `neurons`, or `w` and `b`; neurons that share weights are not "
-            "told apart"
+            f"collapse={which!r}: no neuron is in this graph. A network is found while Python holds it, a class of "
+            "one's own if it is given as model=, with `layers`, `neurons`, or `w` and `b`; neurons that share weights "
+            "are not told apart"
         )
     together = [[each] for each in applied] if which == "neurons" else _layers(applied, operands)
     found = [_group(each, which) for each in together]
