@@ -44,14 +44,15 @@ const machine::RowMachine* Program::machine(Wants wants, const Kernels& kernels,
     const machine::RowMachine* made = emitted.machine.get();
     if (!made) {
         const std::uint64_t so_far = emitted.passes.fetch_add(passes, std::memory_order_relaxed) + passes;
-        if ((when == machine::When::ItPays && !pays(so_far, graph_, several)) ||
+        if ((when == machine::When::ItPays && !pays(so_far, graph_, several)) || emitted.no_memory ||
             !machine::RowMachine::suits(row(wants), kernels, several))
             return nullptr;
         try {
             made = &emitted.machine.get(
                 [&] { return std::make_unique<machine::RowMachine>(graph_, row(wants), wants, kernels, several); });
         } catch (const std::bad_alloc&) {
-            return nullptr;  // the kernels need no more than they have
+            emitted.no_memory = true;  // the kernels need no more than they have
+            return nullptr;
         }
     }
     return made->usable() && &made->kernels() == &kernels ? made : nullptr;
@@ -63,11 +64,12 @@ std::string Program::machine_state(const Kernels& kernels) const {
     if (!machine::RowMachine::suits(kernels))
         return std::string("interpreted: there is no machine code beside the kernels for ") + kernels.name;
     std::size_t bytes[2] = {0, 0};
-    bool refused = false, too_long = false;
+    bool refused = false, too_long = false, no_memory = false;
     const Kernels* others = nullptr;
     for (unsigned key = 0; key < Wants::key_count; ++key)
         for (bool several : {false, true}) {
             const Emitted& emitted = emitted_[key][several];
+            no_memory |= emitted.no_memory;
             if (const machine::RowMachine* made = emitted.machine.get()) {
                 if (!made->usable())
                     refused = true;
@@ -86,9 +88,10 @@ std::string Program::machine_state(const Kernels& kernels) const {
                  std::to_string(kernels.width) + " rows at a time";
     if (!found.empty()) return "machine code: " + found;
     if (others) return std::string("interpreted: the machine code made before is for ") + others->name;
-    return refused    ? "interpreted: the system does not execute memory that was written"
-           : too_long ? "interpreted: too long to gain by machine code"
-                      : "interpreted: not called often enough to gain by machine code";
+    return refused     ? "interpreted: the system does not execute memory that was written"
+           : no_memory ? "interpreted: there was no memory for machine code"
+           : too_long  ? "interpreted: too long to gain by machine code"
+                       : "interpreted: not called often enough to gain by machine code";
 }
 
 const Kinds& Program::kinds(bool promoted) const {

@@ -61,6 +61,7 @@ class Program {
     Lazy<RowSchedule> row_[Wants::key_count];
     struct Emitted {
         std::atomic<std::uint64_t> passes{0};
+        std::atomic<bool> no_memory{false};  // there was none to make it: it is not tried again
         Lazy<machine::RowMachine> machine;
     };
     mutable Emitted emitted_[Wants::key_count][2];  // for one row, for several

@@ -16,6 +16,7 @@
 #include "../../cpp/nn/losses.hpp"
 #include "../../cpp/program/format.hpp"
 #include "../../cpp/program/kernels/isa.hpp"
+#include "../../cpp/program/program.hpp"
 #include "check.hpp"
 #include "nodes.hpp"
 #include "random_graph.hpp"
@@ -256,6 +257,47 @@ TEST(programs) {
     request.parameters = c.p.data();
     request.values = values.data();
     exhaust([&] { p.run(request); }, [&] { CHECK(p.bytes() > 0); });
+}
+
+// Where memory for machine code fails, the kernels go on with what they have, and nobody tries again.
+TEST(machine_code) {
+    using namespace kilograd::program;
+    const Kernels& kernels = chosen_kernels();
+    if (!machine::RowMachine::suits(kernels) || machine::when() != machine::When::ItPays) return;
+    Recording recording;
+    for (int k = 0; k < 2; ++k) recording.inputs.push_back(recording.add(Op::leaf));
+    std::uint32_t last = 0;
+    for (int k = 0; k < 60; ++k)
+        last = recording.add(Op::add, recording.add(Op::mul, recording.add(Op::sin, last), 1), 0);
+    recording.outputs = {last};
+    const double x[] = {0.3, 0.7};
+    for (long n = 0;; ++n) {
+        const Program p(recording);
+        std::vector<double> values(1), dx(2);
+        Request request;
+        request.x = x;
+        request.values = values.data();
+        request.dx = dx.data();
+        p.run(request);
+        const std::vector<double> want = dx;
+        const std::string waits = p.machine_state(kernels);
+        failed = false;
+        for (int call = 0; call < 1000 && p.machine_state(kernels) == waits; ++call) {
+            left = n;
+            p.run(request);
+            left = -1;
+        }
+        CHECK(dx == want && p.machine_state(kernels).starts_with(failed ? "interpreted: " : "machine code: "));
+        if (!failed) {
+            CHECK(n > 10);
+            return;
+        }
+        failed = false;
+        left = 0;
+        p.run(request);
+        left = -1;
+        if (!CHECK(!failed && dx == want) || !CHECK(n < 10'000)) return;
+    }
 }
 
 RUN_TESTS()
