@@ -246,6 +246,15 @@ def test_code_is_true_or_false():
         Program(x * x, [x], code="no")  # type: ignore[arg-type]
 
 
+def test_a_file_says_nothing_of_code(tmp_path: pathlib.Path):
+    path = tmp_path / "program.kgp"
+    made(60, code=False).save(path)
+    assert Program.load(path).code != "interpreted: code=False"
+    assert Program.load(path, code=False).code == "interpreted: code=False"
+    with pytest.raises(TypeError, match=r"Program.load: code= is True or False, not 0"):
+        Program.load(path, code=0)  # type: ignore[arg-type]
+
+
 def test_other_kernels_have_none(monkeypatch: pytest.MonkeyPatch):
     narrow = {"scalar", "sse2", "neon"} & set(_core._instruction_sets())
     if made().code.startswith("interpreted: KILOGRAD_CODE"):

@@ -114,8 +114,7 @@ class Program:
         constant: bool = False,
         code: bool = True,
     ) -> None:
-        if not isinstance(code, bool):
-            raise TypeError(f"Program: code= is True or False, not {code!r}")
+        _check_code("Program", code)
         values, shape = _flatten(outputs)
         if not values:
             raise ValueError("Program: at least one output is needed")
@@ -612,20 +611,30 @@ class Program:
             file.write(data)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Program:
+    def load(cls, path: str | os.PathLike[str], *, code: bool = True) -> Program:
         """Read a program that `save` wrote.
 
-        Its parameters are new Values with the data of that time. Loading runs no code from the file.
+        Its parameters are new Values with the data of that time. The file has the recording alone: loading runs no code
+        from it, and whether machine code may be made is said here, and not there.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+        code : bool
+            As for a new program: whether machine code may be made of it.
 
         Raises
         ------
         ValueError
             If the file is no program, damaged, or of another version; with its name.
+        TypeError
+            If `code` is neither True nor False.
         """
+        _check_code("Program.load", code)
         with open(path, "rb") as file:
             data = file.read()
         try:
-            return cls._restore(data, None)
+            return cls._restore(data, None, code)
         except ValueError as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from None
 
@@ -649,6 +658,11 @@ class Program:
         program = type(self).__new__(type(self))
         program.__dict__.update(self.__dict__)
         return program
+
+
+def _check_code(name: str, code: object) -> None:
+    if not isinstance(code, bool):
+        raise TypeError(f"{name}: code= is True or False, not {code!r}")
 
 
 def _flatten(outputs: Any) -> tuple[list[Any], list[int]]:
