@@ -255,6 +255,54 @@ def test_a_file_says_nothing_of_code(tmp_path: pathlib.Path):
         Program.load(path, code=0)  # type: ignore[arg-type]
 
 
+@has_code
+def test_perf_finds_names(run_python: Callable[[str], str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KILOGRAD_PERF_MAP", "1")
+    said = run_python(
+        """
+import os, pathlib
+from kilograd import Program, Value
+
+def used():
+    x = Value(1.0)
+    y = x
+    for _ in range(200):
+        y = y * x + x
+    program = Program(y, [x])
+    for _ in range(500):
+        program.value_and_grad([0.5])
+    return program
+
+def lines():
+    path = pathlib.Path(f"/tmp/perf-{os.getpid()}.map")
+    try:
+        return path.read_text().splitlines() if path.exists() else []
+    finally:
+        path.unlink(missing_ok=True)
+
+first = used()
+if os.fork() == 0:
+    second = used()
+    print("child", *lines(), sep="|", flush=True)
+    os._exit(0)
+os.wait()
+mapped = [line.split()[0].split("-") for line in open("/proc/self/maps") if "x" in line.split()[1]]
+print("parent", *lines(), sep="|")
+print("mapped", *(f"{begin} {end}" for begin, end in mapped), sep="|")
+"""
+    )
+    found = {name: rest for name, *rest in (line.split("|") for line in said.splitlines())}
+    for process in ("child", "parent"):
+        names = [line.split(" ", 2) for line in found[process]]
+        assert [name for _, _, name in names] == [
+            f"kilograd {way} of 200 ops, one row" for way in ("forward", "reverse")
+        ]
+    bounds = [tuple(int(bound, 16) for bound in line.split()) for line in found["mapped"]]
+    for line in found["parent"]:
+        begin, size = (int(number, 16) for number in line.split()[:2])
+        assert any(first <= begin and begin + size <= last for first, last in bounds)
+
+
 def test_other_kernels_have_none(monkeypatch: pytest.MonkeyPatch):
     narrow = {"scalar", "sse2", "neon"} & set(_core._instruction_sets())
     if made().code.startswith("interpreted: KILOGRAD_CODE"):

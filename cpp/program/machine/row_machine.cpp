@@ -6,6 +6,7 @@
 #include <string>
 
 #include "emitter.hpp"
+#include "perf_map.hpp"
 
 namespace kilograd::program::machine {
 
@@ -60,6 +61,10 @@ RowMachine::RowMachine(const Graph& graph, const RowSchedule& schedule, Wants wa
     const auto* begin = static_cast<const std::uint8_t*>(pages_->begin());
     forward_ = at<unsigned(double*)>(begin);
     reverse_ = at<void(const double*, double*)>(begin + reverse);
+    const std::string of = " of " + std::to_string(schedule.size() - schedule.leaf_count()) + " ops, " +
+                           (several ? std::to_string(kernels.width) + " rows" : "one row");
+    name_code(begin, reverse, "kilograd forward" + of);
+    if (wants.any()) name_code(begin + reverse, pages_->size() - reverse, "kilograd reverse" + of);
 }
 
 }  // namespace kilograd::program::machine
