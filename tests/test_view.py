@@ -726,6 +726,22 @@ def test_groups_collapse_and_open(page):
     assert page.run(count) == whole
 
 
+def test_weights_disappear_into_collapsed_neurons(page):
+    random.seed(6)
+    model = MLP(2, [3, 1])
+    inputs = [Value(0.5, label="x"), Value(-0.25, label="y")]
+    loss = (model(inputs) - 1.0) ** 2 + (model([0.1, 0.2]) + 1.0) ** 2
+    page.load(kilograd.view(loss, model=model))
+    page.click("#folding [data-kind=neuron]")
+    drawn = page.run("return kilograd.scene.boxes.map((box) => box.node < 0 ? '' : kilograd.graph.labels[box.node])")
+    assert drawn.count("") - (8 + 2 * 3 + 1) == 0  # neurons; of each sample a target, a difference, a square; the sum
+    assert sorted(filter(None, drawn)) == ["x", "y"]
+    assert page.run("return kilograd.scene.edges.every(([a, b]) => kilograd.scene.x[a] < kilograd.scene.x[b])")
+    page.select("layers[0].neurons[0].w[0]")
+    assert page.text("#node-title") == "layers[0].neurons[0].w[0]"
+    assert page.run("return kilograd.scene.boxes[kilograd.scene.boxOf[kilograd.selected]].group >= 0")
+
+
 def test_a_hostile_label_is_text(page):
     v = Value(1.0, label=HOSTILE) * 2.0
     v.label = HOSTILE

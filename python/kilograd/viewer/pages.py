@@ -157,7 +157,7 @@ def _of_graph(root: Any, title: str | None, quiz: bool, model: Any, limit: int |
     data = described(root, limit, model)
     count = len(data["data"])
     if title is None:
-        title = f"{data['labels'][-1] or 'graph'} = {root.data:.4g}"
+        title = f"{data['labels'][-1] or 'graph'} = {float(root.data):.4g}"
     data["quiz"] = bool(quiz)
     kind = "exercise on a graph" if quiz else "graph"
     return View(document(GRAPH, title, data), title, f"{kind} of {count:,} node{'s' if count > 1 else ''}")

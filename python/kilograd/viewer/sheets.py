@@ -299,7 +299,7 @@ _STYLE = """
 body { max-width: 19cm; margin: 1cm auto; color: #000; background: #fff; font: 12pt/1.4 system-ui, sans-serif; }
 h1 { font-size: 16pt; }
 h1.answers { break-before: page; }
-section { display: flex; gap: 1.2em; align-items: flex-start; margin: 0 0 1.2em; break-inside: avoid; }
+section { display: flex; flex-wrap: wrap; gap: 1.2em; align-items: flex-start; margin: 0 0 1.2em; break-inside: avoid; }
 h2 { margin: 0; font-size: 12pt; }
 pre { flex: 1; margin: 0; font: 11pt/1.5 ui-monospace, monospace; }
 table { border-collapse: collapse; }

@@ -21,6 +21,7 @@ class Graph {
     this.local = given.local.map((each) => each && each.map(number)); // for each different operand, or null
     this.constants = given.constants;
     this.ordered = given.ordered;
+    this.parameters = new Set(given.chosen);
     this.consumers = Array.from({ length: this.count }, () => []);
     for (let node = 0; node < this.count; node += 1) {
       for (const operand of new Set(this.operands[node])) this.consumers[operand].push(node);
@@ -35,6 +36,11 @@ class Graph {
 
   isLeaf(node) {
     return this.operands[node].length === 0;
+  }
+
+  /** Whether somebody gave it a label; parameters of a model have their names from the model. */
+  isNamed(node) {
+    return this.labels[node] !== "" && !this.parameters.has(node);
   }
 
   name(node) {

@@ -21,14 +21,26 @@ class Scene {
     return found;
   }
 
+  /** Whether all that uses a leaf without a name of its own is in collapsed groups: it is not drawn. */
+  #isAbsorbed(node) {
+    const { graph } = this;
+    const users = graph.consumers[node];
+    return graph.isLeaf(node) && !graph.isNamed(node) && users.length > 0 && users.every((each) => this.#hiding(each) >= 0);
+  }
+
   /** Boxes, edges and places, after groups were collapsed or opened. */
   arrange() {
     const { graph } = this;
     this.boxOf = new Int32Array(graph.count);
     this.boxes = []; // {node} or {group, nodes, outputs}
     const ofGroup = new Map();
+    const absorbed = new Set();
     for (let node = 0; node < graph.count; node += 1) {
-      const group = this.#hiding(node);
+      let group = this.#hiding(node);
+      if (group < 0 && this.#isAbsorbed(node)) {
+        absorbed.add(node);
+        group = this.#hiding(graph.consumers[node][0]);
+      }
       if (group < 0) {
         this.boxOf[node] = this.boxes.push({ node, group: -1, nodes: [node] }) - 1;
       } else {
@@ -41,6 +53,7 @@ class Scene {
     this.edges = [];
     for (let node = 0; node < graph.count; node += 1) {
       for (const operand of graph.operands[node]) {
+        if (absorbed.has(operand)) continue;
         const [from, to] = [this.boxOf[operand], this.boxOf[node]];
         const key = from * this.boxes.length + to;
         if (from !== to && !seen.has(key)) {
