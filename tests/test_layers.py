@@ -23,17 +23,20 @@ PROGRAM = {
     "program/passes",
     "program/schedules",
 }
+MACHINE = {"program/machine", "program/machine/aarch64", "program/machine/x86_64"}
 INCLUDES = {
     ".": {"."},
     "engine": {".", "engine"},
     "nn": {".", "engine", "nn"},
     "program": PROGRAM,
     "program/execution": PROGRAM - {"program/passes"},
-    "program/machine": {".", "program", "program/kernels", "program/machine", "program/schedules"},
+    "program/machine": {".", "program", "program/kernels", "program/schedules"} | MACHINE,
+    "program/machine/aarch64": {"program/machine", "program/machine/aarch64"},
+    "program/machine/x86_64": {"program/machine", "program/machine/x86_64"},
     "program/schedules": PROGRAM - {"program/passes", "program/execution", "program/machine"},
     "program/passes": {".", "program", "program/passes"},
     "program/kernels": {".", "program", "program/kernels"},
-    "program/stages": PROGRAM - {"program/passes"} | {"program/stages"},
+    "program/stages": PROGRAM | {"program/stages"},
     "bindings": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/served", "bindings/program"},
     "bindings/value": {".", "engine", "bindings", "bindings/value"},
     "bindings/served": {".", "engine", "bindings", "bindings/value", "bindings/served"},
@@ -41,7 +44,7 @@ INCLUDES = {
     | {"program/stages"},
 }
 # The headers of the engine, from below: each includes only such as stand before it.
-ENGINE = ["pages", "poison", "node", "arena", "sweep", "graph", "fixed", "order", "backward", "replay"]
+ENGINE = ["pages", "poison", "node", "typed", "arena", "sweep", "graph", "fixed", "order", "backward", "replay"]
 # For each module or package, those of kilograd that it may never import, at its top or within a function.
 NEVER = {
     "arrays": {"nn", "training", "compiled", "recorded", "run", "cli"},

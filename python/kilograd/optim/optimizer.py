@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, overload
 
 from kilograd import _core, arrays, tables
 from kilograd._core import Value
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 
     from kilograd._types import Numbers
     from kilograd.program import Program, Reduce
-    from kilograd.training import History
 
 __all__ = ["Optimizer", "Setting"]
 
 T = TypeVar("T")  # of a setting
+
+
+class Record(Protocol):
+    """Where losses and parameters go: a `kilograd.training.History`."""
+
+    losses: list[float]
+    steps: list[float]
+
+    def keep(self, names: Sequence[str], parameters: Sequence[Value]) -> None:
+        """Take a snapshot of the parameters."""
 
 
 class Setting(Generic[T]):
@@ -146,7 +155,7 @@ class Optimizer:
         reduce: Reduce = "mean",
         threads: int = 1,
         check: bool = True,
-        history: History | None = None,
+        history: Record | None = None,
         record: int | None = None,
     ) -> NDArray[float64]:
         """Take steps that make the output of a program smaller, in a loop that stays in C++.
