@@ -574,6 +574,25 @@ def test_a_rule_of_ones_own_is_not_taken_for_the_usual_one(page):
     assert [grad for _, grad in page.numbers()] == ["0.25", "1.0"]
 
 
+def leaky(x):
+    """A leaky ReLU of one's own, whose rule looks at the result."""
+    out = reference.Value(x.data if x.data > 0 else 0.25 * x.data, (x,), "leaky_relu")
+
+    def rule():
+        x.grad += (1.0 if out.data > 0 else 0.25) * out.grad
+
+    out._backward = rule
+    return out
+
+
+def test_a_slope_that_does_not_show_is_not_guessed(page):
+    page.load(kilograd.view(leaky(reference.Value(2.0))))
+    assert page.run("return kilograd.graph.rules[1]") is None
+    page.load(kilograd.view(leaky(reference.Value(-2.0))))
+    page.run("kilograd.setLeaf(0, -4)")
+    assert [float(number) for pair in page.numbers() for number in pair] == [-4.0, 0.25, -1.0, 1.0]
+
+
 def test_gradients_that_nobody_knows_are_no_numbers(page):
     class Node:
         def __init__(self, data, operands=(), op=""):

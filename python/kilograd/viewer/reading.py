@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from kilograd._core import Value
 from kilograd.draw import _walk
 from kilograd.listing import operands_of, order
 from kilograd.viewer.groups import groups
@@ -110,22 +111,22 @@ def _number(data: Any, node: Any) -> float:
         raise TypeError(f"kilograd.view shows graphs of real numbers, and {node!r:.80} has {data!r:.80}") from None
 
 
-def _local_derivatives(nodes: Sequence[Any], ops: Sequence[str]) -> tuple[list[list[float] | None], dict[str, float]]:
+def _local_derivatives(
+    nodes: Sequence[Any], ops: Sequence[str]
+) -> tuple[list[list[float] | None], dict[str, float | None]]:
     """What each node's own rule adds to each different operand for a gradient of 1; None where it has none.
 
     Rules are run on gradients of their own, and all gradients are put back.
     """
     kept = [node.grad for node in nodes]
-    constants: dict[str, float] = {}
+    constants: dict[str, float | None] = {}
     local: list[list[float] | None] = []
     try:
         for place, node in enumerate(nodes):
             operands = list({id(operand): operand for operand in operands_of(node)}.values())
             local.append(_derivatives(node, operands) if operands else None)
-            if ops[place] == "leaky_relu" and len(operands) == 1:
-                slope = _slope_below_zero(node, operands)
-                if slope is not None:
-                    constants[str(place)] = slope
+            if ops[place].lower() in ("leaky_relu", "leakyrelu") and local[-1] is not None and len(operands) == 1:
+                constants[str(place)] = _slope_below_zero(node, operands, local[-1][0])
     finally:
         for node, grad in zip(nodes, kept, strict=True):
             _try(partial(setattr, node, "grad", grad))
@@ -155,17 +156,19 @@ def _sums(operands: Sequence[Any], children: Sequence[Any], local: Sequence[Any]
     return [sum(float(each) for child, each in pairs if child is operand) for operand in operands]
 
 
-def _slope_below_zero(node: Any, operands: Sequence[Any]) -> float | None:
+def _slope_below_zero(node: Any, operands: Sequence[Any], slope: float) -> float | None:
     """The slope of a leaky ReLU, which no attribute tells: its derivative where the operand is negative."""
     (operand,) = operands
     data = operand.data
+    if data < 0:
+        return slope
+    if not isinstance(node, Value):
+        return None  # another class's rule may look at the result, which stays
+    operand.data = -1.0
     try:
-        operand.data = -1.0
         found = _derivatives(node, operands)
-    except Exception:
-        return None
     finally:
-        _try(partial(setattr, operand, "data", data))
+        operand.data = data
     return None if found is None else found[0]
 
 

@@ -1,8 +1,5 @@
 // The page of a graph: what is selected, where the time line stands, and which control does what.
 
-const PLAY = "M5 1.5v13L17 8z";
-const PAUSE = "M4 2h4v12H4z M12 2h4v12h-4z";
-
 class App {
   constructor(given) {
     this.graph = new Graph(given);
@@ -147,8 +144,7 @@ class App {
       };
       this.playing = setTimeout(tick, 60);
     }
-    byId("play").querySelector("path").setAttribute("d", isOn ? PAUSE : PLAY);
-    byId("play").setAttribute("aria-label", isOn ? "Pause" : "Play");
+    showPlaying(isOn);
   }
 
   // Selection

@@ -1,5 +1,8 @@
 // Small helpers over the document. Whatever comes from the graph goes in as text, never as markup.
 
+/** JSON has no NaN and no infinities: they come as text. */
+const number = (x) => (typeof x === "number" ? x : { nan: NaN, inf: Infinity, "-inf": -Infinity }[x]);
+
 const byId = (id) => document.getElementById(id);
 
 /** An element with attributes, properties that begin with "on", and children: elements or text. */
@@ -33,6 +36,12 @@ function listenToTheme(button, changed) {
   set(dark.matches ? "dark" : "light");
   dark.addEventListener("change", () => set(dark.matches ? "dark" : "light"));
   button.addEventListener("click", () => set(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+}
+
+/** The button that plays is the one that pauses. */
+function showPlaying(isOn) {
+  byId("play").querySelector("path").setAttribute("d", isOn ? "M4 2h4v12H4z M12 2h4v12h-4z" : "M5 1.5v13L17 8z");
+  byId("play").setAttribute("aria-label", isOn ? "Pause" : "Play");
 }
 
 /** Whether keys belong to the element that has the focus. */

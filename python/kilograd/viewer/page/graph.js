@@ -6,9 +6,6 @@
 const close = (a, b) =>
   Object.is(a, b) || Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b)) + 1e-13 || (a !== a && b !== b);
 
-/** JSON has no NaN and no infinities: they come as text. */
-const number = (x) => (typeof x === "number" ? x : { nan: NaN, inf: Infinity, "-inf": -Infinity }[x]);
-
 class Graph {
   constructor(given) {
     this.count = given.data.length;
@@ -52,7 +49,7 @@ class Graph {
     const given = this.operands[node];
     if (!given.length) return null;
     const orders = [given];
-    if (given.length === 1) orders.push([given[0], given[0]]); // a class whose operands are a set: a * a
+    if (given.length === 1 && this.ops[node] !== "**") orders.push([given[0], given[0]]); // operands in a set: a * a
     if (given.length === 2 && !this.ordered) orders.push([given[1], given[0]]);
     for (const operands of orders) {
       for (const [rule, constant] of rulesFor(this.ops[node], operands.length, this.constants[node] ?? null)) {

@@ -123,6 +123,7 @@ function rulesFor(op, operands, constant) {
   if (power && operands === 1) found.push([RULES.power, Number(power[1])]);
   if (name === "-" && operands === 1) found.push([RULES.neg, null]);
   const key = Object.hasOwn(ALIASES, name) ? ALIASES[name] : name;
+  if (key === "leaky_relu" && constant === null) return found; // its slope below 0 does not show
   if (Object.hasOwn(RULES, key) && key !== "power") found.push([RULES[key], constant]);
   return found;
 }

@@ -1,9 +1,6 @@
 // The page of a training: losses, weights and decisions, with a slider over the epochs.
 
-const PLAY = "M5 1.5v13L17 8z";
-const PAUSE = "M4 2h4v12H4z M12 2h4v12h-4z";
 const CURVE = { width: 640, height: 260, left: 78, right: 12, top: 12, bottom: 34 };
-const number = (x) => (typeof x === "number" ? x : { nan: NaN, inf: Infinity, "-inf": -Infinity }[x]);
 
 class Training {
   constructor(given) {
@@ -52,8 +49,7 @@ class Training {
       };
       this.playing = setTimeout(tick, pace);
     }
-    byId("play").querySelector("path").setAttribute("d", isOn ? PAUSE : PLAY);
-    byId("play").setAttribute("aria-label", isOn ? "Pause" : "Play");
+    showPlaying(isOn);
   }
 
   /** The loss of the epoch that ended at this position; none before the first. */
