@@ -67,8 +67,8 @@ def check(
 
     Notes
     -----
-    The steps are ``h = max(1, |x|) / 2**k`` for k = 7, 10, 13, 16, 19, 22, and relative to |x| where these leave the
-    domain. Each two neighbours give central differences D(h) and D(h/8), and the extrapolation
+    The steps are ``h = max(1, |x|) / 2**k`` for k = 7, 10, 13, 16, 19, 22, and relative to ``|x|`` where these leave
+    the domain. Each two neighbours give central differences D(h) and D(h/8), and the extrapolation
     ``R = (64 D(h/8) - D(h)) / 63`` with the estimated error ``max(|R - D(h/8)|, |R - R'|) + 4 eps s / (h/8)``, where R'
     is that of the next pair and s the largest number that is computed with; the R of the smallest error counts (after
     Ridders 1982, *Advances in Engineering Software* 4:75).
