@@ -19,7 +19,7 @@ import kilograd
 import kilograd.micrograd.engine
 
 ROOT = pathlib.Path(__file__).parents[1]
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md")), *DOCS]
 PICTURES = ROOT / "docs" / "pictures"
 
@@ -131,6 +131,37 @@ def test_table_row(setup: str, titles: list[str], cells: list[str]) -> None:
     assert ran
 
 
+# The code in a column headed "kilograd", beside what another library writes, runs after the first code block of its
+# page; that in a column headed "write" after what a comment of the page has.
+
+SETUP = re.compile(r"^<!-- the tables run after this:\n(.*?)^-->$", re.DOTALL | re.MULTILINE)
+
+
+def written_cells() -> Iterator[Any]:
+    for page in DOCS:
+        text = page.read_text()
+        setups = {"kilograd": BLOCK.findall(text)[:1], "write": SETUP.findall(text)}
+        for table in re.findall(r"^\|.*\n\| ---.*\n(?:\|.*\n)+", text, re.MULTILINE):
+            titles, _, *rows = map(cells_of, table.splitlines())
+            for title, setup in setups.items():
+                if setup and title in titles and "you write" not in titles:
+                    cells = [row[titles.index(title)] for row in rows]
+                    for code in re.findall(r"`(.+?)`", "\n".join(cells)):
+                        yield pytest.param(setup[0], code, id=f"{page.stem}: {code}")
+
+
+@pytest.mark.parametrize(("setup", "code"), list(written_cells()))
+def test_what_is_to_be_written_runs(setup: str, code: str, tmp_path: pathlib.Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "docs", "kilograd": kilograd}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        for name in ("micrograd", "micrograd.engine", "micrograd.nn"):
+            patch.setitem(sys.modules, name, None)  # what is there is back in the end, and if it is nothing
+            patch.delitem(sys.modules, name)
+        exec(setup, namespace)
+        exec(code, namespace)
+
+
 # --- links ---------------------------------------------------------------------------------------------------------
 
 
@@ -213,6 +244,14 @@ def test_pictures_of_the_gallery_are_what_their_code_gives(picture: Any) -> None
         assert texts_of(drawn) == texts_of(written)
         titles = r"<title>([^\d<]*\d.*?)</title>"
         assert ("source" in dir(shown)) or re.findall(titles, drawn) == re.findall(titles, written)
+
+
+def test_badges_say_what_the_project_says() -> None:
+    made = runpy.run_path(str(PICTURES / "badges.py"))
+    badges = {f"badge_{name}.svg": made["badge"](*fact) for name, fact in made["facts"]().items()}
+    assert badges == {path.name: path.read_text(encoding="utf-8") for path in PICTURES.glob("badge_*.svg")}
+    for name in badges:
+        assert f"(docs/pictures/{name})" in (ROOT / "README.md").read_text()
 
 
 # --- kilograd run --------------------------------------------------------------------------------------------------
