@@ -228,7 +228,7 @@ def test_the_top_level_names():
 @pytest.mark.parametrize("dialect", ["kilograd.nn", "kilograd.micrograd.nn"])
 def test_many_samples_are_not_one(dialect):
     module = importlib.import_module(dialect)
-    for samples in (np.ones((3, 3)), np.ones((4, 3)), [[1.0, 2.0, 3.0]] * 3, ["a", "b", "c"]):
+    for samples in (np.ones((3, 3)), np.ones((4, 3)), [[1.0, 2.0, 3.0]] * 3):
         for model in (module.Neuron(3), module.Layer(3, 2), module.MLP(3, [2, 1])):
             with pytest.raises(ValueError, match=r"takes one sample, 3 numbers or Values.*kilograd\.predict"):
                 model(samples)

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "../engine/typed.hpp"
+#include "value/handle.hpp"
 
 namespace kilograd {
 
@@ -97,6 +98,16 @@ long plain_dimensions(PyObject* object) {
     return dimensions;
 }
 
+// What to write in place of an object that is no number, for the end of a sentence.
+const char* number_instead(PyObject* object) {
+    if (is_value(object)) return "; v.data is its number";
+    if (PyUnicode_Check(object) || PyBytes_Check(object)) return "; float(text) makes a number of it";
+    if (plain_dimensions(object) == 0) return "; array.item() is its number";
+    if (PyList_Check(object) || PyTuple_Check(object) || plain_dimensions(object) > 0)
+        return "; kilograd.arrays.values(numbers) makes a Value of each";
+    return "";
+}
+
 PyObject* ask_tables(const char* function, const char* format, ...) {
     PyObject* module = PyImport_ImportModule("kilograd.tables");
     PyObject* callable = module ? PyObject_GetAttrString(module, function) : nullptr;
@@ -141,8 +152,8 @@ Conversion to_number_slow(PyObject* object, Number& out) {
 bool require_number_slow(PyObject* object, const char* what, Number& out) {
     Conversion result = to_number(object, out);
     if (result == Conversion::NotANumber)
-        PyErr_Format(PyExc_TypeError, "%s must be a real number (int, float, bool or a NumPy scalar), not %.200s", what,
-                     Py_TYPE(object)->tp_name);
+        PyErr_Format(PyExc_TypeError, "%s must be a real number (int, float, bool or a NumPy scalar), not %.200s%s",
+                     what, Py_TYPE(object)->tp_name, number_instead(object));
     return result == Conversion::Ok;
 }
 

@@ -13,7 +13,7 @@ True
 from __future__ import annotations
 
 from kilograd._core import Value, live_nodes, maximum, minimum, reserved_bytes
-from kilograd.modes import no_grad
+from kilograd.modes import KeptGraphsWarning, no_grad
 
 TYPE_CHECKING = False  # true for type checkers; importing typing would double the time of `import kilograd`
 
@@ -49,6 +49,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
+    "KeptGraphsWarning",
     "Layer",
     "Module",
     "Neuron",
@@ -124,7 +125,10 @@ def __getattr__(name: str) -> object:
             value = getattr(import_module(f"kilograd.{home}"), name)
             globals()[name] = value
             return value
-    raise AttributeError(f"module 'kilograd' has no attribute {name!r}")
+    from kilograd.advice import instead_of
+
+    message = f"module 'kilograd' has no attribute {name!r}{instead_of(name)}"
+    raise AttributeError(message, name=name, obj=import_module("kilograd"))
 
 
 def load_ipython_extension(shell: Any) -> None:

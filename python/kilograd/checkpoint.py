@@ -156,6 +156,7 @@ def save(path: str | os.PathLike[str], model: Any, optimizer: Optimizer | None =
     """
     import numpy as np
 
+    _check_path(path)
     arrays = {f"model/{name}": array for name, array in state_dict(model).items()}
     if optimizer is not None:
         arrays |= {f"optimizer/{name}": np.asarray(value) for name, value in optimizer.state_dict().items()}
@@ -173,6 +174,11 @@ def save(path: str | os.PathLike[str], model: Any, optimizer: Optimizer | None =
         raise
 
 
+def _check_path(path: Any) -> None:
+    if hasattr(path, "parameters"):
+        raise TypeError("the path comes first, then the model: save(path, model), load(path, model)")
+
+
 def load(path: str | os.PathLike[str], model: Any, optimizer: Optimizer | None = None) -> None:
     """Read a file that `save` wrote into a model, and into an optimizer of the same kind.
 
@@ -183,6 +189,7 @@ def load(path: str | os.PathLike[str], model: Any, optimizer: Optimizer | None =
         If the file is damaged or none of kilograd's, or was saved from another model or kind of optimizer, or
         without one where one is given. Nothing is changed.
     """
+    _check_path(path)
     with open(path, "rb") as file, _blamed_on(path), zipfile.ZipFile(file) as archive:
         entries = _Entries(archive)
         if str(entries.read("format", (), "U")) != _FORMAT:

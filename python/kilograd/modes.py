@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+class KeptGraphsWarning(UserWarning):
+    """Hundreds of losses are kept with their graphs, a million nodes: `backward()` says so, once in a process.
+
+    A list of losses for a curve is the usual reason, and ``losses.append(loss.data)`` the remedy. Silence it with
+    ``warnings.simplefilter("ignore", kilograd.KeptGraphsWarning)`` where they are kept on purpose.
+    """
+
+
 class no_grad(ContextDecorator):
     """Context, or decorator, in which operations give leaves: the data alone, no graph.
 

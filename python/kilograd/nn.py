@@ -11,9 +11,9 @@ called in Python, and the rest stays native.
 
 from __future__ import annotations
 
+import operator
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import mul
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from kilograd import _core
@@ -107,7 +107,7 @@ class Neuron(Module):
 
     def weighted_sum(self, x: Sequence[Value | float]) -> Value:
         """Weights times inputs, added up from the left, plus the bias. `x` has as many entries as there are weights."""
-        z: Value = sum(map(mul, self.w, x)) + self.b
+        z: Value = sum(map(operator.mul, self.w, x)) + self.b
         return z
 
     def activate(self, z: Value) -> Value:
@@ -132,12 +132,15 @@ class Neuron(Module):
         ValueError
             If the number of inputs is not the number of weights, or `x` holds rows of many samples.
         TypeError
-            If `x` is a dict, a set or text, or holds no numbers.
+            If `x` is a dict, a set or text, or holds text, None or complex numbers.
         """
         inputs = x if isinstance(x, (list, tuple)) else sample(x)
         native: Value | None = _core.call_neuron(self, inputs)
         if native is not None:
             return native
+        for k, each in enumerate(inputs):
+            if each is None or isinstance(each, (str, bytes, complex)):
+                raise TypeError(f"input {k} of {self!r} is {each!r}, and a number or a Value is needed")
         nested = [each for each in inputs if hasattr(each, "__len__") and getattr(each, "shape", None) != ()]
         if nested:
             raise ValueError(
@@ -241,9 +244,13 @@ class MLP(Module):
 
 
 def _count(name: str, count: int) -> int:
-    if count < 0:
+    try:
+        number = operator.index(count)
+    except TypeError:
+        raise TypeError(f"{name} is a whole number, not {count!r}") from None
+    if number < 0:
         raise ValueError(f"{name} is a number of things and cannot be {count}")
-    return count
+    return number
 
 
 def _per_layer(activation: Activation | Sequence[Activation], layers: int) -> list[Activation]:
@@ -257,9 +264,18 @@ def _per_layer(activation: Activation | Sequence[Activation], layers: int) -> li
 def _check_activation(activation: Activation, value_type: type[Value]) -> None:
     if isinstance(activation, str):
         if activation != "linear" and not callable(getattr(value_type, activation, None)):
-            raise ValueError(f"activation {activation!r} is neither a method of {value_type.__name__} nor 'linear'")
+            kind, meant = value_type.__name__, _close_to(activation, value_type)
+            raise ValueError(f"activation {activation!r} is neither a method of {kind} nor 'linear'{meant}")
     elif not (activation is None or callable(activation)):
         raise TypeError(f"activation is a name, a callable or None, not {type(activation).__name__}: {activation!r}")
+
+
+def _close_to(activation: str, value_type: type[Value]) -> str:
+    """What may have been meant by an unknown name, for the end of a sentence."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(activation.lower(), [*filter(str.islower, dir(value_type)), "linear"], n=1)
+    return f": did you mean {found[0]!r}?" if found else ""
 
 
 def _activation_name(activation: Activation) -> str:

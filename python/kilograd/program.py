@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Program", "Reduce", "Wrt"]
 
 Nested: TypeAlias = "Value | float | Iterable[Nested]"
+_OF_CALLS = frozenset(["threads", "reduce", "wrt", "weights", "check", "out", "sparse"])
+
 Wrt: TypeAlias = Literal["inputs", "parameters", "both"]
 Reduce: TypeAlias = Literal["mean", "sum"] | None
 
@@ -124,6 +126,11 @@ class Program:
         self._core, found = _core._record(values, shape, list(_leaves(inputs)), wanted)
         self._parameters: tuple[Value, ...] = tuple(found)
         self._core.code_allowed = code
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _OF_CALLS:
+            raise AttributeError(f"{name} is no attribute of a Program but an argument of its calls: p(X, {name}=...)")
+        super().__setattr__(name, value)
 
     @property
     def code(self) -> str:

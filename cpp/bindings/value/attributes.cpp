@@ -6,6 +6,7 @@
 #include "../../engine/backward.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
+#include "../python.hpp"
 #include "value.hpp"
 
 namespace kilograd {
@@ -215,14 +216,50 @@ int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
     return 0;
 }
 
-// What arrays and tensors have and a Value has not, with an error that says what it has. No data descriptor, and no
-// attribute for hasattr() and dir(): code that asks for the name sees none, and an attribute of that name can be set.
-constexpr const char* absent_names[] = {"item", "detach", "numpy"};
+// What tensors and other classes have and a Value has not, with an error that says what to write. No data descriptors:
+// an attribute of that name can be set. To hasattr(), dir(), help() and vars() there is none.
+struct Absent {
+    const char* name;
+    const char* instead;
+};
+constexpr Absent absent_names[] = {
+    {"item", "v.data is its number"},
+    {"detach", "v.data is its number, and kilograd.no_grad() computes without a graph"},
+    {"numpy", "v.data is its number, and kilograd.arrays.data(values) an array of them"},
+    {"value", "v.data is its number"},
+    {"val", "v.data is its number"},
+    {"gradient", "v.grad is its gradient"},
+    {"name", "v.label is its name"},
+    {"parents", "v._prev are its operands"},
+    {"requires_grad", "every Value has a gradient, and kilograd.no_grad() computes without a graph"},
+    {"requires_grad_", "every Value has a gradient, and kilograd.no_grad() computes without a graph"},
+    {"retain_grad", "every Value keeps its gradient, v.grad"},
+    {"grad_fn", "v._op is its operation, v._prev are its operands"},
+    {"is_leaf", "a leaf is a Value without operands: not v._prev"},
+    {"clone", "v * 1 is a node computed from it, copy.copy(v) another one like it"},
+    {"cpu", "it is a number in memory; leave the call out"},
+    {"cuda", "it is a number in memory; leave the call out"},
+    {"to", "it is a number in memory; leave the call out"},
+    {"add", "write v + w"},
+    {"sub", "write v - w"},
+    {"mul", "write v * w"},
+    {"div", "write v / w"},
+    {"pow", "write v ** w"},
+    {"square", "write v ** 2"},
+    {"clamp", "write v.maximum(low).minimum(high)"},
+    {"softmax", "write kilograd.functional.softmax(values)"},
+};
+
+struct AbsentAttribute {
+    PyObject_HEAD const Absent* row;
+};
 
 // While tracing, x.sum().item() is of NumPy's floats, and the number itself.
-PyObject* refuse_absent(PyObject*, PyObject* object, PyObject*) {
-    if (tracing() && object) return PyObject_GetAttrString(object, "__pos__");
-    PyErr_SetString(PyExc_AttributeError, "a Value has no item(), detach() or numpy(): v.data is its number");
+PyObject* refuse_absent(PyObject* self, PyObject* object, PyObject*) {
+    const Absent& row = *reinterpret_cast<AbsentAttribute*>(self)->row;
+    if (tracing() && object && &row - absent_names < 3) return PyObject_GetAttrString(object, "__pos__");
+    PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%s': %s",
+                 object ? Py_TYPE(object)->tp_name : "kilograd.Value", row.name, row.instead);
     return nullptr;
 }
 
@@ -263,28 +300,26 @@ PyObject* op_label(Node* node) {
     return label;
 }
 
-PyObject* value_dir(PyObject* self, PyObject*) {
-    PyObject* names = PyObject_CallMethod(reinterpret_cast<PyObject*>(&PyBaseObject_Type), "__dir__", "O", self);
-    for (const char* name : absent_names) {
-        if (!names || PyObject_HasAttrString(self, name)) continue;
-        PyObject* done = PyObject_CallMethod(names, "remove", "s", name);
-        if (!done) PyErr_Clear();  // somebody took it off the class
-        Py_XDECREF(done);
-    }
-    return names;
-}
-
+// The descriptors stand on a class of their own in the type's order of resolution, where look-ups find them; it is no
+// base of the type, so that what goes through the bases, as dir() does, does not.
 bool add_absent_attributes(PyTypeObject* type) {
     PyType_Slot slots[] = {slot<refuse_absent>(Py_tp_descr_get), {0, nullptr}};
-    PyType_Spec spec = {"kilograd._core.Absent", 0, 0, Py_TPFLAGS_DEFAULT, slots};
-    PyObject* absent_type = PyType_FromSpec(&spec);
-    PyObject* absent = absent_type ? PyObject_CallNoArgs(absent_type) : nullptr;
-    bool ok = absent != nullptr;
-    for (const char* name : absent_names)
-        ok = ok && PyObject_SetAttrString(reinterpret_cast<PyObject*>(type), name, absent) == 0;
-    Py_XDECREF(absent);
-    Py_XDECREF(absent_type);
-    return ok;
+    PyType_Spec spec = {"kilograd._core.AbsentAttribute", sizeof(AbsentAttribute), 0, Py_TPFLAGS_DEFAULT, slots};
+    PyType_Slot none[] = {{0, nullptr}};
+    PyType_Spec holder_spec = {"kilograd._core.Absent", sizeof(PyObject), 0, Py_TPFLAGS_DEFAULT, none};
+    const Owned kind(PyType_FromSpec(&spec)), holder(PyType_FromSpec(&holder_spec));
+    bool ok = kind && holder;
+    for (const Absent& row : absent_names) {
+        const Owned attribute(ok ? PyObject_CallNoArgs(kind.get()) : nullptr);
+        ok = ok && attribute;
+        if (ok) reinterpret_cast<AbsentAttribute*>(attribute.get())->row = &row;
+        ok = ok && PyObject_SetAttrString(holder.get(), row.name, attribute.get()) == 0;
+    }
+    PyObject* mro = ok ? PyTuple_Pack(3, type, holder.get(), &PyBaseObject_Type) : nullptr;
+    if (!mro) return false;
+    Py_SETREF(type->tp_mro, mro);
+    PyType_Modified(type);
+    return true;
 }
 
 void add_attribute_slots(std::vector<PyType_Slot>& slots) {

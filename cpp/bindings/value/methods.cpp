@@ -1,10 +1,12 @@
 // One method per row of the op table, backward(), formatting, copying.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "../../engine/arena.hpp"
 #include "../../engine/backward.hpp"
 #include "../../engine/replay.hpp"
 #include "../errors.hpp"
@@ -33,15 +35,60 @@ PyObject* leaky_relu(PyObject* self, PyObject* args, PyObject* kwargs) {
     return node ? wrap(node) : nullptr;
 }
 
+// The keywords of other libraries, as retain_graph.
+bool refuse_keywords_of_backward(PyObject* keywords) {
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+    while (keywords && PyDict_Next(keywords, &position, &name, &value)) {
+        if (PyUnicode_CompareWithASCIIString(name, "grad") == 0) continue;
+        PyErr_Format(
+            PyExc_TypeError,
+            "backward() got an unexpected keyword %R: it takes grad, the gradient of the root, and a graph stays "
+            "for as long as something refers to it",
+            name);
+        return true;
+    }
+    return false;
+}
+
+// Losses that were differentiated and are kept, each with its graph: `losses.append(loss)` for a curve. Looked for
+// where the memory has doubled since the last look, so that what is kept on purpose costs a look or two.
+class KeptLosses {
+  public:
+    // False with an error set, where the warning is one.
+    bool warned() {
+        if (arena.reserved_bytes() < look_at_) [[likely]]
+            return true;
+        look_at_ = 2 * arena.reserved_bytes();
+        const std::size_t nodes = arena.live_nodes();
+        std::size_t losses = 0;
+        arena.for_each_node([&](Node* node) { losses += node->refs == 1 && node->handle && node->grad != 0.0; });
+        if (nodes < many_nodes || losses < many_losses) return true;
+        look_at_ = std::numeric_limits<std::size_t>::max();
+        const Owned module(PyImport_ImportModule("kilograd.modes"));
+        const Owned category(module ? PyObject_GetAttrString(module.get(), "KeptGraphsWarning") : nullptr);
+        if (!category) return false;
+        return PyErr_WarnFormat(
+                   category.get(), 1,
+                   "%zu results of backward() are kept, and with their graphs %zu nodes: where a number will "
+                   "do, keep loss.data and not the loss",
+                   losses, nodes) == 0;
+    }
+
+  private:
+    static constexpr std::size_t many_nodes = 1'000'000, many_losses = 100;
+    std::size_t look_at_ = many_nodes * sizeof(Node);
+} kept_losses;
+
 PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
     static const char* names[] = {"grad", nullptr};
     PyObject* grad = nullptr;
-    if (refuse_while_tracing("backward()")) return nullptr;
+    if (refuse_while_tracing("backward()") || refuse_keywords_of_backward(kwargs)) return nullptr;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:backward", const_cast<char**>(names), &grad)) return nullptr;
     Number seed{1.0, IntKind};
     if (grad && !require_number(grad, "the grad of backward()", seed)) return nullptr;
     const HeldNode root(node_of(self));
-    if (!backward(root.get(), seed.value, seed.kind)) return nullptr;
+    if (!backward(root.get(), seed.value, seed.kind) || !kept_losses.warned()) return nullptr;
     Py_RETURN_NONE;
 }
 
@@ -207,7 +254,6 @@ std::vector<PyMethodDef> make_methods() {
                             "__trunc__($self, /)\n--\n\nOf the number, in a function that is recorded."),
         method<value_html>("_repr_html_", METH_NOARGS,
                            "_repr_html_($self, /)\n--\n\nThe graph as a notebook shows it; None where it cannot be."),
-        method<value_dir>("__dir__", METH_NOARGS, "__dir__($self, /)\n--\n\nThe attributes that there are."),
         method<value_reduce>("__reduce__", METH_NOARGS,
                              "__reduce__($self, /)\n--\n\nPickle with the graph, without recursion."),
         method<value_copy>("__copy__", METH_NOARGS,

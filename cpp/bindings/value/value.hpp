@@ -13,7 +13,6 @@ PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t na
 // attributes.cpp: data, grad, label, _op, _prev, ...
 void add_attribute_slots(std::vector<PyType_Slot>& slots);
 bool add_absent_attributes(PyTypeObject* type);  // names that give an error with a hint
-PyObject* value_dir(PyObject* self, PyObject*);  // dir() without these
 PyObject* read_data(PyObject* self);             // as Python reads it: what is read while tracing is noted
 PyObject* op_label(Node* node);                  // what `_op` shows: a new reference
 

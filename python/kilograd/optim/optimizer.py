@@ -90,6 +90,10 @@ class Optimizer:
 
     def __init__(self, parameters: Any, lr: Rate, **settings: float | None) -> None:
         found = parameters.parameters() if hasattr(parameters, "parameters") else parameters
+        if isinstance(found, Value):
+            raise TypeError(f"an optimizer takes a list of Values, not one: write [v] for {found!r}")
+        if callable(found) and not hasattr(found, "__iter__"):
+            raise TypeError(f"an optimizer takes Values, and not {found!r:.80}: call it, as model.parameters()")
         tables.refuse_unordered(found, "the parameters")
         self.parameters: list[Value] = list(found)
         for p in self.parameters:
@@ -141,6 +145,10 @@ class Optimizer:
             If `gradient` is of another shape, a parameter is a leaf no more or comes twice, or the function `lr` gives
             a rate that is no number of at least 0; no parameter is changed.
         """
+        if callable(gradient):
+            raise TypeError("step() takes no function: call loss.backward() first, then step()")
+        if isinstance(gradient, Value):
+            raise TypeError("step() takes no loss: call loss.backward() first, then step()")
         if gradient is not None:
             arrays.assign_gradients(self.parameters, gradient)
         lr = self.lr

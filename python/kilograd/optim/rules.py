@@ -98,7 +98,10 @@ class Adam(Optimizer):
         clip_norm: float | None = None,
         clip_value: float | None = None,
     ) -> None:
-        beta1, beta2 = betas
+        try:
+            beta1, beta2 = betas
+        except (TypeError, ValueError):
+            raise TypeError(f"betas is a pair of numbers, not {betas!r}") from None
         super().__init__(
             parameters,
             lr,

@@ -16,7 +16,7 @@ from kilograd.optim import Adam, Optimizer
 from kilograd.recorded import Recorded, Surroundings, UnrecordableError
 from kilograd.training.history import History, progress_bar
 from kilograd.training.samples import Blocks, Samples, held_out_of_blocks, hold_out, order_of, read_rows, read_samples
-from kilograd.training.steps import Inputs, Loss, Model, ProgramTrainer, Trainer, check_leaves, loss_named
+from kilograd.training.steps import Inputs, Loss, Model, ProgramTrainer, Trainer, check_leaves, check_roles, loss_named
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -130,6 +130,7 @@ def fit(
     A program's losses and gradients agree with a graph's to rounding, about 1e-15 of the largest term. Trainings stay
     as close as long as they do not magnify such differences themselves, as thousands of noisy steps can.
     """
+    check_roles(model, optimizer)
     function = loss_named(loss)
     epochs = whole_number("epochs", epochs, 0)
     first_epoch = whole_number("first_epoch", first_epoch, 0)

@@ -318,6 +318,16 @@ def _of_sigmoids(loss: Callable[[Any, Any], Any], prediction: Any, target: Any) 
     return loss(prediction, target)
 
 
+def check_roles(model: Model, optimizer: Optimizer | None) -> None:
+    """Refuse classes and names in place of a model and of an optimizer."""
+    if isinstance(model, type):
+        raise TypeError(f"fit trains a model, not a class: make one of {model.__name__} first")
+    if optimizer is not None and (isinstance(optimizer, type) or not hasattr(optimizer, "parameters")):
+        raise TypeError(
+            f"an optimizer is made from the parameters, as optim.Adam(model, lr=0.01), and is not {optimizer!r}"
+        )
+
+
 def check_leaves(model: Model, optimizer: Optimizer) -> None:
     """Refuse a model of which a parameter was replaced by a result: no graph would lead to it any more."""
     _core.require_leaves(optimizer.parameters)

@@ -1,0 +1,39 @@
+"""Where the names are that people look for in `kilograd` and that are elsewhere."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from kilograd._core import Value
+
+__all__ = ["instead_of"]
+
+_HOMES = ("optim", "functional", "training", "estimators")
+_ELSEWHERE = {
+    "Parameter": "every Value is one: kilograd.Value(number)",
+    "Tensor": "kilograd.Value is one number, kilograd.arrays.values(array) makes one of each",
+    "array": "kilograd.arrays.values(array) makes a Value of each number",
+    "tensor": "kilograd.Value is one number, kilograd.arrays.values(array) makes one of each",
+    "hstack": "numpy.hstack works on arrays of Values",
+    "jit": "kilograd.compile records a function",
+    "stack": "numpy.stack works on arrays of Values",
+    "vmap": "kilograd.compile(f).batch goes over rows",
+}
+
+
+def instead_of(name: str) -> str:
+    """What to write instead of a name that `kilograd` has not, for the end of a sentence, where that is known."""
+    if name.startswith("_"):
+        return ""
+    if name in _ELSEWHERE:
+        return f": {_ELSEWHERE[name]}"
+    if callable(getattr(Value, name, None)):
+        return f": it is a method, v.{name}()"
+    for home in _HOMES:
+        try:
+            module = import_module(f"kilograd.{home}")
+        except ImportError:  # of an extra that is not installed
+            continue
+        if name in module.__all__:
+            return f": it is kilograd.{home}.{name}"
+    return ""
