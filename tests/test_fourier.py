@@ -240,3 +240,65 @@ def test_values_outside_of_a_compiled_function_are_as_before():
         v * 1j  # type: ignore[operator]
     with pytest.raises(TypeError, match="unsupported operand"):
         1j + v  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "side",
+    [
+        lambda x: np.sqrt(-(x + 0j)).imag,
+        lambda x: np.sqrt(np.conj(-np.abs(x) + 0j)).imag,
+        lambda x: np.sqrt((x + 0j) / -1).imag,
+        lambda x: np.sqrt(1 / (x + 0j)).imag,
+        lambda x: np.sqrt((x + 0j) * -2).imag,
+        lambda x: np.sqrt(np.conj(x + 0j) * 2).imag,
+        lambda x: np.log(np.conj(x.astype(complex))).imag,
+        lambda x: np.angle(-(np.abs(x) + 0j)),
+        lambda x: np.angle(np.mean(-(np.abs(x) + 0j))) * x,
+        lambda x: np.angle(np.conj(np.fft.fft(x)))[0] * x,
+        lambda x: np.angle(np.fft.rfft(-np.abs(x)))[[0, 3]] * x[:2],
+        lambda x: np.sqrt(np.fft.ifft(-np.abs(x))[0]).imag * x,
+        lambda x: np.angle(np.fft.fft(-np.abs(x[:5])))[0] * x,
+    ],
+)
+def test_signs_of_zeros_choose_the_side_of_a_branch_cut(side: Callable[[Any], Any]):
+    f = kilograd.compile(side)
+    for x in (X, -X, np.abs(X), -np.abs(X)):
+        np.testing.assert_allclose(f(x), side(x.copy()), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(f.jacobian(x), differences(side, x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda z: z.ravel(),
+        lambda z: np.ravel(z),
+        lambda z: z.T,
+        lambda z: z.transpose(),
+        lambda z: np.transpose(z),
+        lambda z: z.squeeze(),
+        lambda z: np.reshape(z, (3, 2)),
+        lambda z: np.swapaxes(z.reshape(2, 3), 0, 1),
+        lambda z: np.moveaxis(z.reshape(2, 3), 0, 1),
+        lambda z: np.expand_dims(z, 1),
+        lambda z: np.atleast_2d(z).T,
+        lambda z: np.split(z, 2)[1],
+        lambda z: np.flip(z),
+        lambda z: np.rot90(z.reshape(2, 3)),
+        lambda z: np.einsum("i->i", z),
+        lambda z: z.astype(complex, copy=False),
+        lambda z: z.flatten(),
+        lambda z: np.copy(z),
+        lambda z: np.roll(z, 1),
+        lambda z: z.conj(),
+        lambda z: z.astype(complex),
+    ],
+)
+def test_what_is_written_into_a_view_is_written_into_the_array(view: Callable[[Any], Any]):
+    def function(x: Any) -> Any:
+        z = np.fft.fft(x)
+        w = view(z)
+        w[0] = x[1] * 1j
+        w[1:] *= 2
+        return np.abs(z) + np.abs(w).sum()
+
+    check(function, X)

@@ -12,7 +12,7 @@ import numpy as np
 from kilograd.compiled import traced as real
 from kilograd.compiled.complexes import Complex, as_complex, bilinear, plain, product
 from kilograd.compiled.conditions import refusal
-from kilograd.compiled.traced import is_complex
+from kilograd.compiled.traced import Traced, entries, is_complex
 
 __all__ = ["implements_complex", "of_function"]
 
@@ -31,7 +31,7 @@ def implements_complex(*functions: Any) -> Callable[[Callable[..., Any]], Callab
 
 
 _NAMES = (
-    "sum mean cumsum diff ravel squeeze transpose swapaxes moveaxis expand_dims reshape repeat take tile roll flip "
+    "sum cumsum diff ravel squeeze transpose swapaxes moveaxis expand_dims reshape repeat take tile roll flip "
     "fliplr flipud trace diagonal diag diagflat tril triu concatenate stack hstack vstack dstack column_stack split "
     "array_split broadcast_to atleast_1d atleast_2d atleast_3d copy rot90 rollaxis delete nansum"
 )
@@ -82,7 +82,7 @@ def _part(thing: Any, k: int) -> Any:
 def _together(re: Any, im: Any) -> Any:
     if isinstance(re, (list, tuple)):
         return [_together(one, other) for one, other in zip(re, im, strict=True)]
-    return Complex(re, im)
+    return Complex.of_parts(*[entries(part).view(Traced) for part in (re, im)])  # views of what are views in NumPy
 
 
 @implements_complex(np.real)
@@ -106,6 +106,13 @@ def _angle(z: Any, deg: bool = False) -> Any:
 def _where(condition: Any, a: Any = None, b: Any = None) -> Any:
     a, b = as_complex(a), as_complex(b)
     return Complex(*[np.where(condition, getattr(a, name), getattr(b, name)) for name in ("re", "im")])
+
+
+@implements_complex(np.mean)
+def _mean(z: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    z = as_complex(z)
+    count = math.prod(z.shape[k] for k in real.axes_of(axis, z.ndim))
+    return np.sum(z, axis=axis, keepdims=keepdims) / count
 
 
 @implements_complex(np.prod)

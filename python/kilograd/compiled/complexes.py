@@ -10,6 +10,7 @@ and those that are products all pairs of parts. Zeros that are constants are lef
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -127,7 +128,10 @@ class Complex(Pair, np.lib.mixins.NDArrayOperatorsMixin):
             raise refusal(
                 f"a complex array that is recorded does not become one of {dtype}: take .real, .imag or abs(z)"
             )
-        return self.copy()
+        return self if options.get("copy") is False else self.copy()
+
+    def flatten(self, order: Any = "C") -> Complex:
+        return np.ravel(self, order).copy()  # type: ignore[return-value]
 
     def reshape(self, *shape: Any, **options: Any) -> Complex:
         return Complex.of_parts(*[part.reshape(*index_of(shape), **options) for part in (self.re, self.im)])
@@ -142,7 +146,7 @@ class Complex(Pair, np.lib.mixins.NDArrayOperatorsMixin):
 
 
 _METHODS = {name: name for name in ("sum", "mean", "cumsum", "prod", "ravel", "squeeze", "transpose", "swapaxes")}
-_METHODS |= {name: name for name in ("repeat", "take", "trace", "diagonal")} | {"flatten": "ravel"}
+_METHODS |= {name: name for name in ("repeat", "take", "trace", "diagonal")}
 
 
 def as_complex(thing: Any) -> Complex:
@@ -181,10 +185,14 @@ def _is_zero(number: Entry) -> bool:
 
 
 def _plus(a: Entry, b: Entry) -> Entry:
+    if type(a) is type(b):  # two constants have the sum that NumPy has, down to the sign of a zero
+        return a + b
     return b if _is_zero(a) else a if _is_zero(b) else a + b
 
 
 def _minus(a: Entry, b: Entry) -> Entry:
+    if type(a) is type(b):
+        return a - b
     return a if _is_zero(b) else -b if _is_zero(a) else a - b
 
 
@@ -197,7 +205,18 @@ def _times(a: Entry, b: Entry) -> Entry:
     return a * b
 
 
+def _zero(ufunc: Any, a: Entry, b: Entry, c: Entry, d: Entry) -> Entry:
+    """The imaginary part of a product or quotient of real numbers: the zero that NumPy has where that is negative.
+
+    There its sign is the side of the branch cut that roots, logarithms and angles take.
+    """
+    a = math.copysign(1.0, a) if type(a) is float else -math.copysign(1.0, c) if type(c) is float else -1.0
+    return float(ufunc(complex(a, b), complex(-a, d)).imag)
+
+
 def _multiply(a: Entry, b: Entry, c: Entry, d: Entry) -> Two:
+    if _is_zero(b) and _is_zero(d):
+        return _times(a, c), _zero(np.multiply, a, b, c, d)
     return _minus(_times(a, c), _times(b, d)), _plus(_times(a, d), _times(b, c))
 
 
@@ -209,7 +228,7 @@ def _size(a: Entry, b: Entry) -> Entry:
 
 def _divide(a: Entry, b: Entry, c: Entry, d: Entry) -> Two:
     if _is_zero(d):
-        return _over(a, c), _over(b, c)
+        return _over(a, c), _zero(np.divide, a, b, c, d) if _is_zero(b) else b / c
     size = _size(c, d)
     u, v = _over(c, size), _over(d, size)
     re, im = _multiply(a, b, u, -v)
@@ -266,9 +285,9 @@ _NUMBERS: dict[str, Callable[..., Two]] = {
     "subtract": lambda a, b, c, d: (_minus(a, c), _minus(b, d)),
     "multiply": _multiply,
     "divide": _divide,
-    "negative": lambda a, b: (_minus(0.0, a), _minus(0.0, b)),
+    "negative": lambda a, b: (-a, -b),  # of a zero, too: its sign is the side of a branch cut
     "positive": lambda a, b: (a, b),
-    "conjugate": lambda a, b: (a, _minus(0.0, b)),
+    "conjugate": lambda a, b: (a, -b),
     "square": lambda a, b: _multiply(a, b, a, b),
     "reciprocal": lambda a, b: _divide(1.0, 0.0, a, b),
     "power": _power,

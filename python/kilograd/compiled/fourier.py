@@ -64,6 +64,11 @@ def _smallest_factor(n: int) -> int:
     return next((p for p in range(2, math.isqrt(n) + 1) if n % p == 0), n)
 
 
+def _conjugate(z: Any) -> Any:
+    """Zeros that are constants stay positive, as those of transforms are."""
+    return np.conjugate(z) + 0.0
+
+
 def _half_of_real(x: Traced) -> Complex:
     """The transform of n real numbers: its first n // 2 + 1, of which the others are conjugates."""
     n = x.shape[-1]
@@ -71,7 +76,7 @@ def _half_of_real(x: Traced) -> Complex:
         return _transformed(as_complex(x), -1)[..., : n // 2 + 1]
     even, odd = _half_of_real(x[..., ::2]), _half_of_real(x[..., 1::2])
     odd = odd * _roots(n, -1)[: odd.shape[-1]]
-    low, high = even + odd, np.conjugate(even - odd)
+    low, high = even + odd, _conjugate(even - odd)
     return np.concatenate([low, high[..., : n // 2 + 1 - low.shape[-1]][..., ::-1]], axis=-1)  # type: ignore[return-value]
 
 
@@ -226,16 +231,22 @@ def _fft(a: Any, n: Any = None, axis: Any = -1, norm: Any = None, sign: int = -1
     found: Any
     if not isinstance(z, Complex):
         half = _half(z, n)  # of real numbers the others are conjugates
-        mirrored = np.conjugate(half[..., 1 : (n + 1) // 2])[..., ::-1]
+        mirrored = _conjugate(half[..., 1 : (n + 1) // 2])[..., ::-1]
         found = np.concatenate([half, mirrored], axis=-1)
-        found = np.conjugate(found) if sign > 0 else found
+        found = _conjugate(found) if sign > 0 else found
     else:
         found = Complex(*computed(_WHOLE[sign], _stacked(z))) if _is_whole(z.shape) else _transformed(z, sign)
     return _scaled(found, n, norm, sign > 0, axis)
 
 
 def _half(x: Traced, n: int) -> Complex:
-    return Complex(*computed(_whole_half_of_real(n), entries(x))) if _is_whole(x.shape) else _half_of_real(x)
+    if not _is_whole(x.shape):
+        return _half_of_real(x)
+    half = Complex(*computed(_whole_half_of_real(n), entries(x)))
+    half.im[..., 0] = 0.0
+    if n % 2 == 0:
+        half.im[..., n // 2] = 0.0
+    return half
 
 
 def _ifft(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Any:
