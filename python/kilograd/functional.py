@@ -54,7 +54,8 @@ LossName: TypeAlias = Literal[
 ]
 """The losses, as `kilograd.fit` knows them: functions of this module."""
 
-Reduction = Literal["mean", "sum", "none"]
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+"""What becomes of the losses of many samples: their mean, their sum, or a list of them."""
 _Reduced = Literal["mean", "sum"]
 
 
