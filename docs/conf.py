@@ -92,7 +92,16 @@ def plain_signature(*event: str | None) -> tuple[str | None, str | None] | None:
     return (re.sub(r"^\(/(, )?", "(", arguments), returned) if arguments and arguments.startswith("(/") else None
 
 
+def rubric_of_a_module(*event: object) -> None:
+    """The heading of the examples of a module is no section, to which all of its functions would belong."""
+    _, what, _, _, _, lines = event
+    if what == "module" and isinstance(lines, list) and "Examples" in lines:
+        start = lines.index("Examples")
+        lines[start : start + 2] = [".. rubric:: Examples", ""]
+
+
 def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", rubric_of_a_module)
     app.connect("autodoc-process-signature", plain_signature, priority=400)  # before numpydoc, which ends the event
     app.connect("missing-reference", by_last_name)
