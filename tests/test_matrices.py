@@ -37,6 +37,11 @@ def tall(x: Any) -> Any:
     return TALL * x + np.cos(np.outer(np.arange(40.0), x))
 
 
+def matrix_function(a: Any, f: Callable[[Any], Any]) -> Any:
+    values, vectors = np.linalg.eigh(a)
+    return (vectors * f(values)) @ vectors.T
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "solve": lambda x: RIGHT @ np.linalg.solve(general(x), RIGHT * x[0]),
     "solve-columns": lambda x: np.sum(WEIGHTS[:, :2] * np.linalg.solve(general(x), DIRECTIONS[0][:, :2] * x[1])),
@@ -60,6 +65,19 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "triangular-unit": lambda x: (
         RIGHT @ scipy.linalg.solve_triangular(general(x) / 9, RIGHT, trans=1, unit_diagonal=True)
     ),
+    "eigvalsh": lambda x: np.sum(WEIGHTS[0] * np.linalg.eigvalsh(positive(x))),
+    "eigvalsh-upper": lambda x: np.linalg.eigvalsh(general(x)[:5, :5], UPLO="U")[[0, -1]] @ x[:2],
+    "eigvalsh-stack": lambda x: np.sum(
+        np.log(np.linalg.eigvalsh(np.stack([positive(x), positive(-x)]))) * [[1.0], [2.0]]
+    ),
+    "eigh": lambda x: (
+        np.sum(WEIGHTS[0, :4] * np.linalg.eigh(general(x)[:4, :4])[0])
+        + np.sum(WEIGHTS[:4, :4] * np.linalg.eigh(general(x)[:4, :4])[1])
+    ),
+    "eigh-upper": lambda x: np.sum(WEIGHTS[:3, :3] * np.linalg.eigh(general(x)[:3, :3], "U").eigenvectors),
+    "eigh-function": lambda x: np.sum(WEIGHTS * matrix_function(positive(x), np.sqrt)),
+    "scipy-eigvalsh": lambda x: scipy.linalg.eigvalsh(positive(x), lower=False)[-1],
+    "scipy-eigh": lambda x: scipy.linalg.eigh(positive(x), eigvals_only=True)[1],
     "expm": lambda x: np.sum(WEIGHTS[:3, :3] * scipy.linalg.expm(np.outer(x, np.sin(x)) + np.diag(x))),
     "expm-stack": lambda x: np.sum(scipy.linalg.expm(np.stack([np.outer(x, x), np.outer(x, x[::-1])]))[:, 0, 1]),
 }
@@ -274,3 +292,106 @@ def test_slogdet_of_a_singular_matrix_has_no_derivative(n: int):
     assert (sign, size) == (0.0, -np.inf)
     with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
         kilograd.compile(lambda a: np.linalg.slogdet(a)[1]).grad(singular)
+
+
+def degenerate(*values: float) -> Any:
+    """A symmetric matrix with these eigenvalues, up to rounding."""
+    q, _ = np.linalg.qr(BASE[: len(values), : len(values)])
+    return (q * values) @ q.T
+
+
+@pytest.mark.parametrize("triangle", ["L", "U"])
+def test_derivatives_of_eigenvalues_go_where_the_triangle_is(triangle: str):
+    a = general(X)[:4, :4]
+    f = kilograd.compile(lambda a: np.linalg.eigvalsh(a, triangle) @ np.arange(4.0))
+    found = f.grad(a)
+    _, v = np.linalg.eigh(a, triangle)
+    whole = (v * np.arange(4.0)) @ v.T
+    kept = np.tril(np.ones((4, 4)), -1) if triangle == "L" else np.triu(np.ones((4, 4)), 1)
+    np.testing.assert_allclose(found, whole * (2 * kept + np.eye(4)), rtol=1e-10, atol=1e-13)
+    np.testing.assert_array_equal(
+        kilograd.compile(lambda a: np.linalg.eigvalsh(a, triangle))(a), np.linalg.eigvalsh(a, triangle)
+    )
+    values, vectors = kilograd.compile(lambda a: np.linalg.eigh(a, triangle))(a)
+    np.testing.assert_array_equal(values, np.linalg.eigh(a, triangle)[0])
+    np.testing.assert_array_equal(vectors, v)
+
+
+def test_derivatives_of_eigenvalues_with_50_digits():
+    mpmath = pytest.importorskip("mpmath")
+    a, d = degenerate(0.5, 1.0, 1.25, 3.0), BASE[5:9, 5:9] + BASE[5:9, 5:9].T
+    f = kilograd.compile(lambda t: np.linalg.eigvalsh(a + t * d))
+    with mpmath.workdps(50):
+
+        def eigenvalue(t: Any, k: int) -> Any:
+            whole = mpmath.matrix(np.tril(a).tolist()) + mpmath.matrix(np.tril(a, -1).T.tolist())
+            moved = mpmath.matrix(np.tril(d).tolist()) + mpmath.matrix(np.tril(d, -1).T.tolist())
+            return sorted(mpmath.eigsy(whole + t * moved, eigvals_only=True))[k]
+
+        for k in range(4):
+            first = mpmath.diff(lambda t, k=k: eigenvalue(t, k), 0, 1, h=mpmath.mpf("1e-12"))
+            second = mpmath.diff(lambda t, k=k: eigenvalue(t, k), 0, 2, h=mpmath.mpf("1e-12"))
+            assert f(0.0)[k] == pytest.approx(float(eigenvalue(0, k)), rel=1e-14)
+            assert f.jacobian(0.0)[k] == pytest.approx(float(first), rel=1e-12)
+            of_one = kilograd.compile(lambda t, k=k: np.linalg.eigvalsh(a + t * d)[k])
+            assert of_one.hessian(0.0) == pytest.approx(float(second), rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [np.eye(3), np.diag([2.0, 2.0, 1.0]), np.ones((4, 4)), np.zeros((3, 3)), degenerate(1.0, 1.0, 1.0, 2.0, 2.0)],
+)
+def test_equal_eigenvalues(matrix: Any):
+    n = len(matrix)
+    squares = kilograd.compile(lambda a: np.sum(np.linalg.eigvalsh(a) ** 2))
+    np.testing.assert_allclose(squares.grad(matrix), 2 * matrix * (2 * np.tri(n, k=-1) + np.eye(n)), atol=1e-14)
+    largest = kilograd.compile(lambda a: np.linalg.eigvalsh(a) @ np.arange(float(n)))
+    vectors = kilograd.compile(lambda a: np.sum(np.linalg.eigh(a)[1]))
+    values = kilograd.compile(np.linalg.eigvalsh)
+
+    def along(direction: Any) -> Any:
+        return kilograd.compile(lambda t: np.linalg.eigvalsh(matrix + t * direction))
+
+    for derivative in (
+        lambda: largest.grad(matrix),
+        lambda: largest.batch.value_and_grad(np.stack([np.diag(np.arange(float(n))), matrix])),
+        lambda: values.jacobian(matrix),
+        lambda: along(BASE[:n, :n]).jacobian(0.0),
+        lambda: squares.hvp(matrix, BASE[:n, :n]),
+        lambda: vectors.grad(matrix),
+        lambda: vectors.hvp(matrix, np.eye(n)),
+    ):
+        with pytest.raises(np.linalg.LinAlgError, match="Equal eigenvalues, where this derivative does not exist"):
+            derivative()
+    np.testing.assert_allclose(along(np.eye(n)).jacobian(0.0), np.ones(n), rtol=1e-13)  # keeps them equal
+
+
+def test_one_eigenvalue_beside_equal_ones():
+    matrix = degenerate(1.0, 1.0, 1.0, 4.0)
+    f = kilograd.compile(lambda a: np.linalg.eigvalsh(a)[-1])
+    v = np.linalg.eigh(matrix)[1][:, -1]
+    np.testing.assert_allclose(f.grad(matrix), np.outer(v, v) * (2 * np.tri(4, k=-1) + np.eye(4)), atol=1e-14)
+    vector = kilograd.compile(lambda a: np.linalg.eigh(a)[1][0, -1] ** 2)  # whichever sign it has
+    apart = matrix + np.diag([0.0, 0.0, 1e-9, 2e-9])
+    np.testing.assert_allclose(vector.grad(matrix), vector.grad(apart), atol=1e-7)
+
+
+def test_eigenvalues_of_what_numpy_refuses():
+    with pytest.raises(ValueError, match="UPLO"):
+        kilograd.compile(lambda a: np.linalg.eigvalsh(a, "X"))(np.eye(3))
+    with pytest.raises(np.linalg.LinAlgError, match="square"):
+        kilograd.compile(lambda a: np.linalg.eigvalsh(a))(np.ones((3, 2)))
+    with pytest.raises(TypeError, match="one matrix, without options"):
+        kilograd.compile(lambda a: scipy.linalg.eigvalsh(a, driver="ev"))(np.eye(3))
+    with pytest.raises(TypeError, match="one matrix, without options"):
+        kilograd.compile(lambda a: scipy.linalg.eigvalsh(a, a))(np.eye(3))
+
+
+def test_a_few_eigenvalues():
+    for n in (0, 1, 2):
+        a = general(X)[:n, :n]
+        f = kilograd.compile(lambda a: np.linalg.eigvalsh(a))
+        np.testing.assert_allclose(f(a), np.linalg.eigvalsh(a), rtol=1e-14)
+        values, vectors = kilograd.compile(lambda a: np.linalg.eigh(a))(a)
+        np.testing.assert_array_equal(values, np.linalg.eigh(a)[0])
+        np.testing.assert_array_equal(vectors, np.linalg.eigh(a)[1])

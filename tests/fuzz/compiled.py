@@ -48,6 +48,10 @@ OF_ARRAYS += [
     "np.linalg.slogdet(np.outer(np.tanh(v), np.tanh(v)) + np.eye(3))[1]",
     "np.linalg.lstsq(np.vander([0.0, 1.0, 2.0, 3.0], 3) + np.cos(np.nan_to_num(v)), [0.1, 0.7, -1.3, 0.4])[0][2]",
     "scipy.linalg.expm(np.outer(np.tanh(v), np.cos(v)))[0, 1]",
+    "np.linalg.eigvalsh(np.outer(np.tanh(v), np.cos(v)) + np.diag([0.0, 1.0, 3.0]))[1]",
+    "np.linalg.eigvalsh(np.outer(np.tanh(v), np.tanh(v)) + np.eye(3), 'U') @ [1.0, 2.0, -0.5]",
+    "(np.linalg.eigvalsh(np.outer(np.tanh(v), np.tanh(v)) + np.eye(3)) ** 2).sum()",
+    "abs(np.linalg.eigh(np.outer(np.tanh(v), np.tanh(v)) + np.diag([0.0, 1.0, 3.0]))[1][0, 2])",
 ]
 OF_ARRAYS += ["np.linalg.det(np.outer(v, v) + np.diag(v))", "total(v, b=[0.0, 1.0, 0.5])", "TABLE['total'](v)"]
 OF_ARRAYS += [

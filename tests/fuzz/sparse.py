@@ -125,6 +125,7 @@ class Writer:
                 f"np.linalg.solve({matrix}, np.array([{b[0]}, {self.array(2)[0]}]).T)[:, {self.dice.randrange(2)}]",
                 f"np.linalg.cholesky({matrix})[1]",
                 f"np.linalg.inv({matrix})[0]",
+                f"np.linalg.eigvalsh({matrix})",
                 f"np.array([np.linalg.slogdet({matrix})[1], np.linalg.det({matrix})])",
                 f"np.linalg.lstsq(np.vstack([{matrix}, np.ones(2)]), np.append({b[0]}, 0.5))[0]",
             ]

@@ -16,6 +16,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import refusal, thread
+from kilograd.compiled.eigenvalues import EIGENVALUES, EIGENVECTORS, Triangle
 from kilograd.compiled.matrices import (
     CHOLESKY,
     EXPONENTIAL,
@@ -424,22 +425,47 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     return traced(x.reshape(n, *right.shape[1:])), squares, n, _SingularValues()
 
 
+def _triangle(name: str) -> Triangle:
+    if name.upper() not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return "L" if name.upper() == "L" else "U"
+
+
 @implements(np.linalg.eigvalsh)
 def _eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803 - NumPy's name
+    triangle = _triangle(UPLO)
+    if _of_constants(a):
+        return constant(np.linalg.eigvalsh(entries(a).astype(np.float64), triangle))
+
     def one(m: Objects) -> Objects:
         if len(m) == 1:
             return np.array(m[0])
-        off = m[1, 0] if UPLO.upper() == "L" else m[0, 1]
+        if len(m) > min(2, LARGEST):
+            return computed(EIGENVALUES[triangle], m)
+        off = m[1, 0] if triangle == "L" else m[0, 1]
         middle = 0.5 * (m[0, 0] + m[1, 1])
         reach = _core._hypot(0.5 * (m[0, 0] - m[1, 1]), off)
         out = np.empty(2, dtype=object)
         out[:] = [middle - reach, middle + reach]
         return out
 
-    matrix = _square(a, "eigvalsh")
-    if matrix.shape[-1] > 2:
-        raise refusal("eigvalsh() is recorded of matrices of up to 2 rows")
-    return _each(one, (matrix, 2))[0]
+    return _each(one, (_square(a, "eigvalsh"), 2))[0]
+
+
+@implements(np.linalg.eigh)
+def _eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+    triangle = _triangle(UPLO)
+    if _of_constants(a):
+        values, vectors = map(constant, np.linalg.eigh(entries(a).astype(np.float64), triangle))
+    else:
+        both = _each(lambda m: computed(EIGENVECTORS[triangle], m), (_square(a, "eigh"), 2))[0]
+        values, vectors = both[..., 0, :], both[..., 1:, :]
+    try:
+        from numpy.linalg._linalg import EighResult
+
+        return EighResult(values, vectors)
+    except ImportError:  # before NumPy 2
+        return values, vectors
 
 
 # --- scipy.linalg
@@ -518,6 +544,28 @@ def _expm(a: Any) -> Any:
     return _each(lambda matrix: computed(EXPONENTIAL, matrix), (_square(a, "expm"), 2))[0]
 
 
+def _scipy_eigvalsh(
+    a: Any,
+    b: Any = None,
+    *,
+    lower: bool = True,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    type: int = 1,  # of the problem with b
+    check_finite: bool = True,
+    **options: Any,
+) -> Any:
+    if b is not None or any(option is not None for option in options.values()):
+        raise refusal("eigvalsh() is recorded of one matrix, without options of the solver or subsets of its result")
+    return _eigvalsh(a, "L" if lower else "U")
+
+
+def _scipy_eigh(a: Any, b: Any = None, *, eigvals_only: bool = False, **options: Any) -> Any:
+    if not eigvals_only:
+        raise refusal("scipy.linalg.eigh() is recorded with eigvals_only=True: for vectors write numpy.linalg.eigh()")
+    return _scipy_eigvalsh(a, b, **options)
+
+
 SCIPY: dict[str, Callable[..., Any]] = {
     "cholesky": _scipy_cholesky,
     "cho_factor": _cho_factor,
@@ -526,6 +574,8 @@ SCIPY: dict[str, Callable[..., Any]] = {
     "solve": _scipy_solve,
     "inv": _scipy_inv,
     "det": _scipy_det,
+    "eigh": _scipy_eigh,
+    "eigvalsh": _scipy_eigvalsh,
     "expm": _expm,
 }
 """The twins of `scipy.linalg`, by name."""
