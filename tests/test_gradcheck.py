@@ -314,6 +314,19 @@ def test_rules_that_are_one_function_of_the_class():
     ]
 
 
+def test_an_operand_that_does_not_move_is_unclear():
+    product = operation(nothing)
+    report = check(lambda b: product(Value(2.0, label="fixed"), b) * 3.0, 1.5)
+    assert not report
+    assert not report.wrong
+    assert [(each.verdict, each.name) for each in report.rules] == [
+        ("unclear", "fixed"),
+        ("right", "b"),
+        ("right", "node 3 (data 3.0)"),
+    ]
+    assert check(lambda b: b * 3.0 + b**2 - 1 / b, 1.5)
+
+
 def test_local_gradients_of_values():
     report = check(lambda a, b: Value(a.data * b.data, (a, b), (b.data, b.data)), (2.0, 3.0))
     assert [each.name for each in report.wrong] == ["b", "b"]

@@ -36,6 +36,10 @@ def trace(root: Any) -> tuple[set[Any], set[tuple[Any, Any]]]:
         `root` and everything that it was computed from.
     edges : set of (Value, Value)
         (operand, result) pairs.
+
+    See Also
+    --------
+    kilograd.order : The nodes in the order in which they are computed.
     """
     nodes = _walk(root, None)
     return set(nodes), {(child, node) for node in nodes for child in _operands(node)}

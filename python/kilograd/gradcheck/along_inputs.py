@@ -2,25 +2,29 @@
 
 Moving one input moves the operands of a node and the node itself: the rule is right only if its local derivatives,
 times how the operands move, add up to how the node moves. With as many independent movements as there are operands, the
-local derivatives themselves follow.
+local derivatives themselves follow. Where an input is at a kink of what is computed, its two sides are two movements; a
+rule that is right on one of them is that of a kink of its own.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from types import BuiltinFunctionType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kilograd._core import ops
 from kilograd.gradcheck.differences import Estimate
-from kilograd.gradcheck.judging import Names, Tolerance
+from kilograd.gradcheck.judging import UNDEFINED, Names, Tolerance
 from kilograd.gradcheck.report import Finding, Verdict
 from kilograd.gradcheck.rules import added, different_operands, symptom
 
 __all__ = ["check_along_inputs"]
 
+_LABELS = frozenset(label for _, label, *_ in ops() if label)
 _INDEPENDENT = 1e-6
 """How small the least singular value may be, relative to the largest, of movements that tell operands apart."""
 
@@ -40,13 +44,17 @@ def check_along_inputs(
     tolerance : Tolerance
     """
     places = {id(node): place for place, node in enumerate(nodes)}
-    values, errors, kinks, low, high = (
-        np.array([getattr(each, name) for each in along]) for name in ("value", "error", "kink", "low", "high")
+    values, errors, kinks, left, right, slack = (
+        np.array([getattr(each, name) for each in along])
+        for name in ("value", "error", "kink", "left", "right", "slack")
     )
     for place, node in enumerate(nodes):
         operands = different_operands(node)
         columns = [places[id(operand)] for operand in operands]
         moved = [k for k, column in enumerate(columns) if np.any(values[:, column] != 0.0)]
+        for operand in (each for k, each in enumerate(operands) if k not in moved and _has_own_rule(node)):
+            note = "the operand does not move with the inputs: make it one of them"
+            yield Finding("unclear", names.operand(operand), math.nan, math.nan, 0.0, names.rule(node), note)
         if not moved:
             continue
         try:
@@ -55,34 +63,36 @@ def check_along_inputs(
             note = f"it raises {type(raised).__name__}: {raised}"
             yield Finding("wrong", names.operand(operands[0]), math.nan, math.nan, 0.0, names.rule(node), note)
             continue
-        usable = np.isfinite(values[:, place]) & np.isfinite(values[:, columns]).all(axis=1)
-        smooth = usable & ~kinks[:, place] & ~kinks[:, columns].any(axis=1)
-        chosen = _Movements(
-            values[np.ix_(smooth, columns)],
-            values[smooth, place],
-            errors[np.ix_(smooth, columns)],
-            errors[smooth, place],
+        usable = np.isfinite(values[:, [place, *columns]]).all(axis=1)
+        bent = usable & kinks[:, [place, *columns]].any(axis=1)
+        smooth, *sides = (
+            _Movements(moves[np.ix_(rows, columns)], moves[rows, place], off[np.ix_(rows, columns)], off[rows, place])
+            for moves, off, rows in ((values, errors, usable & ~bent), (left, slack, bent), (right, slack, bent))
         )
-        if smooth.any() and chosen.disagree(local, tolerance).any():
-            yield from _wrong(node, operands, local, chosen, names, tolerance)
+        off_left, off_right = (side.disagree(local, tolerance) | side.at_rest for side in sides)
+        at_rest = sides[0].at_rest & sides[1].at_rest
+        told = values[np.ix_(bent, columns)] @ local
+        lowest, highest = (f(left[bent, place], right[bent, place]) for f in (np.minimum, np.maximum))
+        allowed = slack[bent, place] + tolerance.rtol * np.abs(told) + tolerance.atol
+        between = (told >= lowest - allowed) & (told <= highest + allowed)
+        astray = off_left & off_right & ~at_rest
+        if smooth.disagree(local, tolerance).any() or (astray & ~between).any():
+            yield from _wrong(node, operands, local, smooth.and_those_of(*sides), names, tolerance)
             continue
-        at_kink = usable & kinks[:, place]
-        told = values[np.ix_(at_kink, columns)] @ local
-        allowed = tolerance.rtol * np.abs(told) + tolerance.atol
-        outside = (told < low[at_kink, place] - allowed) | (told > high[at_kink, place] + allowed)
+        known = not astray.any() and bool((~smooth.at_rest).any() or (~off_left & ~off_right).any())
         for k in moved:
-            limit = tolerance.of(local[k], local[k], 0.0)
-            note = symptom(node, operands, k, float(local[k]), limit) or ""
-            verdict: Verdict = "wrong" if note else "right" if smooth.any() else "kink" if at_kink.any() else "unclear"
-            if len(columns) == 1 and at_kink.any() and not smooth.any() and outside.any():
-                verdict, note = "wrong", "at this kink it is outside of the derivatives of the two sides"
+            note = symptom(node, operands, k, float(local[k]), tolerance.of(local[k], local[k], 0.0)) or ""
+            verdict: Verdict = "wrong" if note else "right" if known else "kink" if bent.any() else "unclear"
             if verdict == "unclear":
-                note = (
-                    "there is no numerical derivative: the function is not defined around here, or changes its branch"
-                )
+                note = UNDEFINED
             yield Finding(
                 verdict, names.operand(operands[k]), float(local[k]), float(local[k]), 0.0, names.rule(node), note
             )
+
+
+def _has_own_rule(node: Any) -> bool:
+    """Whether it is no operation of the engine, as far as its names tell."""
+    return not isinstance(node._backward, BuiltinFunctionType) or not (node._op in _LABELS or node._op.startswith("**"))
 
 
 class _Movements:
@@ -97,6 +107,22 @@ class _Movements:
     ) -> None:
         self.operands, self.node = operands, node
         self._operand_errors, self._node_errors = operand_errors, node_errors
+
+    def and_those_of(self, *others: _Movements) -> _Movements:
+        """All of these movements."""
+        every = [self, *others]
+        return _Movements(
+            np.concatenate([each.operands for each in every]),
+            np.concatenate([each.node for each in every]),
+            np.concatenate([each._operand_errors for each in every]),
+            np.concatenate([each._node_errors for each in every]),
+        )
+
+    @property
+    def at_rest(self) -> NDArray[np.bool_]:
+        """In which rows no operand moves, so that any rule is right."""
+        moving: NDArray[np.bool_] = np.any(self.operands, axis=1)
+        return ~moving
 
     def disagree(self, local: NDArray[np.float64], tolerance: Tolerance) -> NDArray[np.bool_]:
         """In which rows the node moves otherwise than local derivatives tell. NaN disagrees."""

@@ -69,15 +69,17 @@ def check(
     -----
     The steps are ``h = max(1, |x|) / 2**k`` for k = 7, 10, 13, 16, 19, 22, and relative to ``|x|`` where these leave
     the domain. Each two neighbours give central differences D(h) and D(h/8), and the extrapolation
-    ``R = (64 D(h/8) - D(h)) / 63`` with the estimated error ``max(|R - D(h/8)|, |R - R'|) + 4 eps s / (h/8)``, where R'
-    is that of the next pair and s the largest number that is computed with; the R of the smallest error counts (after
-    Ridders 1982, *Advances in Engineering Software* 4:75).
+    ``R = (64 D(h/8) - D(h)) / 63`` with the estimated error
+    ``2 max(|R - D(h/8)| / 8, |R - R'|) + 4 eps s / (h/8)``, where R' is that of the next pair and s the largest number
+    that is computed with; the R of the smallest error counts (after Ridders 1982, *Advances in Engineering Software*
+    4:75).
     Where the derivatives from the left and from the right differ and go on to differ as the step shrinks, there is a
     kink, such as ReLU's at 0, and any number between the two is right. Where the error is larger than a thousandth of
     the derivative, the verdict is "unclear".
 
     Nodes of a class written in Python are nudged one by one. Those of `kilograd.Value` are seen as they move with the
-    inputs: operands that move together are judged together.
+    inputs: operands that move together are judged together,
+    and an operand of a rule of one's own that does not move is "unclear".
 
     Examples
     --------

@@ -36,11 +36,23 @@ class Estimate:
     """NaN where fewer than three steps gave finite numbers."""
     error: Numbers
     """How far off the value may be."""
-    low: Numbers
-    """The smaller of the one-sided derivatives."""
-    high: Numbers
+    left: Numbers
+    """The derivative from the left, and from the right."""
+    right: Numbers
+    slack: Numbers
+    """How far off these may be."""
     kink: NDArray[np.bool_]
     """Whether the one-sided derivatives differ, as those of abs(x) do at 0."""
+
+    @property
+    def low(self) -> Numbers:
+        """The smallest number that a derivative at a kink may be."""
+        return np.minimum(self.left, self.right) - self.slack
+
+    @property
+    def high(self) -> Numbers:
+        """The largest one."""
+        return np.maximum(self.left, self.right) + self.slack
 
 
 def estimate(
@@ -71,7 +83,8 @@ def estimate(
 
         square = RATIO**2
         value = (square * central[1:] - central[:-1]) / (square - 1.0)
-        error = np.maximum(np.abs(value[:-1] - central[1:-1]), np.abs(value[:-1] - value[1:])) + noise[1:-1]
+        spread = np.maximum(np.abs(value[:-1] - central[1:-1]) / RATIO, np.abs(value[:-1] - value[1:]))
+        error = 2.0 * spread + noise[1:-1]  # twice: the second derivative may jump, and the error fall as h alone
         error[~np.isfinite(error)] = np.inf
         best = np.argmin(error, axis=0)
         columns = np.arange(centre.size)
@@ -85,6 +98,5 @@ def estimate(
         floor = 1e-5 * np.maximum(np.abs(right_here), np.abs(left_here)) + 4.0 * noise[best + 1, columns]
         kink = (narrow > 0.5 * wide) & (narrow > floor) & (narrow < 2.0 * wide)
         slack = drift + noise[best + 1, columns]
-        low = np.minimum(left_here, right_here) - slack
-        high = np.maximum(left_here, right_here) + slack
-    return Estimate(value, error, low, high, kink)
+        error = error + np.where(~kink & (narrow > 0.5 * wide), narrow, 0.0)  # too small a kink to be told from noise
+    return Estimate(value, error, left_here, right_here, slack, kink)

@@ -11,8 +11,9 @@ from kilograd.gradcheck.graphs import Leaf
 from kilograd.gradcheck.report import Finding, Verdict
 from kilograd.gradcheck.rules import added, different_operands, symptom
 
-__all__ = ["Names", "Tolerance", "judge", "rule_finding"]
+__all__ = ["UNDEFINED", "Names", "Tolerance", "judge", "rule_finding"]
 
+UNDEFINED = "there is no numerical derivative: the function is not defined around here, or changes its branch"
 _KNOWN = 1e-3
 """How large the error of a numerical derivative may be, relative to it, for a verdict."""
 
@@ -32,10 +33,7 @@ def judge(automatic: float, found: Estimate, column: int, tolerance: Tolerance) 
     """The verdict on a derivative, and what there is to say of it."""
     numerical, error = float(found.value[column]), float(found.error[column])
     if math.isnan(numerical):
-        return (
-            "unclear",
-            "there is no numerical derivative: the function is not defined around here, or changes its branch",
-        )
+        return "unclear", UNDEFINED
     if found.kink[column]:
         low, high = float(found.low[column]), float(found.high[column])
         allowed = tolerance.of(automatic, max(abs(low), abs(high)), 0.0)
