@@ -31,7 +31,6 @@ const tick = (now) => {
   last = now;
   if (gaps.length === frames) return done([gaps, kilograd.picture.frames.slice(-frames), kilograd.picture.shown]);
   act(kilograd, gaps.length);
-  kilograd.picture.request();
   requestAnimationFrame(tick);
 };
 requestAnimationFrame(tick);

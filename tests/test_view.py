@@ -845,6 +845,22 @@ def test_only_what_is_in_view_is_drawn(page):
     assert page.run("return kilograd.picture.shown") == 5_001
 
 
+def test_many_boxes_are_shifted_while_they_move_and_drawn_when_they_rest(page):
+    v = Value(0.5)
+    for _ in range(1_000):
+        v = v * 1.0001
+    page.load(kilograd.view(v))
+    page.run("kilograd.picture.fit(); kilograd.picture.draw()")
+    assert page.run("return kilograd.picture.kept.scale === kilograd.picture.scale")
+    page.run("kilograd.picture.pan(5, 0)")
+    page.wait("kilograd.picture.kept && kilograd.picture.kept.x === kilograd.picture.x")
+    same = "return kilograd.picture.canvas.toDataURL()"
+    rested = page.run(same)
+    page.run("kilograd.picture.request(); kilograd.picture.draw()")
+    assert page.run(same) == rested
+    assert page.run("kilograd.go(3, {follow: false}); return kilograd.picture.kept") is None
+
+
 # --- exercise mode ------------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ const MOVE_TIME = 380; // milliseconds in which numbers travel along an edge
 const OP_FONT = "600 12px system-ui, sans-serif";
 const OP_WIDTH = 56; // at most
 const DIRECT_BELOW = 0.15; // the scale below which edges go straight from box to box
+const MANY = 1500; // boxes, from which on a picture that moves is shifted before it is drawn anew
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 class Picture {
@@ -46,10 +47,17 @@ class Picture {
     this.canvas.width = Math.max(1, Math.round(this.width * ratio));
     this.canvas.height = Math.max(1, Math.round(this.height * ratio));
     this.ratio = ratio;
+    this.kept = null;
     this.draw(); // at once: a resized canvas is empty
   }
 
+  /** Draw it anew with the next frame. */
   request() {
+    this.kept = null;
+    this.#requestFrame();
+  }
+
+  #requestFrame() {
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
@@ -74,13 +82,13 @@ class Picture {
     this.x += (x - this.width / 2) * (1 / this.scale - 1 / scale);
     this.y += (y - this.height / 2) * (1 / this.scale - 1 / scale);
     this.scale = scale;
-    this.request();
+    this.#requestFrame();
   }
 
   pan(dx, dy) {
     this.x -= dx / this.scale;
     this.y -= dy / this.scale;
-    this.request();
+    this.#requestFrame();
   }
 
   /** Bring nodes into view, at a scale at which they can be read; the first one above all. */
@@ -182,6 +190,7 @@ class Picture {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.fillStyle = this.colours.paper;
     context.fillRect(0, 0, this.width, this.height);
+    if (this.#shiftKept(context)) return this.#note(began);
     context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * (this.width / 2 - this.x * scale), ratio * (this.height / 2 - this.y * scale));
     const shown = scene.within(...this.#sceneAt(0, 0), ...this.#sceneAt(this.width, this.height));
     this.shown = shown.boxes.length;
@@ -189,9 +198,36 @@ class Picture {
     this.#drawEdges(context, shown.edges, active);
     if (scale < TEXT_FROM) this.#drawDots(context, shown.boxes);
     else for (const box of shown.boxes) this.#drawBox(context, box);
+    if (this.shown > MANY) this.#keep();
     this.#drawMoving(context, active, began);
+    return this.#note(began);
+  }
+
+  #note(began) {
     this.frames.push(performance.now() - began);
     if (this.frames.length > 1000) this.frames.shift();
+  }
+
+  /** Keep the picture of many boxes, to be shifted while it is moved. */
+  #keep() {
+    const { width, height } = this.canvas;
+    this.copy ??= document.createElement("canvas");
+    if (this.copy.width !== width || this.copy.height !== height) Object.assign(this.copy, { width, height });
+    this.copy.getContext("2d").drawImage(this.canvas, 0, 0);
+    this.kept = { x: this.x, y: this.y, scale: this.scale };
+  }
+
+  /** Draw what was kept, where it has moved but a little; the picture itself follows when the movement rests. */
+  #shiftKept(context) {
+    const { kept, width, height } = this;
+    if (!kept) return false;
+    const grown = this.scale / kept.scale;
+    const [dx, dy] = [(kept.x - this.x) * this.scale, (kept.y - this.y) * this.scale];
+    if (grown > 1.5 || grown < 0.7 || Math.abs(dx) > width * 0.3 || Math.abs(dy) > height * 0.3) return false;
+    context.drawImage(this.copy, width / 2 + dx - (width / 2) * grown, height / 2 + dy - (height / 2) * grown, width * grown, height * grown);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.request(), 120);
+    return true;
   }
 
   #activeEdges(edges) {
