@@ -55,7 +55,7 @@ def test_the_signatures_of_functions():
     for function in (kilograd.maximum, kilograd.minimum):
         assert str(inspect.signature(function)) == "(a, b, /)"
     for public in (getattr(kilograd, name) for name in kilograd.__all__):
-        is_error = isinstance(public, type) and issubclass(public, Exception)  # whose signature is Python's, and unknown
+        is_error = isinstance(public, type) and issubclass(public, Exception)  # has none of its own
         assert not callable(public) or is_error or inspect.signature(public)
 
 
