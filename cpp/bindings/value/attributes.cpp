@@ -252,14 +252,23 @@ constexpr Absent absent_names[] = {
 
 struct AbsentAttribute {
     PyObject_HEAD const Absent* row;
+    PyObject* text;  // for Values themselves: hasattr() throws it away
 };
 
 // While tracing, x.sum().item() is of NumPy's floats, and the number itself.
 PyObject* refuse_absent(PyObject* self, PyObject* object, PyObject*) {
-    const Absent& row = *reinterpret_cast<AbsentAttribute*>(self)->row;
+    auto* const attribute = reinterpret_cast<AbsentAttribute*>(self);
+    const Absent& row = *attribute->row;
     if (tracing() && object && &row - absent_names < 3) return PyObject_GetAttrString(object, "__pos__");
-    PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute '%s': %s",
-                 object ? Py_TYPE(object)->tp_name : "kilograd.Value", row.name, row.instead);
+    PyTypeObject* const type = object ? Py_TYPE(object) : value_type;
+    const bool usual = type == value_type;
+    PyObject* text = usual ? Py_XNewRef(attribute->text) : nullptr;
+    if (!text)
+        text = PyUnicode_FromFormat("'%.100s' object has no attribute '%s': %s", type->tp_name, row.name, row.instead);
+    if (!text) return nullptr;
+    PyErr_SetObject(PyExc_AttributeError, text);
+    if (usual && !attribute->text) attribute->text = Py_NewRef(text);
+    Py_DECREF(text);
     return nullptr;
 }
 
