@@ -1375,3 +1375,30 @@ def test_examples_run(name, capsys):
         pytest.importorskip("sklearn")
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     assert capsys.readouterr().out.strip()
+
+
+def test_calls_with_one_array_find_their_path():
+    def f(x):
+        if x[0, 0] > 3.0:
+            return 7.0
+        try:
+            if math.log(x[0, 1]) > x[1, 0]:
+                return x * 2.0
+        except ValueError:
+            return -x
+        return x.sum()
+
+    compiled = kilograd.compile(f)
+    base = np.array([[0.5, 2.0, 0.1], [0.25, 3.0, 0.2]])
+    changes = [(0, 0, 0.5), (1, 0, 1.5), (0, 1, -2.0), (0, 0, 4.0), (0, 1, 0.3), (0, 0, np.nan)]
+    for _ in range(3):  # recorded, then found
+        for i, j, number in changes:
+            x = base.copy()
+            x[i, j] = number
+            wide = np.zeros((4, 6))
+            wide[::2, ::2] = x
+            for each in (x, np.asfortranarray(x), wide[::2, ::2]):
+                np.testing.assert_allclose(compiled(each), f(x), rtol=1e-15)
+    assert len(compiled._paths[next(iter(compiled._paths))]) == 3  # nothing is kept where an error is handled
+    with pytest.raises(TypeError, match="one number"):
+        compiled.grad(base)

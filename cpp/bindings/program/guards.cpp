@@ -113,9 +113,7 @@ class Guards {
         if (rows.ndim() != 2 || static_cast<std::size_t>(rows.shape(1)) != inputs_.size())
             throw py::value_error("guards need rows of shape (batch, " + std::to_string(inputs_.size()) + ")");
         py::array_t<std::int8_t> result(rows.shape(0));
-        std::vector<std::pair<std::uint32_t, double>> parameters;
-        for (const auto& [number, parameter] : parameters_)
-            parameters.emplace_back(number, node_of(parameter.ptr())->data);
+        const std::vector<std::pair<std::uint32_t, double>> parameters = read_parameters();
         const double* x = rows.data();
         std::int8_t* out = result.mutable_data();
         const auto count = static_cast<std::size_t>(rows.shape(0));
@@ -127,7 +125,23 @@ class Guards {
         return result;
     }
 
+    // The same of one row, the numbers of an array of any shape, without an array for what is found.
+    int hold_at(const py::array_t<double, py::array::c_style | py::array::forcecast>& row) const {
+        if (static_cast<std::size_t>(row.size()) != inputs_.size())
+            throw py::value_error("guards need " + std::to_string(inputs_.size()) + " numbers");
+        std::int8_t held = 0;
+        look_at<1>(row.data(), 1, read_parameters(), &held);
+        return held;
+    }
+
   private:
+    std::vector<std::pair<std::uint32_t, double>> read_parameters() const {
+        std::vector<std::pair<std::uint32_t, double>> parameters;
+        for (const auto& [number, parameter] : parameters_)
+            parameters.emplace_back(number, node_of(parameter.ptr())->data);
+        return parameters;
+    }
+
     struct Step {
         Op op;
         std::uint32_t a, b;
@@ -236,6 +250,7 @@ class Guards {
 void add_guards(py::module_& m) {
     BoxedType<Guards>("kilograd._core.Guards", "The conditions of a recorded path.")
         .def("__len__", &Guards::size)
+        .def("hold_at", &Guards::hold_at)
         .def("holds", &Guards::holds);
     m.def("_dead_interior", [] { return arena.dead_interior(); });
     m.def("_guards", [](const std::vector<Note>& notes, const std::vector<py::object>& inputs) {

@@ -6,10 +6,10 @@ import inspect
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import update_wrapper
 from itertools import count
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -21,12 +21,16 @@ from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
+from kilograd.compiled.stages import Guards
 from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, width_of
 from kilograd.compiled.tracing import Function, name_of
 from kilograd.sparse import csr
 
 if TYPE_CHECKING:
+    from kilograd import _core
     from kilograd.compiled.structure import Array, Columns
+
+    ShortWay: TypeAlias = tuple[_core._Guards | None, Only]
 
 FLOAT64 = np.dtype(np.float64)
 PATH_LIMIT = 64
@@ -59,7 +63,7 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         self._name = name_of(plain_function)
         self._static_names = _names_of(plain_function, static)
         self._paths: dict[tuple[Any, ...], tuple[Path, ...]] = {}  # by the signatures of calls
-        self._only_paths: dict[Shape, Only] = {}  # of calls with one array, by its shape
+        self._short_ways: dict[Shape, tuple[ShortWay, ...]] = {}  # of calls with one array, by its shape
         self._lock = threading.Lock()
         self._warned = False
         self._habits: Habits | None = None
@@ -155,8 +159,12 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         return None if thread.depth else rows_of(args, kwargs, self._static_argnums, self._static_names, shared)
 
     def _only(self, args: Sequence[Any]) -> Only | None:
-        if len(args) == 1 and type(x := args[0]) is np.ndarray and x.dtype is FLOAT64 and not thread.depth:
-            return self._only_paths.get(x.shape) if self._argnums == 0 else None
+        if len(args) != 1 or type(x := args[0]) is not np.ndarray or x.dtype is not FLOAT64 or thread.depth:
+            return None
+        for guards, only in self._short_ways.get(x.shape, ()) if self._argnums == 0 else ():
+            held = 1 if guards is None else guards.hold_at(x)
+            if held:
+                return only if held == 1 else None  # an operation raises: the function itself shall say how
         return None
 
     def _paths_of(self, call: Call) -> tuple[Path, ...]:
@@ -181,8 +189,8 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
             if len(paths) < PATH_LIMIT:
                 self._paths[call.signature] = (*paths, path)
                 match call.signature:
-                    case ((Numbers(shape),), ()) if shape and path.only:
-                        self._only_paths[shape] = path.only
+                    case ((Numbers(shape),), ()) if shape:
+                        self._short_ways[shape] = tuple(_short_ways((*paths, path)))
                 return path
             warn, self._warned = not self._warned, True
         if warn:
@@ -241,6 +249,14 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
             return csr(path.entries(x, check, second, columns), *pattern, width_of(columns))
 
         return self._computed(call, compute, ())
+
+
+def _short_ways(paths: Sequence[Path]) -> Iterator[ShortWay]:
+    """The guards and programs of the first paths, as far as they have no stages."""
+    for path in paths:
+        if path.alone is None or isinstance(path.guards, Guards):
+            return
+        yield path.guards, path.alone
 
 
 def _names_of(function: Function, positions: tuple[int, ...]) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""`Only`: the program of a path without guards, which all calls of one structure take: what loops call."""
+"""`Only`: the program of a path that has no stages, for calls that are known to take it: what loops call."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ class Path:
 
     __slots__ = (
         "_constant",
+        "alone",
         "guards",
         "indexed",
         "is_number",
@@ -81,10 +82,12 @@ class Path:
         is_only = self.recordable and not guards
         del traced, notes, guards  # they hold numbers of the trace, which would count as parameters
         self.program = stages.recorded(outputs, leaves, noted) if outputs else None
-        self.only: Only | None = None
+        self.alone: Only | None = None
+        """Where a program without stages gives a number or an array."""
+        if isinstance(self.program, Program) and self.recordable and isinstance(self.structure, Numbers):
+            self.alone = Only(self.program, self.structure)
+        self.only = self.alone if is_only else None
         """Where every call of the structure takes this path."""
-        if isinstance(self.program, Program) and is_only and isinstance(self.structure, Numbers):
-            self.only = Only(self.program, self.structure)
 
     def holds(self, rows: Array) -> NDArray[np.int8]:
         """Of each row: 1 where it takes this path, 0 where not, -1 where an operation raises on the way."""
