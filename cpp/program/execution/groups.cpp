@@ -31,6 +31,9 @@ class Groups {
         shard_rows_ = std::max<std::size_t>(1, (groups + most_shards - 1) / most_shards) * width_;
         shards_ = (request.rows + shard_rows_ - 1) / shard_rows_;
         results_.assign(std::max<std::size_t>(1, shards_) * result_size_, 0.0);
+        for (std::size_t o = 0; o < outputs_; ++o)
+            outputs_at_.push_back({schedule.position(graph.outputs[o]), static_cast<std::uint32_t>(o)});
+        list_columns();
     }
 
     void run() {
@@ -53,8 +56,9 @@ class Groups {
         const std::size_t last = std::min(request_.rows, (shard + 1) * shard_rows_);
         schedule_.load_constants(width_, values);
         schedule_.load_parameters(request_.parameters, width_, values);
+        Pace pace;
         for (std::size_t first = shard * shard_rows_; first < last; first += width_) {
-            look_up();
+            pace(schedule_.size());
             run_group({first, std::min(width_, last - first)}, values, result);
         }
     }
@@ -64,11 +68,7 @@ class Groups {
     };
 
     void run_group(Group group, double* values, double* result) const {
-        for (std::size_t r = 0; r < width_; ++r) {  // lanes beyond repeat the last row
-            const std::size_t row = group.first + std::min(r, group.count - 1);
-            schedule_.load_inputs(request_.x + static_cast<std::ptrdiff_t>(row / request_.repeat) * request_.row_stride,
-                                  request_.column_stride, width_, values + r);
-        }
+        load(group, values);
         if (engine_.forward(schedule_, values) && request_.check)
             for (std::size_t r = 0; r < group.count; ++r) diagnose(graph_, request_, group.first + r);
         if (request_.values) store_values(group, values, result);
@@ -87,6 +87,22 @@ class Groups {
                     result[sums_ + leaf.number] += adjoints[leaf.position * width_ + r];
     }
 
+    void load(Group group, double* values) const {
+        const std::vector<Leaf>& inputs = schedule_.inputs();
+        if (inputs.empty()) return;
+        if (request_.repeat == 1 && group.count == width_) {
+            const double* x = request_.x + static_cast<std::ptrdiff_t>(group.first) * request_.row_stride;
+            engine_.kernels.rows_load(inputs.data(), inputs.size(), x, request_.row_stride, request_.column_stride,
+                                      values);
+            return;
+        }
+        for (std::size_t r = 0; r < width_; ++r) {  // lanes beyond repeat the last row
+            const std::size_t row = group.first + std::min(r, group.count - 1);
+            schedule_.load_inputs(request_.x + static_cast<std::ptrdiff_t>(row / request_.repeat) * request_.row_stride,
+                                  request_.column_stride, width_, values + r);
+        }
+    }
+
     double weight(std::size_t row, std::size_t output) const {
         if (request_.unit_weights) return row % request_.repeat == output ? 1.0 : 0.0;
         if (!request_.weights) return scale_;
@@ -94,30 +110,43 @@ class Groups {
                                          static_cast<std::ptrdiff_t>(output)];
     }
 
-    void store_values(Group group, const double* values, double* result) const {
-        for (std::size_t o = 0; o < outputs_; ++o) {
-            const double* from = values + schedule_.position(graph_.outputs[o]) * width_;
-            for (std::size_t r = 0; r < group.count; ++r) {
-                if (sums_)
-                    result[o] += from[r];
-                else
-                    request_.values[(group.first + r) * outputs_ + o] = from[r];
-            }
+    // What stands at `leaves`, to columns of the table at `to`.
+    void store(const std::vector<Leaf>& leaves, Group group, const double* from, double* to, std::size_t row_step,
+               std::size_t column_step) const {
+        if (group.count == width_) {
+            engine_.kernels.rows_store(leaves.data(), leaves.size(), from, to, static_cast<std::ptrdiff_t>(row_step),
+                                       static_cast<std::ptrdiff_t>(column_step));
+            return;
         }
+        for (const Leaf& leaf : leaves)
+            for (std::size_t r = 0; r < group.count; ++r)
+                to[r * row_step + leaf.number * column_step] = from[leaf.position * width_ + r];
+    }
+
+    void store_values(Group group, const double* values, double* result) const {
+        if (!sums_) return store(outputs_at_, group, values, request_.values + group.first * outputs_, outputs_, 1);
+        for (const Leaf& output : outputs_at_)
+            for (std::size_t r = 0; r < group.count; ++r) result[output.number] += values[output.position * width_ + r];
     }
 
     void store_gradients(Group group, const double* adjoints) const {
         const std::size_t row_step = request_.dx_step ? 1 : columns_, step = request_.dx_step ? request_.dx_step : 1;
         double* rows = request_.dx + group.first * row_step;
-        for (std::size_t column = 0; column < columns_; ++column)
+        for (std::size_t column : empty_columns_)
             for (std::size_t r = 0; r < group.count; ++r) rows[r * row_step + column * step] = 0.0;
-        const auto store = [&](const RowSchedule::Leaf& leaf, std::size_t column) {
-            const double* from = adjoints + leaf.position * width_;
-            for (std::size_t r = 0; r < group.count; ++r) rows[r * row_step + column * step] = from[r];
-        };
-        for (const RowSchedule::Leaf& leaf : schedule_.inputs()) store(leaf, leaf.number);
+        store(schedule_.inputs(), group, adjoints, rows, row_step, step);
         if (request_.promoted)
-            for (const RowSchedule::Leaf& leaf : schedule_.parameters()) store(leaf, graph_.n_inputs + leaf.number);
+            store(schedule_.parameters(), group, adjoints, rows + graph_.n_inputs * step, row_step, step);
+    }
+
+    // Of dx: those of what the program does not read.
+    void list_columns() {
+        std::vector<std::uint8_t> read(columns_, 0);
+        for (const Leaf& leaf : schedule_.inputs()) read[leaf.number] = 1;
+        if (request_.promoted)
+            for (const Leaf& leaf : schedule_.parameters()) read[graph_.n_inputs + leaf.number] = 1;
+        for (std::size_t column = 0; column < columns_; ++column)
+            if (!read[column]) empty_columns_.push_back(column);
     }
 
     const Graph& graph_;
@@ -129,6 +158,8 @@ class Groups {
     const double scale_;
     std::size_t shard_rows_ = 0, shards_ = 0;
     std::vector<double> results_;
+    std::vector<Leaf> outputs_at_;
+    std::vector<std::size_t> empty_columns_;
 };
 
 }  // namespace

@@ -52,6 +52,8 @@ constexpr Kernels make_table(std::index_sequence<k...>) {
             row_reverse,
             rows_forward,
             rows_reverse,
+            rows_load,
+            rows_store,
             row_locals,
             row_functions,
             &ones,

@@ -107,6 +107,11 @@ struct Alike {
 // Runs of so many functions are evaluated node by node (row_kernels.hpp).
 inline constexpr std::uint32_t few_alike = 2;
 
+// A leaf: where it stands in a row schedule, and its number among the inputs or parameters.
+struct Leaf {
+    std::uint32_t position, number;
+};
+
 // A row schedule: values by position, leaves first, then the nodes in order of execution.
 struct RowCode {
     const Run* runs;
@@ -156,6 +161,11 @@ struct Kernels {
     // The same for `width` rows: each value a vector.
     bool (*rows_forward)(const RowCode&, double* values);
     void (*rows_reverse)(const RowCode&, const double* values, double* adjoints);
+    // Between such values and a table of which row r has leaf k at [r * row_step + k * column_step].
+    void (*rows_load)(const Leaf*, std::size_t count, const double* table, std::ptrdiff_t row_step,
+                      std::ptrdiff_t column_step, double* values);
+    void (*rows_store)(const Leaf*, std::size_t count, const double* values, double* table, std::ptrdiff_t row_step,
+                       std::ptrdiff_t column_step);
     // What row_reverse() makes first, in `local`; and one run of row_forward(), of functions.
     void (*row_locals)(const RowCode&, const double* values, double* local);
     bool (*row_functions)(const RowCode&, const Run&, double* values);

@@ -135,5 +135,36 @@ void rows_reverse(const RowCode& s, const double* v, double* d) {
     }
 }
 
+// A vector of numbers that do not stand side by side, without a way through memory, which would have to wait for them.
+KILOGRAD_INLINE Lane collected(const double* p, Size step) {
+    if (step == 1) return Lane::load(p);
+#if KILOGRAD_LANES == 8
+    return Lane(Raw{p[0], p[step], p[2 * step], p[3 * step], p[4 * step], p[5 * step], p[6 * step], p[7 * step]});
+#elif KILOGRAD_LANES == 4
+    return Lane(Raw{p[0], p[step], p[2 * step], p[3 * step]});
+#elif KILOGRAD_LANES == 2
+    return Lane(Raw{p[0], p[step]});
+#else
+    return Lane(*p);
+#endif
+}
+
+void rows_load(const Leaf* leaves, std::size_t count, const double* table, Size row_step, Size column_step, double* v) {
+    for (const Leaf *leaf = leaves, *end = leaves + count; leaf != end; ++leaf)
+        put(v, leaf->position, collected(table + static_cast<Size>(leaf->number) * column_step, row_step));
+}
+
+void rows_store(const Leaf* leaves, std::size_t count, const double* v, double* table, Size row_step,
+                Size column_step) {
+    for (const Leaf *leaf = leaves, *end = leaves + count; leaf != end; ++leaf) {
+        double* to = table + static_cast<Size>(leaf->number) * column_step;
+        const Lane y = lanes_at(v, leaf->position);
+        if (row_step == 1)
+            y.store(to);
+        else
+            for (int k = 0; k < width; ++k) to[k * row_step] = get(y, k);
+    }
+}
+
 }  // namespace
 }  // namespace kilograd::program

@@ -47,9 +47,7 @@ class RowSchedule {
     void store_inputs(const double* adjoints, double* to) const { store(inputs_, adjoints, to); }
     void store_parameters(const double* adjoints, double* to) const { store(parameters_, adjoints, to); }
 
-    struct Leaf {
-        std::uint32_t position, number;
-    };
+    using Leaf = program::Leaf;
     const std::vector<Leaf>& inputs() const { return inputs_; }
     const std::vector<Leaf>& parameters() const { return parameters_; }
 
