@@ -17,6 +17,7 @@ from tests.fuzz.programs import EXPONENTS, ROWS, Step, eager_step
 
 import kilograd
 from kilograd import Program, Value, _core
+from kilograd.compiled import structure
 
 SETS = _core._instruction_sets()
 
@@ -493,3 +494,21 @@ def test_gradients_by_columns(rows: int, isa: str) -> None:
             program.value_and_grad(table, out=(out[0], np.empty((rows, 3))), order="F")
     with pytest.raises(ValueError, match="order must be"):
         program.value_and_grad(table, order="K")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shared", [(), (0,), (1,), (0, 2)])
+def test_rows_of_arrays_of_floats_are_those_of_any_arguments(monkeypatch: pytest.MonkeyPatch, shared: tuple[int, ...]):
+    shapes, rng = [(2, 3), (4,), (1, 2)], np.random.default_rng(8)
+    given = [rng.normal(size=shape if i in shared else (5, *shape)) for i, shape in enumerate(shapes)]
+    for args in (given, [np.asfortranarray(each) for each in given], [given[0][::-1], *given[1:]]):
+        short = structure.rows_of(args, {}, (), frozenset(), frozenset(shared))
+        with monkeypatch.context() as patch:
+            patch.setattr(structure, "_rows_of_floats", lambda *_: None)
+            long = structure.rows_of(args, {}, (), frozenset(), frozenset(shared))
+        assert short is not None
+        assert long is not None
+        assert short.call.signature == long.call.signature
+        assert (short.call.offsets, short.call.integers, short.columns) == (long.call.offsets, (), long.columns)
+        np.testing.assert_array_equal(short.varying, long.varying)
+        np.testing.assert_array_equal(short.fixed, long.fixed)
+        np.testing.assert_array_equal(short.whole().x, long.whole().x)

@@ -596,6 +596,8 @@ def rows_of(
     ValueError
         If arrays differ in their number of rows.
     """
+    if not kwargs and not static_argnums and (found := _rows_of_floats(args, shared)) is not None:
+        return found
     numbers = Collected()
     call = _call_without_numbers(args, kwargs, static_argnums, static_names, numbers)
     if call is None:
@@ -630,6 +632,36 @@ def rows_of(
         joined(fixed),
         tuple(columns),
     )
+
+
+def _rows_of_floats(args: Sequence[Any], shared: frozenset[int]) -> Rows | None:
+    """The common batch, of arrays of floats, without the bookkeeping."""
+    structures: list[Structure] = []
+    offsets: list[int] = []
+    varying: list[Array] = []
+    fixed: list[Any] = []
+    columns: list[int] = []
+    size, rows = 0, -1
+    for i, x in enumerate(args):
+        if type(x) is not np.ndarray or x.dtype != np.float64 or not x.ndim:
+            return None
+        offsets.append(size)
+        shape, first = x.shape, size
+        if i in shared:
+            size += x.size
+            fixed.append(x.reshape(-1))
+            columns += (first, size)
+        else:
+            if rows not in (-1, shape[0]):
+                return None
+            rows, shape = shape[0], shape[1:]
+            size += math.prod(shape)
+            varying.append(x.reshape(rows, size - first))
+        structures.append(Numbers(shape))
+    if not varying:
+        return None
+    together = varying[0] if len(varying) == 1 else np.concatenate(varying, axis=1)
+    return Rows(Call(tuple(structures), (), tuple(offsets), _NO_NUMBERS), together, joined(fixed), tuple(columns))
 
 
 def joined(numbers: list[Any]) -> Array:
