@@ -57,6 +57,7 @@ ARRAYS: dict[str, Callable[[Any, Any], Any]] = {
     "bits": lambda x, k: x * (k & 1) + x * (k << 1),
     "loop": lambda x, k: sum(e * x for e in k) + sum(k) * x,
     "lists": lambda x, k: np.array([k[0], 2.5, k[1]]) * x + np.concatenate([k, k])[:3] * x + np.concatenate([x, k])[3:],
+    "size in bytes": lambda x, k: x * k.itemsize + k.nbytes,
     "outer": lambda x, k: np.outer(x, k) @ x + np.einsum("i,i", k, x),
 }
 
@@ -85,6 +86,9 @@ WRAPPING: list[tuple[Callable[[Any, Any], Any], Any, Any]] = [
     (lambda x, k: x * ((k > 0) * k + k), np.array([1, 2, 3], np.uint8), np.array([1, 2, 200], np.uint8)),
     (lambda x, k: x * k**2, np.uint8(7), np.uint8(20)),
     (lambda x, k: x * (k @ k), np.array([1, 2, 3], np.int8), np.array([100, 2, 3], np.int8)),
+    (lambda x, k: x * np.add.outer(k, k)[0], np.array([1, 2, 3], np.uint8), np.array([200, 2, 3], np.uint8)),
+    (lambda x, k: x * np.multiply.outer(k, 2), np.array([1, 2, 3], np.uint8), np.array([200, 2, 3], np.uint8)),
+    (lambda x, k: x * (np.repeat(k, 3) * 2)[:3], np.array([1, 2, 3], np.uint8), np.array([200, 2, 3], np.uint8)),
 ]
 
 
@@ -103,6 +107,8 @@ def test_what_wraps_around_is_refused(function: Callable[[Any, Any], Any], withi
         lambda x, k: x * np.sqrt(k),  # of 16 bits in NumPy
         lambda x, k: np.array([k[0], k[1]]) * x[0],
         lambda x, k: np.select([k > 1], [k], 0) * x,
+        lambda x, k: x * np.extract(k > 0, k),
+        lambda x, k: x * np.compress([True] * 3, k),
         lambda x, k: [x[0]] * k[0],
         lambda x, k: kilograd.scan(lambda c, t: (c + t, t), x[0], k)[0],
         lambda x, k: k.__setitem__(0, 1),

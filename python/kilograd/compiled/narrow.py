@@ -42,6 +42,14 @@ class Narrow(Traced):
     def dtype(self) -> Any:
         return self.kind
 
+    @property
+    def itemsize(self) -> int:
+        return int(self.kind.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
         return found if isinstance(found, np.ndarray) else Narrow.of(found, self.kind, self.told)
@@ -179,8 +187,6 @@ _WIDE |= {
 _WIDE |= {
     "bincount",
     "searchsorted",
-    "take_along_axis",
-    "repeat",
     "isclose",
     "allclose",
     "array_equal",
@@ -198,11 +204,14 @@ _SAME |= {
     "copy",
     "diag",
     "take",
+    "take_along_axis",
+    "repeat",
     "atleast_1d",
     "atleast_2d",
 }
 _SAME |= {"max", "min", "amax", "amin"}
 _PRODUCTS = frozenset(("dot", "inner", "outer", "tensordot", "einsum", "vdot", "kron", "convolve", "where", "interp"))
+_CHOICES = ("concatenate", "stack", "select", "extract", "compress", "choose")  # of a later argument
 
 
 def of_function(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -212,7 +221,7 @@ def of_function(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -
     named = {key: wide(option) for key, option in options.items()}
     if name == "clip":  # of ufuncs
         return real.FUNCTIONS[function](*args, **options)
-    is_index = not holds_narrow(args[0]) and name not in _PRODUCTS and name not in ("concatenate", "stack", "select")
+    is_index = not holds_narrow(args[0]) and name not in _PRODUCTS and name not in _CHOICES
     beside_floats = name in _PRODUCTS | _SAME and _has_floats(args)
     if name in _WIDE or is_index or beside_floats:
         return real.of_function(function, plain, named)

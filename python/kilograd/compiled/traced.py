@@ -384,7 +384,9 @@ def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
             raise refusal(f"{ufunc.__name__} with where= and without out= leaves entries undefined")
         return _called(ufunc, inputs, options)
     if method == "outer":
-        a, b = (array_of(each) for each in inputs)
+        if any(type(each) is int for each in inputs):  # which take the kind of the others
+            return _called(ufunc, inputs, options)
+        a, b = (each if _is_narrow(each) else array_of(each) for each in inputs)
         return _called(ufunc, (a.reshape(a.shape + (1,) * b.ndim), b), options)
     if method == "at":
         _at(ufunc, *inputs)
