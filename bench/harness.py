@@ -306,7 +306,8 @@ def measure(
                     contender.turns[k] = _turn(workload, problem, contender, seconds / ROUNDS)
                     spent[contender.label] += perf_counter() - start
         after = os.times()
-        report.share = (sum(after[:4]) - sum(before[:4])) / (after.elapsed - before.elapsed)
+        if report.contenders:
+            report.share = (sum(after[:4]) - sum(before[:4])) / (after.elapsed - before.elapsed)
     return report
 
 

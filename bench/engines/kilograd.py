@@ -299,6 +299,7 @@ def sparse_hessian(problem: derivatives.Function) -> Run:
     return run
 
 
+@ENGINE.runs(derivatives.BRANCHES_CALL)
 @ENGINE.runs(derivatives.COMPILED_CALL)
 def compiled_call(problem: derivatives.Function) -> Run:
     import numpy as np

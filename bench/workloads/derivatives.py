@@ -236,6 +236,23 @@ def rosenbrock_hessian(problem: Function) -> Results:
     return {"hessian": jacobian(Function(gradient, problem.point))["jacobian"]}
 
 
+# --- a sum whose terms are chosen by comparisons
+
+
+def _branches(x: Any) -> Any:
+    total = 0.0
+    for each in x:
+        total = total + (0.5 * each * each if abs(each) < 1.0 else abs(each) - 0.5)
+    return total
+
+
+def branches_gradient(problem: Function) -> Results:
+    """By hand."""
+    import numpy as np
+
+    return {"gradient": np.clip(np.array(problem.point), -1.0, 1.0)}
+
+
 CONTROL_20 = _workload(
     "control", "Optimal control, 20 intervals: Jacobian of the defects, 40 x 62", lambda quick: _control(20), 15
 )
@@ -281,6 +298,14 @@ COMPILED_CALL = _workload(
     expected=rosenbrock_gradient,
     metric="gradient",
 )
+BRANCHES_CALL = _workload(
+    "branches-call",
+    "Huber's function of 10 numbers, by comparisons, compiled: value and gradient",
+    lambda quick: Function(_branches, [0.3, -1.7, 2.5, -0.2, 0.9, 1.1, -3.0, 0.5, -0.8, 4.0]),
+    3,
+    expected=branches_gradient,
+    metric="gradient",
+)
 BUNDLE: Workload[Bundle] = Workload(
     name="bundle",
     title="Bundle adjustment, 31,843 rows: Jacobians, 2 x 15 each",
@@ -299,4 +324,5 @@ WORKLOADS: list[Workload[Any]] = [
     COMPILED_HESSIAN,
     SPARSE_HESSIAN,
     COMPILED_CALL,
+    BRANCHES_CALL,
 ]
