@@ -92,6 +92,21 @@ def test_code_is_made_for_loops_whose_turns_nobody_knows_beforehand():
 
 
 @has_code
+def test_code_is_made_for_conditions_of_loops_too():
+    def loop(x: Any) -> Any:
+        return kilograd.while_loop(
+            lambda state: state[0] * state[0] + x < 4.0 + x, lambda state: (state[0] + 1e-4,), (x,)
+        )[0]
+
+    compiled, before = kilograd.compile(loop), _executable()
+    want = compiled(0.3)
+    for _ in range(3):
+        assert compiled(0.3) == want
+    if before is not None:  # the turn's, and the condition's
+        assert (_executable() or 0) >= before + 2 * 4096
+
+
+@has_code
 @pytest.mark.parametrize("rows", [1, 3, 300])
 @pytest.mark.parametrize("wrt", ["inputs", "parameters", "both"])
 def test_results_are_the_kernels_to_the_last_bit(rows: int, wrt: str):

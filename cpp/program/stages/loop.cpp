@@ -292,6 +292,7 @@ void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep
     const RowTurn* test =
         condition_ ? &test_.get([&] { return std::make_unique<RowTurn>(*condition_->program(), shape_, false); })
                    : nullptr;
+    const RowEngine tester = test ? test->engine(rows.kernels, 0) : engine;
     const bool all = keep && keeps_frames(turn);
     const std::size_t room = turn.room(), s = stride();
     const double* shared = x.value + n_inputs() - shape_.shared;
@@ -304,7 +305,7 @@ void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep
     if (keep && !all && !condition_) kept.numbers.reserve((shape_.turns / s + 1) * shape_.carried);
     Pace pace;
     std::size_t t = 0;
-    for (; test ? goes_on(rows, *test, t, carried, tested) : t < shape_.turns; ++t) {
+    for (; test ? goes_on(rows, *test, tester, t, carried, tested) : t < shape_.turns; ++t) {
         if (keep && !all && t % s == 0) kept.numbers.insert(kept.numbers.end(), carried, carried + shape_.carried);
         double* const frame = all ? first + t * room : first;
         if (frame != first) turn.copy_fixed(first, frame);
@@ -316,7 +317,9 @@ void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep
     std::copy_n(carried, shape_.carried, y.value);
     if (!condition_) return;
     kept.turns.push_back(t);
-    turn.engine(rows.kernels, t);  // for the next call: how many turns there are nobody knew before
+    // For the next call: how many turns there are nobody knew before.
+    turn.engine(rows.kernels, t);
+    test->engine(rows.kernels, t + 1);
 }
 
 void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
@@ -366,10 +369,10 @@ bool Loop::fill_frame(const RowTurn& turn, const RowEngine& engine, Input x, std
     return turn.forward(engine, frame);
 }
 
-bool Loop::goes_on(const Rows& rows, const RowTurn& test, std::size_t number, const double* carried,
-                   double* frame) const {
+bool Loop::goes_on(const Rows& rows, const RowTurn& test, const RowEngine& engine, std::size_t number,
+                   const double* carried, double* frame) const {
     test.load(carried, nullptr, 0, nullptr, 0.0, frame);
-    if (test.forward({rows.kernels}, frame) && rows.check) diagnose(rows, test, frame, number);
+    if (test.forward(engine, frame) && rows.check) diagnose(rows, test, frame, number);
     return test.output(0, frame) != 0.0;
 }
 

@@ -92,7 +92,8 @@ class Loop final : public Map {
                          std::size_t at) const;
     bool fill_frame(const RowTurn& turn, const RowEngine& engine, Input x, std::size_t number, const double* carried,
                     double* frame) const;
-    bool goes_on(const Rows& rows, const RowTurn& test, std::size_t number, const double* carried, double* frame) const;
+    bool goes_on(const Rows& rows, const RowTurn& test, const RowEngine& engine, std::size_t number,
+                 const double* carried, double* frame) const;
 
     const MapPointer body_, condition_;
     const LoopShape shape_;
