@@ -162,7 +162,8 @@ inline Lane log_cosh(Lane x) {
     return select(near, y, (a - Lane(0.69314718055994530942)) + y);
 }
 
-#ifdef KILOGRAD_KEEP_HIGH_REGISTERS
+// What sanitizers add asks their libraries, wherever it stands.
+#if defined(KILOGRAD_KEEP_HIGH_REGISTERS) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define KILOGRAD_HIGH_REGISTERS \
     KILOGRAD_REGISTER(16, 0)    \
     KILOGRAD_REGISTER(17, 64)   \
