@@ -200,3 +200,19 @@ def test_rests_of_the_largest_integers():
     with pytest.raises(TypeError, match="quotient or rest"):
         compiled(9_000_000, 1.0)
     assert compiled(5, 1.0) == 5 * 1103515245 // 1000 % 97
+
+
+def test_values_have_their_own_operators_after_a_trace():
+    names = ["__mod__", "__rmod__", "__floordiv__", "__rfloordiv__", "__divmod__", "__rdivmod__"]
+    before = [vars(kilograd.Value).get(name) for name in names]
+    compiled = kilograd.compile(lambda k, x: (2 * k + 1) % 5 * x)
+    assert compiled(4, 2.0) == 8.0
+    assert [vars(kilograd.Value).get(name) for name in names] == before
+    assert not hasattr(kilograd.Value, "__and__")
+    with pytest.raises(TypeError, match="raw"):
+        kilograd.compile(lambda k, x: raw(k, x))(4, 2.0)
+    assert [vars(kilograd.Value).get(name) for name in names] == before
+
+
+def raw(k, x):
+    raise TypeError("raw")

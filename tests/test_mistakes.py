@@ -371,15 +371,18 @@ def test_the_hint_may_be_an_error(run_python):
     assert "results of backward() are kept, and with their graphs" in printed
 
 
-@pytest.mark.skipif(shutil.which("cmake") is None or shutil.which("ninja") is None, reason="CMake is not installed")
 def test_without_a_compiler_the_build_says_what_to_install(tmp_path):
+    cmake, ninja = shutil.which("cmake"), shutil.which("ninja")
+    if cmake is None or ninja is None:
+        pytest.skip("CMake is not installed")
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("cmake", "ninja"):
-        (tools / name).symlink_to(shutil.which(name))
+    (tools / "ninja").symlink_to(ninja)
     root = Path(__file__).parent.parent
-    command = [str(tools / "cmake"), "-S", str(root), "-B", str(tmp_path / "build"), "-G", "Ninja"]
+    command = [cmake, "-S", str(root), "-B", str(tmp_path / "build"), "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
     environment = {"PATH": str(tools), "HOME": str(tmp_path)}
+    if subprocess.run([cmake, "--version"], env=environment, capture_output=True).returncode:
+        pytest.skip("this cmake is a script that calls others")
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode != 0
     assert "no C++ compiler" in done.stderr

@@ -392,7 +392,7 @@ class _Names:
         self.traces = 0
         self.active: list[_Name] = []  # in modules, whose names are entries of dicts
         self.elsewhere: list[_Name] = []
-        self.methods: set[str] = set()  # those that Values have now
+        self.methods: dict[str, Any] = {}  # those that Values have now, and what they had before
 
     def load(self) -> None:
         """Look for modules that are imported by now."""
@@ -418,9 +418,9 @@ class _Names:
                             space[name] = replacement
                             self.active.append(entry)
             self.traces += 1
-            for method in methods.keys() - self.methods:
+            for method in methods.keys() - self.methods.keys():
+                self.methods[method] = vars(Value).get(method)
                 setattr(Value, method, methods[method])
-                self.methods.add(method)
             for container, key in places:
                 original = _content(container, key)
                 replacement = self.substitute(original)
@@ -450,8 +450,11 @@ class _Names:
             self.traces -= 1
             if self.traces:
                 return
-            for method in self.methods:
-                delattr(Value, method)
+            for method, original in self.methods.items():
+                if original is None:
+                    delattr(Value, method)
+                else:
+                    setattr(Value, method, original)
             self.methods.clear()
             for space, name, original, replacement in self.active:
                 if space.get(name) is replacement:
