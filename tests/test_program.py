@@ -18,8 +18,10 @@ import os
 import pathlib
 import pickle
 import random
+import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -1129,23 +1131,30 @@ def test_many_python_threads() -> None:
 
 def test_the_gil_is_released() -> None:
     program, _, _, _ = network()
-    x = np.random.default_rng(14).normal(size=(200_000, 3))
+    x = np.random.default_rng(14).normal(size=(20_000, 3))
     counted, done = 0, threading.Event()
 
-    def count() -> Iterator[int]:
+    def count() -> None:
         nonlocal counted
         while not done.is_set():
             counted += 1
-            yield counted
+            time.sleep(0.0)
 
-    thread = threading.Thread(target=lambda: list(count()))
-    thread.start()
-    before = counted
-    program.value_and_grad(x, "both")
-    during = counted - before
-    done.set()
-    thread.join()
-    assert during > 0
+    thread = threading.Thread(target=count)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e6)  # no thread has to give the GIL away: they do where they say so
+    try:
+        thread.start()
+        before = counted
+        for _ in range(10_000):  # until the other thread was awake in time
+            program.value_and_grad(x, "both")
+            if counted > before:
+                break
+        assert counted > before
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join()
 
 
 def test_out_without_inputs() -> None:
