@@ -908,7 +908,35 @@ def test_the_quiz_tells_right_from_wrong_and_why(page):
     assert "Right" in answer(page, "2*0.964")
     assert page.text("#score") == "6 of 6 filled in, 1 at the first try. That is all."
     assert page.run("return kilograd.last") == 9
+    shown = page.run("return Array.from({length: kilograd.graph.count}, (_, node) => kilograd.grad(node)[1])")
+    for text, node in zip(shown, order(root), strict=True):  # the gradients stay when the last one is filled in
+        assert close_to(text, node.grad)
     assert close_to(page.numbers()[0][1], a.grad)
+
+
+def test_small_gradients_are_not_zero(page):
+    a, b = Value(1.0, label="a"), Value(2.0, label="b")
+    root = a * 1e-4 + b * 0.0123 + (b * 3.0 - b * 3.0)
+    page.load(kilograd.view(root, quiz=True))
+    page.select("a")
+    assert "Not 0.0000" in answer(page, "0")
+    assert "sign is wrong" in answer(page, "-0.0001")
+    assert "Right" in answer(page, "0.0001")
+    page.select("b")
+    assert "Right" in answer(page, "0.012")
+
+
+def test_a_gradient_that_is_no_number_is_not_asked_for(page):
+    a = Value(math.inf, label="a")
+    root = a * a
+    root.label = "r"
+    page.load(kilograd.view(root, quiz=True))
+    page.select("a")
+    assert not page.find("#answer").is_enabled()
+    assert "Nobody asks for this one: it is inf." in page.text("#reason")
+    page.select("r")
+    assert "Right" in answer(page, "1")
+    assert page.text("#score").startswith("1 of 1 filled in")
 
 
 def test_formulas_as_answers(page):

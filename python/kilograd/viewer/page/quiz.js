@@ -5,7 +5,7 @@ class Quiz {
     this.app = app;
     const { graph } = app;
     this.answers = graph.gradients();
-    const isAsked = (node) => graph.gradKnown[node] && (graph.labels[node] !== "" || !graph.isLeaf(node));
+    const isAsked = (node) => Number.isFinite(this.answers[node]) && graph.gradKnown[node] && (graph.labels[node] !== "" || !graph.isLeaf(node));
     this.asked = Array.from({ length: graph.count }, (_, k) => graph.count - 1 - k).filter(isAsked);
     this.tries = new Map(); // node -> wrong answers so far
     this.solved = new Map(); // node -> "first", "later", "shown"
@@ -51,7 +51,10 @@ class Quiz {
     for (const each of [this.answer, this.check, this.reveal]) each.disabled = !open;
     this.answer.value = this.solved.has(node) ? short(this.answers[node]) : "";
     this.reason.replaceChildren();
-    if (node >= 0 && !isAsked) this.reason.append(make("p", { class: "note" }, "Nobody asks for this one: it is a constant."));
+    if (node >= 0 && !isAsked) {
+      const why = Number.isFinite(this.answers[node]) ? "it is a constant" : `it is ${short(this.answers[node])}`;
+      this.reason.append(make("p", { class: "note" }, `Nobody asks for this one: ${why}.`));
+    }
     this.#refresh();
   }
 
@@ -79,7 +82,7 @@ class Quiz {
       return;
     }
     const right = this.answers[node];
-    if (Math.abs(given - right) <= 5e-4 + 1e-3 * Math.abs(right)) {
+    if (isNear(given, right)) {
       this.solved.set(node, this.tries.has(node) ? "later" : "first");
       this.#say("right", `✓ Right: ${short(right)}.`, this.#lines(node, true));
       this.#solvedOne();
@@ -103,7 +106,8 @@ class Quiz {
   #solvedOne() {
     for (const each of [this.answer, this.check, this.reveal]) each.disabled = true;
     this.#refresh();
-    this.app.refresh();
+    if (this.isDone()) this.app.go(this.app.graph.last, { follow: false, animate: false }); // where all gradients are
+    else this.app.refresh();
     if (!this.isDone()) this.next.focus();
   }
 
@@ -141,7 +145,7 @@ class Quiz {
   /** What a wrong answer tells. */
   #diagnosis(node, given) {
     const { graph } = this.app;
-    const near = (x) => Math.abs(given - x) <= 5e-4 + 1e-3 * Math.abs(x);
+    const near = (x) => isNear(given, x);
     const name = graph.name(node);
     if (node === graph.root) return "The root's own gradient is where it begins.";
     const terms = this.#terms(node);
@@ -162,6 +166,11 @@ class Quiz {
     if (near(graph.data[node])) return "That is its data, not its gradient.";
     return "The rule:";
   }
+}
+
+/** Whether an answer is right: to three digits, or four places; but 0 is no answer for a small number. */
+function isNear(given, right) {
+  return Math.abs(given - right) <= Math.min(5e-4, 0.5 * Math.abs(right)) + 1e-3 * Math.abs(right) + 1e-12;
 }
 
 /** The value of a small formula of numbers, + - * / ** and parentheses; null where it is none. */
