@@ -565,6 +565,46 @@ def test_an_operation_that_the_page_does_not_know(page):
         assert close_to(grad, node.grad)
 
 
+def test_results_of_other_data_are_told(page):
+    a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    root = (a * b + a).tanh()
+    page.load(kilograd.view(root))
+    assert page.text("#notice") == ""
+    a.data = 0.5
+    page.load(kilograd.view(root))
+    assert "compute it anew" in page.text("#notice")
+    root.backward()
+    for (data, grad), node in zip(page.numbers(), order(root), strict=True):
+        assert float(data) == node.data
+        assert close_to(grad, node.grad)
+    root.forward()
+    page.load(kilograd.view(root))
+    assert page.text("#notice") == ""
+
+
+def test_leaves_that_are_no_numbers(page):
+    a, b = Value(math.nan, label="a"), Value(math.inf, label="b")
+    page.load(kilograd.view(a * b))
+    for name in "ab":
+        page.select(name)
+        assert page.find("#typed").get_property("value") == ""
+    page.run("kilograd.setLeaf(0, 2); kilograd.setLeaf(1, 3)")
+    assert page.find("#typed").get_property("value") == "3"
+    assert page.numbers()[2][0] == "6.0"
+
+
+def test_buttons_cover_no_box(page):
+    layer = kilograd.Layer(2, 9)
+    page.load(kilograd.view(sum(layer([1.0, 2.0]))))
+    page.run("kilograd.picture.fit()")
+    under = page.run("""
+        const { picture, scene } = kilograd;
+        const top = (scene.bounds.top - picture.y) * picture.scale + picture.height / 2;
+        const stage = document.getElementById("stage").getBoundingClientRect();
+        return stage.top + top - document.getElementById("folding").getBoundingClientRect().bottom;""")
+    assert under >= 0
+
+
 def test_a_rule_of_ones_own_is_not_taken_for_the_usual_one(page):
     a = reference.Value(0.5, label="a")
     out = a.tanh()

@@ -1,5 +1,7 @@
 // The page of a graph: what is selected, where the time line stands, and which control does what.
 
+const INSET = 48; // height of the buttons over the picture, with their margin
+
 class App {
   constructor(given) {
     this.graph = new Graph(given);
@@ -108,7 +110,8 @@ class App {
       notice.textContent = `${graph.name(trouble)} = ${short(graph.data[trouble])}: ${graph.ops[trouble]} ${why ? `(${why})` : ""} has no finite result here, and kilograd may raise an error.`;
     } else if (without.length) {
       const names = [...new Set(without.map((node) => graph.ops[node] || "an operation without a name"))];
-      notice.textContent = `No rule of this page gives the numbers of ${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""}: they stay as recorded, and leaves below cannot be moved.`;
+      const advice = without.some((node) => graph.isOff(node)) ? " Was data set after the result was computed? Then compute it anew." : "";
+      notice.textContent = `No rule of this page gives the numbers of ${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""}: they stay as recorded, and leaves below cannot be moved.${advice}`;
     } else {
       notice.textContent = "";
     }
@@ -210,6 +213,7 @@ class App {
       return [kind, button];
     });
     byId("folding").replaceChildren(...this.folders.map(([, button]) => button));
+    if (kinds.length) this.picture.inset = INSET;
     this.#labelFolders();
   }
 

@@ -64,6 +64,18 @@ class Graph {
     return null;
   }
 
+  /** Whether a rule has the op's name and another number than was recorded, as after data was set. */
+  isOff(node) {
+    const given = this.operands[node];
+    const data = (operands) => operands.map((each) => this.recorded[each]);
+    const found = rulesFor(this.ops[node], given.length, this.constants[node] ?? null).filter(
+      ([rule]) => rule.arity === null || rule.arity === given.length,
+    );
+    return found.length > 0 && found.every(([rule, constant]) =>
+      [given, [...given].reverse()].every((each) => !close(rule.value(data(each), constant), this.recorded[node])),
+    );
+  }
+
   #agrees(node, operands, slopes) {
     const local = this.local[node];
     if (!local) return true;

@@ -54,7 +54,7 @@ class Inspector {
     const { app } = this;
     const { graph } = app;
     const name = graph.name(leaf);
-    const value = graph.data[leaf];
+    const value = Number.isFinite(graph.data[leaf]) ? graph.data[leaf] : 0; // inf and nan: sliders begin at 0
     const reach = Math.max(1, 2 * Math.abs(value));
     const isFixed = graph.fixedBy[leaf] >= 0;
     const slide = make("input", {
@@ -128,9 +128,13 @@ class Inspector {
     this.grad.textContent = app.grad(node)[1];
     if (!this.slide) return;
     const value = graph.data[node];
+    this.box.checked = app.chosen.has(node);
+    if (!Number.isFinite(value)) {
+      this.typed.value = "";
+      return;
+    }
     if (document.activeElement !== this.slide || Number(this.slide.value) !== value) this.slide.value = value;
     if (document.activeElement !== this.typed) this.typed.value = value;
-    this.box.checked = app.chosen.has(node);
   }
 
   /** Numbers changed: what a nudge found holds no more. */

@@ -48,7 +48,7 @@ class Order {
   #row(node) {
     const { graph, state } = this.app;
     const op = graph.ops[node];
-    const name = ending(graph.name(node), 15);
+    const name = ending(graph.name(node), 11);
     const row = make(
       "div",
       {

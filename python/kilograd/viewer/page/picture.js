@@ -25,6 +25,7 @@ class Picture {
     this.moved = 0; // when numbers began to travel
     this.frames = []; // milliseconds that the last frames took
     this.onPick = () => {};
+    this.inset = 0; // pixels at the top that buttons cover
     this.#listen();
     new ResizeObserver(() => this.resize()).observe(canvas);
     this.restyle();
@@ -70,9 +71,9 @@ class Picture {
 
   fit() {
     const { left, right, top, bottom } = this.scene.bounds;
-    this.scale = Math.min(1.5, this.width / (right - left + 24), this.height / (bottom - top + 24));
+    this.scale = this.#wholeScale();
     this.x = (left + right) / 2;
-    this.y = (top + bottom) / 2;
+    this.y = (top + bottom) / 2 - this.inset / 2 / this.scale;
     this.request();
   }
 
@@ -127,7 +128,7 @@ class Picture {
 
   #wholeScale() {
     const { left, right, top, bottom } = this.scene.bounds;
-    return Math.min(1.5, this.width / (right - left + 24), this.height / (bottom - top + 24));
+    return Math.min(1.5, this.width / (right - left + 24), (this.height - this.inset) / (bottom - top + 24));
   }
 
   #listen() {

@@ -45,7 +45,8 @@ function forwardText(graph, node) {
     if (found.rule === RULES.power) return `${parts[0]}**${inFormula(found.constant)}`;
     if (found.rule === RULES.neg) return `-${parts[0]}`;
     const sign = Object.keys(RULES).find((key) => RULES[key] === found.rule);
-    return /^\W+$/.test(sign) ? parts.join(` ${sign} `) : `${sign}(${parts.join(", ")})`;
+    const bare = (part) => part.replace(/^\((\u2212[^()]*)\)$/, "$1"); // a call has parentheses of its own
+    return /^\W+$/.test(sign) ? parts.join(` ${sign} `) : `${sign}(${parts.map(bare).join(", ")})`;
   };
   return `${name} = ${written((each) => inRule(graph, each))} = ${written((each) => inFormula(graph.data[each]))} = ${short(graph.data[node])}`;
 }
