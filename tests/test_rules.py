@@ -62,6 +62,19 @@ def test_a_rule_is_the_derivative(rules: dict[str, Any]):
     assert len(compiled._paths) == 1
 
 
+def test_pictures_show_the_name_of_the_function():
+    a = Value(0.5)
+    first, second = custom(lambda x: x, jvp=lambda tangents, x: tangents[0])(a), custom(turned, jvp=turned_jvp)
+    node = second(a, np.array([1.0, 2.0]), "k")[0][1]
+    assert (first._op, node._op) == ("<lambda>", "turned")
+    source = kilograd.draw_dot(first + node).source
+    assert "label=turned" in source
+    assert "lambda" in source
+    assert "turned" in str(kilograd.table(node))
+    node.backward()
+    assert a.grad == -math.sin(0.5) * 2.0
+
+
 def test_a_rule_in_a_loop():
     f = compile(lambda x: scan(lambda c, y: (expit(c) * y, None), x, np.arange(1.0, 4.0))[0])
     g = compile(lambda x: scan(lambda c, y: (c.sigmoid() * y, None), x, np.arange(1.0, 4.0))[0])

@@ -241,7 +241,7 @@ def arguments(structures: Sequence[Structure], x: Array) -> list[Any]:
 
 
 def _eager(call: _Call, inputs: Sequence[Value | float], x: Array, y: Array, name: str) -> list[Any]:
-    """Nodes of an eager graph, with the rows of the Jacobian as local gradients."""
+    """Nodes of an eager graph: rows of the Jacobian as local gradients, the function's name as operation."""
     m, n = len(y), len(x)
     if m <= n:
         jacobian = np.array([call.vjp_of(x, w) for w in np.eye(m)])
@@ -249,7 +249,10 @@ def _eager(call: _Call, inputs: Sequence[Value | float], x: Array, y: Array, nam
         jacobian = np.array([call.jvp_of(x, v) for v in np.eye(n)]).T
     where = [k for k, entry in enumerate(inputs) if isinstance(entry, Value)]
     children = [inputs[k] for k in where]
-    return [Value(value, children, row[where].tolist()) for value, row in zip(y.tolist(), jacobian, strict=True)]  # type: ignore[arg-type]
+    nodes = [Value(value, children, row[where].tolist()) for value, row in zip(y.tolist(), jacobian, strict=True)]  # type: ignore[arg-type]
+    for node in nodes:
+        node._op = name.rpartition(".")[2]
+    return nodes
 
 
 # --- rules
