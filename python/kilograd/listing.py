@@ -18,8 +18,9 @@ def order(root: Any) -> list[Any]:
     """The graph below a value in topological order: every operand before the results that it is used in.
 
     Computing goes along this list, and `backward()` against it: ``for node in reversed(kilograd.order(root))`` steps
-    through what it does. The leaves that the first operand needs come first, the root last. Where a class keeps its
-    operands in a set, their order is chance, as the set's is.
+    through what it does. The leaves that the first operand needs come first, the root last; nodes that do not depend on
+    each other may have been made, and be visited by `backward()`, the other way round. Where a class keeps its operands
+    in a set, their order is chance, as the set's is.
 
     Parameters
     ----------

@@ -128,7 +128,11 @@ def view(
     The page has rules for the operations of `Value` and for ``- /`` and negation, by the names that `_op` gives. It
     takes a rule only where that gives the node's number, and the derivatives that the node's own `_backward` adds
     (which is run once for each node; data and gradients are put back). Other operations stay as they were: gradients
-    flow through them by those derivatives, and leaves below cannot be moved.
+    flow through them by those derivatives, and leaves below cannot be moved. Where data was set after a result was
+    computed, compute that anew first: the page tells.
+
+    Gradients on the page are those of `backward()` but for rounding: it goes along `kilograd.order(root)`, and sums of
+    three terms or more may be added up in another order.
 
     Examples
     --------
