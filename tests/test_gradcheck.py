@@ -424,3 +424,13 @@ def test_a_random_expression_of_every_operation():
         lambda x, y, z: sum(model([x, y, z])) * x.exp() / (y * y + 1.0) + z.maximum(x) ** 3, (0.3, -1.2, 2.0)
     )
     assert report, str(report)
+
+
+def test_two_arguments_are_a_tuple():
+    with pytest.raises(
+        TypeError, match=r"one argument, \[1.0, 2.0\]: missing a required argument: 'b'.* check\(fn, \(a, b\)\)"
+    ):
+        kilograd.check(lambda a, b: a * b, [1.0, 2.0])
+    with pytest.raises(TypeError, match="with 2 arguments: too many positional arguments"):
+        kilograd.check(lambda a: a * a, (1.0, 2.0))
+    assert kilograd.check(lambda *several: several[0] * several[1], (1.0, 2.0))

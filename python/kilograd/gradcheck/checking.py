@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -98,6 +99,7 @@ def check(
     if not callable(fn):
         raise TypeError(f"check(fn, x) takes a function that builds the graph, and was given {fn!r:.80}")
     arguments = x if isinstance(x, tuple) and not hasattr(x, "_fields") else (x,)
+    _refuse_other_counts(fn, arguments)
     made, leaves = inputs(arguments, parameter_names(fn, len(arguments)), value_type)
     function = partial(fn, *made)
     kept = [(leaf.node, leaf.node.grad) for leaf in leaves]
@@ -106,6 +108,22 @@ def check(
     finally:
         for node, grad in kept:
             node.grad = grad
+
+
+def _refuse_other_counts(fn: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Whether the function takes so many arguments is said before it runs."""
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # it does not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        given = f"{len(arguments)} arguments" if len(arguments) != 1 else f"one argument, {arguments[0]!r:.60}"
+        raise TypeError(
+            f"check(fn, x) calls the function with {given}: {error}. A tuple holds several arguments: "
+            "check(fn, (a, b)) calls fn(a, b)"
+        ) from None
 
 
 class _Check:
