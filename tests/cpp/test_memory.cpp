@@ -40,17 +40,23 @@ bool fails() {
 
 }  // namespace
 
-void* operator new(std::size_t size) {
+// Not in line: of a pair of which it sees one half, GCC says that they do not match.
+#ifdef _MSC_VER
+#define KILOGRAD_APART __declspec(noinline)
+#else
+#define KILOGRAD_APART [[gnu::noinline]]
+#endif
+KILOGRAD_APART void* operator new(std::size_t size) {
     void* memory = fails() ? nullptr : std::malloc(size ? size : 1);
     if (!memory) throw std::bad_alloc();
     return memory;
 }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+KILOGRAD_APART void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     return fails() ? nullptr : std::malloc(size ? size : 1);
 }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+KILOGRAD_APART void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+KILOGRAD_APART void operator delete(void* memory) noexcept { std::free(memory); }
+KILOGRAD_APART void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 #ifdef __linux__
 extern "C" void* mmap(void* start, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
@@ -269,7 +275,7 @@ TEST(machine_code) {
     std::uint32_t last = 0;
     for (int k = 0; k < 60; ++k)
         last = recording.add(Op::add, recording.add(Op::mul, recording.add(Op::sin, last), 1), 0);
-    recording.outputs = {last};
+    recording.outputs.assign(1, last);
     const double x[] = {0.3, 0.7};
     for (long n = 0;; ++n) {
         const Program p(recording);
