@@ -168,48 +168,17 @@ def refuse(thing: Narrow, what: str) -> None:
 
 # --- functions
 
-_WIDE = frozenset(
-    ("sum", "mean", "average", "var", "std", "prod", "median", "percentile", "quantile", "cumsum", "cumprod", "nansum")
+_NUMBERS = (
+    "sum mean average var std prod median percentile quantile cumsum cumprod nansum shape ndim size argmax "
+    "argmin argsort count_nonzero nonzero flatnonzero any all bincount searchsorted isclose allclose "
+    "array_equal corrcoef cov"
 )
-_WIDE |= {
-    "shape",
-    "ndim",
-    "size",
-    "argmax",
-    "argmin",
-    "argsort",
-    "count_nonzero",
-    "nonzero",
-    "flatnonzero",
-    "any",
-    "all",
-}
-_WIDE |= {
-    "bincount",
-    "searchsorted",
-    "isclose",
-    "allclose",
-    "array_equal",
-    "corrcoef",
-    "cov",
-}
-_SAME = frozenset(("reshape", "ravel", "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "flip", "roll"))
-_SAME |= {
-    "tile",
-    "sort",
-    "concatenate",
-    "stack",
-    "hstack",
-    "vstack",
-    "copy",
-    "diag",
-    "take",
-    "take_along_axis",
-    "repeat",
-    "atleast_1d",
-    "atleast_2d",
-}
-_SAME |= {"max", "min", "amax", "amin"}
+_ENTRIES = (
+    "reshape ravel transpose swapaxes moveaxis expand_dims squeeze flip roll tile sort concatenate stack "
+    "hstack vstack copy diag take take_along_axis repeat atleast_1d atleast_2d max min amax amin"
+)
+_WIDE = frozenset(_NUMBERS.split())  # of plain numbers
+_SAME = frozenset(_ENTRIES.split())  # of the kind that the entries have
 _PRODUCTS = frozenset(("dot", "inner", "outer", "tensordot", "einsum", "vdot", "kron", "convolve", "where", "interp"))
 _CHOICES = ("concatenate", "stack", "select", "extract", "compress", "choose")  # of a later argument
 
