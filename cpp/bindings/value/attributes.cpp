@@ -221,11 +221,12 @@ int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
 struct Absent {
     const char* name;
     const char* instead;
+    bool is_itself = false;  // to a function that is recorded, since of a plain number it is that number
 };
 constexpr Absent absent_names[] = {
-    {"item", "v.data is its number"},
-    {"detach", "v.data is its number, and kilograd.no_grad() computes without a graph"},
-    {"numpy", "v.data is its number, and kilograd.arrays.data(values) an array of them"},
+    {"item", "v.data is its number", true},
+    {"detach", "v.data is its number, and kilograd.no_grad() computes without a graph", true},
+    {"numpy", "v.data is its number, and kilograd.arrays.data(values) an array of them", true},
     {"value", "v.data is its number"},
     {"val", "v.data is its number"},
     {"gradient", "v.grad is its gradient"},
@@ -259,7 +260,7 @@ struct AbsentAttribute {
 PyObject* refuse_absent(PyObject* self, PyObject* object, PyObject*) {
     auto* const attribute = reinterpret_cast<AbsentAttribute*>(self);
     const Absent& row = *attribute->row;
-    if (tracing() && object && &row - absent_names < 3) return PyObject_GetAttrString(object, "__pos__");
+    if (tracing() && object && row.is_itself) return PyObject_GetAttrString(object, "__pos__");
     PyTypeObject* const type = object ? Py_TYPE(object) : value_type;
     const bool usual = type == value_type;
     PyObject* text = usual ? Py_XNewRef(attribute->text) : nullptr;
