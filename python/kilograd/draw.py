@@ -7,9 +7,10 @@ Works on `kilograd.Value`, on the reference's and on any class whose instances h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from kilograd.listing import is_node, operands_of
 
 if TYPE_CHECKING:
     import graphviz
@@ -209,12 +210,11 @@ def _draw(dot: graphviz.Digraph, boxes: list[_Box], marked: frozenset[int]) -> N
 
 def _operands(node: Any) -> list[Any]:
     """The operands, each once, in order where the class keeps an order."""
-    children: Iterable[Any] = node._children if hasattr(node, "_children") else node._prev
-    return list({id(child): child for child in children}.values())
+    return list({id(child): child for child in operands_of(node)}.values())
 
 
 def _check_value(root: Any) -> None:
-    if not (hasattr(root, "_children") or hasattr(root, "_prev")):
+    if not is_node(root):
         raise TypeError(f"a graph is traced from one Value, not from {type(root).__name__}: {root!r:.80}")
 
 
@@ -253,7 +253,7 @@ def _walk_near(root: Any, limit: int | None, depth: int) -> list[Any]:
 
 def _on_paths(nodes: list[Any], highlight: Any) -> frozenset[int]:
     """The `id` of what lies between values and the root: the values, their consumers, and so on."""
-    chosen = [highlight] if hasattr(highlight, "_children") or hasattr(highlight, "_prev") else list(highlight)
+    chosen = [highlight] if is_node(highlight) else list(highlight)
     consumers: dict[int, list[Any]] = {id(node): [] for node in nodes}
     for node in nodes:
         for operand in _operands(node):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
-__all__ = ["Row", "Table", "operands_of", "order", "table"]
+__all__ = ["Row", "Table", "is_node", "operands_of", "order", "table"]
 
 
 def order(root: Any) -> list[Any]:
@@ -43,7 +43,7 @@ def order(root: Any) -> list[Any]:
     --------
     table : The same as a table of labels, operations and numbers.
     """
-    if not (hasattr(root, "_children") or hasattr(root, "_prev")):
+    if not is_node(root):
         raise TypeError(f"a graph is read from one Value, not from {type(root).__name__}: {root!r:.80}")
     found: list[Any] = []
     finished = {id(root): False}
@@ -62,6 +62,11 @@ def order(root: Any) -> list[Any]:
             found.append(node)
             stack.pop()
     return found
+
+
+def is_node(thing: Any) -> bool:
+    """Whether it is a value of a graph, of whatever class."""
+    return hasattr(thing, "_children") or hasattr(thing, "_prev")
 
 
 def operands_of(node: Any) -> list[Any]:
