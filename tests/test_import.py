@@ -23,6 +23,20 @@ def test_import_loads_nothing_heavy():
     assert not loaded & heavy
 
 
+@pytest.mark.parametrize("name", ["modes", "run", "KilogradRegressor", "nothing"])
+def test_what_is_asked_of_the_package_imports_no_other_library(run_python: Callable[[str], str], name: str):
+    """``from kilograd import modes`` asks the package for an attribute before it imports the module."""
+    printed = run_python(f"""
+import sys
+try:
+    from kilograd import {name}
+except ImportError:
+    pass
+print({{"scipy", "sklearn", "pandas", "matplotlib"}} & set(sys.modules), "kilograd.training" in sys.modules)
+""")
+    assert printed == f"set() {name == 'nothing'}\n"
+
+
 def test_every_public_name_is_there():
     assert {name for name in dir(kilograd) if not name.startswith("__")} == set(kilograd.__all__)
     for name in kilograd.__all__:
