@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "../engine/order.hpp"
 #include "losses.hpp"
 #include "modes.hpp"
 #include "network.hpp"
@@ -115,6 +116,15 @@ PYBIND11_MODULE(_core, m) {
                     py::arg("x"), py::arg("order"), py::pos_only(), info(op).doc);
         }
     }
+    m.def(
+        "_operations_backward",
+        [](py::object root) {
+            if (!is_value(root.ptr())) throw py::type_error("a Value is expected");
+            py::list found;
+            for (Node* node : ancestors(node_of(root.ptr())).interior) found.append(checked(handle_of(node)));
+            return found;
+        },
+        py::arg("root"), py::pos_only(), "The operations below a Value in the order in which backward() visits them.");
     m.def("_enter_no_grad", [] {
         if (!enter_no_grad()) throw py::error_already_set();
     });

@@ -222,8 +222,8 @@ def check(root: Any, leaves: list[Any], all_known: bool, rng: random.Random) -> 
             "a rule is missing"
         )
     assert all(found["known"])
-    near(found["before"], right)
-    near(found["stepped"], right)
+    same(found["before"], right)
+    same(found["stepped"], right)
     if type(root) is Value:
         for leaf, (_, number) in zip(used, changes, strict=True):
             leaf.data = number
@@ -233,6 +233,12 @@ def check(root: Any, leaves: list[Any], all_known: bool, rng: random.Random) -> 
         root.backward()
         near(found["data"], [float(node.data) for node in nodes])
         near(found["after"], [float(node.grad) for node in nodes])
+
+
+def same(found: list[float], right: list[float]) -> None:
+    """Equal to the last bit."""
+    for place, (a, b) in enumerate(zip(found, right, strict=True)):
+        assert a == b, f"node {place}: {a!r} on the page, {b!r} here"
 
 
 def near(found: list[float], right: list[float]) -> None:

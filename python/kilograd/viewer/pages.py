@@ -131,8 +131,8 @@ def view(
     flow through them by those derivatives, and leaves below cannot be moved. Where data was set after a result was
     computed, compute that anew first: the page tells.
 
-    Gradients on the page are those of `backward()` but for rounding: it goes along `kilograd.order(root)`, and sums of
-    three terms or more may be added up in another order.
+    Gradients on the page are those of `backward()` to the last bit, since it adds up in the same order. Of numbers
+    that are changed on the page, functions such as ``exp`` are the browser's, whose last bits may differ.
 
     Examples
     --------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from kilograd._core import Value
+from kilograd._core import Value, _operations_backward
 from kilograd.draw import _walk
 from kilograd.listing import operands_of, order
 from kilograd.viewer.groups import groups
@@ -56,12 +56,19 @@ def described(root: Any, limit: int | None, model: Any = None) -> dict[str, Any]
         "ops": ops,
         "data": [plain(number) for number in data],
         "operands": operands,
+        "backward": _visited_backward(root, nodes, places),
         "ordered": all(isinstance(getattr(node, "_children", None), (list, tuple)) for node in nodes),
         "local": [None if each is None else [plain(number) for number in each] for each in local],
         "constants": constants,
         "groups": groups(ops, operands),
         "chosen": [places[key] for key in names if key in places] if model is not None else None,
     }
+
+
+def _visited_backward(root: Any, nodes: Sequence[Any], places: dict[int, int]) -> list[int]:
+    """The operations as backward() visits them: the order decides about the last bit of a sum of three terms."""
+    visited = _operations_backward(root) if isinstance(root, Value) else reversed(nodes)
+    return [places[id(node)] for node in visited if operands_of(node)]
 
 
 def places_of(model: Any) -> Iterator[tuple[str, Any]]:

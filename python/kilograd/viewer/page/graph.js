@@ -1,7 +1,8 @@
 // The graph: its numbers forward and backward, and what each step does.
 //
 // Nodes are numbered in topological order, operands first. The time line has one position for each operation forward,
-// one that sets the root's gradient to 1, and one for each operation backward: `at(position)` gives the whole state.
+// one that sets the root's gradient to 1, and one for each operation backward, in the order in which the class visits
+// them: `at(position)` gives the whole state.
 
 const close = (a, b) =>
   Object.is(a, b) || Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b)) + 1e-13 || (a !== a && b !== b);
@@ -18,6 +19,7 @@ class Graph {
     this.local = given.local.map((each) => each && each.map(number)); // for each different operand, or null
     this.constants = given.constants;
     this.ordered = given.ordered;
+    this.backward = given.backward;
     this.parameters = new Set(given.chosen);
     this.consumers = Array.from({ length: this.count }, () => []);
     for (let node = 0; node < this.count; node += 1) {
@@ -115,7 +117,16 @@ class Graph {
     }
     const { rule, operands, constant } = found;
     const x = operands.map((each) => data[each]);
-    return rule.slopes(x, data[node], constant).map((slope, k) => [operands[k], slope, rule.texts[k] ?? rule.texts[0]]);
+    const recorded = this.#recordedSlopes(node, operands, data);
+    return (recorded ?? rule.slopes(x, data[node], constant)).map((slope, k) => [operands[k], slope, rule.texts[k] ?? rule.texts[0]]);
+  }
+
+  /** The node's own derivatives where its numbers are those that were recorded: functions differ in their last bits. */
+  #recordedSlopes(node, operands, data) {
+    const given = [...new Set(this.operands[node])];
+    const isRecorded = (each) => Object.is(data[each], this.recorded[each]);
+    if (!this.local[node] || given.length < operands.length || !isRecorded(node) || !operands.every(isRecorded)) return null;
+    return operands.map((operand) => this.local[node][given.indexOf(operand)]);
   }
 
   /** All numbers from the leaves up. */
@@ -148,8 +159,7 @@ class Graph {
   gradients(data = this.data) {
     const grad = new Float64Array(this.count);
     grad[this.root] = 1;
-    for (let k = this.operations.length - 1; k >= 0; k -= 1) {
-      const node = this.operations[k];
+    for (const node of this.backward) {
       for (const [operand, slope] of this.slopes(node, data)) grad[operand] += slope * grad[node];
     }
     return grad;
@@ -161,7 +171,7 @@ class Graph {
     if (position === 0) return ["start", -1];
     if (position <= forward) return ["forward", this.operations[position - 1]];
     if (position === forward + 1) return ["seed", this.root];
-    return ["backward", this.operations[2 * forward + 1 - position]];
+    return ["backward", this.backward[position - forward - 2]];
   }
 
   /** The state at a position: how many operations are computed, gradients, and what the last step added to what. */
@@ -176,7 +186,7 @@ class Graph {
       added[this.root] = 1;
     }
     for (let done = forward + 2; done <= position; done += 1) {
-      const node = this.operations[2 * forward + 1 - done];
+      const node = this.backward[done - forward - 2];
       terms = this.slopes(node).map(([operand, slope, text]) => {
         const before = grad[operand];
         grad[operand] += slope * grad[node];
