@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "../prefetch.hpp"
 #include "items.hpp"
 #include "modes.hpp"
 #include "terms.hpp"
@@ -364,9 +365,8 @@ PyObject* write_grad(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 // Some rows of a table, into columns of a matrix. Where they lie is known long before they are read: rows in an order
-// drawn at random are fetched ahead.
+// drawn at random are fetched ahead, as many cache lines as memory has under way.
 PyObject* take_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    [[maybe_unused]] constexpr std::size_t ahead = 16;
     Buffer<double> table, out;
     Buffer<std::int64_t> which;
     if (!expect_arguments("take_rows", count, 4)) return nullptr;
@@ -380,13 +380,15 @@ PyObject* take_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
         PyErr_SetString(PyExc_ValueError, "take_rows() needs rows of the table, and a matrix that has room for them");
         return nullptr;
     }
+    constexpr std::size_t line = 64 / sizeof(double);
+    const std::size_t ahead = std::max<std::size_t>(128 / (width / line + 1), 8);
+    const std::int64_t* next = which.begin();
     double* to = out.begin() + first;
-    for (std::size_t i = 0; i < which.size(); ++i, to += pitch) {
-#if defined(__GNUC__) || defined(__clang__)
-        if (i + ahead < which.size())
-            __builtin_prefetch(table.begin() + static_cast<std::size_t>(which.begin()[i + ahead]) * width);
-#endif
-        const double* from = table.begin() + static_cast<std::size_t>(which.begin()[i]) * width;
+    for (std::size_t left = which.size(); left > 0; --left, ++next, to += pitch) {
+        if (ahead < left)
+            for (std::size_t k = 0; k < width; k += line)
+                prefetch(table.begin() + static_cast<std::size_t>(next[ahead]) * width + k);
+        const double* from = table.begin() + static_cast<std::size_t>(*next) * width;
         if (width > 8) {
             std::copy_n(from, width, to);
         } else {  // a call would cost more than the numbers
