@@ -1,7 +1,7 @@
 """Plots with matplotlib: losses, boundaries, and the diagnostics of training, a line each.
 
-Every function takes ``ax=None``, draws into new axes by default, and returns the axes. matplotlib comes with
-``pip install 'kilograd[plot]'``.
+Every function that draws takes ``ax``, the matplotlib axes to draw into, makes new ones by default, and returns them.
+Without matplotlib it raises ImportError: ``pip install 'kilograd[plot]'``.
 
 >>> import kilograd
 >>> ax = kilograd.plot.losses([2.5, 0.9, 0.2, 0.01])
@@ -35,18 +35,8 @@ def losses(history: Any, ax: Any = None, *, label: str | None = None) -> Any:
     history : History, or an iterable of numbers or Values
         What `fit` returns, drawn over the epochs with the validation losses; or the losses of steps.
     ax : matplotlib axes, optional
-        Where to draw; new ones by default.
     label : str, optional
         The name of the line, for comparisons in one picture.
-
-    Returns
-    -------
-    matplotlib axes
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
     """
     trained = hasattr(history, "losses")
     line = list(history.losses) if trained else [float(getattr(each, "data", each)) for each in history]
@@ -93,7 +83,6 @@ def boundary(
     y : array_like, shape (n,)
         The classes: the samples' colours.
     ax : matplotlib axes, optional
-        Where to draw; new ones by default.
     values : bool, default True
         Whether colours stand for the score, with a bar that tells which, or for the class alone. Of several scores it
         is the class.
@@ -104,14 +93,8 @@ def boundary(
     threshold : float, default 0.0
         0.5 for a model that ends in a sigmoid.
 
-    Returns
-    -------
-    matplotlib axes
-
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
     ValueError
         If `X` is not of shape (n, 2) or `y` not of the same length.
     """
@@ -183,17 +166,10 @@ def activations(model: Any, X: Any, ax: Any = None, *, bins: int = 50) -> Any:  
     X : array_like, shape (n, inputs)
         The samples; some hundreds show enough.
     ax : matplotlib axes, optional
-        Where to draw; new ones by default.
     bins : int, default 50
-
-    Returns
-    -------
-    matplotlib axes
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
     TypeError
         If `model` has no layers.
     ValueError
@@ -230,17 +206,10 @@ def gradients(model: Any, ax: Any = None, *, bins: int = 50) -> Any:
     model : MLP
         Or anything with `layers` that have `parameters()`. Its gradients are taken as they are: after `backward()`.
     ax : matplotlib axes, optional
-        Where to draw; new ones by default.
     bins : int, default 50
-
-    Returns
-    -------
-    matplotlib axes
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
     TypeError
         If `model` has no layers.
     ValueError
@@ -291,16 +260,9 @@ def ratios(rows: Iterable[Sequence[float]], ax: Any = None) -> Any:
     rows : iterable of sequences of float
         For each step the ratios of the layers, as in ``rows.append(kilograd.plot.ratio(model, lr))``.
     ax : matplotlib axes, optional
-        Where to draw; new ones by default.
-
-    Returns
-    -------
-    matplotlib axes
 
     Raises
     ------
-    ImportError
-        If matplotlib is not installed.
     ValueError
         If there are no steps, or not the same number of layers in each.
     """
