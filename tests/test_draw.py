@@ -103,6 +103,15 @@ def test_special_characters_are_escaped():
     assert r'[label="<op\\N>"]' in source
 
 
+def test_a_label_turns_nothing_around():
+    v = kilograd.Value(1.0, label="\u202ea") * 2.0
+    v._op = "\u2067*"
+    source = draw_dot(v).source
+    assert "\\\\u202ea" in source  # as Graphviz escapes it
+    assert "\\\\u2067*" in source
+    assert "\u202e" not in source + repr(kilograd.table(v)) + v._repr_html_()
+
+
 @pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's program dot")
 def test_special_characters_in_the_picture():
     svg = draw_dot(odd_names()).pipe(encoding="utf-8")

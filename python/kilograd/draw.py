@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from kilograd.listing import is_node, operands_of
+from kilograd.listing import is_node, operands_of, upright
 
 if TYPE_CHECKING:
     import graphviz
@@ -195,7 +195,7 @@ def _draw(dot: graphviz.Digraph, boxes: list[_Box], marked: frozenset[int]) -> N
         target = box.name
         if box.operation:
             target = f"{box.name}_op"
-            dot.node(target, label=graphviz.escape(box.operation), **lit)
+            dot.node(target, label=graphviz.escape(upright(box.operation)), **lit)
             dot.edge(target, box.name, **lit)
         sources: dict[str, bool] = {}  # to whether the edge is on a path
         for source, there, here in box.edges:
@@ -298,4 +298,4 @@ def _range(numbers: list[Any]) -> str:
 
 def _record_text(text: str) -> str:
     """`text` with the characters escaped that have a meaning in a record label."""
-    return re.sub(r"([\\{}|<>])", r"\\\1", text)
+    return re.sub(r"([\\{}|<>])", r"\\\1", upright(text))

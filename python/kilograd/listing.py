@@ -7,11 +7,14 @@ Works on `kilograd.Value`, on the reference's and on any class whose instances h
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
-__all__ = ["Row", "Table", "is_node", "operands_of", "order", "table"]
+__all__ = ["Row", "Table", "is_node", "operands_of", "order", "table", "upright"]
+
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def order(root: Any) -> list[Any]:
@@ -73,6 +76,11 @@ def operands_of(node: Any) -> list[Any]:
     """The operands, in order where the class keeps one, and as often as it names them."""
     children = getattr(node, "_children", None)
     return list(node._prev if children is None else children)
+
+
+def upright(text: str) -> str:
+    """Text in which controls that turn around what comes after them are written out: U+202E and its kin."""
+    return _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Row(NamedTuple):

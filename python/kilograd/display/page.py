@@ -8,14 +8,16 @@ from functools import wraps
 from html import escape
 from typing import Any, TypeVar
 
-__all__ = ["beside", "escaped", "or_nothing", "picture", "table"]
+from kilograd.listing import upright
+
+__all__ = ["beside", "escaped", "framed", "or_nothing", "picture", "table"]
 
 T = TypeVar("T")
 
 
 def escaped(text: Any) -> str:
     """`text` as HTML shows it."""
-    return escape(str(text))
+    return escape(upright(str(text)))
 
 
 def or_nothing(shown: Callable[[T], str | None]) -> Callable[[T], str | None]:
@@ -46,6 +48,14 @@ def beside(*parts: str) -> str:
     """Parts in a row, one below the other where there is no room; what is too wide can be scrolled."""
     cells = "".join(f'<div style="overflow-x:auto;max-width:100%">{part}</div>' for part in parts if part)
     return f'<div style="display:flex;flex-wrap:wrap;gap:1em;align-items:center">{cells}</div>'
+
+
+def framed(page: str, title: str, height: int, allowed: str = "") -> str:
+    """A whole page in a frame that is shut off from what it stands in: it may do what is `allowed` and no more."""
+    return (
+        f'<iframe srcdoc="{escaped(page)}" title="{escaped(title)}" sandbox="{allowed}" '
+        f'style="width:100%;height:{height}px;border:1px solid #8888;border-radius:6px"></iframe>'
+    )
 
 
 def picture(svg: str, title: str) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from kilograd.display.page import escaped
 
 __all__ = ["GRAPH", "TRAINING", "document"]
 
@@ -52,7 +53,7 @@ def document(kind: tuple[str, Sequence[str]], title: str, data: Mapping[str, Any
     script = _script(tuple(scripts))
     policy = f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
     parts = {
-        "title": html.escape(title),
+        "title": escaped(title),
         "style": _part("view.css"),
         "policy": policy,
         "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),

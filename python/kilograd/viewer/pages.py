@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import os
 import pathlib
 import tempfile
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
+from kilograd.display.page import framed
 from kilograd.viewer.document import GRAPH, TRAINING, document
 from kilograd.viewer.reading import described
 from kilograd.viewer.trainings import training
@@ -40,11 +40,7 @@ class View:
 
     def _repr_html_(self) -> str:
         """A frame with the page, for notebooks."""
-        return (
-            f'<iframe srcdoc="{html.escape(self.html)}" title="{html.escape(self.title)}" '
-            'sandbox="allow-scripts allow-forms" '
-            'style="width:100%;height:720px;border:1px solid #8888;border-radius:6px"></iframe>'
-        )
+        return framed(self.html, self.title, 720, "allow-scripts allow-forms")
 
     def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write the page to a file; the path is given back.

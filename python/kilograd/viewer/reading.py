@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from kilograd._core import Value, _operations_backward
 from kilograd.draw import _walk
-from kilograd.listing import operands_of, order
+from kilograd.listing import operands_of, order, upright
 from kilograd.viewer.groups import groups
 
 __all__ = ["described", "places_of", "plain"]
@@ -49,7 +49,7 @@ def described(root: Any, limit: int | None, model: Any = None) -> dict[str, Any]
     operands = [[places[id(operand)] for operand in operands_of(node)] for node in nodes]
     names = {id(value): name for name, value in places_of(model)} if model is not None else {}
     labels = [_label(node) or names.get(id(node), "") for node in nodes]
-    ops = [str(getattr(node, "_op", "") or "") for node in nodes]
+    ops = [upright(str(getattr(node, "_op", "") or "")) for node in nodes]
     local, constants = _local_derivatives(nodes, ops)
     return {
         "labels": labels,
@@ -106,7 +106,7 @@ def plain(number: float) -> float | str:
 
 def _label(node: Any) -> str:
     label = getattr(node, "label", "")
-    return "" if label is None else str(label)[:200]
+    return "" if label is None else upright(str(label)[:200])
 
 
 def _number(data: Any, node: Any) -> float:

@@ -13,6 +13,7 @@ from typing import Any, overload
 
 from kilograd._core import Value, maximum
 from kilograd.checks import whole_number
+from kilograd.display.page import framed
 from kilograd.viewer.pages import View, view
 
 __all__ = ["Exercise", "Sheet", "exercises"]
@@ -115,10 +116,7 @@ class Sheet(Sequence[Exercise]):
 
     def _repr_html_(self) -> str:
         """The first page in a frame, for notebooks."""
-        return (
-            f'<iframe srcdoc="{html.escape(self.html)}" title="{html.escape(self.title)}" sandbox="" '
-            'style="width:100%;height:480px;border:1px solid #8888"></iframe>'
-        )
+        return framed(self.html, self.title, 480)
 
     def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Write the sheet: as text, blanks before answers, where the name ends in ``.txt``, else as a page to print.

@@ -4,6 +4,8 @@
 // one that sets the root's gradient to 1, and one for each operation backward, in the order in which the class visits
 // them: `at(position)` gives the whole state.
 
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\u200f\ufb1d-\ufdff\ufe70-\ufefc]|[\ud802\ud803\ud83a\ud83b]/;
+
 const close = (a, b) =>
   Object.is(a, b) || Math.abs(a - b) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b)) + 1e-13 || (a !== a && b !== b);
 
@@ -42,8 +44,10 @@ class Graph {
     return this.labels[node] !== "" && !this.parameters.has(node);
   }
 
+  /** A node's name, which turns nothing around it where it is written from right to left. */
   name(node) {
-    return this.labels[node] || `v${node}`;
+    const name = this.labels[node] || `v${node}`;
+    return RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name;
   }
 
   /** The rule that gives what was recorded, with the operands in its order; null where none does. */
