@@ -828,6 +828,17 @@ def test_a_hostile_label_is_text(page):
     assert page.run("return document.querySelectorAll('script, img, b').length") == 2
 
 
+def test_a_label_turns_nothing_around(page):
+    a, b = Value(2.0, label="\u202eabc"), Value(3.0, label="שלום")
+    root = a * b
+    root.label = "L\u2067"
+    page.load(kilograd.view(root))
+    assert page.browser.title == page.text("h1") == "L\\u2067 = 6"
+    assert page.text("#rule").startswith("L\\u2067 = (\\u202eabc) * (\u2068שלום\u2069) = 2 * 3")
+    page.find("#query").send_keys("שלו")
+    assert page.text("#found") == "1 of 1"
+
+
 def test_dark_where_the_system_is(page):
     for scheme in ("dark", "light"):
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -879,6 +890,23 @@ def test_everything_is_within_the_window(page, width, height):
         }).map((each) => each.id || each.outerHTML);""")
     assert outside == []
     assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_how_it_opens_in_a_notebooks_width(page):
+    """Boxes that the canvas has in full."""
+    inside = """
+        const {picture: p, scene} = kilograd;
+        const near = (at, middle, size, half) => Math.abs(at - middle) * p.scale + half * p.scale <= size / 2;
+        const {x, y} = scene;
+        return scene.boxes.map((_, k) => near(x[k], p.x, p.width, 71) && near(y[k], p.y, p.height, 32));
+    """
+    page.load(kilograd.view(neuron()), 860, 720)
+    assert all(page.run(inside))
+    v = Value(0.5)
+    for _ in range(20):
+        v = v.tanh()
+    page.load(kilograd.view(v), 860, 720)
+    assert page.run(inside) == [False] * 17 + [True] * 4
 
 
 def test_only_what_is_in_view_is_drawn(page):

@@ -38,10 +38,10 @@ class App {
     this.quiz?.begin();
   }
 
-  /** How the page opens: the whole graph where it can be read, else its root. */
+  /** How the page opens: the whole graph where its boxes have text, else its root and what is before it. */
   #look() {
     this.picture.fit();
-    if (this.picture.scale < 0.5) this.picture.showLast(this.graph.root);
+    if (this.picture.scale < TEXT_FROM) this.picture.showLast(this.graph.root);
   }
 
   // Numbers

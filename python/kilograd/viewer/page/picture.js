@@ -1,6 +1,7 @@
 // The picture: a scene on a canvas, as far as it is in view, with zoom and pan.
 
 const READABLE = 0.75; // the least scale at which a step is shown
+const OVERVIEW = 0.6; // the scale at which the end of a large graph is shown
 const TEXT_FROM = 0.4; // the scale from which boxes have text
 const MOVE_TIME = 380; // milliseconds in which numbers travel along an edge
 const OP_FONT = "600 12px system-ui, sans-serif";
@@ -118,7 +119,7 @@ class Picture {
   /** Put a node near the right edge, the graph before it in view. */
   showLast(node) {
     const box = this.scene.boxOf[node];
-    this.scale = READABLE;
+    this.scale = OVERVIEW;
     const { left } = this.scene.bounds;
     const right = this.scene.x[box] + BOX_WIDTH / 2 + 24;
     this.x = Math.max(right - this.width / this.scale, Math.min(left, right)) + this.width / this.scale / 2;
