@@ -1402,3 +1402,19 @@ def test_calls_with_one_array_find_their_path():
     assert len(compiled._paths[next(iter(compiled._paths))]) == 3  # nothing is kept where an error is handled
     with pytest.raises(TypeError, match="one number"):
         compiled.grad(base)
+
+
+@pytest.mark.parametrize("before", ["pass", "np.random.default_rng(0)"])
+def test_extension_modules_see_no_replacement(before):
+    # They have no frames, and write floats into what numpy.empty() gives them; here while one is imported, too.
+    code = f"""
+import numpy as np, sys, kilograd
+{before}
+f = lambda x: np.random.default_rng(0).normal(size=4) @ x + np.zeros(2)[0]
+x = np.array([1.0, 2.0, 0.5, -1.0])
+g = kilograd.compile(f)
+np.testing.assert_allclose([g(x), *g.grad(x)], [f(x), *np.random.default_rng(0).normal(size=4)], rtol=1e-15)
+assert vars(np.random._common)["np"] is np and "kilograd" not in str(sys.meta_path)
+assert "kilograd" not in str(np.random.__spec__) and "kilograd" not in str(np.random._common.__loader__)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

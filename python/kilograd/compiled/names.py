@@ -1,384 +1,30 @@
-"""Names that stand for something else while a function is traced: functions that ask no protocol of their arguments.
+"""Names that stand for something else while a function is traced.
 
-NumPy's functions that make arrays give ones that Values may be written into; those of `math` and of some modules of
-SciPy take Values, and so do the methods of `scipy.stats.norm`. They are replaced in the modules, and wherever else the
-traced function can reach them, for as long as a trace runs: in globals, closures, defaults, containers, objects and
-classes. To other threads, and to the libraries themselves, the replacements are the functions.
+They are replaced in the modules of `substitutes`, and wherever else the traced function can reach them, for as long as
+a trace runs: in globals, closures, defaults, containers, objects and classes.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
-import math
 import operator
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
+from importlib.abc import Loader
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+from itertools import chain
+from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled import fourier, functions, linalg, narrow, special
-from kilograd.compiled.complexes import as_complex
-from kilograd.compiled.conditions import refusal, thread
+from kilograd.compiled.conditions import thread
 from kilograd.compiled.habits import places_of
-from kilograd.compiled.integers import COUNTS, OPERATORS, integer
-from kilograd.compiled.special_ufuncs import select
-from kilograd.compiled.stats import Normal
-from kilograd.compiled.traced import (
-    Traced,
-    array_of,
-    entries,
-    has_values,
-    index_of,
-    is_complex,
-    is_float,
-    is_of_bools,
-)
-from kilograd.compiled.ufuncs import NUMBERS
+from kilograd.compiled.integers import COUNTS, OPERATORS
+from kilograd.compiled.substitutes import TABLE, replacement_of
 
 Function = Callable[..., Any]
-Namespace = dict[str, Any]
-
-_LIBRARIES = frozenset({"kilograd", "numpy", "scipy", "pandas", "sklearn"})
-_TRACING = "kilograd.compiled.tracing"  # which calls the traced function, and that may be one that is replaced
-
-
-def _replacing(original: Function, replacement: Function) -> Function:
-    """Call the replacement while this thread traces, but for libraries that make arrays for themselves."""
-
-    @functools.wraps(original)
-    def call(*args: Any, **options: Any) -> Any:
-        if _is_for_the_library(sys._getframe(1)):
-            return original(*args, **options)
-        return replacement(original, *args, **options)
-
-    return call
-
-
-def _is_for_the_library(caller: FrameType) -> bool:
-    """Whether a call is none of a function that this thread traces."""
-    name = caller.f_globals.get("__name__", "")
-    return thread.notes is None or (name != _TRACING and name.partition(".")[0] in _LIBRARIES)
-
-
-# --- arrays that are made
-
-
-def _writable(original: Function, *args: Any, **options: Any) -> Any:
-    """What a function makes, as an array that Values may be written into if it is one of floats or complex numbers."""
-    made = original(*args, **options)
-    if type(made) is np.ndarray and made.dtype == np.complex128:
-        return as_complex(made)
-    return made.astype(object).view(Traced) if type(made) is np.ndarray and made.dtype == np.float64 else made
-
-
-def _empty(original: Function, *args: Any, **options: Any) -> Any:
-    return _writable(np.zeros, *args, **options)
-
-
-def _full(original: Function, shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
-    if not functions.holds(fill_value):
-        return _writable(original, shape, fill_value, dtype, **options)
-    if _is_of_complex(fill_value, dtype):
-        return as_complex(np.zeros(shape)) + fill_value
-    if not is_float(dtype) or (dtype is None and is_of_bools(fill_value)):
-        return original(shape, _of_values(fill_value, bool if dtype is None else dtype), dtype, **options)
-    result = functions.zeros(shape)
-    result[...] = fill_value
-    return result
-
-
-def _like(original: Function, prototype: Any, *args: Any, **options: Any) -> Any:
-    return (
-        original(prototype, *args, **options)
-        if functions.holds(prototype)
-        else _writable(original, prototype, *args, **options)
-    )
-
-
-def _is_of_complex(thing: Any, dtype: Any) -> bool:
-    return is_complex(thing) if dtype is None else np.dtype(dtype).kind == "c"
-
-
-def _array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
-    thing = narrow.made(thing, dtype)
-    if functions.holds(thing) and _is_of_complex(thing, dtype):
-        return as_complex(thing).copy()
-    if isinstance(thing, Traced):
-        if not is_float(dtype):
-            return thing.astype(dtype)
-        return original(thing, **{**options, "subok": True})
-    if not functions.holds(thing):
-        return _writable(original, thing, dtype, **options)
-    made = _of_values(thing, dtype)
-    missing = options.get("ndmin", 0) - made.ndim
-    return made.reshape((1,) * missing + made.shape) if missing > 0 else made
-
-
-def _as_array(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
-    thing = narrow.made(thing, dtype)
-    if functions.holds(thing) and _is_of_complex(thing, dtype):
-        return as_complex(thing)
-    if isinstance(thing, Traced) and dtype is not object:
-        return thing if is_float(dtype) else thing.astype(dtype)
-    return _of_values(thing, dtype) if functions.holds(thing) else original(thing, dtype, **options)
-
-
-def _from_buffer(original: Function, buffer: Any, *args: Any, **options: Any) -> Any:
-    if functions.holds(buffer):
-        raise refusal("numpy.frombuffer() cannot be recorded: numpy.array(a) is a copy of an array")
-    return original(buffer, *args, **options)
-
-
-def _contiguous(original: Function, thing: Any, dtype: Any = None, **options: Any) -> Any:
-    made = _as_array(original, thing, dtype, **options)
-    if not isinstance(made, Traced):
-        return made
-    return np.atleast_1d(made if made.flags.c_contiguous else made.copy())
-
-
-def _of_values(thing: Any, dtype: Any) -> Any:
-    if dtype is object:
-        return np.array(entries(thing))
-    if dtype is None and is_of_bools(thing):
-        return array_of(thing).copy()
-    made = entries(thing).view(Traced)
-    return made.copy() if is_float(dtype) else made.astype(dtype)
-
-
-def _arange(original: Function, *args: Any, **options: Any) -> Any:
-    """Of integers alone: how many there are is no number that is recorded."""
-    args = tuple([integer(each) if isinstance(each, Value) else each for each in args])
-    return original(*args, **{name: integer(x) if isinstance(x, Value) else x for name, x in options.items()})
-
-
-def _triangle(original: Function, *args: Any, **options: Any) -> Any:
-    return _writable(functools.partial(_arange, original), *args, **options)
-
-
-def _broadcast(original: Function, array: Any, shape: Any, **options: Any) -> Any:
-    return original(_held(array), index_of(shape), **options)
-
-
-def _frequencies(original: Function, n: Any, d: Any = 1.0, **options: Any) -> Any:
-    n = integer(n) if isinstance(n, Value) else n
-    return original(n, **options) / d if functions.holds(d) else original(n, d, **options)
-
-
-def _take(original: Function, a: Any, indices: Any, *args: Any, **options: Any) -> Any:
-    return original(a, index_of(indices), *args, **options)
-
-
-def _from_iterable(original: Function, iterable: Any, dtype: Any, *args: Any, **options: Any) -> Any:
-    things = list(iterable)
-    return _of_values(things, dtype) if functions.holds(things) else original(things, dtype, *args, **options)
-
-
-def _of_arrays(original: Function, *args: Any, **options: Any) -> Any:
-    """A function that asks no list for a protocol, and no array of objects."""
-    held = {name: option if name == "out" else _held(option) for name, option in options.items()}
-    return original(*map(_held, args), **held)
-
-
-def _of_sequences(original: Function, *args: Any, **options: Any) -> Any:
-    """A function that asks the parts of a sequence for a protocol, but not lists among them."""
-
-    def one(thing: Any) -> Any:
-        return type(thing)(map(_held, thing)) if type(thing) in (list, tuple) else _held(thing)
-
-    return original(*map(one, args), **options)
-
-
-def _held(thing: Any) -> Any:
-    """A list that holds what is recorded, as a traced array; an array of objects as another view of it."""
-    if isinstance(thing, (list, tuple)):
-        return (as_complex if is_complex(thing) else array_of)(thing) if functions.holds(thing) else thing
-    if type(thing) is not np.ndarray or thing.dtype != object or not has_values(thing):
-        return thing
-    if thing.flags.writeable:
-        thing[...] = entries(thing)
-    return thing.view(Traced) if thing.flags.writeable else array_of(thing)
-
-
-class _Ufunc:
-    """A ufunc of which lists go to the dispatch; in all else the ufunc."""
-
-    __class__ = np.ufunc  # type: ignore[assignment]
-
-    def __init__(self, original: np.ufunc, module: str) -> None:
-        self._original = original
-        self._module = module
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        if _is_for_the_library(sys._getframe(1)):
-            return self._original(*args, **options)
-        return _of_arrays(self._original, *args, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._original, name)
-        return _replacing(found, _of_arrays) if name in _METHODS else found
-
-    def __eq__(self, other: object) -> bool:
-        return other is self or other is self._original
-
-    def __hash__(self) -> int:
-        return hash(self._original)
-
-    def __repr__(self) -> str:
-        return repr(self._original)
-
-    def __reduce__(self) -> Any:
-        return _attribute, (self._module, self._original.__name__)
-
-
-def _attribute(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(module), name)
-
-
-_METHODS = frozenset(("accumulate", "outer", "reduce", "reduceat"))
-
-
-def _where(original: Function, *args: Any, **options: Any) -> Any:
-    return functions.where(*args, **options)
-
-
-_MADE = "zeros ones eye identity copy"
-_SEQUENCES = frozenset(
-    ("choose", "column_stack", "concat", "concatenate", "dstack", "hstack", "lexsort", "multi_dot", "piecewise")
-)
-_SEQUENCES |= {"select", "stack", "vstack"}
-_AS_THEY_ARE = frozenset(("block",))  # whose lists are the layout, and whose parts are asked
-
-# --- math
-
-
-def _scalar(thing: Any) -> Any:
-    return thing.item() if isinstance(thing, np.ndarray) and thing.size == 1 else thing
-
-
-def _of_numbers(function: Function) -> Function:
-    def replacement(original: Function, *args: Any, **options: Any) -> Any:
-        args = tuple(map(_scalar, args))
-        return function(*args, **options) if functions.holds(args) else original(*args, **options)
-
-    return replacement
-
-
-def _log(x: Any, base: Any = None) -> Any:
-    one = NUMBERS["log"] if isinstance(x, Value) else math.log
-    if base is None:
-        return one(x)
-    return one(x) / (base.log() if isinstance(base, Value) else math.log(base))
-
-
-def _hypot(*numbers: Any) -> Any:
-    return functools.reduce(_core._hypot, numbers) if len(numbers) > 1 else abs(*numbers)
-
-
-def _log_gamma(x: Any) -> Any:
-    return select(_core._equal(x, -math.inf), math.inf, _core._log_gamma(x))  # where SciPy has minus infinity
-
-
-def _dist(p: Any, q: Any) -> Any:
-    return _hypot(*[a - b for a, b in zip(p, q, strict=True)])
-
-
-def _fsum(numbers: Any) -> Any:
-    return sum(numbers, 0.0)
-
-
-def _is_finite(x: Any) -> Any:
-    return abs(x) < math.inf
-
-
-def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> Any:
-    near = abs(a - b) <= max(rel_tol * max(abs(a), abs(b)), abs_tol)
-    return a == b or (near and abs(a - b) < math.inf)  # to infinity nothing is near
-
-
-_SAME = (
-    "exp expm1 exp2 log2 log10 log1p sqrt cbrt sin cos tan sinh cosh tanh erf erfc fabs fmod copysign degrees radians"
-)
-_INVERSE = "asin acos atan asinh acosh atanh"
-_MATH: dict[str, Function] = {
-    **{name: NUMBERS[name] for name in _SAME.split()},
-    **{name: NUMBERS[f"arc{name[1:]}"] for name in _INVERSE.split()},
-    "atan2": NUMBERS["arctan2"],
-    "log": _log,
-    "pow": NUMBERS["power"],
-    "hypot": _hypot,
-    "dist": _dist,
-    "fsum": _fsum,
-    "lgamma": _log_gamma,
-    "gamma": NUMBERS["gamma"],
-    "isnan": lambda x: x != x,
-    "isfinite": _is_finite,
-    "isinf": lambda x: not _is_finite(x) and x == x,
-    "isclose": _is_close,
-}
-
-# --- which names, and where
-
-
-def _of_values_alone(function: Function) -> Function:
-    def replacement(original: Function, *args: Any, **options: Any) -> Any:
-        held = functions.holds(args) or functions.holds(list(options.values()))
-        return function(*args, **options) if held else original(*args, **options)
-
-    return replacement
-
-
-_TABLE: dict[str, dict[str, Function]] = {
-    "numpy": {
-        **dict.fromkeys(_MADE.split(), _writable),
-        **dict.fromkeys(["zeros_like", "ones_like", "empty_like", "full_like"], _like),
-        "arange": _arange,
-        "broadcast_to": _broadcast,
-        "empty": _empty,
-        "full": _full,
-        "array": _array,
-        **dict.fromkeys(["asarray", "asanyarray", "asarray_chkfinite"], _as_array),
-        "ascontiguousarray": _contiguous,
-        "frombuffer": _from_buffer,
-        "fromiter": _from_iterable,
-        "take": _take,
-        "tri": _triangle,
-        "where": _where,
-    },
-    "math": {name: _of_numbers(function) for name, function in _MATH.items()},
-    "scipy.special": {
-        name: _of_values_alone(getattr(special, name)) for name in special.__all__ if name != "elementwise"
-    },
-    "scipy.linalg": {name: _of_values_alone(function) for name, function in linalg.SCIPY.items()},
-    "scipy.fft": {name: _of_values_alone(function) for name, function in fourier.SCIPY.items()},
-    "numpy.fft": dict.fromkeys(["fftfreq", "rfftfreq"], _frequencies),
-    "numpy.linalg": {},
-    "scipy.stats": {},
-}
-"""What is replaced by name, beside what takes arrays."""
-_OBJECTS: dict[tuple[str, str], Callable[[Any], Any]] = {("scipy.stats", "norm"): Normal}
-"""Objects, with what makes of each the other."""
-
-
-def _replacement_of(module: str, name: str, original: Any, replacement: Function | None) -> Any:
-    """What stands for a function of a module while one traces; None where nothing does."""
-    if (module, name) in _OBJECTS:
-        return _OBJECTS[module, name](original)
-    if replacement is not None:
-        return _replacing(original, replacement)
-    if isinstance(original, np.ufunc):
-        return _Ufunc(original, module)
-    if not hasattr(original, "_implementation") or name in _AS_THEY_ARE:
-        return None
-    return _replacing(original, _of_sequences if name in _SEQUENCES else _of_arrays)
-
-
 _Name = tuple[Any, Any, Any, Any]  # a container, a key there, what stands there, and what stands for that
 
 
@@ -389,6 +35,8 @@ class _Names:
         self.lock = threading.Lock()
         self.replacements: dict[int, tuple[Function, Function]] = {}  # by the id of the function: it, and the other
         self.modules: dict[str, list[_Name]] = {}
+        self.extensions: list[_Name] = []
+        self.looked_at = 0  # how many modules there were when these were found
         self.traces = 0
         self.active: list[_Name] = []  # in modules, whose names are entries of dicts
         self.elsewhere: list[_Name] = []
@@ -396,27 +44,49 @@ class _Names:
 
     def load(self) -> None:
         """Look for modules that are imported by now."""
-        for module, replacements in _TABLE.items():
+        for module, replacements in TABLE.items():
             if module in self.modules or module not in sys.modules:
                 continue
             space = vars(sys.modules[module])
             found = self.modules[module] = []
             for name, original in space.items():
-                made = _replacement_of(module, name, original, replacements.get(name))
+                made = replacement_of(module, name, original, replacements.get(name))
                 if made is not None:
                     made = self.replacements.setdefault(id(original), (original, made))[1]
                     found.append((space, name, original, made))
+        if not self.traces and len(sys.modules) != self.looked_at:
+            self.looked_at = len(sys.modules)
+            self.extensions = [name for module in list(sys.modules.values()) for name in self.in_extension(module)]
+
+    def in_extension(self, module: Any) -> Iterator[_Name]:
+        """The modules that an extension module calls functions of, and these modules as they are.
+
+        A call from there has no frame that would tell it from one of the traced function, and writes into memory.
+        """
+        if not isinstance(getattr(getattr(module, "__spec__", None), "loader", None), ExtensionFileLoader):
+            return
+        space = vars(module)
+        for key, thing in list(space.items()):
+            if isinstance(thing, ModuleType) and (names := self.modules.get(thing.__name__)) is not None:
+                plain = ModuleType(thing.__name__)
+                vars(plain).update(vars(thing))
+                vars(plain).update({name: original for _, name, original, _ in names})
+                yield space, key, thing, plain
+
+    def put(self, entry: _Name) -> None:
+        """Replace a name in a module."""
+        space, name, original, replacement = entry
+        if space.get(name) is original:
+            space[name] = replacement
+            self.active.append(entry)
 
     def enter(self, places: list[tuple[Any, Any]], methods: Mapping[str, Function]) -> None:
         """Replace names in modules by the first of several traces at a time, and what a function can reach."""
         with self.lock:
             if not self.traces:
-                for names in self.modules.values():
-                    for entry in names:  # hundreds, at each trace
-                        space, name, original, replacement = entry
-                        if space.get(name) is original:
-                            space[name] = replacement
-                            self.active.append(entry)
+                for entry in chain(*self.modules.values(), self.extensions):  # hundreds, at each trace
+                    self.put(entry)
+                sys.meta_path.insert(0, _Importer)
             self.traces += 1
             for method in methods.keys() - self.methods.keys():
                 self.methods[method] = vars(Value).get(method)
@@ -450,6 +120,7 @@ class _Names:
             self.traces -= 1
             if self.traces:
                 return
+            sys.meta_path.remove(_Importer)
             for method, original in self.methods.items():
                 if original is None:
                     delattr(Value, method)
@@ -464,6 +135,53 @@ class _Names:
                     _put(container, key, original)
             self.active.clear()
             self.elsewhere.clear()
+
+
+class _Importer:
+    """What a traced function imports first is imported as ever, and sees no replacement."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """As finders do."""
+        if thread.notes is None:
+            return None
+        found = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not _Importer)
+        spec = next(filter(None, found), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader(Loader):
+    """Another loader, for the time that this thread does not trace."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        with _not_tracing():
+            made: ModuleType | None = self._loader.create_module(spec)
+            return made
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__spec__.loader = module.__loader__ = self._loader
+        before = set(sys.modules)
+        with _not_tracing():
+            self._loader.exec_module(module)
+        with _names.lock:
+            for name in {module.__name__} | (sys.modules.keys() - before):
+                for entry in _names.in_extension(sys.modules.get(name)):
+                    _names.put(entry)
+
+
+@contextmanager
+def _not_tracing() -> Iterator[None]:
+    notes, thread.notes = thread.notes, None
+    try:
+        yield
+    finally:
+        thread.notes = notes
 
 
 def _content(container: Any, key: Any) -> Any:
