@@ -77,6 +77,30 @@ ATTRIBUTES = {
     "square": "v ** 2",
     "clamp": "v.maximum(low).minimum(high)",
     "softmax": "kilograd.functional.softmax",
+    "tolist": "v.data",
+    "device": "in memory",
+    "float": "leave the call out",
+    "double": "leave the call out",
+    "dtype": "v.data",
+    "shape": "without axes",
+    "ndim": "without axes",
+    "dim": "without axes",
+    "size": "without axes",
+    "numel": "without axes",
+    "T": "without axes",
+    "view": "without axes",
+    "reshape": "without axes",
+    "squeeze": "without axes",
+    "flatten": "without axes",
+    "sum": "kilograd.functional.sum(values)",
+    "mean": "kilograd.functional.mean(values)",
+    "max": "v.maximum(w)",
+    "min": "v.minimum(w)",
+    "norm": "v.abs()",
+    "dot": "v * w",
+    "matmul": "v * w",
+    "neg": "-v",
+    "clip": "v.maximum(low).minimum(high)",
 }
 
 ERRORS: list[tuple[str, Any, str]] = [
@@ -141,7 +165,7 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("v.zero_grad(set_to_none=True)", TypeError, "no keyword arguments"),
     ("[loss].backward()", AttributeError, "'list' object has no attribute 'backward'"),
     ("layer(ROWS[0]).backward()", AttributeError, "'list' object has no attribute 'backward'"),
-    ("n.backward()", AttributeError, "no attribute 'backward'"),
+    ("n.backward()", AttributeError, "loss.backward()"),
     # networks
     ("n(['a'])", TypeError, "input 0 of TanhNeuron(3) is 'a', and a number or a Value is needed"),
     ("n([1.0, 2.0, None])", TypeError, "input 2 of TanhNeuron(3) is None"),
@@ -198,6 +222,31 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("kilograd.jit", AttributeError, "kilograd.compile"),
     ("kilograd.vmap", AttributeError, "batch goes over rows"),
     ("kilograd.nothing_of_the_kind", AttributeError, "no attribute 'nothing_of_the_kind'"),
+    ("kilograd.zeros(3)", AttributeError, "kilograd.arrays.values(numpy.zeros(shape))"),
+    ("kilograd.manual_seed(0)", AttributeError, "random.seed(number)"),
+    ("kilograd.run", AttributeError, "import kilograd.run"),
+    ("kilograd.nn.Linear(2, 3)", AttributeError, "kilograd.Layer(nin, nout, activation='linear')"),
+    ("kilograd.nn.functional", AttributeError, "import kilograd.functional"),
+    ("F.relu(v)", AttributeError, "it is a method, v.relu()"),
+    ("F.mse_loss(v, v)", AttributeError, "mse(prediction, target)"),
+    ("optim.lr_scheduler", AttributeError, "kilograd.optim.StepDecay"),
+    ("optim.nothing_of_the_kind", AttributeError, "'kilograd.optim' has no attribute 'nothing_of_the_kind'"),
+    # what networks and optimizers of other libraries have
+    ("n.train()", AttributeError, "'MLP' object has no attribute 'train': a model does the same in training"),
+    ("n.eval()", AttributeError, "leave the call out"),
+    ("n.forward(ROWS[0])", AttributeError, "model(x)"),
+    ("n.named_parameters()", AttributeError, "model.state_dict()"),
+    ("n.to('cpu')", AttributeError, "leave the call out"),
+    ("n.fit(ROWS, [1.0])", AttributeError, "kilograd.fit(model, X, y)"),
+    ("layer.weight", AttributeError, "'Layer' object has no attribute 'weight': each neuron has its own"),
+    ("s.param_groups", AttributeError, "'SGD' object has no attribute 'param_groups': lr is its rate"),
+    # arrays inside a compiled function
+    ("kilograd.compile(lambda x: x.exp())(np.ones(2))", AttributeError, "write numpy.exp(x)"),
+    ("kilograd.compile(lambda x: x.detach())(np.ones(2))", AttributeError, "leave the call out"),
+    ("kilograd.compile(lambda x: x.unsqueeze(0))(np.ones(2))", AttributeError, "numpy.expand_dims(x, axis)"),
+    ("kilograd.compile(lambda x: x.nothing)(np.ones(2))", AttributeError, "no attribute 'nothing'"),
+    ("kilograd.compile(lambda x: (x * 1j).std())(np.ones(2))", AttributeError, "take .real and .imag"),
+    ("kilograd.compile(lambda x: (x * 1j).exp())(np.ones(2))", AttributeError, "write numpy.exp(x)"),
     # training
     ("kilograd.fit(n, ROWS, [1], optimizer='adam')", TypeError, "as optim.Adam(model, lr=0.01), and is not 'adam'"),
     ("kilograd.fit(n, ROWS, [1], optimizer=optim.SGD)", TypeError, "as optim.Adam(model, lr=0.01)"),
@@ -289,6 +338,46 @@ def test_attributes_of_ones_own_may_have_these_names(name):
     delattr(v, name)
     assert not hasattr(v, name)
     assert getattr(type("Mine", (Value,), {name: 7})(1.0), name) == 7
+
+
+class Named:
+    """A class to derive from, beside one of ours."""
+
+    name = "of Named"
+
+    def item(self):
+        return "item of Named"
+
+    @classmethod
+    def train(cls):
+        return cls
+
+
+def test_what_another_base_has_is_found():
+    class Mine(Value, Named):
+        pass
+
+    class Model(MLP, Named):
+        pass
+
+    assert (Mine(1.0).item(), Mine(1.0).name, Mine.name) == ("item of Named", "of Named", "of Named")
+    assert Model(1, [1]).train() is Model
+    with pytest.raises(AttributeError, match="'Model' object has no attribute 'eval': "):
+        Model(1, [1]).eval()
+    with pytest.raises(AttributeError, match=r"'Mine' object has no attribute 'detach': v\.data"):
+        Mine(1.0).detach()
+
+
+@pytest.mark.parametrize("text", ["n", "s"])
+def test_networks_and_optimizers_have_none_of_these_names(text):
+    from kilograd.advice import OF_NETWORKS, OF_OPTIMIZERS
+
+    thing = names()[text]
+    for name in OF_NETWORKS if text == "n" else OF_OPTIMIZERS:
+        assert not hasattr(thing, name)
+        assert name not in dir(thing)
+        setattr(thing, name, "mine")
+        assert getattr(thing, name) == "mine"
 
 
 def test_classes_of_ones_own_find_them_with_getattr():

@@ -81,6 +81,14 @@ PYBIND11_MODULE(_core, m) {
         },
         py::arg("type"), py::arg("keep") = true,
         "Whether every object of this class lives as long as its node, for programs that remember addresses.");
+    m.def(
+        "declare_absent",
+        [](py::type type, py::dict instead_of) {
+            if (!declare_absent(reinterpret_cast<PyTypeObject*>(type.ptr()), instead_of.ptr()))
+                throw py::error_already_set();
+        },
+        py::arg("type"), py::arg("instead_of"), py::pos_only(),
+        "Let names that objects of this class have not say, in their error, what to write.");
     m.def("ops", op_table, "The op table: (name, label, arity, edge, doc) of each row.");
     {
         // Signatures of our own, as inspect and editors read them.

@@ -125,10 +125,9 @@ def __getattr__(name: str) -> object:
             value = getattr(import_module(f"kilograd.{home}"), name)
             globals()[name] = value
             return value
-    from kilograd.advice import instead_of
+    from kilograd.advice import missing
 
-    message = f"module 'kilograd' has no attribute {name!r}{instead_of(name)}"
-    raise AttributeError(message, name=name, obj=import_module("kilograd"))
+    raise missing("kilograd", name)
 
 
 def load_ipython_extension(shell: Any) -> None:

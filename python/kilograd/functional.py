@@ -205,3 +205,11 @@ def cross_entropy(logits: Values, target: Values, *, reduction: Reduction = "mea
 def l2(values: Values, alpha: float = 1.0) -> Value:
     """Penalty ``alpha * (v[0]**2 + v[1]**2 + ...)``; ``l2(model.parameters(), 1e-4)`` is weight decay in a loss."""
     return _core.l2(values, alpha)
+
+
+if not TYPE_CHECKING:  # a checker sees that a name is not there
+
+    def __getattr__(name: str) -> object:
+        from kilograd.advice import missing
+
+        raise missing(__name__, name)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from kilograd import _core
 from kilograd._core import Value
+from kilograd.advice import OF_NETWORKS
 from kilograd.tables import sample
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Module:
         from kilograd.display.networks import html
 
         return html(self)
+
+
+_core.declare_absent(Module, OF_NETWORKS)
 
 
 class Neuron(Module):
@@ -288,3 +292,11 @@ def _activation_name(activation: Activation) -> str:
 
 _core.declare_neuron(Neuron)
 _core.declare_layer(Layer)
+
+
+if not TYPE_CHECKING:  # a checker sees that a name is not there
+
+    def __getattr__(name: str) -> object:
+        from kilograd.advice import missing
+
+        raise missing(__name__, name)

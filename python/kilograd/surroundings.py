@@ -157,7 +157,7 @@ class Surroundings:
         if not hasattr(thing, "__dict__"):
             raise UnrecordableError(f"it uses an object of type {kind.__name__}")
         for base in kind.__mro__:
-            if base is object or id(base) in self._seen:
+            if base is object or id(base) in self._seen or (base.__module__, base.__name__) == _ABSENT:
                 continue
             if any(_is_native(name, part) for name, part in vars(base).items()):
                 raise UnrecordableError(f"it uses an object of type {kind.__name__}")
@@ -251,6 +251,7 @@ def _is_raised(instructions: list[dis.Instruction]) -> bool:
 
 
 _NETWORKS = frozenset({"kilograd.nn", "kilograd.micrograd.nn"})
+_ABSENT = "kilograd._core", "Absent"  # what says in errors what to write, and computes nothing
 
 
 def _is_safe_module(name: str) -> bool:

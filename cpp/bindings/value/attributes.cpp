@@ -216,63 +216,6 @@ int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
     return 0;
 }
 
-// What tensors and other classes have and a Value has not, with an error that says what to write. No data descriptors:
-// an attribute of that name can be set. To hasattr(), dir(), help() and vars() there is none.
-struct Absent {
-    const char* name;
-    const char* instead;
-    bool is_itself = false;  // to a function that is recorded, since of a plain number it is that number
-};
-constexpr Absent absent_names[] = {
-    {"item", "v.data is its number", true},
-    {"detach", "v.data is its number, and kilograd.no_grad() computes without a graph", true},
-    {"numpy", "v.data is its number, and kilograd.arrays.data(values) an array of them", true},
-    {"value", "v.data is its number"},
-    {"val", "v.data is its number"},
-    {"gradient", "v.grad is its gradient"},
-    {"name", "v.label is its name"},
-    {"parents", "v._prev are its operands"},
-    {"requires_grad", "every Value has a gradient, and kilograd.no_grad() computes without a graph"},
-    {"requires_grad_", "every Value has a gradient, and kilograd.no_grad() computes without a graph"},
-    {"retain_grad", "every Value keeps its gradient, v.grad"},
-    {"grad_fn", "v._op is its operation, v._prev are its operands"},
-    {"is_leaf", "a leaf is a Value without operands: not v._prev"},
-    {"clone", "v * 1 is a node computed from it, copy.copy(v) another one like it"},
-    {"cpu", "it is a number in memory; leave the call out"},
-    {"cuda", "it is a number in memory; leave the call out"},
-    {"to", "it is a number in memory; leave the call out"},
-    {"add", "write v + w"},
-    {"sub", "write v - w"},
-    {"mul", "write v * w"},
-    {"div", "write v / w"},
-    {"pow", "write v ** w"},
-    {"square", "write v ** 2"},
-    {"clamp", "write v.maximum(low).minimum(high)"},
-    {"softmax", "write kilograd.functional.softmax(values)"},
-};
-
-struct AbsentAttribute {
-    PyObject_HEAD const Absent* row;
-    PyObject* text;  // for Values themselves: hasattr() throws it away
-};
-
-// While tracing, x.sum().item() is of NumPy's floats, and the number itself.
-PyObject* refuse_absent(PyObject* self, PyObject* object, PyObject*) {
-    auto* const attribute = reinterpret_cast<AbsentAttribute*>(self);
-    const Absent& row = *attribute->row;
-    if (tracing() && object && row.is_itself) return PyObject_GetAttrString(object, "__pos__");
-    PyTypeObject* const type = object ? Py_TYPE(object) : value_type;
-    const bool usual = type == value_type;
-    PyObject* text = usual ? Py_XNewRef(attribute->text) : nullptr;
-    if (!text)
-        text = PyUnicode_FromFormat("'%.100s' object has no attribute '%s': %s", type->tp_name, row.name, row.instead);
-    if (!text) return nullptr;
-    PyErr_SetObject(PyExc_AttributeError, text);
-    if (usual && !attribute->text) attribute->text = Py_NewRef(text);
-    Py_DECREF(text);
-    return nullptr;
-}
-
 PyGetSetDef attributes[] = {
     attribute<get_data, set_data>("data", "The number: float, or int while integer arithmetic keeps it exact."),
     attribute<get_grad, set_grad>("grad", "The gradient of the root of the last backward() with respect to this node."),
@@ -308,28 +251,6 @@ PyObject* op_label(Node* node) {
     PyObject* label = exponent ? PyUnicode_FromFormat("**%S", exponent) : nullptr;
     Py_XDECREF(exponent);
     return label;
-}
-
-// The descriptors stand on a class of their own in the type's order of resolution, where look-ups find them; it is no
-// base of the type, so that what goes through the bases, as dir() does, does not.
-bool add_absent_attributes(PyTypeObject* type) {
-    PyType_Slot slots[] = {slot<refuse_absent>(Py_tp_descr_get), {0, nullptr}};
-    PyType_Spec spec = {"kilograd._core.AbsentAttribute", sizeof(AbsentAttribute), 0, Py_TPFLAGS_DEFAULT, slots};
-    PyType_Slot none[] = {{0, nullptr}};
-    PyType_Spec holder_spec = {"kilograd._core.Absent", sizeof(PyObject), 0, Py_TPFLAGS_DEFAULT, none};
-    const Owned kind(PyType_FromSpec(&spec)), holder(PyType_FromSpec(&holder_spec));
-    bool ok = kind && holder;
-    for (const Absent& row : absent_names) {
-        const Owned attribute(ok ? PyObject_CallNoArgs(kind.get()) : nullptr);
-        ok = ok && attribute;
-        if (ok) reinterpret_cast<AbsentAttribute*>(attribute.get())->row = &row;
-        ok = ok && PyObject_SetAttrString(holder.get(), row.name, attribute.get()) == 0;
-    }
-    PyObject* mro = ok ? PyTuple_Pack(3, type, holder.get(), &PyBaseObject_Type) : nullptr;
-    if (!mro) return false;
-    Py_SETREF(type->tp_mro, mro);
-    PyType_Modified(type);
-    return true;
 }
 
 void add_attribute_slots(std::vector<PyType_Slot>& slots) {

@@ -12,9 +12,12 @@ PyObject* value_vectorcall(PyObject* type, PyObject* const* args, std::size_t na
 
 // attributes.cpp: data, grad, label, _op, _prev, ...
 void add_attribute_slots(std::vector<PyType_Slot>& slots);
-bool add_absent_attributes(PyTypeObject* type);  // names that give an error with a hint
-PyObject* read_data(PyObject* self);             // as Python reads it: what is read while tracing is noted
-PyObject* op_label(Node* node);                  // what `_op` shows: a new reference
+PyObject* read_data(PyObject* self);  // as Python reads it: what is read while tracing is noted
+PyObject* op_label(Node* node);       // what `_op` shows: a new reference
+
+// absent.cpp: names that give an error which says what to write
+bool add_absent_attributes(PyTypeObject* type);
+bool declare_absent(PyTypeObject* type, PyObject* instead_of);  // of a class written in Python: from a dict of texts
 
 // arithmetic.cpp: the operators and comparisons
 void add_arithmetic_slots(std::vector<PyType_Slot>& slots);

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kilograd.compiled import traced as real
-from kilograd.compiled.complexes import Complex, as_complex, bilinear, plain, product
+from kilograd.compiled.complexes import BY_PARTS, Complex, as_complex, bilinear, plain, product
 from kilograd.compiled.conditions import refusal
 from kilograd.compiled.traced import Traced, entries, is_complex
 
@@ -65,10 +65,7 @@ def of_function(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -
         a = a.conjugate() if function.__name__ == "vdot" else a
         b = b.conjugate() if function.__name__ == "correlate" else b
         return bilinear(function, a, b, *args[2:], **options)
-    raise refusal(
-        f"{name}() of complex numbers is not recorded: take .real and .imag, numpy.abs(z) or numpy.angle(z), or "
-        "compose it of sums and products"
-    )
+    raise refusal(f"{name}() of complex numbers is not recorded: {BY_PARTS}")
 
 
 def _part(thing: Any, k: int) -> Any:

@@ -20,13 +20,15 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
+from kilograd.advice import instead_in_array
 from kilograd.compiled import traced as real
 from kilograd.compiled.conditions import Condition, refusal
 from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.traced import Pair, Traced, entries, has_values, index_of, is_complex
 
-__all__ = ["Complex", "as_complex", "bilinear", "of_ufunc", "plain", "product"]
+__all__ = ["BY_PARTS", "Complex", "as_complex", "bilinear", "of_ufunc", "plain", "product"]
 
+BY_PARTS = "take .real and .imag, numpy.abs(z) or numpy.angle(z), or compose it of sums and products"
 Entry = Any  # a Value or a float
 Two = tuple[Entry, Entry]
 
@@ -141,7 +143,10 @@ class Complex(Pair, np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         if name not in _METHODS:
-            raise AttributeError(f"a complex array that is recorded has no attribute {name!r}")
+            instead = f": {BY_PARTS}" if hasattr(np.ndarray, name) else instead_in_array(name)
+            raise AttributeError(
+                f"a complex array that is recorded has no attribute {name!r}{instead}", name=name, obj=self
+            )
         return functools.partial(getattr(np, _METHODS[name]), self)
 
 

@@ -28,6 +28,7 @@ except ImportError:  # before NumPy 2
 
 from kilograd import _core
 from kilograd._core import Value
+from kilograd.advice import instead_in_array
 from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
 from kilograd.compiled.integers import are_integers, integer
 from kilograd.compiled.ufuncs import BOOLS, NUMBERS, truth
@@ -111,6 +112,10 @@ class Traced(_Array):
                 raise ValueError("setting an array element with a sequence.")
             new = new.reshape(())
         super().__setitem__(key, new if new.ndim else new.item())  # an entry, and no array of it
+
+    def __getattr__(self, name: str) -> Any:
+        text = f"an array has no attribute {name!r}{instead_in_array(name)}"
+        raise AttributeError(text, name=name, obj=self)
 
     def __index__(self) -> int:
         if self.ndim:

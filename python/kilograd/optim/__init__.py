@@ -14,6 +14,8 @@ On a `Program` it is ``optimizer.zero_grad()``, ``program.backward(X, reduce="me
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kilograd.optim.clipping import clip_grad_norm, clip_grad_value
 from kilograd.optim.optimizer import Optimizer
 from kilograd.optim.rules import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -35,3 +37,10 @@ __all__ = [
     "clip_grad_norm",
     "clip_grad_value",
 ]
+
+if not TYPE_CHECKING:  # a checker sees that a name is not there
+
+    def __getattr__(name: str) -> object:
+        from kilograd.advice import missing
+
+        raise missing(__name__, name)

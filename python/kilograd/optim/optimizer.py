@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cas
 
 from kilograd import _core, arrays, tables
 from kilograd._core import Value
+from kilograd.advice import OF_OPTIMIZERS
 from kilograd.checks import not_negative, repeatable, whole_number
 from kilograd.optim.schedules import Rate, is_known
 
@@ -462,4 +463,5 @@ def _comes_in_blocks(X: Any) -> bool:  # noqa: N803
 
 
 _HOME = "kilograd.optim.rules"
+_core.declare_absent(Optimizer, OF_OPTIMIZERS)
 _STEP = (Optimizer.step, Optimizer.zero_grad)
