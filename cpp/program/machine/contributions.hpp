@@ -34,6 +34,7 @@ class Contributions {
     const Contribution* begin(std::uint32_t position) const { return list_.data() + first_[position]; }
     const Contribution* end(std::uint32_t position) const { return list_.data() + first_[position + 1]; }
     const Run& run(std::uint32_t position) const { return *run_of_[position]; }
+    std::size_t count() const { return list_.size(); }
     bool in_run(std::uint32_t position) const { return run_of_[position] != nullptr; }
 
   private:

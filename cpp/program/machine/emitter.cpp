@@ -24,10 +24,14 @@ Emitter::Emitter(const Graph& graph, const RowSchedule& schedule, const RowCode&
       values_(numbers_.data()),
       adjoints_(numbers_.data() + size_),
       same_as_(schedule.size()),
-      seeded_(schedule.size(), 0) {
+      seeded_(schedule.size(), 0),
+      forward_(size_, 2 * (schedule.size() + schedule.term_count())),
+      reverse_(wants.any() ? 2 * std::size_t{size_} : 0, wants.any() ? 2 * contributions_.count() : 0) {
     for (std::uint32_t p = 0; p < size_; ++p) same_as_[p] = p;
     for (std::uint32_t output : graph_.outputs) seeded_[schedule_.position(output)] = 1;
     list_places();
+    list_forward();
+    if (wants_.any()) list_reverse();
 }
 
 template <class F>
@@ -83,8 +87,7 @@ void Emitter::for_adjoints(F&& f) const {
         for (const RowSchedule::Leaf& leaf : schedule_.parameters()) f(leaf.position, true);
 }
 
-// Leaves, outputs, and what kernels read or write, stand where the schedule has them; what the reverse sweep reads,
-// anywhere.
+// Leaves, outputs, and what kernels read or write, stand where the schedule has them.
 void Emitter::list_places() {
     for (std::uint32_t p = 0; p < size_; ++p) {
         if (contributions_.in_run(p) && !seeded_[p]) continue;
@@ -99,28 +102,22 @@ void Emitter::list_places() {
             for_operands(*run, i, [&](std::uint32_t operand) { keep_own(operand, operand); });
         }
     }
-    if (!wants_.any()) return;
-    for_adjoints([&](std::uint32_t p, bool) {
-        for (const Contribution *c = contributions_.begin(p), *last = contributions_.end(p); c != last; ++c)
-            for_factors(*c, [&](std::uint32_t value) { numbers_[value].stays = true; });
-    });
 }
 
 void Emitter::list_forward() {
-    steps_.start(2 * std::size_t{size_});
     for (const Run* run = s_.runs; run != s_.runs + s_.run_count; ++run) {
         const bool together = by_kernel(*run);
         for (std::uint32_t i = run->begin; i < run->begin + run->count; ++i) {
-            if (!together || i == run->begin) steps_.begin(i, !is_arithmetic(run->code));
-            for_operands(*run, i, [&](std::uint32_t operand) { steps_.read(operand); });
-            steps_.make(i);
+            if (!together || i == run->begin) forward_.begin(i, !is_arithmetic(run->code));
+            for_operands(*run, i, [&](std::uint32_t operand) { forward_.read(operand); });
+            forward_.make(i);
         }
     }
+    forward_.put_in_order(zero_);
 }
 
-// A single one that is added is the sum itself.
+// A single one that is added is the sum itself. Values that are read stay where the forward sweep leaves them.
 void Emitter::list_reverse() {
-    steps_.start(2 * std::size_t{size_});
     for_adjoints([&](std::uint32_t p, bool is_result) {
         const Contribution *begin = contributions_.begin(p), *end = contributions_.end(p);
         if (is_result || seeded_[p]) keep_own(size_ + p, p);
@@ -130,21 +127,24 @@ void Emitter::list_reverse() {
             same_as_[p] = same_as_[begin->consumer];
             return;
         }
-        steps_.begin(p, std::any_of(begin, end, [&](const Contribution& c) { return calls(c); }));
+        reverse_.begin(p, std::any_of(begin, end, [&](const Contribution& c) { return calls(c); }));
         for (const Contribution* c = begin; c != end; ++c) {
-            steps_.read(adjoint_of(c->consumer));
-            if (several_ || (c->form != Form::Function && c->form != Form::Function2))
-                for_factors(*c, [&](std::uint32_t value) { steps_.read(value); });
+            reverse_.read(adjoint_of(c->consumer));
+            if (!several_ && (c->form == Form::Function || c->form == Form::Function2)) continue;
+            for_factors(*c, [&](std::uint32_t value) {
+                reverse_.read(value);
+                numbers_[value].stays = true;
+            });
         }
-        steps_.make(size_ + p);
+        reverse_.make(size_ + p);
     });
+    reverse_.put_in_order(zero_);
 }
 
 void Emitter::forward() {
-    list_forward();
-    steps_.put_in_order(zero_);
+    steps_ = &forward_;
     emit_.enter(Direction::Forward, s_.c);
-    for (std::uint32_t k = 0; k < steps_.count(); ++k) {
+    for (std::uint32_t k = 0; k < steps_->count(); ++k) {
         begin_step(k);
         make_value(step_->tag);
         end_step();
@@ -153,11 +153,10 @@ void Emitter::forward() {
 }
 
 void Emitter::reverse() {
+    steps_ = &reverse_;
     registers_.empty_all(~0u);
     zero_is_there_ = false;
     for (std::uint32_t p = 0; p < size_; ++p) numbers_[p].written = numbers_[p].stays;
-    list_reverse();
-    steps_.put_in_order(zero_);
     emit_.enter(Direction::Reverse, s_.c);
     if (!several_ && s_.alike_count) {
         emit_.argument(0, address_of(&s_));
@@ -165,7 +164,7 @@ void Emitter::reverse() {
         emit_.argument(2, place(Base::Adjoints, schedule_.locals_at()));
         emit_.call(address_of(kernels_.row_locals));
     }
-    for (std::uint32_t k = 0; k < steps_.count(); ++k) {
+    for (std::uint32_t k = 0; k < steps_->count(); ++k) {
         begin_step(k);
         make_adjoint(step_->tag, !contributions_.in_run(step_->tag));
         end_step();
@@ -177,23 +176,19 @@ void Emitter::reverse() {
 
 void Emitter::begin_step(std::uint32_t now) {
     now_ = now;
-    step_ = &steps_[now];
-    for (const Steps::Read *read = steps_.begin(now), *end = steps_.end(now); read != end; ++read) {
-        numbers_[read->number].after = read->next;
-        if (const std::uint8_t r = find(read->number); r != nowhere) registers_.expect(r, now);
+    steps_->fetch_ahead_of(now, numbers_.data());
+    step_ = &(*steps_)[now];
+    for (const Steps::Read& read : steps_->reads(now)) {
+        numbers_[read.number].after = read.next;
+        registers_.expect(find(read.number), now);
     }
 }
 
 void Emitter::end_step() {
     registers_.release();
-    for (const Steps::Read *read = steps_.begin(now_), *end = steps_.end(now_); read != end; ++read) {
-        const std::uint8_t r = find(read->number);
-        if (read->next != Steps::never) {
-            if (r != nowhere) registers_.expect(r, read->next);
-            continue;
-        }
-        if (r != nowhere) registers_.empty(r);
-        if (!numbers_[read->number].stays) give_back(read->number);
+    for (const Steps::Read& read : steps_->reads(now_)) {
+        registers_.expect_of(read.number, read.next);
+        if (read.next == Steps::never && !numbers_[read.number].stays) give_back(read.number);
     }
 }
 

@@ -27,7 +27,7 @@ namespace instructions = target::instructions;
 
 class Emitter {
   public:
-    // `code` is what the code refers to, and has to outlive it.
+    // `code` is what the code refers to, and has to outlive it. First forward(), and then reverse().
     Emitter(const Graph& graph, const RowSchedule& schedule, const RowCode& code, Wants wants, const Kernels& kernels,
             bool several);
 
@@ -136,11 +136,12 @@ class Emitter {
     std::vector<Whereabouts> numbers_;  // values by their positions, and then adjoints
     Registers registers_;
     Room values_, adjoints_;
-    Steps steps_;
+    const Steps* steps_ = nullptr;
     const Steps::Step* step_ = nullptr;
     std::uint32_t now_ = 0;
     std::vector<std::uint32_t> same_as_;  // by position, an adjoint is the one of
     std::vector<std::uint8_t> seeded_;
+    Steps forward_, reverse_;
 };
 
 }  // namespace kilograd::program::machine

@@ -1,6 +1,7 @@
 // Placement: where numbers stand while code is written: in registers, and in memory.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -12,7 +13,7 @@
 
 namespace kilograd::program::machine {
 
-inline constexpr std::uint8_t nowhere = 0xFF;  // in no register
+inline constexpr std::uint8_t nowhere = 32;  // in no register
 
 struct Whereabouts {
     std::uint32_t after = Steps::never;  // the step that reads it next, but for the one that is being written
@@ -32,7 +33,7 @@ class Registers {
     Registers(std::vector<Whereabouts>& numbers, Set available, bool first_ones)
         : numbers_(numbers), available_(available), first_ones_(first_ones) {
         held_.fill(none);
-        next_.fill(Steps::never);
+        keys_.fill(0);
     }
 
     // The register to write next: one that is free, else that of the number to leave. Not one in use. `among` some.
@@ -40,13 +41,13 @@ class Registers {
         const Set possible = available_ & ~in_use_ & among;
         if (const Set empty = possible & ~occupied_)
             return static_cast<std::uint8_t>(first_ones_ ? std::countr_zero(empty) : 31 - std::countl_zero(empty));
-        std::uint64_t farthest = 0;  // the reader, and the register
-        for (Set rest = possible; rest; rest &= rest - 1) {
-            const auto r = static_cast<unsigned>(std::countr_zero(rest));
-            const std::uint64_t found = std::uint64_t{next_[r]} << 8 | r;
-            farthest = found > farthest ? found : farthest;
-        }
-        return static_cast<std::uint8_t>(farthest);
+        std::int32_t farthest = 0;  // mostly possible, and found by vectors
+        for (std::size_t r = 0; r < 32; ++r) farthest = std::max(farthest, keys_[r]);
+        if (possible >> (farthest & 31) & 1) return farthest & 31;
+        farthest = 0;
+        for (Set rest = possible; rest; rest &= rest - 1)
+            farthest = std::max(farthest, keys_[static_cast<std::size_t>(std::countr_zero(rest))]);
+        return farthest & 31;
     }
 
     // A register in use stays what it is until release().
@@ -55,22 +56,33 @@ class Registers {
     void release() { in_use_ = 0; }
 
     std::uint32_t held(std::uint8_t r) const { return held_[r]; }
-    std::uint32_t next(std::uint8_t r) const { return next_[r]; }
+    std::uint32_t next(std::uint8_t r) const { return static_cast<std::uint32_t>(keys_[r]) >> 5; }
     Set occupied() const { return occupied_; }
 
     void hold(std::uint8_t r, std::uint32_t number, std::uint32_t next) {
         if (const std::uint8_t before = numbers_[number].where; before != nowhere) empty(before);
         empty(r);
         held_[r] = number;
-        next_[r] = next;
+        expect(r, next);
         numbers_[number].where = r;
         occupied_ |= Set{1} << r;
     }
-    void expect(std::uint8_t r, std::uint32_t next) { next_[r] = next; }
+    // Nowhere, too.
+    void expect(std::uint8_t r, std::uint32_t next) { keys_[r] = static_cast<std::int32_t>(next << 5 | (r & 31)); }
+    // A number that was read: the step that reads it next, or never. No branch is taken on it, nor on where it is.
+    void expect_of(std::uint32_t number, std::uint32_t next) {
+        const std::uint8_t r = numbers_[number].where;
+        const bool dies = next == Steps::never;
+        expect(r, dies ? 0 : next);
+        held_[r] = dies ? none : held_[r];
+        numbers_[number].where = dies ? nowhere : r;
+        occupied_ &= ~static_cast<Set>(std::uint64_t{dies} << r);
+    }
     void empty(std::uint8_t r) {
         if (held_[r] == none) return;
         numbers_[held_[r]].where = nowhere;
         held_[r] = none;
+        keys_[r] = 0;
         occupied_ &= ~(Set{1} << r);
     }
     void empty_all(Set set) {
@@ -82,7 +94,8 @@ class Registers {
     std::vector<Whereabouts>& numbers_;
     const Set available_;
     const bool first_ones_;
-    std::array<std::uint32_t, 32> held_, next_;
+    std::array<std::uint32_t, 33> held_;  // the last one: nowhere
+    std::array<std::int32_t, 33> keys_;   // the step that reads what each holds next, and the register
     Set occupied_ = 0, in_use_ = 0;
 };
 

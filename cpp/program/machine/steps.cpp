@@ -1,116 +1,125 @@
 #include "steps.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace kilograd::program::machine {
 
-void Steps::start(std::size_t numbers) {
-    steps_.clear();
-    reads_.clear();
-    numbers_.assign(numbers, Number());
+Steps::Steps(std::size_t numbers, std::size_t reads) : readers_(numbers, 0), made_(numbers, 0) {
+    steps_.reserve(numbers / 2 + 1);
+    missing_.reserve(numbers / 2);
+    reads_.reserve(reads);
 }
 
+// What is ready next is as good as random, so that branches on it would be guessed wrong: lists are written where they
+// end, and end behind it or not.
 class Steps::Ordering {
   public:
-    Ordering(Steps& steps, unsigned registers) : s_(steps), window_(registers - registers / 8) { list_readers(); }
+    Ordering(Steps& steps, unsigned registers)
+        : s_(steps),
+          count_(static_cast<std::uint32_t>(steps.missing_.size())),
+          window_(registers - registers / 8),
+          now_(window_),
+          last_(steps.readers_.size(), 0),
+          candidates_(count_ + 1) {
+        for (auto& list : ready_) list.resize(count_ + 1);
+        list_readers();
+    }
 
-    std::vector<std::uint32_t> run() {
-        const auto count = static_cast<std::uint32_t>(s_.count());
-        order_.reserve(count);
-        for (std::uint32_t step = 0; step < count; ++step)
-            if (s_.steps_[step].missing == 0) announce(step);
-        while (order_.size() < count) take(choose());
-        return std::move(order_);
+    void run() {
+        s_.order_.reserve(count_);
+        for (std::uint32_t step = 0; step < count_; ++step) announce(step, is_ready(s_.missing_[step]));
+        candidate_count_ = 0;
+        while (s_.order_.size() < count_) take(choose());
     }
 
   private:
     void list_readers() {
         std::uint32_t sum = 0;
-        for (Number& number : s_.numbers_) {
-            number.first = sum;
-            sum += number.readers;
+        for (std::uint32_t& readers : s_.readers_) {
+            const std::uint32_t begin = sum;
+            sum += readers;
+            readers = begin;
         }
-        readers_.resize(sum);
-        for (std::uint32_t step = 0; step < s_.count(); ++step)
-            for (const Read *read = s_.begin(step), *end = s_.end(step); read != end; ++read)
-                readers_[s_.numbers_[read->number].first++] = step;
+        list_.resize(sum + 1);
+        for (std::uint32_t step = 0; step < count_; ++step)
+            for (const Read& read : s_.reads_of(step)) {
+                std::uint32_t& end = s_.readers_[read.number];
+                const std::uint32_t made = s_.made_[read.number];
+                list_[made ? end : sum] = step;
+                end += made;
+            }
+    }
+    // Each list has ended where the next begins.
+    std::span<const std::uint32_t> readers_of(std::uint32_t number) const {
+        return {list_.data() + (number ? s_.readers_[number - 1] : 0), list_.data() + s_.readers_[number]};
     }
 
-    void announce(std::uint32_t step) { (s_.steps_[step].calls ? calls_ : ready_).push_back(step); }
+    static bool is_ready(std::uint32_t missing) { return missing < 2; }
+    bool is_done(std::uint32_t step) const { return s_.missing_[step] == never; }
 
-    bool in_register(const Read& read) const {
-        const Number& number = s_.numbers_[read.number];
-        return number.last && now_ - number.last < window_;
+    void announce(std::uint32_t step, bool ready) {
+        const std::size_t calls = s_.missing_[step] & 1;
+        ready_[calls][ready_count_[calls]] = step;
+        ready_count_[calls] += ready;
+        candidates_[candidate_count_] = step;
+        candidate_count_ += static_cast<std::size_t>(ready) & ~calls;
+        fetch(&s_.steps_[step]);
+    }
+
+    bool in_registers(std::uint32_t step) const {
+        bool found = false;
+        for (const Read& read : s_.reads_of(step)) found |= now_ - last_[read.number] < window_;
+        return found;
     }
 
     std::uint32_t choose() {
-        while (!candidates_.empty()) {
-            const std::uint32_t step = candidates_.back();
-            candidates_.pop_back();
-            if (!s_.steps_[step].done &&
-                std::any_of(s_.begin(step), s_.end(step), [this](const Read& read) { return in_register(read); }))
-                return step;
+        while (candidate_count_) {
+            const std::uint32_t step = candidates_[--candidate_count_];
+            if (!is_done(step) && in_registers(step)) return step;
         }
-        for (; first_ready_ < ready_.size(); ++first_ready_)
-            if (!s_.steps_[ready_[first_ready_]].done) return ready_[first_ready_++];
-        return calls_[first_call_++];
+        for (; first_[0] < ready_count_[0]; ++first_[0])
+            if (!is_done(ready_[0][first_[0]])) return ready_[0][first_[0]++];
+        return ready_[1][first_[1]++];
     }
 
     void take(std::uint32_t taken) {
-        Step& step = s_.steps_[taken];
-        step.done = true;
-        order_.push_back(taken);
+        const Step& step = s_.steps_[taken];
+        s_.missing_[taken] = never;
+        s_.order_.push_back(taken);
         now_ += step.calls ? window_ : 1;
-        for (const Read *read = s_.begin(taken), *end = s_.end(taken); read != end; ++read)
-            s_.numbers_[read->number].last = now_;
+        for (const Read& read : s_.reads_of(taken)) last_[read.number] = now_;
         for (std::uint32_t n = step.next; n < step.next + step.made_count; ++n) {
-            Number& number = s_.numbers_[n];
-            number.last = now_;
-            const std::uint32_t* end = readers_.data() + number.first;
-            for (const std::uint32_t* reader = end - number.readers; reader != end; ++reader) {
-                if (--s_.steps_[*reader].missing != 0) continue;
-                announce(*reader);
-                if (!s_.steps_[*reader].calls) candidates_.push_back(*reader);
-            }
+            last_[n] = now_;
+            for (std::uint32_t reader : readers_of(n)) announce(reader, is_ready(s_.missing_[reader] -= 2));
         }
     }
 
     Steps& s_;
-    const std::uint32_t window_;
-    std::uint32_t now_ = 0;
-    std::vector<std::uint32_t> readers_, order_;
-    std::vector<std::uint32_t> candidates_, ready_, calls_;
-    std::size_t first_ready_ = 0, first_call_ = 0;
+    const std::uint32_t count_, window_;
+    std::uint32_t now_;
+    std::vector<std::uint32_t> last_;        // by number: when it was read or made
+    std::vector<std::uint32_t> list_;        // of all readers
+    std::vector<std::uint32_t> candidates_;  // which read what was made last
+    std::vector<std::uint32_t> ready_[2];    // steps, and calls
+    std::size_t candidate_count_ = 0, ready_count_[2] = {0, 0}, first_[2] = {0, 0};
 };
 
 void Steps::put_in_order(unsigned registers) {
-    steps_.push_back({never, static_cast<std::uint32_t>(reads_.size()), never, 0, 0, false, true});
-    move_to(Ordering(*this, registers).run());
+    steps_.push_back({never, static_cast<std::uint32_t>(reads_.size()), never, 0, false});
+    Ordering(*this, registers).run();
+    list_next();
 }
 
-void Steps::move_to(const std::vector<std::uint32_t>& order) {
-    std::vector<Step> steps(steps_.size());
-    std::vector<Read> reads(reads_.size());
-    for (Number& number : numbers_) number.first = number.last = never;
-    auto at = static_cast<std::uint32_t>(reads.size());
-    steps.back() = steps_.back();
-    for (auto place = static_cast<std::uint32_t>(order.size()); place-- > 0;) {
-        Step& step = steps[place] = steps_[order[place]];
-        if (step.made_count) step.next = numbers_[step.next].first;
-        for (const Read *first = begin(order[place]), *read = end(order[place]); read != first;) {
-            --read;
-            Number& number = numbers_[read->number];
-            if (number.first != place) {
-                number.last = number.first;
-                number.first = place;
-            }
-            reads[--at] = {read->number, number.last};
-        }
-        step.first = at;
+void Steps::list_next() {
+    std::vector<std::uint32_t>& next = readers_;  // by number, the next step that reads it
+    std::fill(next.begin(), next.end(), never);
+    for (auto place = static_cast<std::uint32_t>(order_.size()); place-- > 0;) {
+        Step& step = steps_[order_[place]];
+        if (step.made_count) step.next = next[step.next];
+        Read *const begin = reads_.data() + step.first, *const end = reads_.data() + steps_[order_[place] + 1].first;
+        for (Read* read = begin; read != end; ++read) read->next = next[read->number];
+        for (Read* read = begin; read != end; ++read) next[read->number] = place;
     }
-    steps_ = std::move(steps);
-    reads_ = std::move(reads);
 }
 
 }  // namespace kilograd::program::machine

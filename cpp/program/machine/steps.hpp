@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace kilograd::program::machine {
@@ -17,23 +18,24 @@ class Steps {
   public:
     static constexpr std::uint32_t never = 0xffffffffu;
 
-    // Forgets all; `numbers` is one more than the highest name of a number.
-    void start(std::size_t numbers);
+    // Numbers have names below `numbers`; so many reads are expected.
+    Steps(std::size_t numbers, std::size_t reads);
 
     // In any order in which a number is made before it is read; `tag` is the caller's.
     void begin(std::uint32_t tag, bool calls) {
-        steps_.push_back({tag, static_cast<std::uint32_t>(reads_.size()), never, 0, 0, calls, false});
+        steps_.push_back({tag, static_cast<std::uint32_t>(reads_.size()), never, 0, calls});
+        missing_.push_back(calls);
     }
     void read(std::uint32_t number) {
         reads_.push_back({number, never});
-        ++numbers_[number].readers;
-        steps_.back().missing += numbers_[number].made;
+        readers_[number] += made_[number];
+        missing_.back() += 2u * made_[number];
     }
     // One after the other.
     void make(std::uint32_t number) {
         Step& step = steps_.back();
         if (step.made_count++ == 0) step.next = number;
-        numbers_[number].made = true;
+        made_[number] = 1;
     }
 
     // For so many registers. What is asked of steps is asked afterwards.
@@ -45,30 +47,42 @@ class Steps {
     };
     struct Step {
         std::uint32_t tag;
-        std::uint32_t first;       // of its reads
-        std::uint32_t next;        // the first step that reads the number that it makes; before all are in order, this
-        std::uint32_t made_count;  // number and those behind it
-        std::uint32_t missing;     // of what it reads is not made yet
-        bool calls, done;
+        std::uint32_t first;  // of its reads
+        std::uint32_t next;   // the first step that reads the number that it makes; before all are in order, this
+        std::uint32_t made_count : 31;  // number and those behind it
+        std::uint32_t calls : 1;
     };
-    std::size_t count() const { return steps_.size() - 1; }
-    const Step& operator[](std::size_t step) const { return steps_[step]; }
-    const Read* begin(std::size_t step) const { return reads_.data() + steps_[step].first; }
-    const Read* end(std::size_t step) const { return reads_.data() + steps_[step + 1].first; }
+    std::size_t count() const { return order_.size(); }
+    const Step& operator[](std::size_t step) const { return steps_[order_[step]]; }
+    std::span<const Read> reads(std::size_t step) const { return reads_of(order_[step]); }
+    // Into the cache, before their turn: steps ahead, what they read, and `each` number of these.
+    template <class T>
+    void fetch_ahead_of(std::size_t step, const T* each) const {
+        if (step + 12 >= order_.size()) return;
+        fetch(&steps_[order_[step + 12]]);
+        fetch(reads_.data() + steps_[order_[step + 8]].first);
+        for (const Read& read : reads(step + 4)) fetch(each + read.number);
+    }
 
   private:
     class Ordering;
-    void move_to(const std::vector<std::uint32_t>& order);
+    static void fetch([[maybe_unused]] const void* address) {
+#if defined(__GNUC__)
+        __builtin_prefetch(address);
+#endif
+    }
+    std::span<const Read> reads_of(std::uint32_t step) const {
+        return {reads_.data() + steps_[step].first, reads_.data() + steps_[step + 1].first};
+    }
+    void list_next();
 
-    struct Number {
-        std::uint32_t readers = 0;
-        std::uint32_t first = 0;  // of them, in a list of all; later the next step that reads it,
-        std::uint32_t last = 0;   // when it was last read or made; later the step after that
-        bool made = false;        // by a step
-    };
-    std::vector<Step> steps_;  // and a last one without reads
+    std::vector<Step> steps_;  // as they were told, and a last one without reads
     std::vector<Read> reads_;
-    std::vector<Number> numbers_;
+    std::vector<std::uint32_t> order_;
+    // While they are put in order. By step, twice how much of what it reads is not made yet, and 1 more for a call; by
+    // number, whether a step makes it, and how many read it then.
+    std::vector<std::uint32_t> missing_, readers_;
+    std::vector<std::uint8_t> made_;
 };
 
 }  // namespace kilograd::program::machine
