@@ -25,7 +25,7 @@ ARTICLE_PROGRAM: Workload[article.Article] = Workload(
     title="Article training, 50 steps along a Program by optimizer.minimize(); recording is set-up and not timed",
     make=article.ARTICLE.make,
     metrics=article.ARTICLE.metrics,
-    floors=[Floor("at least 700 times the reference", "training", at_least=700, engine="reference", to="kilograd")],
+    floors=[Floor("at least 1,000 times the reference", "training", at_least=1000, engine="reference", to="kilograd")],
 )
 
 

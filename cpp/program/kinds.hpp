@@ -1,6 +1,7 @@
 // Kinds: what a graph is made of, as far as the price of running it over rows depends on that.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "graph.hpp"
@@ -15,11 +16,13 @@ struct Kinds {
     // With `promoted`, parameters differ from row to row.
     explicit Kinds(const Graph& graph, bool promoted = false);
 
-    // Whether rows are cheaper in groups of a vector each (execution/groups.hpp) than in blocks.
+    // Whether rows are cheaper in groups of a vector each (execution/groups.hpp) than in blocks. A single group does
+    // without the matrix products for as many terms as machine code is faster with.
     bool suit_groups(std::size_t rows, std::size_t width) const {
-        constexpr std::size_t large = 1500;
-        if (uniform > varying / 4 || matrices > varying) return false;
-        return rows <= width || varying >= large;
+        constexpr std::size_t large = 1500, few_terms = 400;
+        if (uniform > varying / 4) return false;
+        if (rows <= width) return matrices <= std::max(varying, few_terms);
+        return varying >= large && matrices <= varying;
     }
 
     // Nanoseconds, roughly, that rows take in blocks of vectors of eight.

@@ -81,10 +81,7 @@ class Groups {
         }
         engine_.reverse(schedule_, values, adjoints);
         if (request_.dx) store_gradients(group, adjoints);
-        if (request_.dp)
-            for (const RowSchedule::Leaf& leaf : schedule_.parameters())
-                for (std::size_t r = 0; r < group.count; ++r)
-                    result[sums_ + leaf.number] += adjoints[leaf.position * width_ + r];
+        if (request_.dp) add_up(schedule_.parameters(), group, adjoints, result + sums_);
     }
 
     void load(Group group, double* values) const {
@@ -123,10 +120,18 @@ class Groups {
                 to[r * row_step + leaf.number * column_step] = from[leaf.position * width_ + r];
     }
 
+    // What stands at `leaves`, to sums over rows.
+    void add_up(const std::vector<Leaf>& leaves, Group group, const double* from, double* sums) const {
+        for (const Leaf& leaf : leaves) {
+            double sum = sums[leaf.number];
+            for (std::size_t r = 0; r < group.count; ++r) sum += from[leaf.position * width_ + r];
+            sums[leaf.number] = sum;
+        }
+    }
+
     void store_values(Group group, const double* values, double* result) const {
         if (!sums_) return store(outputs_at_, group, values, request_.values + group.first * outputs_, outputs_, 1);
-        for (const Leaf& output : outputs_at_)
-            for (std::size_t r = 0; r < group.count; ++r) result[output.number] += values[output.position * width_ + r];
+        add_up(outputs_at_, group, values, result);
     }
 
     void store_gradients(Group group, const double* adjoints) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <type_traits>
 #include <utility>
 
 #include "../watch.hpp"
@@ -255,8 +256,14 @@ void RowSchedule::load_constants(std::size_t width, double* values) const {
 }
 
 void RowSchedule::load_parameters(const double* parameters, std::size_t width, double* values) const {
-    for (const Leaf& leaf : parameters_)
-        for (std::size_t r = 0; r < width; ++r) values[leaf.position * width + r] = parameters[leaf.number];
+    const auto load = [&](auto copies) {
+        for (const Leaf& leaf : parameters_)
+            std::fill_n(values + leaf.position * copies, std::size_t{copies}, parameters[leaf.number]);
+    };
+    if (width == 8)  // known to the compiler, they are stored by vectors
+        load(std::integral_constant<std::size_t, 8>());
+    else
+        load(width);
 }
 
 std::size_t RowSchedule::bytes() const {
