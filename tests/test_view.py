@@ -12,6 +12,7 @@ import random
 import re
 import runpy
 import shutil
+import sys
 import webbrowser
 
 import numpy as np
@@ -1302,3 +1303,143 @@ def test_two_fingers_zoom(page):
     finally:
         page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
     assert page.run(look) == pytest.approx(2 * before, rel=0.05)
+
+
+# --- widgets -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def widget():
+    """A widget of log(a * b + a), whose a is an int."""
+    pytest.importorskip("anywidget")
+    a, b = Value(2, label="a"), Value(3.0, label="b")
+    made = kilograd.view((a * b + a).log()).widget()
+    yield made, a, b
+    made.close()
+
+
+def test_what_moves_on_the_page_moves_the_values(widget):
+    made, a, b = widget
+    root = made.root
+    assert (a.grad, b.grad) == (0.5, 0.25)  # from the beginning
+    made.set_state({"_leaves": [2, 4.0]})  # as a notebook does with a message
+    assert (repr(a.data), b.data, root.data) == ("2", 4.0, math.log(10.0))
+    assert (a.grad, b.grad, root.grad) == (0.5, 0.2, 1.0)
+    made.set_state({"_leaves": ["inf", 4]})
+    assert (a.data, root.data) == (math.inf, math.inf)
+    made.set_state({"_leaves": [1, 4]})
+    assert (a.data, a.grad) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("leaves", "said"), [([-1, 3], "log(-4.0) is undefined"), ([1], "shorter"), ([1, None], "None"), ([1, "x"], "x")]
+)
+def test_what_is_refused_changes_nothing(widget, leaves, said):
+    made, a, b = widget
+    made.set_state({"_leaves": leaves})
+    assert (repr(a.data), b.data, made.root.data, a.grad) == ("2", 3.0, math.log(8.0), 0.5)
+    assert made._said.startswith("The Values stay as they were: ")
+    assert said in made._said
+    made.set_state({"_leaves": [1, 3]})
+    assert (a.data, made._said) == (1.0, "")
+
+
+def test_what_python_changes_is_shown(widget):
+    made, a, _ = widget
+    a.data = 5.0
+    made.update()
+    assert made._leaves == [5.0, 3.0]
+    assert (made.root.data, a.grad) == (math.log(20.0), 0.2)
+    a.data = -5.0
+    with pytest.raises(ValueError, match="undefined"):
+        made.update()
+    assert made._leaves == [5.0, 3.0]
+
+
+def test_what_is_no_widget(monkeypatch):
+    _, history = trained()
+    for page, what in (
+        (kilograd.view(history), "training"),
+        (kilograd.view(expression(), quiz=True), "exercise"),
+        (kilograd.view(reference.Value(1.0) * 2.0), "graph"),
+    ):
+        with pytest.raises(TypeError, match=f"the view of .*{what}"):
+            page.widget()
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    monkeypatch.delitem(sys.modules, "kilograd.viewer.widget", raising=False)
+    with pytest.raises(ImportError, match=r"pip install 'kilograd\[widget\]'"):
+        kilograd.view(expression()).widget()
+
+
+HOST = """<!doctype html><meta charset="utf-8"><div id="here"></div><script type="module">
+{module}
+const state = {state}, heard = {{}};
+window.saved = [];
+window.model = {{
+  get: (name) => state[name],
+  set: (name, value) => {{ state[name] = value; (heard[`change:${{name}}`] ?? []).forEach((each) => each()); }},
+  save_changes: () => saved.push(state._leaves),
+  on: (event, act) => (heard[event] ??= []).push(act),
+  off: (event, act) => (heard[event] = heard[event].filter((each) => each !== act)),
+}};
+window.stop = widget.render({{ model, el: document.getElementById("here") }});
+</script>"""
+
+
+def test_the_widget_in_a_notebook(page, tmp_path, widget):
+    """A host of a few lines in the place of the notebook: what goes from the page to it, and back."""
+    made, a, b = widget
+    state = json.dumps({name: getattr(made, name) for name in ("_frame", "_leaves", "_said")}).replace("<", "\\u003c")
+    path = tmp_path / "notebook.html"
+    path.write_text(HOST.format(module=made._esm.replace("export default", "const widget ="), state=state), "utf-8")
+    page.browser.get(path.as_uri())
+    frame = page.find("iframe")
+
+    def within(code, *arguments):
+        page.browser.switch_to.frame(frame)
+        found = page.run(code, *arguments)
+        page.browser.switch_to.default_content()
+        return found
+
+    page.wait("document.querySelector('iframe') !== null")
+    assert page.run("return saved") == []
+    within("kilograd.setLeaf(0, 1); kilograd.setLeaf(0, NaN); kilograd.setLeaf(0, 4)")
+    page.wait("saved.length === 3")
+    assert page.run("return saved") == [[1, 3], ["nan", 3], [4, 3]]
+    within("kilograd.descend(1)")
+    page.wait("saved.length === 4")
+    made.set_state({"_leaves": page.run("return saved[3]")})
+    assert (a.data, b.data) == (4 - 0.25, 3 - 0.25)
+    page.run("model.set('_leaves', [2, 'inf']); model.set('_said', 'so it is')")
+    assert page.text("[role=status]") == "so it is"
+    page.browser.switch_to.frame(frame)
+    page.wait("kilograd.graph.data[1] === Infinity && kilograd.graph.data[0] === 2")
+    page.browser.switch_to.default_content()
+    assert page.run("return saved.length") == 4  # what it is told it does not tell
+    page.run("stop()")
+    within("kilograd.setLeaf(0, 7)")
+    page.run("model.set('_leaves', [1, 1])")
+    assert within("return kilograd.graph.data[0]") == 7
+    assert page.run("return saved.length") == 4
+
+
+def test_a_page_that_nobody_speaks_to_tells_nothing(page, tmp_path):
+    path = tmp_path / "notebook.html"
+    frame = kilograd.view(expression())._repr_html_()
+    heard = "<script>window.heard = []; addEventListener('message', ({data}) => heard.push(data))</script>"
+    path.write_text(f"<!doctype html><body>{heard}{frame}", encoding="utf-8")
+    page.browser.get(path.as_uri())
+    page.browser.switch_to.frame(page.find("iframe"))
+    page.run("kilograd.setLeaf(0, 1)")
+    page.browser.switch_to.default_content()
+    assert page.run("return heard") == []
+
+
+def test_a_leaf_before_an_operation_without_a_rule_is_not_moved_from_outside(page):
+    a, b = reference.Value(2.0, label="a"), reference.Value(3.0, label="b")
+    page.load(kilograd.view(reference.Value(99.0, (a,), "mystery") * b))
+    page.run("kilograd.setLeaves([2, 4])")
+    assert page.run("return [...kilograd.graph.data]") == [2, 99, 4, 396]
+    page.run("kilograd.setLeaves([1, 5])")
+    assert page.run("return [...kilograd.graph.data]") == [2, 99, 4, 396]
+    assert "a has another number in Python" in page.text("#notice")

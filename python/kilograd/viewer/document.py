@@ -33,6 +33,7 @@ GRAPH = (
         "quiz",
         "app",
         "controls",
+        "host",
         "start",
     ),
 )

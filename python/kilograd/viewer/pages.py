@@ -8,6 +8,7 @@ import tempfile
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
+from kilograd._core import Value
 from kilograd.display.page import framed
 from kilograd.viewer.document import GRAPH, TRAINING, document
 from kilograd.viewer.reading import described
@@ -15,6 +16,7 @@ from kilograd.viewer.trainings import training
 
 if TYPE_CHECKING:
     from kilograd.training import History
+    from kilograd.viewer.widget import Widget
 
 __all__ = ["View", "view"]
 
@@ -29,10 +31,11 @@ class View:
     title : str
     """
 
-    def __init__(self, html: str, title: str, about: str) -> None:
+    def __init__(self, html: str, title: str, about: str, moving: Any = None) -> None:
         self.html = html
         self.title = title
         self._about = about
+        self._moving = moving
 
     def __repr__(self) -> str:
         """A line; the page itself may be long."""
@@ -63,6 +66,41 @@ class View:
         path = pathlib.Path(file.name)
         webbrowser.open(path.as_uri())
         return path
+
+    def widget(self) -> Widget:
+        """The page of a graph as a notebook's widget: leaves that move on it move their Values, and back.
+
+        Where a leaf moves on the page, its Value gets the number, and data and gradients are those of ``forward()`` and
+        of ``backward()`` from zero. Where that is refused, as the logarithm of a negative number, the Values stay as
+        they were, and a line below the page says why.
+
+        Returns
+        -------
+        Widget
+            Shows itself as the last line of a cell. ``.update()`` brings to the page what Python changed; the graph is
+            kept until ``.close()``.
+
+        Raises
+        ------
+        ImportError
+            If the package anywidget is not installed: ``pip install 'kilograd[widget]'``.
+        TypeError
+            If this is a view of a training, an exercise, or a graph of another class than `kilograd.Value`.
+        RuntimeError
+            If the graph cannot be computed anew: see `Value.forward`.
+        """
+        if not isinstance(self._moving, Value):
+            raise TypeError(
+                f"a widget moves the leaves of a kilograd.Value, and this is the view of {self._about}: its page alone "
+                "shows itself in a notebook"
+            )
+        try:
+            from kilograd.viewer.widget import Widget
+        except ImportError as error:
+            raise ImportError(
+                "widget() needs the package anywidget: pip install 'kilograd[widget]'", name="anywidget"
+            ) from error
+        return Widget(self._moving, self._repr_html_())
 
 
 def view(
@@ -160,4 +198,5 @@ def _of_graph(root: Any, title: str | None, quiz: bool, model: Any, limit: int |
         title = f"{data['labels'][-1] or 'graph'} = {float(root.data):.4g}"
     data["quiz"] = bool(quiz)
     kind = "exercise on a graph" if quiz else "graph"
-    return View(document(GRAPH, title, data), title, f"{kind} of {count:,} node{'s' if count > 1 else ''}")
+    about = f"{kind} of {count:,} node{'s' if count > 1 else ''}"
+    return View(document(GRAPH, title, data), title, about, None if quiz else root)

@@ -17,6 +17,7 @@ class App {
     this.quiz = null;
     this.playing = 0;
     this.losses = [];
+    this.onNumbers = () => {}; // after leaves have moved
     this.picture = new Picture(byId("picture"), this.scene);
     this.picture.grad = (node) => this.grad(node);
     this.picture.marked = this.chosen;
@@ -62,11 +63,26 @@ class App {
     this.#changed();
   }
 
+  /** All leaves, as a program around the page has them. */
+  setLeaves(numbers) {
+    const { graph } = this;
+    const moved = graph.leaves.filter((leaf, k) => !Object.is(graph.data[leaf], numbers[k]));
+    const fixed = moved.find((leaf) => graph.fixedBy[leaf] >= 0);
+    if (fixed !== undefined) {
+      byId("notice").textContent = `${graph.name(fixed)} has another number in Python, and the page no rule for an operation after it: view the graph anew.`;
+    } else if (moved.length) {
+      graph.leaves.forEach((leaf, k) => (graph.data[leaf] = numbers[k]));
+      graph.forward();
+      this.#changed();
+    }
+  }
+
   #changed() {
     this.inspector.forget();
     this.#noteRules();
     this.state = this.graph.at(this.position);
     this.refresh();
+    this.onNumbers();
   }
 
   reset() {

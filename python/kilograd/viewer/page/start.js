@@ -2,4 +2,5 @@
 
 const app = new App(JSON.parse(byId("data").textContent));
 connect(app);
+attend(app);
 window.kilograd = app;
