@@ -13,6 +13,7 @@ from kilograd._core import Value
 from kilograd.advice import OF_OPTIMIZERS
 from kilograd.checks import not_negative, repeatable, whole_number
 from kilograd.optim.schedules import Rate, is_known
+from kilograd.optim.sums import Sums, added, of_block, reduced
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -226,10 +227,18 @@ class Optimizer:
                 make = partial(self._minimize_blocks, program, reduce=reduce, threads=threads, check=check)
             else:
                 inputs = tables.numbers(X if inputs is None else inputs, "X")
+        return self._followed(partial(make, inputs), steps, history, record)
+
+    def _followed(
+        self, make: Callable[[int], NDArray[float64]], steps: int, history: Record | None, record: int | None
+    ) -> NDArray[float64]:
+        """Make steps, as many at a time as a history wants to see."""
+        import numpy as np
+
         if record is not None and history is None:
             raise ValueError("record= keeps parameters in a History: pass history=kilograd.training.History()")
         if history is None:
-            return make(inputs, steps)
+            return make(steps)
         at_once = steps if record is None else whole_number("record", record, 1)
         names = [p.label or f"parameter {k}" for k, p in enumerate(self.parameters)]
         losses = np.zeros(steps)
@@ -237,7 +246,7 @@ class Optimizer:
             if record is not None:
                 history.keep(names, self.parameters)
             part = losses[done : done + at_once]
-            part[:] = make(inputs, len(part))
+            part[:] = make(len(part))
             history.losses += part.tolist()
             history.steps += part.tolist()
         if record is not None:
@@ -268,27 +277,24 @@ class Optimizer:
     def _minimize_blocks(
         self, program: Program, blocks: Any, steps: int, *, reduce: Reduce, threads: int, check: bool
     ) -> NDArray[float64]:
+        def over_blocks() -> Sums:
+            found = (of_block(program, block, threads=threads, check=check) for block in blocks)
+            return added(found, len(program.parameters))
+
+        return self._minimize_sums(program.parameters, over_blocks, steps, reduce)
+
+    def _minimize_sums(
+        self, parameters: list[Value], sums: Callable[[], Sums], steps: int, reduce: Reduce
+    ) -> NDArray[float64]:
+        """Make steps along what is computed elsewhere: the sums over all rows, at the present parameters."""
         import numpy as np
 
         losses = np.zeros(steps)
         for k in range(steps):
-            total, rows, sums = 0.0, 0, np.zeros(len(program.parameters))
-            for block in blocks:
-                table = tables.numbers(block, "a block")
-                if table.ndim != 2:
-                    raise ValueError(f"a block is an array of rows, and this one has the shape {table.shape}")
-                values, gradient = program.value_and_grad(
-                    table, "parameters", reduce="sum", threads=threads, check=check
-                )
-                total += float(np.asarray(values).reshape(()))
-                sums += gradient
-                rows += len(table)
-            if reduce == "mean" and not rows:
-                raise ValueError("the mean over blocks of no rows")
-            scale = 1 / rows if reduce == "mean" else 1.0
+            value, gradient = reduced(sums(), reduce)
             self.zero_grad()
-            arrays.assign_gradients(program.parameters, arrays.gradients(program.parameters) + sums * scale)
-            losses[k] = total * scale
+            arrays.assign_gradients(parameters, arrays.gradients(parameters) + gradient)
+            losses[k] = np.asarray(value).reshape(())
             self.step()
         return losses
 
