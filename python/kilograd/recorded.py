@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
 
-__all__ = ["Recorded", "Surroundings", "UnrecordableError", "builds_graphs", "without_notes"]
+__all__ = ["Layout", "Recorded", "Surroundings", "UnrecordableError", "builds_graphs", "without_notes"]
 
 Function = Callable[..., Any]
 
@@ -55,7 +55,7 @@ class Recorded:
 
     def __init__(self, surroundings: Surroundings, function: Function, *columns: Rows) -> None:
         self._surroundings = surroundings
-        self._kinds = [_Rows(column[0]) for column in columns]
+        self.layout = Layout([_Rows(column[0]) for column in columns])
         self.program = self._record(function, [Rows([column[0]]) for column in columns])
         right, where = self._computed(function, columns)
         tried = [Rows([column[i] for i in where]) for column in columns]  # as the function has left them
@@ -101,11 +101,23 @@ class Recorded:
     @property
     def width(self) -> int:
         """The numbers of a row."""
-        return sum(kind.width for kind in self._kinds)
+        return self.layout.width
 
     def holds(self) -> bool:
         """Whether all that the function reads, the data of Values aside, is as it was when it was recorded."""
         return self._surroundings.last()
+
+    def rows(self, *columns: Rows) -> NDArray[float64]:
+        """The inputs of the program for samples (and targets), as their layout has them."""
+        return self.layout.rows(*columns)
+
+
+class Layout:
+    """How samples (and targets) become the inputs of a program: the kinds of their rows, one beside the other."""
+
+    def __init__(self, kinds: list[_Rows]) -> None:
+        self._kinds = kinds
+        self.width = sum(kind.width for kind in kinds)
 
     def rows(self, *columns: Rows) -> NDArray[float64]:
         """The inputs of the program for samples (and targets).

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from kilograd.checks import whole_number
 from kilograd.modes import no_grad
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy import float64
     from numpy.typing import NDArray
 
-__all__ = ["fit", "predict"]
+__all__ = ["Made", "fit", "predict", "run_epochs"]
 
 Engine: TypeAlias = Literal["auto", "program", "graph"]
 """How the steps of a training are computed."""
@@ -147,7 +147,6 @@ def fit(
         blocks = [samples]
     if engine not in ("auto", "program", "graph"):
         raise ValueError(f'engine is "auto", "program" or "graph", not {engine!r}')
-    callbacks = list(callbacks)
     if optimizer is None:
         optimizer = Adam(model, lr=0.01)
     check_leaves(model, optimizer)
@@ -156,6 +155,54 @@ def fit(
     else:  # however short it is: a training in two parts is to be the same to the last bit
         trainer = ProgramTrainer(model, function, optimizer, held_out, threads)
 
+    def steps(epoch: int, history: History, stop: bytearray) -> Iterator[Made]:
+        for block, samples in enumerate(blocks):
+            size = min(batch_size or len(samples), len(samples))
+            trainer.attend(samples, size)
+            if engine == "program" and trainer.reason and not history.steps:
+                raise ValueError(f"the loss of a sample cannot be recorded as a program: {trainer.reason}")
+            order = order_of(len(samples), size, seed, epoch, block)
+            while len(order):
+                losses = trainer.steps(samples, order, size, epoch, len(history.steps), stop)
+                counts = [min(size, len(order) - k * size) for k in range(len(losses))]
+                order = order[len(losses) * size :]
+                share = 1 - len(order) / len(samples) if y is not None and len(order) else 0.0
+                yield Made(losses, counts, share)
+
+    return run_epochs(
+        trainer,
+        steps,
+        epochs=epochs,
+        first_epoch=first_epoch,
+        held_out=held_out,
+        callbacks=callbacks,
+        progress=progress,
+        record=record,
+    )
+
+
+class Made(NamedTuple):
+    """Steps that were made, one after the other."""
+
+    losses: list[float]
+    counts: list[int]  # of the samples of each
+    share: float  # of the epoch that is done with them, or 0 where a bar need not move
+
+
+def run_epochs(
+    trainer: Trainer,
+    steps: Callable[[int, History, bytearray], Iterator[Made]],
+    *,
+    epochs: int,
+    first_epoch: int,
+    held_out: Samples | None,
+    callbacks: Iterable[Callable[[History], Any]],
+    progress: bool | None,
+    record: int | None,
+) -> History:
+    """Go through the epochs, of which ``steps(epoch, history, stop)`` makes the steps; `stop` is set by Ctrl-C."""
+    model, optimizer = trainer.model, trainer.optimizer
+    callbacks = list(callbacks)
     history = History()
     keep = _keeper(history, model, optimizer, first_epoch) if record else lambda: None
     keep()
@@ -163,23 +210,15 @@ def fit(
         for epoch in range(first_epoch, first_epoch + epochs):
             began = time.perf_counter()
             total, count = 0.0, 0
-            for block, samples in enumerate(blocks):
-                size = min(batch_size or len(samples), len(samples))
-                trainer.attend(samples, size)
-                if engine == "program" and trainer.reason and not history.steps:
-                    raise ValueError(f"the loss of a sample cannot be recorded as a program: {trainer.reason}")
-                order = order_of(len(samples), size, seed, epoch, block)
-                while len(order):
-                    steps = trainer.steps(samples, order, size, epoch, len(history.steps), interrupted)
-                    total += sum(loss * min(size, len(order) - k * size) for k, loss in enumerate(steps))
-                    history.steps += steps
-                    order = order[len(steps) * size :]
-                    if interrupted[0]:
-                        history.interrupted = True
-                        return history
-                    if y is not None and len(order):
-                        tick(history, 1 - len(order) / len(samples))
-                count += len(samples)
+            for made in steps(epoch, history, interrupted):
+                total += sum(loss * samples for loss, samples in zip(made.losses, made.counts, strict=True))
+                count += sum(made.counts)
+                history.steps += made.losses
+                if interrupted[0]:
+                    history.interrupted = True
+                    return history
+                if made.share:
+                    tick(history, made.share)
             history.losses.append(total / count)
             if held_out is not None:
                 history.validation.append(trainer.evaluate(held_out))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
 
 from kilograd import _core, functional
 from kilograd._core import Value
@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from numpy import float64, int64
     from numpy.typing import NDArray
 
-__all__ = ["Inputs", "Loss", "Model", "ProgramTrainer", "Trainer", "check_leaves", "loss_named"]
+__all__ = [
+    "Inputs",
+    "Loss",
+    "Model",
+    "ProgramTrainer",
+    "Reading",
+    "Trainer",
+    "check_leaves",
+    "check_roles",
+    "loss_named",
+    "reading_of",
+]
 
 
 Model: TypeAlias = Callable[[Any], Any]
@@ -272,25 +283,43 @@ class ProgramTrainer(Trainer):
 
 def _targets(model: Model, loss: Callable[[Any, Any], Any], samples: Samples) -> tuple[Rows, Callable[[Any, Any], Any]]:
     """Targets and loss such that all of a target is numbers to compute with."""
+    reading, loss = reading_of(model, loss, samples)
+    return reading(samples.y), loss
+
+
+class Reading(NamedTuple):
+    """What is made of targets before they are computed with."""
+
+    classes: int | None = None  # targets are indices of so many
+    allowed: tuple[float, float, bool] | None = None  # from where to where they are, or their magnitudes
+
+    def __call__(self, targets: Rows) -> Rows:
+        """Read targets; UnrecordableError where there is one that the loss has not."""
+        if self.classes is not None:
+            return targets.mapped(partial(_one_hot, self.classes))
+        if self.allowed is not None and not _are_in(self.allowed, targets.array()):
+            raise UnrecordableError("a target is not one that the loss has")
+        return targets
+
+
+def reading_of(
+    model: Model, loss: Callable[[Any, Any], Any], samples: Samples
+) -> tuple[Reading, Callable[[Any, Any], Any]]:
+    """How to read targets, and the loss of what is read, as a first sample shows."""
     import numpy as np
 
-    targets = samples.y
     if loss is functional.cross_entropy:
         with no_grad():
             try:
                 _, shape = _core.flatten(model(samples.x[0]), "the logits")
             except Exception as error:
                 raise UnrecordableError(f"it raises {type(error).__name__}: {error}") from error
-        if np.shape(targets[0]) == shape[:-1] and shape:
-            return targets.mapped(partial(_one_hot, shape[-1])), loss
-        return targets, loss
+        of_indices = np.shape(samples.y[0]) == shape[:-1] and shape
+        return Reading(classes=shape[-1] if of_indices else None), loss
     for name, predictions, allowed in _core.losses():
-        if _LOSSES[name] is not loss or not (predictions or allowed):
-            continue
-        if allowed and not _are_in(allowed, targets.array()):
-            raise UnrecordableError("a target is not one that the loss has")
-        return targets, without_notes(partial(_of_sigmoids, loss) if predictions else loss)
-    return targets, loss
+        if _LOSSES[name] is loss and (predictions or allowed):
+            return Reading(allowed=allowed), without_notes(partial(_of_sigmoids, loss) if predictions else loss)
+    return Reading(), loss
 
 
 def _one_hot(classes: int, indices: NDArray[Any]) -> NDArray[float64]:
