@@ -20,7 +20,7 @@ TYPE_CHECKING = False  # true for type checkers; importing typing would double t
 if TYPE_CHECKING:
     from typing import Any
 
-    from kilograd import arrays, draw, functional, micrograd, nn, optim, plot, reference, special, training
+    from kilograd import arrays, distributed, draw, functional, micrograd, nn, optim, plot, reference, special, training
     from kilograd.checkpoint import load, save
     from kilograd.compiled import (
         compile,
@@ -59,6 +59,7 @@ __all__ = [
     "check",
     "compile",
     "custom",
+    "distributed",
     "draw",
     "draw_dot",
     "exercises",
@@ -96,7 +97,8 @@ __all__ = [
 ]
 
 # Loaded on first use (PEP 562), so that `import kilograd` costs about as much as `import json`.
-_SUBMODULES = {"arrays", "draw", "functional", "micrograd", "nn", "optim", "plot", "reference", "special", "training"}
+_SUBMODULES = {"arrays", "distributed", "draw", "functional", "micrograd", "nn", "optim", "plot", "reference"}
+_SUBMODULES |= {"special", "training"}
 pytest_plugins = ["kilograd.run.testing"]  # of `pytest -p kilograd`
 _HOMES = {
     "checkpoint": ("load", "save"),
