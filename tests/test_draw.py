@@ -6,6 +6,7 @@ import gc
 import importlib
 import math
 import pickle
+import random
 import re
 import shutil
 import sys
@@ -402,6 +403,21 @@ def test_neurons(module):
     assert {box[0] for box in boxes(draw_dot(layer(XS[0])[1], collapse="neurons", model=layer))} == {"neuron 2"}
     neuron = layer.neurons[0]
     assert [box[0] for box in boxes(draw_dot(neuron(XS[0]), collapse="neurons", model=neuron))] == ["neuron"]
+
+
+@pytest.mark.parametrize("module", DIALECTS)
+@pytest.mark.parametrize("width", [2, 4, 7])
+def test_neurons_of_a_layer_stand_in_their_order(module, width):
+    random.seed(width)
+    model = importlib.import_module(module).MLP(3, [width, width, 1])
+    x = [kilograd.Value(each, label="x") for each in XS[0]] if module == "kilograd" else XS[0]
+    plain = draw_dot(model(x), collapse="neurons", model=model).pipe("plain", encoding="utf-8")
+    found = re.findall(r"^node \S+ (\S+) (\S+) .*?neuron (\d)\.(\d)", plain, re.MULTILINE)
+    heights = {(int(layer), int(place)): float(y) for _, y, layer, place in found}
+    assert len(heights) == 2 * width + 1
+    for layer in (1, 2):
+        column = [heights[layer, place] for place in range(1, width + 1)]
+        assert column == sorted(column, reverse=True)  # from above
 
 
 def test_every_value_of_a_network_is_in_one_box():

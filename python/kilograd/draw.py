@@ -123,6 +123,8 @@ def draw_dot(
     from kilograd._digraph import Digraph
 
     dot = Digraph(format=format, graph_attr={"rankdir": rankdir})
+    if collapse == "neurons":
+        dot.graph_attr["ordering"] = "in"  # those of a layer in their order
     walked = limit if collapse is None or limit is None else WALKED * limit
     nodes = _walk(root, walked) if depth is None else _walk_near(root, walked, depth)
     marked = frozenset() if highlight is None else _on_paths(nodes, highlight)
@@ -166,6 +168,7 @@ def _grouped(nodes: list[Any], collapse: str, model: Any, gradients: bool) -> li
     walked = {id(node) for node in nodes}
     operands = {id(node): [operand for operand in _operands(node) if id(operand) in walked] for node in nodes}
     found = groups.repeats(nodes, operands) if collapse == "repeats" else groups.parts(nodes, operands, collapse, model)
+    place = {id(node): k for k, node in enumerate(groups.ordered(nodes, operands))}
     name_of = {member: f"group{number}" for number, group in enumerate(found) for member in group.members}
     hidden = {id(leaf) for group in found for leaf in group.parameters}
     boxes = [_box(node, gradients) for node in nodes if id(node) not in name_of and id(node) not in hidden]
@@ -174,6 +177,7 @@ def _grouped(nodes: list[Any], collapse: str, model: Any, gradients: bool) -> li
         if gradients:
             fields.append(f"grad {_range([node.grad for node in group.outputs])}")
         edges = [("", id(operand), id(node)) for node in group.nodes for operand in _operands(node)]
+        edges.sort(key=lambda edge: place.get(edge[1], -1))
         boxes.append(_Box(f"group{number}", fields, group.operation, edges, group.members, whole=False))
     for box in boxes:
         named = [(name_of.get(there, str(there)), there, here) for _, there, here in box.edges if there not in hidden]
