@@ -840,7 +840,7 @@ def test_guards_do_not_evaluate_what_a_row_would_not_reach():
     ("fn", "message"),
     [
         (lambda x: float(x), "leave out float"),
-        (lambda x: math.frexp(x)[0], "math.exp"),
+        (lambda x: math.frexp(x)[0], "math.frexp\\(\\) is not recorded"),
         (lambda x: {x: 1}, "hash"),
         (lambda x: copy.deepcopy(x), "copy"),
         (lambda x: x.backward(), "backward"),

@@ -171,6 +171,12 @@ PyObject* value_round(PyObject* self, PyObject* args) {
         const Owned near(apply_row(Op::rint, self, nullptr));
         return near ? PyNumber_Long(near.get()) : nullptr;
     }
+    if (tracing()) {
+        if (!note("raises", Py_None, Py_None, true)) return nullptr;
+        PyErr_SetString(PyExc_TypeError,
+                        "round(x, n) is not recorded inside a compiled function: numpy.round(x, n) is");
+        return nullptr;
+    }
     PyErr_SetString(PyExc_TypeError,
                     "a Value is not rounded, because that would silently drop its gradient: use round(v.data, 2) for "
                     "the number, f\"{v:.2f}\" for its text");

@@ -26,6 +26,7 @@ class _Thread(threading.local):
     integers: dict[int, int | None]  # of the ids of arguments, where some are integers: the places of these in the call
     indexed: set[int]  # the places of those that became integers
     stages: list[Any] | None = None  # of that trace: see `stages`; None where loops run as Python
+    refused = False  # whether a trace ended with an error of an operation, or a refusal
     chose = False  # whether that trace, or the last, met a choice that conditions would make an operation of
 
     def __init__(self) -> None:

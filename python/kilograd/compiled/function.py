@@ -21,6 +21,7 @@ from kilograd.compiled.habits import Habits, habits
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
+from kilograd.compiled.refusals import refuse
 from kilograd.compiled.stages import Guards
 from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, width_of
 from kilograd.compiled.tracing import Function, name_of
@@ -175,7 +176,12 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         """Trace the function at the numbers of a call."""
         if self._habits is None:
             self._habits = habits(self._function)
-        return Path(self._function, call, self._habits)
+        thread.refused = False
+        try:
+            return Path(self._function, call, self._habits)
+        except Exception as error:
+            refuse(error, self._function, call)
+            raise
 
     def _record(self, call: Call) -> Path:
         """Trace the function at the numbers of a call, and keep the path if it is new."""

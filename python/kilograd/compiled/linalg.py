@@ -27,7 +27,7 @@ from kilograd.compiled.matrices import (
     computed,
 )
 from kilograd.compiled.order import numbers_of
-from kilograd.compiled.traced import Objects, axes_of, constant, entries, has_values, implements, traced
+from kilograd.compiled.traced import Objects, axes_of, constant, entries, has_values, implements, index_of, traced
 
 LARGEST = 24
 """Rows of the largest matrix that is computed entry by entry."""
@@ -423,6 +423,19 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     rest = traced(columns) - traced(matrix) @ traced(x)
     squares = np.sum(rest * rest, axis=0) if m > n else np.empty(0)
     return traced(x.reshape(n, *right.shape[1:])), squares, n, _SingularValues()
+
+
+@implements(np.polyfit)
+def _polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: Any = None, cov: Any = False) -> Any:
+    if rcond is not None or full or cov:
+        raise refusal("polyfit() is recorded without rcond=, full= and cov=")
+    weights = 1.0 if w is None else traced(entries(w)[:, None])
+    powers = np.vander(traced(entries(x)), index_of(deg) + 1) * weights
+    scale = np.sqrt((powers * powers).sum(axis=0))
+    right = traced(entries(y))
+    columns = right.reshape(len(right), -1) * weights
+    found = np.linalg.lstsq(powers / scale, columns)[0] / scale[:, None]
+    return found.reshape(len(found), *right.shape[1:])
 
 
 def _triangle(name: str) -> Triangle:

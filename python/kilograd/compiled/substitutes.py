@@ -297,6 +297,17 @@ def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) ->
     return a == b or (near and abs(a - b) < math.inf)  # to infinity nothing is near
 
 
+def _sum_of_products(p: Any, q: Any) -> Any:
+    return _fsum([a * b for a, b in zip(p, q, strict=True)])
+
+
+def _refused(name: str) -> Function:
+    def refused(*args: Any) -> Any:
+        raise refusal(f"math.{name}() is not recorded: compose it of other functions, or call it outside")
+
+    return refused
+
+
 _SAME = (
     "exp expm1 exp2 log2 log10 log1p sqrt cbrt sin cos tan sinh cosh tanh erf erfc fabs fmod copysign degrees radians"
 )
@@ -316,6 +327,8 @@ _MATH: dict[str, Function] = {
     "isfinite": _is_finite,
     "isinf": lambda x: not _is_finite(x) and x == x,
     "isclose": _is_close,
+    "sumprod": _sum_of_products,
+    **{name: _refused(name) for name in ["fma", "frexp", "ldexp", "modf", "nextafter", "remainder", "ulp"]},
 }
 
 # --- which names, and where

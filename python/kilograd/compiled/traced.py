@@ -470,7 +470,7 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
     if name in _INTEGER:
         return _of_integers(ufunc, inputs)
     entry = _entry(ufunc)
-    if entry is None and all(set(types) <= set("O->") for types in ufunc.types):  # made by frompyfunc
+    if entry is None and _is_from_python(ufunc):
         return ufunc(*map(entries, inputs))
     operands = [entries(each) for each in inputs]
     if any(isinstance(each, np.ndarray) and each.dtype == bool for each in inputs):
@@ -486,6 +486,11 @@ def _called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any
     if name == "power" and operands[1].size == 1 and operands[0].ndim and has_values(operands[1]):
         result = result + _elementwise(_is_root, 2)(*operands)  # where NumPy takes a root, minus infinity has none
     return traced(result)
+
+
+def _is_from_python(ufunc: Any) -> bool:
+    """Whether a ufunc is made by `numpy.frompyfunc`."""
+    return all(set(types) <= set("O->") for types in ufunc.types)
 
 
 OF_BOOLS: dict[str, Any] = {
@@ -556,7 +561,7 @@ def _along(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, 
     keepdims = options.pop("keepdims", False)
     where = options.pop("where", True)
     initial = options.pop("initial", np._NoValue)
-    entry = _entry(ufunc)
+    entry = ufunc if _is_from_python(ufunc) else _entry(ufunc)
     if entry is None:
         raise refusal(f"numpy.{name}.{method}() cannot be recorded")
     if method != "accumulate" and name in _UNSOUND:

@@ -92,6 +92,7 @@ def run_traced(
             )
         raise
     finally:
+        thread.refused |= bool(notes) and notes[-1][0] == "raises"
         thread.depth -= 1
         _, thread.notes, thread.integers, thread.indexed, thread.stages = before
         _core._trace_into(before[0])
