@@ -10,8 +10,9 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from bench.engines.entries import outputs_of
 from bench.model import Engine, Phases, Run
-from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock, rows
+from bench.workloads import black_scholes, chebyshev, dag, derivatives, moons, random_ops, recording, rosenbrock, rows
 
 ENGINE = Engine(
     "casadi",
@@ -136,5 +137,38 @@ def options(problem: black_scholes.BlackScholes) -> Run:
         step.call()
         yield "call"
         return black_scholes.shown(step.outputs[0], step.outputs[1].reshape(5, -1, order="F"))
+
+    return run
+
+
+def jacobian(problem: derivatives.Function) -> Run:
+    x = ca.SX.sym("x", len(problem.point))
+    outputs = ca.vertcat(*outputs_of(problem.call, ca.vertsplit(x), ca))
+    step = Call(ca.Function("j", [x], [ca.densify(ca.jacobian(outputs, x))]), problem.point)
+    shape = outputs.numel(), x.numel()
+
+    def run() -> Phases:
+        step.call()
+        yield "jacobian"
+        return {"jacobian": step.outputs[0].reshape(shape, order="F").ravel()}
+
+    return run
+
+
+for _function in derivatives.FUNCTIONS:
+    ENGINE.runs(_function)(jacobian)
+
+
+@ENGINE.runs(derivatives.BUNDLE)
+def bundle(problem: derivatives.Bundle) -> Run:
+    x = ca.SX.sym("x", 15)
+    outputs = ca.vertcat(*derivatives.projected(ca.vertsplit(x), ca.sqrt, ca.sin, ca.cos))
+    each = ca.Function("j", [x], [ca.densify(ca.jacobian(outputs, x))])
+    step = Call(each.map(len(problem.rows)), np.array(problem.rows).T)
+
+    def run() -> Phases:
+        step.call()
+        yield "jacobian"
+        return {"jacobian": step.outputs[0].reshape(-1, 15, 2).transpose(0, 2, 1).ravel()}
 
     return run

@@ -9,8 +9,9 @@ from typing import Any
 import ddx
 import numpy as np
 
+from bench.engines.entries import outputs_of
 from bench.model import Engine, P, Phases, Run, UnavailableError, Workload
-from bench.workloads import black_scholes, chebyshev, dag, moons, random_ops, recording, rosenbrock, rows
+from bench.workloads import black_scholes, chebyshev, dag, derivatives, moons, random_ops, recording, rosenbrock, rows
 
 ENGINE = Engine(
     "ddx-ad",
@@ -175,6 +176,37 @@ def options(problem: black_scholes.BlackScholes, compiled: bool) -> Run:
     return run
 
 
+def jacobian(problem: derivatives.Function, compiled: bool) -> Run:
+    x = np.array(problem.point)
+    equation = ddx.equation(lambda: outputs_of(problem.call, [ddx.var(f"x{i}") for i in range(len(x))], ddx))
+    call = ready(equation, compiled).buffer(x)
+
+    def run() -> Phases:
+        call.x[:] = x
+        call()
+        yield "jacobian"
+        return {"jacobian": call.jacobian.ravel()}
+
+    return run
+
+
+def bundle(problem: derivatives.Bundle, compiled: bool) -> Run:
+    """Each row is a point."""
+    columns = np.array(problem.rows).T
+
+    def outputs() -> list[Any]:
+        return derivatives.projected([ddx.var(f"x{i}") for i in range(15)], ddx.sqrt, ddx.sin, ddx.cos)
+
+    call = ready(ddx.equation(outputs), compiled, points=columns.shape[1]).buffer(columns)
+
+    def run() -> Phases:
+        call()
+        yield "jacobian"
+        return {"jacobian": call.jacobian.transpose(2, 0, 1).ravel()}
+
+    return run
+
+
 def both(workload: Workload[P], setup: Callable[[P, bool], Run], slow: str | None = None) -> None:
     """Register `setup` interpreted and compiled; `slow` is about the compiler."""
     ENGINE.runs(workload, "interpreter")(lambda problem: setup(problem, False))
@@ -190,6 +222,9 @@ both(rows.SINES, sines, slow="seconds to compile")
 both(rows.UNSTRUCTURED, unstructured, slow="seconds to compile")
 both(rosenbrock.ROSENBROCK, hessian)
 both(black_scholes.BLACK_SCHOLES, options)
+for _function in derivatives.FUNCTIONS:
+    both(_function, jacobian)
+both(derivatives.BUNDLE, bundle)
 
 
 @ENGINE.runs(recording.RECORDING, "interpreter")

@@ -264,8 +264,25 @@ def jacobian_of(problem: derivatives.Function) -> Run:
     return run
 
 
+def recorded_jacobian_of(problem: derivatives.Function) -> Run:
+    import numpy as np
+
+    inputs = [Value(x) for x in problem.point]
+    outputs = problem.call(np.array(inputs))
+    program, point = kilograd.Program(list(outputs), inputs), np.array(problem.point)
+    out = np.empty((len(outputs), len(point)))
+
+    def run() -> Phases:
+        program.jacobian(point, out=out)
+        yield "jacobian"
+        return {"jacobian": out.ravel()}
+
+    return run
+
+
 for workload in derivatives.FUNCTIONS:
     ENGINE.runs(workload)(jacobian_of)
+    ENGINE.runs(workload, "program")(recorded_jacobian_of)
 
 
 def hessian_of(problem: derivatives.Function) -> Run:

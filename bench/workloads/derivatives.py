@@ -39,16 +39,24 @@ def _workload(
     *,
     expected: Callable[[Function], Results] = jacobian,
     metric: str = "jacobian",
+    floors: Sequence[Floor] = (),
 ) -> Workload[Function]:
     return Workload(
         name=name,
         title=title,
         make=make,
         metrics=[Metric(metric, "call")],
-        floors=[Floor(f"at most {microseconds:g} us", metric, at_most=microseconds * 1e-6)],
+        floors=[Floor(f"at most {microseconds:g} us", metric, at_most=microseconds * 1e-6), *floors],
         expected=expected,
         tolerance=1e-8,
     )
+
+
+def _beside_ddx(to: str) -> Floor:
+    return Floor("at most 1.2 times ddx-ad compiled", "jacobian", at_least=1 / 1.2, engine="ddx-ad (compiled)", to=to)
+
+
+RECORDED = [_beside_ddx("kilograd (program)")]
 
 
 # --- optimal control: the Van der Pol oscillator, multiple shooting by Runge-Kutta steps
@@ -254,17 +262,28 @@ def branches_gradient(problem: Function) -> Results:
 
 
 CONTROL_20 = _workload(
-    "control", "Optimal control, 20 intervals: Jacobian of the defects, 40 x 62", lambda quick: _control(20), 15
+    "control",
+    "Optimal control, 20 intervals: Jacobian of the defects, 40 x 62",
+    lambda quick: _control(20),
+    15,
+    floors=RECORDED,
 )
 CONTROL_200 = _workload(
     "control-200",
     "Optimal control, 200 intervals: Jacobian of the defects, 400 x 602",
     lambda quick: _control(10 if quick else 200),
     150,
+    floors=RECORDED,
 )
-CURVE = _workload("curve", "Fit of a curve to 60 points: Jacobian, 60 x 4", lambda quick: _curve(60), 3)
+CURVE = _workload(
+    "curve", "Fit of a curve to 60 points: Jacobian, 60 x 4", lambda quick: _curve(60), 3, floors=RECORDED
+)
 HAND = _workload(
-    "hand", "A hand of four bones, 100 points: Jacobian, 300 x 26", lambda quick: _hand(5 if quick else 100), 30
+    "hand",
+    "A hand of four bones, 100 points: Jacobian, 300 x 26",
+    lambda quick: _hand(5 if quick else 100),
+    30,
+    floors=RECORDED,
 )
 LOGISTIC = _workload(
     "logistic",
@@ -311,7 +330,7 @@ BUNDLE: Workload[Bundle] = Workload(
     title="Bundle adjustment, 31,843 rows: Jacobians, 2 x 15 each",
     make=lambda quick: _bundle(50 if quick else 31_843),
     metrics=[Metric("jacobian", "call")],
-    floors=[Floor("at most 3 ms", "jacobian", at_most=3e-3)],
+    floors=[Floor("at most 3 ms", "jacobian", at_most=3e-3), _beside_ddx("kilograd")],
     expected=bundle_jacobians,
 )
 
