@@ -439,8 +439,12 @@ def test_networks_are_found_while_they_are_held():
     assert len(boxes(draw_dot(loss, collapse="layers"))) == 12
     del model
     gc.collect()
-    with pytest.raises(ValueError, match="model="):
-        draw_dot(loss, collapse="layers")
+    found = boxes(draw_dot(loss, collapse="layers"))  # by shape: of all samples, and no parameter is known
+    assert [box[:2] for box in found] == [
+        ["layer 1", "16 neurons, tanh"],
+        ["layer 2", "16 neurons, tanh"],
+        ["layer 3", "4 neurons, tanh"],
+    ]
 
 
 def test_two_networks():
@@ -526,5 +530,9 @@ def test_unknown_collapse():
 def test_own_classes_of_networks():
     model, loss = loss_of("kilograd.reference", sizes=(3, 1))
     assert len(boxes(draw_dot(loss, collapse="layers", model=[model]))) == 8
-    with pytest.raises(ValueError, match="model="):
-        draw_dot(loss, collapse="layers")
+    assert [box[:2] for box in boxes(draw_dot(loss, collapse="layers"))] == [
+        ["layer 1", "12 neurons, tanh"],
+        ["layer 2", "4 neurons, tanh"],
+    ]
+    with pytest.raises(ValueError, match="no neuron is in this graph"):
+        draw_dot(kilograd.Value(1.0).tanh(), collapse="neurons")

@@ -22,7 +22,6 @@ import kilograd
 from kilograd import MLP, Value, reference
 from kilograd.cli.demo import neuron
 from kilograd.listing import order
-from kilograd.viewer.groups import groups
 from kilograd.viewer.reading import described, places_of
 
 HOSTILE = "</script><script>document.title='hacked'</script><img src=x onerror=alert(1)>&amp;{{data}}"
@@ -184,14 +183,26 @@ def test_weights_of_several_samples_belong_to_the_layer():
     told = described(loss, None, model)
     layers = [group for group in told["groups"] if group["kind"] == "layer"]
     assert [group["about"] for group in layers] == ["6 neurons", "2 neurons"]
+    neurons = [group["title"] for group in told["groups"] if group["kind"] == "neuron"]
+    assert sorted(neurons) == sorted(["neuron 1.1", "neuron 1.2", "neuron 1.3", "neuron 2.1"] * 2)  # of each sample
     names = [{told["labels"][node] for node in group["members"]} for group in layers]
     assert len(names[0]) == 9
     assert all(name.startswith("layers[0]") for name in names[0])
     assert len(names[1]) == 4
 
 
+def test_a_sum_that_goes_on_is_told_from_its_neuron_by_the_parameters():
+    model = MLP(2, [2, 1], activation="linear")
+    loss = (model([1.0, 2.0]) - 3.0) ** 2
+    told = described(loss, None)
+    inside = {member for group in told["groups"] for member in group["members"]}
+    outside = [place for place in range(len(told["data"])) if place not in inside]
+    assert [told["ops"][place] for place in outside] == ["", "+", "**2"]  # the target, the difference, its square
+    assert told["data"][outside[0]] == -3.0
+
+
 def test_a_chain_has_no_groups():
-    assert groups(["", "tanh", "exp"], [[], [0], [1]]) == []
+    assert described(Value(1.0).tanh().exp(), None)["groups"] == []
     assert described((Value(1.0) * 2.0).exp() + 1.0, None)["groups"] == []
 
 

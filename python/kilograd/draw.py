@@ -80,7 +80,8 @@ def draw_dot(
     collapse : {"layers", "neurons", "repeats"}, optional
         What becomes one box. "layers" and "neurons": what each layer or neuron of `model` computes for a sample, its
         parameters and the numbers that only it is given. A value belongs to a neuron if it is a product with one of
-        its weights, a sum of such products and its bias, or the activation of the whole sum. "repeats": values that
+        its weights, a sum of such products and its bias, or the activation of the whole sum. Where no network is known,
+        a neuron is any sum of products with the function that alone uses it. "repeats": values that
         are made of the same operations in the same way; leaves are the same if the same operations use them at the
         same places. A box of several values has their smallest and their largest number.
     model : MLP, Layer or Neuron, or a list of them, optional
@@ -164,11 +165,12 @@ def _box(node: Any, gradients: bool) -> _Box:
 def _grouped(nodes: list[Any], collapse: str, model: Any, gradients: bool) -> list[_Box]:
     """Boxes of which some stand for several values."""
     from kilograd.display import groups
+    from kilograd.display.neurons import in_order
 
     walked = {id(node) for node in nodes}
     operands = {id(node): [operand for operand in _operands(node) if id(operand) in walked] for node in nodes}
     found = groups.repeats(nodes, operands) if collapse == "repeats" else groups.parts(nodes, operands, collapse, model)
-    place = {id(node): k for k, node in enumerate(groups.ordered(nodes, operands))}
+    place = {id(node): k for k, node in enumerate(in_order(nodes, operands))}
     name_of = {member: f"group{number}" for number, group in enumerate(found) for member in group.members}
     hidden = {id(leaf) for group in found for leaf in group.parameters}
     boxes = [_box(node, gradients) for node in nodes if id(node) not in name_of and id(node) not in hidden]

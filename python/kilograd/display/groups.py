@@ -5,16 +5,13 @@ A value is known by the `id` of its object; the caller holds the objects.
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
+
+from kilograd.display.neurons import Application, Operands, consumers_of, in_order, neurons, parameters_of
 
 __all__ = ["Group", "parts", "repeats"]
-
-Operands = dict[int, list[Any]]
 
 
 @dataclass(slots=True)
@@ -41,13 +38,13 @@ class Group:
 
 def repeats(nodes: list[Any], operands: Operands) -> list[Group]:
     """Values with the same operations below them; leaves by where they are used. Sums of sums are one sum."""
-    consumers = _consumers(nodes, operands)
+    consumers = consumers_of(nodes, operands)
     inner = {id(node) for node in nodes if _is_inner(node, consumers[id(node)], operands)}
     shapes: dict[Any, int] = {}
     shape_of: dict[int, int] = {}
     uses: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)  # of leaves: by which shapes, at which places
     summed: dict[int, list[Any]] = {}  # to each sum the sums in it
-    order = [node for node in ordered(nodes, operands) if id(node) not in inner]
+    order = [node for node in in_order(nodes, operands) if id(node) not in inner]
     for node in order:
         if not operands[id(node)]:
             continue
@@ -101,54 +98,10 @@ def _alike(nodes: list[Any], operands: Operands, summed: dict[int, list[Any]]) -
 # --- neurons and layers
 
 
-class _Neuron(NamedTuple):
-    neuron: Any
-    layer: str
-    place: str
-    inside: Any  # the object that it is a part of
-    needed: int  # of how many parameters its sum is
-    network: int
-
-    def named(self, prefix: str) -> _Neuron:
-        """With the name of its network."""
-        return self._replace(layer=prefix + self.layer, place=prefix + self.place)
-
-    def goes_through(self, operation: str) -> bool:
-        """Whether an operation on the whole sum is the activation."""
-        activation = getattr(self.neuron, "activation", None)
-        if getattr(self.neuron, "nonlin", True) is False:
-            return False
-        if hasattr(self.neuron, "activation"):
-            return isinstance(activation, str) and activation.lower() == operation.lower()
-        return not operation.startswith("**")  # a class that does not tell has it in its call
-
-
-@dataclass(eq=False, slots=True)
-class _Application:
-    """What one neuron computed for one sample, as far as it is found."""
-
-    part: _Neuron
-    nodes: list[Any]
-    covered: set[int]
-    """Which parameters are in it."""
-    inputs: list[Any]
-    activation: str = "linear"
-
-    @property
-    def complete(self) -> bool:
-        """Whether all parameters are."""
-        return len(self.covered) == self.part.needed
-
-
 def parts(nodes: list[Any], operands: Operands, which: str, model: Any) -> list[Group]:
     """What neurons or layers computed."""
-    drawn = {id(node) for node in nodes}
-    neurons = [each for each in _neurons(model) if any(id(p) in drawn for p in _parameters(each.neuron))]
-    networks = list(dict.fromkeys(each.network for each in neurons))
-    if len(networks) > 1:
-        neurons = [each.named(f"network {networks.index(each.network) + 1}, ") for each in neurons]
-    consumers = _consumers(nodes, operands)
-    applied = _applications(ordered(nodes, operands), operands, consumers, neurons)
+    consumers = consumers_of(nodes, operands)
+    applied = neurons(in_order(nodes, operands), operands, consumers, model)
     if not applied:
         raise ValueError(
             f"collapse={which!r}: no neuron is in this graph. A network is found while Python holds it, a class of "
@@ -161,121 +114,9 @@ def parts(nodes: list[Any], operands: Operands, which: str, model: Any) -> list[
     return found
 
 
-def _neurons(model: Any) -> Iterator[_Neuron]:
-    """The neurons of networks, or all that are alive, with their places."""
-    if model is None:
-        module = sys.modules.get("kilograd.nn")
-        if module is None:
-            return
-        alive = [each for each in gc.get_objects() if issubclass(type(each), module.Module)]
-        kinds: tuple[Any, ...] = module.MLP, module.Layer, module.Neuron
-        models = [each for kind in kinds for each in alive if issubclass(type(each), kind)]
-    else:
-        models = list(model) if isinstance(model, (list, tuple, set)) else [model]
-    seen: set[int] = set()
-    for network, each in enumerate(models):
-        layers = _listed(each, "layers")
-        for number, layer in enumerate(layers or [each], 1):
-            members = _listed(layer, "neurons") or ([layer] if hasattr(layer, "w") else [])
-            name = f"layer {number}" if layers else "layer"
-            for place, neuron in enumerate(members, 1):
-                if id(neuron) not in seen and hasattr(neuron, "w"):
-                    seen.add(id(neuron))
-                    where = f"neuron {number}.{place}" if layers else f"neuron {place}"
-                    needed = len({*map(id, _parameters(neuron))})
-                    yield _Neuron(neuron, name, where if layer is not neuron else "neuron", layer, needed, network)
-
-
-def _listed(thing: Any, name: str) -> list[Any]:
-    found = getattr(thing, name, None)
-    return list(found) if isinstance(found, (list, tuple)) else []
-
-
-def _parameters(neuron: Any) -> list[Any]:
-    """The weights and the bias."""
-    weights, bias = list(neuron.w), getattr(neuron, "b", None)
-    return weights if bias is None else [*weights, bias]
-
-
-def _applications(
-    order: list[Any], operands: Operands, consumers: dict[int, list[Any]], neurons: list[_Neuron]
-) -> list[_Application]:
-    """Products with weights, sums of such products and the bias, and the activations of whole sums."""
-    owners: dict[int, list[_Neuron]] = defaultdict(list)
-    for each in neurons:
-        for parameter in {id(p): p for p in _parameters(each.neuron)}.values():
-            owners[id(parameter)].append(each)
-    # A parameter that neurons share does not tell which of them it was.
-    weight_of = {id(w): owners[id(w)][0] for each in neurons for w in each.neuron.w if len(owners[id(w)]) == 1}
-    biases = [(id(getattr(each.neuron, "b", None)), each) for each in neurons]
-    bias_of = {bias: each for bias, each in biases if len(owners[bias]) == 1}
-    unfinished: dict[int, _Application] = {}
-    finished: dict[int, _Application] = {}
-    for node in order:
-        below, label = operands[id(node)], str(getattr(node, "_op", ""))
-        found = None
-        if label == "*":
-            found = _product(node, below, weight_of)
-        elif label == "+":
-            found = _sum(node, below, unfinished, bias_of, operands, consumers)
-        elif len(below) == 1 and len(consumers[id(below[0])]) == 1:
-            done = finished.get(id(below[0]))
-            if done is not None and done.part.goes_through(label):
-                done.nodes.append(node)
-                done.activation = label
-        if found is not None:
-            (finished if found.complete else unfinished)[id(node)] = found
-    return list({id(each): each for each in finished.values()}.values())
-
-
-def _product(node: Any, below: list[Any], weight_of: dict[int, _Neuron]) -> _Application | None:
-    weights = [operand for operand in below if id(operand) in weight_of]
-    if len(weights) != 1 or len(below) != 2:
-        return None
-    (weight,) = weights
-    return _Application(
-        weight_of[id(weight)], [node], {id(weight)}, [operand for operand in below if operand is not weight]
-    )
-
-
-def _sum(
-    node: Any,
-    below: list[Any],
-    unfinished: dict[int, _Application],
-    bias_of: dict[int, _Neuron],
-    operands: Operands,
-    consumers: dict[int, list[Any]],
-) -> _Application | None:
-    """Where all operands are of one neuron's sum, what they are together."""
-    united: _Application | None = None
-    for operand in below:
-        part = unfinished.get(id(operand))
-        if part is not None and len(consumers[id(operand)]) == 1:
-            piece = part
-        elif id(operand) in bias_of:
-            piece = _Application(bias_of[id(operand)], [], {id(operand)}, [])
-        elif not operands[id(operand)] and operand.data == 0 and len(consumers[id(operand)]) == 1:
-            continue  # what sum() begins with
-        else:
-            return None
-        if united is None:
-            united = piece
-        elif united.part.neuron is not piece.part.neuron or united.covered & piece.covered:
-            return None
-        else:
-            small, large = sorted((united, piece), key=lambda each: len(each.nodes))
-            large.inputs += small.inputs
-            large.nodes += small.nodes
-            large.covered |= small.covered
-            united = large
-    if united is not None:
-        united.nodes.append(node)
-    return united
-
-
-def _layers(applied: list[_Application], operands: Operands) -> list[list[_Application]]:
+def _layers(applied: list[Application], operands: Operands) -> list[list[Application]]:
     """The neurons of a layer that were given the same inputs."""
-    found: defaultdict[Any, list[_Application]] = defaultdict(list)
+    found: defaultdict[Any, list[Application]] = defaultdict(list)
     times: Counter[Any] = Counter()
     for each in applied:
         # Numbers become leaves anew for each neuron: they are the same inputs if they are equal. Samples may be, too.
@@ -286,25 +127,25 @@ def _layers(applied: list[_Application], operands: Operands) -> list[list[_Appli
     return list(found.values())
 
 
-def _group(applied: list[_Application], which: str) -> Group:
+def _group(applied: list[Application], which: str) -> Group:
     first = applied[0].part
     activations = ", ".join(dict.fromkeys(each.activation for each in applied))
     if which == "neurons":
         title = [first.place, activations]
     else:
-        count = len({id(p) for each in applied for p in _parameters(each.part.neuron)})
-        neurons = f"{len(applied)} neuron{'s' if len(applied) > 1 else ''}, {activations}"
-        title = [first.layer, neurons, f"{count} parameters"]
+        count = len({id(p) for each in applied for p in parameters_of(each.part)})
+        these = f"{len(applied)} neuron{'s' if len(applied) > 1 else ''}, {activations}"
+        title = [first.layer, these, *([f"{count} parameters"] if count else [])]
     return Group(title, [node for each in applied for node in each.nodes], [each.nodes[-1] for each in applied])
 
 
 def _absorb(
-    found: list[Group], together: list[list[_Application]], operands: Operands, consumers: dict[int, list[Any]]
+    found: list[Group], together: list[list[Application]], operands: Operands, consumers: dict[int, list[Any]]
 ) -> None:
     """Put leaves into groups: parameters that only groups use, and numbers that only one of them does."""
     group_of = {member: number for number, group in enumerate(found) for member in group.members}
     for group, applied in zip(found, together, strict=True):
-        parameters = {id(p): p for each in applied for p in _parameters(each.part.neuron)}
+        parameters = {id(p): p for each in applied for p in parameters_of(each.part)}
         leaves = {id(o): o for node in group.nodes for o in operands[id(node)] if not operands[id(o)]}
         for key, leaf in leaves.items():
             users = {group_of.get(id(node)) for node in consumers[key]}
@@ -312,25 +153,3 @@ def _absorb(
                 group.parameters.append(leaf)
             elif key not in parameters and len(users) == 1 and None not in users and not getattr(leaf, "label", ""):
                 group.nodes.append(leaf)
-
-
-def _consumers(nodes: list[Any], operands: Operands) -> defaultdict[int, list[Any]]:
-    found: defaultdict[int, list[Any]] = defaultdict(list)
-    for node in nodes:
-        for operand in operands[id(node)]:
-            found[id(operand)].append(node)
-    return found
-
-
-def ordered(nodes: Iterable[Any], operands: Operands) -> list[Any]:
-    """The nodes, operands before what is computed from them; the first node is the root."""
-    found: dict[int, Any] = {}
-    waiting: list[tuple[Any, bool]] = [(next(iter(nodes)), False)]
-    while waiting:
-        node, seen = waiting.pop()
-        if seen:
-            found[id(node)] = node
-        elif id(node) not in found:
-            waiting.append((node, True))
-            waiting.extend((operand, False) for operand in reversed(operands[id(node)]) if id(operand) not in found)
-    return list(found.values())

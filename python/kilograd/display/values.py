@@ -6,7 +6,7 @@ import subprocess
 from collections import Counter
 from typing import Any
 
-from kilograd.display.groups import ordered
+from kilograd.display.neurons import in_order
 from kilograd.display.page import beside, escaped, or_nothing, picture, table
 from kilograd.draw import _operands, _places, _walk, draw_dot
 
@@ -51,7 +51,7 @@ def _drawn(value: Any, count: int) -> str | None:
 
 
 def _in_order(nodes: list[Any]) -> list[Any]:
-    return ordered(nodes, {id(node): _operands(node) for node in nodes})
+    return in_order(nodes, {id(node): _operands(node) for node in nodes})
 
 
 def _listed(nodes: list[Any]) -> str:

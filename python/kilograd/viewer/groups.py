@@ -1,116 +1,61 @@
-"""Groups of nodes that belong together: neurons, and layers of them.
+"""Groups of nodes that belong together, as the page takes them: neurons, and layers of them.
 
-A *neuron* is a sum with two products or more among its terms (or one and a leaf), together with the function of one
-operand that alone uses it. What is inside is used inside only, so that a neuron has one result. A *layer* is all
-neurons with equally many neurons before them. This is read from the graph, whatever class built it.
+What a neuron is says `kilograd.display.neurons`. A *layer* is here all neurons with equally many neurons before them,
+those of all samples. What is inside a group is used inside only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
+
+from kilograd.display.neurons import Operands, consumers_of, depths, neurons
 
 __all__ = ["groups"]
 
-# Functions that end a neuron, in lower case.
-_ACTIVATIONS = frozenset(
-    ["tanh", "relu", "leaky_relu", "leakyrelu", "sigmoid", "softplus", "silu", "swish", "gelu", "exp", "sin", "cos"]
-)
 
-
-def groups(ops: Sequence[str], operands: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+def groups(nodes: list[Any], operands: Operands, model: Any = None) -> list[dict[str, Any]]:
     """The groups of a graph whose nodes are in topological order.
+
+    Parameters
+    ----------
+    nodes : list of Value
+    operands : dict
+        To the `id` of each node the different nodes that it is computed from.
+    model : object, optional
+        The network whose neurons they are; else those that are alive, or found by their shape.
 
     Returns
     -------
     list of dict
         ``title``, ``about`` (a line more), ``kind`` ("layer" or "neuron"), ``parent`` (its place in the list, or -1),
-        ``members``: the nodes of which this is the innermost group. Layers come first.
+        ``members``: the places of the nodes of which this is the innermost group. Layers come first.
     """
-    consumers: list[list[int]] = [[] for _ in ops]
-    for node, these in enumerate(operands):
-        for operand in set(these):
-            consumers[operand].append(node)
-    neurons = _neurons(ops, operands, consumers)
-    owner = {node: k for k, members in enumerate(neurons) for node in members}
-    depths = _depths(operands, owner, len(neurons))
-    layers = sorted(set(depths))
-    found: list[dict[str, Any]] = []
-    if len(neurons) > 1:
-        for number, depth in enumerate(layers, 1):
-            count = depths.count(depth)
+    consumers = consumers_of(nodes, operands)
+    found = neurons(nodes, operands, consumers, model)
+    inside = [each.nodes for each in found]
+    depth_of = depths(nodes, operands, inside)
+    owner = {id(node): k for k, these in enumerate(inside) for node in these}
+    members: list[list[int]] = [[] for _ in inside]
+    layers = sorted(set(depth_of))
+    shared: list[list[int]] = [[] for _ in layers]  # leaves that several neurons of a layer use: weights of all samples
+    for place, node in enumerate(nodes):
+        users = [node] if operands[id(node)] else consumers[id(node)]
+        if not users or any(id(user) not in owner for user in users):
+            continue
+        owners = {owner[id(user)] for user in users}
+        depths_of_owners = {depth_of[k] for k in owners}
+        if len(owners) == 1:
+            members[owners.pop()].append(place)
+        elif len(depths_of_owners) == 1:
+            shared[layers.index(depths_of_owners.pop())].append(place)
+    listed: list[dict[str, Any]] = []
+    if len(found) > 1:
+        for number, (depth, leaves) in enumerate(zip(layers, shared, strict=True), 1):
+            count = depth_of.count(depth)
             about = f"{count} neuron{'s' if count > 1 else ''}"
-            shared = _shared_leaves(operands, consumers, owner, depths, depth)
-            found.append({"title": f"layer {number}", "about": about, "kind": "layer", "parent": -1, "members": shared})
-    numbers = dict.fromkeys(layers, 0)
-    for members, depth in zip(neurons, depths, strict=True):
-        numbers[depth] += 1
-        parent = layers.index(depth) if len(neurons) > 1 else -1
-        title = f"neuron {layers.index(depth) + 1}.{numbers[depth]}" if parent >= 0 else "neuron"
-        found.append({"title": title, "about": "", "kind": "neuron", "parent": parent, "members": members})
-    return found
-
-
-def _neurons(
-    ops: Sequence[str], operands: Sequence[Sequence[int]], consumers: Sequence[Sequence[int]]
-) -> list[list[int]]:
-    """The members of each neuron, in topological order; the neurons by their results."""
-    found = []
-    for top, op in enumerate(ops):
-        if op != "+" or (len(consumers[top]) == 1 and ops[consumers[top][0]] == "+"):
-            continue  # a sum inside a sum
-        members, products, leaves = {top}, 0, 0
-        waiting = list(operands[top])
-        while waiting:
-            node = waiting.pop()
-            if not operands[node]:
-                leaves += 1
-                if len(consumers[node]) == 1:
-                    members.add(node)
-            elif len(consumers[node]) == 1 and ops[node] == "+":
-                members.add(node)
-                waiting += operands[node]
-            elif len(consumers[node]) == 1 and ops[node] == "*":
-                products += 1
-                members.add(node)
-                members.update(each for each in operands[node] if not operands[each] and len(consumers[each]) == 1)
-        after = consumers[top]
-        if len(after) == 1 and ops[after[0]].lower() in _ACTIVATIONS and len(operands[after[0]]) == 1:
-            members.add(after[0])
-            leaves += 1  # a product and a leaf through a function is a neuron with one input
-        if products >= 2 or (products == 1 and leaves >= 2):
-            found.append(sorted(members))
-    return found
-
-
-def _depths(operands: Sequence[Sequence[int]], owner: dict[int, int], count: int) -> list[int]:
-    """How many neurons are at most on the way from a leaf to each neuron."""
-    before = [0] * len(operands)  # neurons finished on the way to a node
-    depths = [0] * count
-    for node, these in enumerate(operands):
-        inside = owner.get(node)
-        for operand in these:
-            other = owner.get(operand)
-            passed = before[operand] + (other is not None and other != inside and bool(operands[operand]))
-            before[node] = max(before[node], passed)
-        if inside is not None:
-            depths[inside] = max(depths[inside], before[node])
-    return depths
-
-
-def _shared_leaves(
-    operands: Sequence[Sequence[int]],
-    consumers: Sequence[Sequence[int]],
-    owner: dict[int, int],
-    depths: Sequence[int],
-    depth: int,
-) -> list[int]:
-    """Leaves that several neurons of one layer use, and nobody else: weights over several samples."""
-    return [
-        node
-        for node, these in enumerate(operands)
-        if not these
-        and node not in owner
-        and consumers[node]
-        and all(user in owner and depths[owner[user]] == depth for user in consumers[node])
-    ]
+            title = f"layer {number}"
+            listed.append({"title": title, "about": about, "kind": "layer", "parent": -1, "members": leaves})
+    for each, depth, places in zip(found, depth_of, members, strict=True):
+        parent = layers.index(depth) if len(found) > 1 else -1
+        listed.append({"title": each.part.place, "about": "", "kind": "neuron", "parent": parent, "members": places})
+    return listed

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from kilograd._core import Value, _operations_backward
-from kilograd.draw import _walk
+from kilograd.draw import _operands, _walk
 from kilograd.listing import operands_of, order, upright
 from kilograd.viewer.groups import groups
 
@@ -60,7 +60,7 @@ def described(root: Any, limit: int | None, model: Any = None) -> dict[str, Any]
         "ordered": all(isinstance(getattr(node, "_children", None), (list, tuple)) for node in nodes),
         "local": [None if each is None else [plain(number) for number in each] for each in local],
         "constants": constants,
-        "groups": groups(ops, operands),
+        "groups": groups(nodes, {id(node): _operands(node) for node in nodes}, model),
         "chosen": [places[key] for key in names if key in places] if model is not None else None,
     }
 
