@@ -185,6 +185,16 @@ class _Maker:
         self.slots = self.style == "locals" and source.random() < 0.3
         self.has_op = source.random() < 0.7 or self.style == "method"
         self.has_repr = source.random() < 0.7
+        self.numpy = source.random() < 0.35
+        self.made = ""  # what the constructor makes of numbers
+        self.functions = "math"  # where the functions are from
+        if self.numpy:
+            self.made = pick(["", "", "", "np.float64", "np.float64", "np.float32", "np.array"])
+            self.functions = pick(["math", "math", "np"])
+            if self.made == "np.float64" and source.random() < 0.3:
+                self.zero, self.one = "np.float64(0)", pick(["1.0", "np.float64(1)"])
+            if self.made == "np.float32" and self.container == "set":  # the order of a sum shows in digits
+                self.container = "tuple"
         self.late = source.random() < 0.4  # slopes read the result's data when gradients flow
         self.leaf = "same" if self.style != "closures" else pick(["same"] * 6 + ["list", "absent"])
         self.bases = ""
@@ -256,7 +266,7 @@ class _Maker:
     def build_class(self) -> list[str]:
         name, data = self.name, self.data
         parameters = f"self, {data}" if self.leaf != "same" else f"self, {data}, _children=()"
-        made = f"float({data})" if self.maybe(0.2) else data
+        made = f"{self.made}({data})" if self.made else f"float({data})" if self.maybe(0.2) else data
         body = [f"self.{data} = {made}", f"self.{self.grad} = {self.zero}"]
         if self.leaf != "absent":
             body.append(f"self.{self.children} = " + ("[]" if self.leaf == "list" else f"{self.container}(_children)"))
@@ -309,24 +319,38 @@ class _Maker:
             if self.maybe(0.7):
                 methods["tanh"] = (
                     "tanh(self)",
-                    [f"t = math.tanh({a})", *self.node("t", [("self", self.slope("1 - t * t", "1 - t**2"))], "tanh")],
+                    [
+                        f"t = {self.functions}.tanh({a})",
+                        *self.node("t", [("self", self.slope("1 - t * t", "1 - t**2"))], "tanh"),
+                    ],
                 )
             if self.maybe(0.3):
-                s = f"1 / (1 + math.exp(-{a}))"
+                s = f"1 / (1 + {self.functions}.exp(-{a}))"
                 methods["sigmoid"] = (
                     "sigmoid(self)",
                     [f"t = {s}", *self.node("t", [("self", self.slope("t * (1 - t)"))], "sigmoid")],
                 )
             if self.maybe(0.2):
                 slope = self.source.choice([f"1 / {a}", f"{a} ** -1"])
-                methods["log"] = ("log(self)", self.node(f"math.log({a})", [("self", slope)], "log"))
+                methods["log"] = ("log(self)", self.node(f"{self.functions}.log({a})", [("self", slope)], "log"))
             if self.maybe(0.5):
-                late = ["e", "e", f"math.exp({a})", f"math.exp({a})" if self.style != "closures" else f"out.{data}"]
-                methods["exp"] = ("exp(self)", [f"e = math.exp({a})", *self.node("e", [("self", choose(late))], "exp")])
+                e = f"{self.functions}.exp({a})"
+                late = ["e", "e", e, e if self.style != "closures" else f"out.{data}"]
+                methods["exp"] = ("exp(self)", [f"e = {e}", *self.node("e", [("self", choose(late))], "exp")])
+            if self.maybe(0.1):
+                slope = choose(["0.5 / y", f"0.5 / math.sqrt({a})"])
+                y = f"y = {self.functions}.sqrt({a})"
+                methods["sqrt"] = ("sqrt(self)", [y, *self.node("y", [("self", slope)], "sqrt")])
             if self.maybe(0.6):
                 methods["relu"] = (
                     "relu(self)",
-                    self.node(f"max(0, {a})", [("self", f"float({a} > 0)")], "relu"),
+                    self.node(
+                        f"max(0, {a})" if self.functions == "math" else f"np.maximum({choose(['0', '0.0'])}, {a})",
+                        [("self", choose([f"float({a} > 0)", f"out.{data} > 0" if self.late else f"{a} > 0"]))]
+                        if self.style == "closures"
+                        else [("self", f"float({a} > 0)")],
+                        "relu",
+                    ),
                 )
         if self.style == "method":
             methods["rule"] = (
@@ -344,6 +368,8 @@ class _Maker:
         if self.has_repr:
             methods["repr"] = ("__repr__(self)", [f"return f'{name}({{self.{data}:.9g}}, {{self.{self.grad}:.9g}})'"])
         self.methods = methods
+        if self.numpy:
+            self.meet_numpy()
         self.widen()
         self.mutate()
         lines = [f"class {name}{self.bases}:"]
@@ -356,6 +382,40 @@ class _Maker:
                 lines.append("    @wrapped")
             lines += [f"    {line}" for line in self.method(head, statements)]
         return lines + self.below
+
+    def meet_numpy(self) -> None:
+        """What tells NumPy how to meet the class, and how to meet what is not finite."""
+        defined = self.source.choice([""] * 4 + ["priority", "none", "none", "method", "counting"])
+        if defined == "priority":
+            self.extra.append("__array_priority__ = 1000")
+        elif defined == "none":
+            self.extra.append("__array_ufunc__ = None")
+        elif defined:
+            self.before.append("UFUNCS = []")
+            self.extra += [
+                "def __array_ufunc__(self, ufunc, method, *inputs, **keywords):",
+                *(["    UFUNCS.append(1)"] if defined == "counting" else []),
+                "    if ufunc is np.multiply: return self * inputs[0]",
+                "    if ufunc is np.add: return self + inputs[0]",
+                "    return NotImplemented",
+            ]
+            self.after.append("print(len(UFUNCS))")
+        if self.maybe(0.15):
+            self.before += self.source.choice(
+                [
+                    ["np.seterr(all='raise')"],
+                    ["np.seterr(over='ignore')"],
+                    ["import warnings", "warnings.simplefilter('error')"],
+                ]
+            )
+        if self.maybe(0.3):
+            huge = self.source.choice(["1e200", "1e-200", "3e38", "1e-30"])
+            self.after += [
+                "try:",
+                f"    h = {self.name}(np.float64({huge})); k = {self.name}(0.75); h = h * k * h * h + k",
+                "    h.backward(); print(show(h), show(k))",
+                "except (FloatingPointError, RuntimeWarning) as error: print(type(error).__name__, error)",
+            ]
 
     def slope(self, *forms: str) -> str:
         """A local gradient of the result t, which may be read late."""
@@ -684,7 +744,6 @@ class _Maker:
     def program(self) -> tuple[str, dict[str, str]]:
         cls = self.build_class()
         split = self.maybe(0.25)
-        self.numpy = self.maybe(0.2)
         if self.numpy:
             self.before.insert(0, "import numpy as np")
         body: list[str] = []
@@ -701,7 +760,7 @@ class _Maker:
         names = f"from engine import {self.name}"
         extra = [
             f"from engine import {name}"
-            for name in ("LOG", "count", "tick", "CALLS", "COUNT", "Mixin", "config", "Settings")
+            for name in ("LOG", "count", "tick", "CALLS", "COUNT", "Mixin", "config", "Settings", "UFUNCS")
             if any(name in one for one in self.before)
         ]
         extra = [one for one in extra if not one.endswith("count")]
@@ -724,7 +783,7 @@ class _Maker:
         ]
 
     def unary(self) -> list[str]:
-        return [name for name in ("tanh", "exp", "relu", "sigmoid", "cube") if name in self.methods]
+        return [name for name in ("tanh", "exp", "relu", "sigmoid", "cube", "log", "sqrt") if name in self.methods]
 
     def graph(self) -> list[str]:
         source = self.source
@@ -760,8 +819,10 @@ class _Maker:
             lines.append(f"    n{i} = ({text}) * 0.5")
             nodes.append(f"n{i}")
         lines += [f"    return {nodes[-1]} + {source.choice(nodes)}", "try:", "    y = build(); y.backward()"]
-        lines += ["except (ValueError, OverflowError, TypeError, AttributeError) as error:"]
-        lines += [f"    print(type(error).__name__, error); y = {self.name}(1.0)"]
+        lines += [
+            "except (ValueError, ArithmeticError, TypeError, AttributeError, RuntimeWarning) as error:",
+        ]
+        lines += [f"    print(type(error).__name__, str(error).partition(' at 0x')[0]); y = {self.name}(1.0)"]
         lines += ["print(show(y), [show(p) for p in leaves])"]
         return lines
 
