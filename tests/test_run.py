@@ -16,6 +16,7 @@ from tests.fuzz.adversaries import CLASS
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 COMPOSED = "__neg__ __sub__ __rsub__ __truediv__ __rtruediv__"
+OPERATORS = "__add__ __radd__ __mul__ __rmul__ __pow__ __neg__ __sub__ __truediv__ backward"
 SERVED = {
     "article.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ __truediv__ __neg__ __sub__ backward tanh exp"),
     "micrograd_ints.py": (
@@ -30,7 +31,7 @@ SERVED = {
     "dataclass_value.py": ("Var", "__add__ __radd__ __mul__ __rmul__ backward"),
     "rule_as_method.py": ("Node", "__add__ __radd__ __mul__ __rmul__ __neg__ backward sigmoid"),
     "rule_replaced.py": ("Value", "__add__ __mul__ backward"),
-    "numpy_data.py": ("Tensor", "__add__ __radd__ __mul__ __rmul__ __pow__ backward"),
+    "numpy_data.py": ("Tensor", "__add__ __radd__ __mul__ __rmul__ __pow__ backward tanh relu"),
     "fractions_and_complex.py": ("Value", "__add__ __mul__ __rmul__ backward"),
     "in_function.py": ("Pair", "__add__ __mul__ backward"),
     "imports_package.py": (
@@ -62,12 +63,17 @@ SERVED = {
         "Value",
         "__add__ __radd__ __mul__ __rmul__ __pow__ __neg__ __sub__ __truediv__ backward relu exp tanh",
     ),
+    "numpy_made.py": ("Value", f"{OPERATORS} exp log tanh sigmoid relu"),
+    "numpy_made_singles.py": ("Value", f"{OPERATORS} exp log tanh sigmoid relu"),
+    "numpy_functions.py": ("Value", f"{OPERATORS} exp log tanh sigmoid relu"),
+    "numpy_warnings.py": ("Value", f"{OPERATORS} tanh"),
+    "numpy_raises.py": ("Value", f"{OPERATORS} tanh"),
     "numpy_left.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __neg__ __rsub__ backward"),
     "numpy_priority.py": (
         "package.engine.Value",
         f"__add__ __radd__ __mul__ __rmul__ __pow__ {COMPOSED} backward relu",
     ),
-    "numpy_copies.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ __sub__ backward"),
+    "numpy_copies.py": ("Value", "__add__ __radd__ __mul__ __rmul__ __pow__ __sub__ backward tanh"),
     "order_cached.py": ("Node", "__add__ __radd__ __mul__ __rmul__"),
     "total_ordering.py": ("Scalar", "__add__ __radd__ __mul__ __rmul__"),
     "two_classes.py": ("Node", "__add__ __mul__ backward"),
@@ -99,6 +105,7 @@ LEFT_ALONE = {
     "requires_grad.py": "Var runs as it is: __add__ depends on whether a computed number is zero",
     "requires_grad_late.py": "Value runs as it is: __add__ depends on whether something is zero",
     "switches_by_name.py": "A runs as it is: backward looks for an attribute 'frozen'",
+    "numpy_raises_made.py": "Value runs as it is: the program may make NumPy raise where it would warn",
     "counting.py": "Value runs as it is: __init__ reads Value.made",
     "wrong_on_purpose.py": "class Forgetful runs as it is",
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "../engine/typed.hpp"
+#include "python.hpp"
 #include "value/handle.hpp"
 
 namespace kilograd {
@@ -199,11 +200,12 @@ bool is_exact_number_slow(PyObject* object, Number& out) {
     }
     if (PyFloat_Check(object)) {
         out = {PyFloat_AS_DOUBLE(object), NumpyKind};
+        note_kind(NumpyKind);
         return Py_TYPE(object) == numpy_type(NumpyKind);
     }
     if (Py_TYPE(object) == numpy_type(SingleKind)) {
         out = {PyFloat_AsDouble(object), SingleKind};
-        singles_seen = true;
+        note_kind(SingleKind);
         return true;
     }
     if (Py_TYPE(object) != numpy_type(NumpyIntKind)) return false;
@@ -212,8 +214,19 @@ bool is_exact_number_slow(PyObject* object, Number& out) {
     const bool held = integer && from_int(integer, NumpyIntKind, number) == Conversion::Ok;
     Py_XDECREF(integer);
     if (!held) PyErr_Clear();
+    note_kind(NumpyIntKind);
     out = number;
     return held && std::fabs(number.value) < exact_integers;
+}
+
+Conversion call_numpy(const char* function, double x, double& y) {
+    PyObject* callable = numpy_attribute(function);
+    const Owned argument(callable ? PyFloat_FromDouble(x) : nullptr);
+    const Owned result(argument ? PyObject_CallOneArg(callable, argument.get()) : nullptr);
+    if (!result) return PyErr_Occurred() ? Conversion::Error : Conversion::NotANumber;
+    if (Py_TYPE(result.get()) != numpy_type(NumpyKind)) return Conversion::NotANumber;
+    y = PyFloat_AS_DOUBLE(result.get());
+    return Conversion::Ok;
 }
 
 bool is_numpy_scalar(PyObject* object) {

@@ -49,6 +49,9 @@ inline bool is_exact_number(PyObject* object, Number& out) {
     return is_exact_number_slow(object, out);
 }
 
+// What a function of NumPy's gives for a float: its own bits, which need not be those of the C library.
+Conversion call_numpy(const char* function, double x, double& y);
+
 // Whether it is one of NumPy's scalars, numbers or not; and the int or float that meets an object which NumPy does not
 // know in the place of a numpy.int64 or numpy.float64: null without an error for the others, or with one.
 bool is_numpy_scalar(PyObject* object);

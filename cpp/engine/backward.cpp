@@ -47,8 +47,10 @@ Kind local_kind(const Node* node, bool second) {
         case Op::relu:  // `y > 0`, which is a numpy.bool where y is NumPy's
             return is_numpy(relu_decider(node)->kinds.data) ? NumpyKind : IntKind;
         case Op::powc:
-            if (node->constant >= 1.0) return join_kinds(node->kinds.constant, node->a->kinds.data);
-            return node->a->kinds.data == NumpyKind ? NumpyKind : FloatKind;
+            return join_kinds(node->constant >= 1.0 ? node->kinds.constant : std::uint8_t{FloatKind},
+                              node->a->kinds.data);
+        case Op::log:  // of the operand's data, in its arithmetic
+            return join_kinds(FloatKind, node->a->kinds.data);
         case Op::exp:
             return is_late_exp(node) ? FloatKind : static_cast<Kind>(node->kinds.data);
         default:
@@ -272,8 +274,34 @@ bool power_stays_float(const Node* node) {
     return std::fabs(locals_of(node).da) < exact_integers;
 }
 
+// Calls fn(operand, local gradient, its kind) for each operand.
+template <class Fn>
+static void each_term(const Node* node, Fn&& fn) {
+    if (node->op == Op::linear) {
+        for (const Fan::Edge& edge : *node->fan) fn(edge.operand, edge.local, edge.kind);
+    } else if (!node->has_fan() && !node->is_leaf()) {
+        const Locals locals = locals_of(node);
+        fn(node->a, locals.da, local_kind(node, false));
+        if (node->b) fn(node->b, locals.db, local_kind(node, true));
+    }
+}
+
+// Whether NumPy's floats, if any meet in this step, stay finite: else NumPy warns, or raises.
+static bool stays_finite(const Node* node) {
+    bool numpy = is_numpy(node->kinds.grad), finite = true;
+    double terms = 0.0;  // an operand may get several of them
+    each_term(node, [&](const Node* operand, double local, std::uint8_t kind) {
+        numpy |= is_numpy(kind) || is_numpy(operand->kinds.grad);
+        terms += std::fabs(local * node->grad);
+        finite &= std::isfinite(terms + std::fabs(operand->grad));
+    });
+    return finite || !numpy;
+}
+
 bool stays_exact(const Node* node) {
     if (singles_seen && meets_singles(node)) [[unlikely]]
+        return false;
+    if (numpy_seen && !stays_finite(node)) [[unlikely]]
         return false;
     if (rules_computed && node->op == Op::linear && hooks.computes_rule(node)) return false;
     if (node->op == Op::powc && !power_stays_float(node)) return false;
@@ -284,20 +312,11 @@ bool stays_exact(const Node* node) {
         return false;  // numpy.bool * int: numpy.int64
     const double g = node->grad;
     double terms = 0.0;  // the sum of their magnitudes: an operand may get several of them
-    auto each_term = [&](auto&& fn) {
-        if (node->op == Op::linear) {
-            for (Fan::Edge& edge : *node->fan) fn(edge.operand, edge.local, edge.kind);
-        } else if (!node->has_fan() && !node->is_leaf()) {
-            Locals locals = locals_of(node);
-            fn(node->a, locals.da, local_kind(node, false));
-            if (node->b) fn(node->b, locals.db, local_kind(node, true));
-        }
-    };
-    each_term([&](const Node*, double local, std::uint8_t kind) {
+    each_term(node, [&](const Node*, double local, std::uint8_t kind) {
         if (kind & IntKind) terms += std::fabs(local) + std::fabs(local * g);
     });
     bool exact = true;
-    each_term([&](const Node* operand, double, std::uint8_t kind) {
+    each_term(node, [&](const Node* operand, double, std::uint8_t kind) {
         exact &= kind != NumpyIntKind && operand->kinds.grad != NumpyIntKind;
         if (kind & operand->kinds.grad & IntKind) exact &= terms + std::fabs(operand->grad) < exact_integers;
     });

@@ -41,7 +41,7 @@ inline constexpr double exact_integers = 9007199254740992.0;
 struct Kinds {
     std::uint8_t data : 3 = FloatKind;
     std::uint8_t grad : 3 = FloatKind;
-    std::uint8_t constant : 2 = FloatKind;  // never one of NumPy's
+    std::uint8_t constant : 2 = FloatKind;  // of NumPy's, numpy.float64 alone
 };
 
 // How many hold a node, counted in eights: the three bits below are three more flags.

@@ -10,8 +10,14 @@
 
 namespace kilograd {
 
-// Whether any number of the kind has been seen: until then no sweep looks for them.
+// Whether any number of NumPy's, and of single precision, has been seen: until then no sweep looks for them.
+inline bool numpy_seen = false;
 inline bool singles_seen = false;
+
+inline void note_kind(std::uint8_t kind) {
+    numpy_seen |= is_numpy(kind);
+    singles_seen |= kind == SingleKind;
+}
 
 // Whether the host has made a node whose rule it computes itself, which hooks.computes_rule() knows.
 inline bool rules_computed = false;

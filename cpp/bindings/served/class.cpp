@@ -11,7 +11,7 @@ void Served::prepare_results() {
     constexpr int fixed[] = {Captured | FloatUnit, Captured};  // 1 is an int in any case unless fixed to 1.0
     for (const OperatorIndex index : {Add, Multiply}) {
         const std::uint8_t mode = operators[index].mode;
-        const bool always = mode & Nodes && switches.empty();
+        const bool always = mode & Nodes && switches.empty() && makes.value_or(FloatKind) == FloatKind;
         Tag tag{1, always ? rows[index] : Op::leaf, Kinds{FloatKind, zero, FloatKind}, ExactInts,
                 static_cast<std::uint8_t>(family_of(type))};
         tag.refs.set(References::Fixed, (mode & fixed[index]) == fixed[index]);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -114,7 +115,8 @@ struct Served final : Conventions {
     Kind zero = IntKind;
     Kind one = IntKind;
     bool paused = false;          // all that is done is the author's, for the time being: see is_paused()
-    bool floats = false;          // its constructor makes a float of every number
+    std::optional<Kind> makes;    // what its constructor makes of every number, if it is always the same
+    bool numpy = true;            // what it does with NumPy's numbers neither warns nor raises while they are finite
     bool numpy_ints = false;      // it does with numpy.int64 what the engine would
     bool singles = false;         // the same of numpy.float32
     bool numpy_left = false;      // NumPy's scalars on the left may leave their operators to its nodes
@@ -151,7 +153,7 @@ struct Served final : Conventions {
     bool copy_shares_rule(const Node* node) const override;
     bool share_rule(Node* original, Node* copy) override;
     bool holds(std::uint8_t kind) const override {
-        return kind == NumpyIntKind ? numpy_ints : kind != SingleKind || singles;
+        return !is_numpy(kind) || (numpy && (kind == NumpyIntKind ? numpy_ints : kind != SingleKind || singles));
     }
 };
 
@@ -180,8 +182,15 @@ inline bool is_held(const Served& own, PyObject* object, Number& out) {
     return is_exact_number(object, out) && own.holds(out.kind);
 }
 
-// The kind of data that this class's constructor makes of a number of another.
-inline Kind made_kind(const Served& own, Kind kind) { return own.floats ? FloatKind : kind; }
+// What this class's constructor makes of a number; false where NumPy would warn.
+inline bool make_number(const Served& own, Number& number) {
+    if (!own.makes) return true;
+    number.kind = *own.makes;
+    if (number.kind != SingleKind) return true;
+    const bool finite = std::isfinite(number.value);
+    number.value = static_cast<float>(number.value);
+    return std::isfinite(number.value) == finite;
+}
 
 inline bool any_foreign(const Node* node) {
     bool found = node->is_foreign();

@@ -5,16 +5,20 @@
 
 #include <structmember.h>
 
+#include <string_view>
+
 namespace kilograd {
 
 namespace {
 
-// A value and a local derivative as authors write them, where that is not the op table's way to the last bit. The
-// value is NaN where Python would raise.
+// A function of one number; NaN where Python would raise, or NumPy warn.
+using Function = double (*)(double x);
+
+// A value and a local derivative as authors write them, where that is not the op table's way to the last bit.
 struct Formula {
     const char* name;
     Op op;
-    double (*value)(double x);
+    Function value;
     Slope slope;
 };
 
@@ -22,38 +26,67 @@ double checked_exp(double x) {
     double y = std::exp(x);
     return std::isfinite(y) ? y : std::nan("");
 }
+
+double by_numpy(const char* function, double x) {
+    double y;
+    const Conversion done = call_numpy(function, x, y);
+    if (done == Conversion::Error) PyErr_Clear();
+    return done == Conversion::Ok ? y : std::nan("");
+}
+// Beyond, the exponential may neither overflow nor underflow.
+double numpy_exp(double x) { return std::fabs(x) < 700.0 ? by_numpy("exp", x) : std::nan(""); }
+double numpy_log(double x) { return x > 0.0 ? by_numpy("log", x) : std::nan(""); }
+double numpy_sqrt(double x) { return x > 0.0 ? by_numpy("sqrt", x) : std::nan(""); }
+double numpy_tanh(double x) { return by_numpy("tanh", x); }
+
+template <Function exp>
 double tanh_by_exp(double x) {
-    const double e = checked_exp(2.0 * x);
+    const double e = exp(2.0 * x);
     return (e - 1.0) / (e + 1.0);
 }
 double tanh_by_math(double x) { return std::tanh(x); }
-double logistic_by_exp(double x) { return 1.0 / (1.0 + checked_exp(-x)); }
+template <Function exp>
+double logistic_by_exp(double x) {
+    return 1.0 / (1.0 + exp(-x));
+}
 // A constant exponent would be compiled into y * y, which differs from Python's y**2 in one case of a thousand.
 volatile double two = 2.0;
 
 constexpr Formula formulas[] = {
-    {"tanh_by_exp, 1 - t**2", Op::tanh, tanh_by_exp, Slope::OneMinusPower},
-    {"tanh_by_exp, 1 - t*t", Op::tanh, tanh_by_exp, Slope::OneMinusProduct},
+    {"tanh_by_exp, 1 - t**2", Op::tanh, tanh_by_exp<checked_exp>, Slope::OneMinusPower},
+    {"tanh_by_exp, 1 - t*t", Op::tanh, tanh_by_exp<checked_exp>, Slope::OneMinusProduct},
     {"math.tanh, 1 - t**2", Op::tanh, tanh_by_math, Slope::OneMinusPower},
     {"math.tanh, 1 - t*t", Op::tanh, tanh_by_math, Slope::OneMinusProduct},
-    {"logistic_by_exp, s * (1 - s)", Op::sigmoid, logistic_by_exp, Slope::Logistic},
+    {"logistic_by_exp, s * (1 - s)", Op::sigmoid, logistic_by_exp<checked_exp>, Slope::Logistic},
+    {"numpy.tanh, 1 - t**2", Op::tanh, numpy_tanh, Slope::OneMinusPower},
+    {"numpy.tanh, 1 - t*t", Op::tanh, numpy_tanh, Slope::OneMinusProduct},
+    {"numpy.tanh_by_exp, 1 - t**2", Op::tanh, tanh_by_exp<numpy_exp>, Slope::OneMinusPower},
+    {"numpy.tanh_by_exp, 1 - t*t", Op::tanh, tanh_by_exp<numpy_exp>, Slope::OneMinusProduct},
+    {"numpy.logistic_by_exp, s * (1 - s)", Op::sigmoid, logistic_by_exp<numpy_exp>, Slope::Logistic},
 };
+// With the op table's own derivative.
+constexpr std::pair<Op, Function> numpy_functions[] = {
+    {Op::exp, numpy_exp}, {Op::log, numpy_log}, {Op::sqrt, numpy_sqrt}};
+constexpr std::string_view numpy_prefix = "numpy.";
 
 // What the negative half of a ReLU gives, and which half zero is in.
-enum ReluForm : std::uint8_t { NotRelu, NegativeToInt, NegativeToFloat, PositiveOrInt, PositiveOrFloat };
+enum ReluForm : std::uint8_t { NotRelu, NegativeToInt, NegativeToFloat, PositiveOrInt, PositiveOrFloat, Maximum };
 
 struct Method {
     PyObject_HEAD vectorcallfunc vectorcall;
     PyObject* function;  // the author's
     PyObject* name;
     const Formula* formula;
+    Function numpy_function;  // of NumPy, in place of the op table's
     Op op;
     bool fixed;         // the local gradient is computed with the value
     bool numpy;         // tried with NumPy's numbers too
+    bool gives_numpy;   // computes by NumPy's functions
     std::uint8_t relu;  // ReluForm
     bool asks_operand;  // of a relu or an exp: see engine/node.hpp
     LogRule log_rule;
     std::uint8_t local_kind;
+    bool local_of_data;  // a fixed local gradient is computed of the data, in its arithmetic
     bool backward;
     bool reflected;
     NativeOperation operation;  // of `__add__` and its like
@@ -69,41 +102,60 @@ Node* fixed_unary(Method* method, double y, Kind kind, Node* a, Local local) {
     return node;
 }
 
-Node* native_unary(Method* method, Node* a) {
-    double x = a->data;
-    if (!std::isfinite(x) || (is_numpy(a->kinds.data) && !method->numpy)) return nullptr;
-    if (method->relu) {
-        bool strict = method->relu == PositiveOrInt || method->relu == PositiveOrFloat;
-        bool kept = strict ? x > 0.0 : !(x < 0.0);
-        bool to_int = method->relu == NegativeToInt || method->relu == PositiveOrInt;
-        Kind kind = kept ? static_cast<Kind>(a->kinds.data) : to_int ? IntKind : FloatKind;
-        kind = made_kind(*served_of(a), kind);
-        double y = kept ? x : 0.0;
-        if (method->fixed && method->local_kind == BoolKind && is_numpy(a->kinds.data))
-            return nullptr;  // it would be a numpy.bool
-        if (method->fixed) return fixed_unary(method, y, kind, a, {y > 0.0 ? 1.0 : 0.0, method->local_kind});
-        return served_node(Op::relu, y, kind, a, nullptr, 0.0, method->asks_operand ? asks_operand : FloatKind);
+Node* native_relu(Method* method, Node* a) {
+    const Served& own = *served_of(a);
+    const double x = a->data;
+    const auto of_operand = static_cast<Kind>(a->kinds.data);
+    const bool strict = method->relu >= PositiveOrInt;
+    const bool kept = strict ? x > 0.0 : !(x < 0.0);
+    const bool to_int = method->relu == NegativeToInt || method->relu == PositiveOrInt;
+    Number y{kept ? x : 0.0, kept ? of_operand : to_int ? IntKind : FloatKind};
+    if (method->relu == Maximum) {  // of two zeros, NumPy takes either
+        if (of_operand == BoolKind || x == 0.0) return nullptr;
+        y.kind = is_numpy(of_operand) ? of_operand : is_integral(of_operand) ? NumpyIntKind : NumpyKind;
+        if (!own.holds(y.kind)) return nullptr;
     }
-    double y, local;
+    if (!make_number(own, y)) return nullptr;
+    if (!method->fixed)
+        return served_node(Op::relu, y.value, y.kind, a, nullptr, 0.0, method->asks_operand ? asks_operand : FloatKind);
+    if (method->local_kind == BoolKind && (is_numpy(of_operand) || is_numpy(y.kind)))
+        return nullptr;  // it would be a numpy.bool
+    return fixed_unary(method, y.value, y.kind, a, {y.value > 0.0 ? 1.0 : 0.0, method->local_kind});
+}
+
+Node* native_unary(Method* method, Node* a) {
+    const Served& own = *served_of(a);
+    const double x = a->data;
+    if (!std::isfinite(x) || (is_numpy(a->kinds.data) && !method->numpy)) return nullptr;
+    if (method->relu) return native_relu(method, a);
+    // NumPy computes with singles in their precision, and with truths in half of it.
+    if (method->gives_numpy && (!own.numpy || a->kinds.data == SingleKind || a->kinds.data == BoolKind)) return nullptr;
+    Number y{0.0, method->gives_numpy ? NumpyKind : FloatKind};
     if (method->formula) {
-        y = method->formula->value(x);
-        local = slope_of(method->formula->slope, y);
+        y.value = method->formula->value(x);
+    } else if (method->numpy_function) {
+        y.value = method->numpy_function(x);
     } else {
         Fault fault;
-        y = evaluate(method->op, x, 0.0, 0.0, fault);
+        y.value = evaluate(method->op, x, 0.0, 0.0, fault);
         if (fault != Fault::None) return nullptr;
-        local = 0.0;
     }
-    if (!std::isfinite(y) || !std::isfinite(local)) return nullptr;
-    if (method->formula) return fixed_unary(method, y, FloatKind, a, {local, FloatKind});
+    const Number computed = y;
+    if (!std::isfinite(y.value) || !make_number(own, y)) return nullptr;
+    if (method->formula) {
+        const Number& read = method->fixed ? computed : y;
+        const double local = slope_of(method->formula->slope, read.value);
+        if (!std::isfinite(local) || read.kind == SingleKind) return nullptr;
+        return fixed_unary(method, y.value, y.kind, a, {local, read.kind});
+    }
     const Kind rule = method->asks_operand ? asks_operand : static_cast<Kind>(method->log_rule);
-    Node* node = served_node(method->op, y, FloatKind, a, nullptr, 0.0, rule);
-    local = locals_of(node).da;
-    if (std::isfinite(local) && !method->fixed) return node;
+    Node* node = served_node(method->op, y.value, y.kind, a, nullptr, 0.0, rule);
+    const Local local{locals_of(node).da, method->local_of_data ? local_kind(node, false) : FloatKind};
+    if (std::isfinite(local.value) && !method->fixed) return node;
     release(node);
     --built_natively;
-    if (!std::isfinite(local)) return nullptr;
-    return fixed_unary(method, y, FloatKind, a, {local, FloatKind});
+    if (!std::isfinite(local.value) || local.kind == SingleKind) return nullptr;
+    return fixed_unary(method, y.value, y.kind, a, local);
 }
 
 PyObject* method_call(PyObject* callable, PyObject* const* args, std::size_t nargsf, PyObject* keywords) {
@@ -215,8 +267,9 @@ bool refresh_slope(Node* node, Number number) {
     const Slope slope = late_slope(node);
     if (slope == Slope::None) return true;
     const double local = slope_of(slope, number.value);
-    if (number.kind != FloatKind || !std::isfinite(local)) return false;
+    if ((number.kind != FloatKind && number.kind != NumpyKind) || !std::isfinite(local)) return false;
     node->fan->begin()->local = local;
+    node->fan->begin()->kind = number.kind;
     return true;
 }
 
@@ -235,8 +288,8 @@ PyTypeObject* make_method_type() {
     return method_type;
 }
 
-PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyObject* function, bool fixed, bool numpy,
-                     const std::string& local_kind, PyObject* label, PyObject* steps) {
+PyObject* new_method(Served& own, PyObject* name, const std::string& whole_recipe, PyObject* function, bool fixed,
+                     bool numpy, const std::string& local_kind, PyObject* label, PyObject* steps) {
     auto* method = reinterpret_cast<Method*>(method_type->tp_alloc(method_type, 0));
     if (!method) return nullptr;
     Owned result(reinterpret_cast<PyObject*>(method));
@@ -246,11 +299,15 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
     method->fixed = fixed;
     method->numpy = numpy;
     method->local_kind = local_kind == "int" ? IntKind : local_kind == "bool" ? BoolKind : FloatKind;
+    method->local_of_data = local_kind == "data";
     method->op = Op::leaf;
+    method->gives_numpy = whole_recipe.starts_with(numpy_prefix);
+    const std::string recipe = method->gives_numpy ? whole_recipe.substr(numpy_prefix.size()) : whole_recipe;
     static const std::pair<const char*, ReluForm> relus[] = {{"relu: 0 if x < 0", NegativeToInt},
                                                              {"relu: 0.0 if x < 0", NegativeToFloat},
                                                              {"relu: x if x > 0 else 0", PositiveOrInt},
-                                                             {"relu: x if x > 0 else 0.0", PositiveOrFloat}};
+                                                             {"relu: x if x > 0 else 0.0", PositiveOrFloat},
+                                                             {"relu: maximum", Maximum}};
     if (recipe == "backward") {
         method->backward = true;
         return result.release();
@@ -278,12 +335,14 @@ PyObject* new_method(Served& own, PyObject* name, const std::string& recipe, PyO
         if (recipe == text) method->op = Op::log, method->log_rule = rule, found = true;
     if (recipe == "exp, slope of x") method->op = Op::exp, method->asks_operand = true, found = true;
     for (const Formula& formula : formulas)
-        if (recipe == formula.name) method->formula = &formula, method->op = formula.op, found = true;
+        if (whole_recipe == formula.name) method->formula = &formula, method->op = formula.op, found = true;
     for (std::size_t i = first_row; !found && i < op_count; ++i)
         if (recipe == op_infos[i].name && op_infos[i].arity == Arity::Unary)
             method->op = static_cast<Op>(i), found = true;
-    if (!found) {
-        PyErr_Format(PyExc_ValueError, "no such recipe: %s", recipe.c_str());
+    for (const auto& [op, function_of] : numpy_functions)
+        if (method->gives_numpy && !method->formula && method->op == op) method->numpy_function = function_of;
+    if (!found || (method->gives_numpy && !method->formula && !method->relu && !method->numpy_function)) {
+        PyErr_Format(PyExc_ValueError, "no such recipe: %s", whole_recipe.c_str());
         return nullptr;
     }
     const auto row = static_cast<std::size_t>(method->op);

@@ -2,48 +2,41 @@
 // method, by Python's own rule for operands of two classes.
 #include <cmath>
 
+#include "../../engine/typed.hpp"
 #include "class.hpp"
 
 namespace kilograd {
 
 namespace {
 
-// A sum, difference or product and its kind; false where the author's method has to compute it.
+// A sum, difference or product; false where the author's method has to compute it.
 template <class Operation>
-inline bool compute(Operation operation, const Node* a, const Node* b, double& y, Kind& kind) {
-    kind = join_kinds(a->kinds.data, b->kinds.data);
-    y = operation(a->data, b->data);
-    if (kind == FloatKind) [[likely]]
-        return true;
-    if (kind == SingleKind) y = operation(static_cast<float>(a->data), static_cast<float>(b->data));
-    if (kind == IntKind || kind == NumpyIntKind) {
-        if (!(std::fabs(y) < exact_integers)) return false;
-        y += 0.0;  // an integer zero has no sign
-    } else if (!std::isfinite(y)) {
+inline bool compute(Operation operation, const Node* a, const Node* b, Number& out) {
+    const Typed y = apply_typed(operation, {a->data, a->kinds.data}, {b->data, b->kinds.data});
+    out = {y.value, static_cast<Kind>(y.kind)};
+    if (out.kind == FloatKind) [[likely]]
+        return make_number(*served_of(a), out);
+    if (is_integral(out.kind) ? !(std::fabs(out.value) < exact_integers) : !std::isfinite(out.value))
         return false;  // NumPy warns
-    }
-    kind = made_kind(*served_of(a), kind);
-    return true;
+    return make_number(*served_of(a), out);
 }
 
 // Null without an error where the author's method has to do it.
 template <Op op>
 PyObject* native_plain(Node* a, Node* b, std::uint8_t mode) {
     const auto operation = [](auto x, auto y) { return op == Op::add ? x + y : x * y; };
-    double y;
-    Kind kind;
-    if (!compute(operation, a, b, y, kind)) return nullptr;
+    Number y;
+    if (!compute(operation, a, b, y)) return nullptr;
     const std::uint8_t fixed = op == Op::add ? Captured | FloatUnit : Captured;  // 1 is an int unless fixed to 1.0
-    return wrap((mode & fixed) == fixed ? served_fixed(op, y, kind, a, b)
-                                        : served_node(op, y, kind, a, b, 0.0, FloatKind));
+    return wrap((mode & fixed) == fixed ? served_fixed(op, y.value, y.kind, a, b)
+                                        : served_node(op, y.value, y.kind, a, b, 0.0, FloatKind));
 }
 
 // a - b, or -a where b is null: their local gradients are 1 and -1, whatever becomes of the data.
 PyObject* native_difference(Node* a, Node* b, const Operator& operation) {
     const auto subtract = [b](auto x, auto y) { return b ? x - y : -x; };
-    double y;
-    Kind kind;
-    if (!compute(subtract, a, b ? b : a, y, kind)) return nullptr;
+    Number y;
+    if (!compute(subtract, a, b ? b : a, y)) return nullptr;
     const std::uint8_t minus = operation.mode & FloatUnit ? FloatKind : IntKind;
     const std::uint8_t plus =
         operation.mode & Captured ? minus : std::uint8_t{IntKind};  // else it gets the gradient itself
@@ -51,7 +44,7 @@ PyObject* native_difference(Node* a, Node* b, const Operator& operation) {
     fan->tag = operation.tag;
     if (b) fan->begin()[0] = {a, 1.0, plus};
     fan->begin()[b ? 1 : 0] = {b ? b : a, -1.0, minus};
-    Node* node = record_fan(Op::linear, y, kind, fan, a->family, ExactInts);
+    Node* node = record_fan(Op::linear, y.value, y.kind, fan, a->family, ExactInts);
     node->kinds.grad = served_of(a)->zero;
     ++built_natively;
     return wrap(node);
@@ -62,35 +55,30 @@ bool plain_power(double a, double c) {
     return std::isfinite(a) && std::isfinite(c) && c != 0.0 && (c >= 1.0 || (std::fabs(a) >= 1e-20 && c >= -14.0));
 }
 
+// A power as Python and NumPy compute it: integers to a negative one are floats, and NumPy's raise.
+bool compute_power(Typed x, Typed c, Number& out) {
+    const bool inverse = c.value < 0.0 && is_integral(x.kind) && is_integral(c.kind);
+    if (inverse && (is_numpy(x.kind) || x.value == 0.0)) return false;
+    const auto power = [](auto base, auto exponent) { return std::pow(base, exponent); };
+    const Typed y = apply_typed(power, x, inverse ? Typed{c.value, FloatKind} : c);
+    out = {y.value, static_cast<Kind>(y.kind)};
+    return std::isfinite(y.value) && (!is_integral(y.kind) || std::fabs(y.value) < exact_integers);
+}
+
 PyObject* native_power(Node* a, Number c, std::uint8_t mode) {
-    if (c.kind == BoolKind || is_numpy(c.kind) || a->kinds.data == NumpyIntKind || a->kinds.data == SingleKind ||
-        !plain_power(a->data, c.value))
+    if (c.kind == BoolKind || is_numpy(c.kind) || !plain_power(a->data, c.value)) return nullptr;
+    Number y;
+    if (!compute_power({a->data, a->kinds.data}, {c.value, c.kind}, y) || !make_number(*served_of(a), y))
         return nullptr;
-    double y = Row<Op::powc>::value(a->data, 0.0, c.value);
-    if (!std::isfinite(y)) return nullptr;
-    Kind kind = FloatKind;
-    if (a->kinds.data == NumpyKind) {
-        kind = NumpyKind;
-    } else if (a->kinds.data & c.kind & IntKind) {
-        if (c.value < 0.0) {
-            if (a->data == 0.0) return nullptr;
-        } else {
-            if (!(std::fabs(y) < exact_integers)) return nullptr;
-            kind = IntKind;
-            y += 0.0;
-        }
-    }
-    std::uint8_t local = kind == NumpyKind                                      ? NumpyKind
-                         : (a->kinds.data & c.kind & IntKind) && c.value >= 1.0 ? IntKind
-                                                                                : FloatKind;
-    kind = made_kind(*served_of(a), kind);
-    if ((mode & Captured) || local == IntKind) {
-        double da = Row<Op::powc>::da(a->data, 0.0, c.value, y);
-        if (local == IntKind && !(std::fabs(da) < exact_integers)) return nullptr;
-        if (!(mode & Captured)) return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
-        return wrap(served_fixed(Op::powc, y, kind, a, nullptr, {da, local}));
-    }
-    return wrap(served_node(Op::powc, y, kind, a, nullptr, c.value, c.kind));
+    if (!(mode & Captured) && !(a->kinds.data & c.kind & IntKind))
+        return wrap(served_node(Op::powc, y.value, y.kind, a, nullptr, c.value, c.kind));
+    Number slope;
+    if (!compute_power({a->data, a->kinds.data}, {c.value - 1.0, c.kind}, slope)) return nullptr;
+    const Typed da = apply_typed([](auto x, auto y) { return x * y; }, {c.value, c.kind}, {slope.value, slope.kind});
+    if (is_integral(da.kind) && !(std::fabs(da.value) < exact_integers)) return nullptr;
+    if (!(mode & Captured)) return wrap(served_node(Op::powc, y.value, y.kind, a, nullptr, c.value, c.kind));
+    if (da.kind == SingleKind || da.kind == NumpyIntKind) return nullptr;  // which no constant holds
+    return wrap(served_fixed(Op::powc, y.value, y.kind, a, nullptr, {da.value, da.kind}));
 }
 
 // An object of the class itself. One of a subclass may have overridden what the author's method reads or makes.
@@ -111,8 +99,8 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
         const auto operation = index == Divide ? native_quotient : native_difference;
         if (native_operand(other, node->family)) return operation(node, node_of(other), own);
         Number number{};
-        if (!(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
-        number.kind = made_kind(*served_of(node), number.kind);
+        if (!(mode & Numbers) || !is_held(*served_of(node), other, number) || !make_number(*served_of(node), number))
+            return nullptr;
         const Held leaf(served_leaf(number, node->family));
         return operation(node, leaf.get(), own);
     } else if constexpr (index == Power) {
@@ -126,8 +114,8 @@ PyObject* native_operation(PyObject* self, PyObject* other, bool reflected, std:
             return native_plain<op>(node, node_of(other), mode);
         }
         Number number{};
-        if (!(mode & Numbers) || !is_held(*served_of(node), other, number)) return nullptr;
-        number.kind = made_kind(*served_of(node), number.kind);
+        if (!(mode & Numbers) || !is_held(*served_of(node), other, number) || !make_number(*served_of(node), number))
+            return nullptr;
         Node* leaf = served_leaf(number, node->family);
         bool node_first = !reflected || (mode & Swapped);
         PyObject* result = native_plain<op>(node_first ? node : leaf, node_first ? leaf : node, mode);

@@ -13,57 +13,52 @@ namespace {
 
 constexpr std::size_t deepest = 10;  // numbers that wait
 
-// One of Python's, as far as a double can stand for it: an int stays one under + - and *.
-struct Plain {
-    double value;
-    bool integer;
-};
-
 // What the formulas read: the operands' data, the result's, and its gradient.
 enum Input : std::uint8_t { Left, Right, Result, Gradient, inputs };
 
-bool to_plain(double value, std::uint8_t kind, Plain& out) {
-    out = {value, (kind & IntKind) != 0};
-    return !is_numpy(kind) && std::isfinite(value);
+// Whether doubles can do for it: for an int, a float or one of NumPy's floats of 64 bits.
+bool to_plain(double value, std::uint8_t kind, Typed& out) {
+    out = {value, kind};
+    return kind != SingleKind && kind != NumpyIntKind && std::isfinite(value);
 }
 
 // False where Python's numbers have to do it: they may raise, or outgrow a double.
-bool combine(QuotientStep::Kind kind, Plain x, Plain y, Plain& out) {
-    out.integer = x.integer && y.integer;
+bool combine(QuotientStep::Kind kind, Typed x, Typed y, Typed& out) {
+    const Kind joined = join_kinds(x.kind, y.kind), quotient = joined == IntKind ? FloatKind : joined;
     switch (kind) {
         case QuotientStep::Add:
-            out.value = x.value + y.value;
+            out = {x.value + y.value, joined};
             break;
         case QuotientStep::Subtract:
-            out.value = x.value - y.value;
+            out = {x.value - y.value, joined};
             break;
         case QuotientStep::Multiply:
-            out.value = x.value * y.value;
+            out = {x.value * y.value, joined};
             break;
         case QuotientStep::Divide:
             if (y.value == 0.0) return false;
-            out = {x.value / y.value, false};
+            out = {x.value / y.value, quotient};
             break;
         default:
             if ((x.value == 0.0 && y.value < 0.0) || (x.value < 0.0 && y.value != std::trunc(y.value))) return false;
-            out.integer &= y.value >= 0.0;
-            out.value = Row<Op::powc>::value(x.value, 0.0, y.value);
+            out = {Row<Op::powc>::value(x.value, 0.0, y.value), y.value < 0.0 ? quotient : joined};
     }
-    if (out.integer) out.value += 0.0;  // an integer zero has no sign
-    return std::isfinite(out.value) && (!out.integer || std::fabs(out.value) < exact_integers);
+    if (out.kind == IntKind) out.value += 0.0;  // an integer zero has no sign
+    return std::isfinite(out.value) && (out.kind != IntKind || std::fabs(out.value) < exact_integers);
 }
 
-bool evaluate_plain(const std::vector<QuotientStep>& steps, const std::array<Plain, inputs>& given, Plain& out) {
-    std::array<Plain, deepest> stack{};
+bool evaluate_plain(const std::vector<QuotientStep>& steps, const std::array<Typed, inputs>& given, Typed& out) {
+    std::array<Typed, deepest> stack{};
     std::size_t size = 0;
     for (const QuotientStep& step : steps) {
         if (step.kind < QuotientStep::Constant) {
             stack[size++] = given[step.kind];
         } else if (step.kind == QuotientStep::Constant) {
-            stack[size++] = {step.value, PyLong_CheckExact(step.object) != 0};
+            stack[size++] = {step.value, PyLong_CheckExact(step.object) ? IntKind : FloatKind};
         } else if (step.kind == QuotientStep::Negative) {
-            Plain& top = stack[size - 1];
-            top.value = top.integer ? 0.0 - top.value : -top.value;
+            Typed& top = stack[size - 1];
+            const bool integer = (top.kind & IntKind) != 0;  // -True is an int, and an integer zero has no sign
+            top = {integer ? 0.0 - top.value : -top.value, integer ? std::uint8_t{IntKind} : top.kind};
         } else {
             --size;
             if (!combine(step.kind, stack[size - 1], stack[size], stack[size - 1])) return false;
@@ -168,15 +163,15 @@ const QuotientRule* quotient_rule(const Node* node) {
 bool run_quotient_plainly(Node* node, const QuotientRule& rule) {
     Fan::Edge* edges = node->fan->begin();
     const std::array<Node*, 2> operands{edges[0].operand, edges[1].operand};
-    std::array<Plain, inputs> given{};
+    std::array<Typed, inputs> given{};
     if (!to_plain(operands[0]->data, operands[0]->kinds.data, given[Left]) ||
         !to_plain(operands[1]->data, operands[1]->kinds.data, given[Right]) ||
         !to_plain(node->data, node->kinds.data, given[Result]) ||
         !to_plain(node->grad, node->kinds.grad, given[Gradient]))
         return false;
-    std::array<Plain, 2> sums{};
+    std::array<Typed, 2> sums{};
     for (std::size_t i = 0; i < 2; ++i) {
-        Plain term;
+        Typed term;
         if (i == 1 && operands[1] == operands[0]) {
             sums[1] = sums[0];
         } else if (!to_plain(operands[i]->grad, operands[i]->kinds.grad, sums[i])) {
@@ -187,7 +182,7 @@ bool run_quotient_plainly(Node* node, const QuotientRule& rule) {
     }
     for (std::size_t i = 0; i < 2; ++i) {
         operands[i]->grad = sums[i].value;
-        operands[i]->kinds.grad = sums[i].integer ? IntKind : FloatKind;
+        operands[i]->kinds.grad = sums[i].kind;
     }
     return true;
 }
@@ -204,11 +199,12 @@ PyObject* native_quotient(Node* a, Node* b, const Operator& operation) {
     Kind kind = join_kinds(a->kinds.data, b->kinds.data);
     if (is_integral(kind)) kind = is_numpy(kind) ? NumpyKind : FloatKind;  // 0 / -2 is -0.0
     const double y = kind == SingleKind ? static_cast<float>(a->data) / static_cast<float>(b->data) : a->data / b->data;
-    if (!std::isfinite(y)) return nullptr;
+    Number made{y, kind};
+    if (!std::isfinite(y) || !make_number(own, made)) return nullptr;
     // What a copy that was pickled has for its rule; the gradient of the fixed ones is these.
-    std::array<Plain, 2> locals{Plain{1.0 / b->data, false}, Plain{-a->data / b->data / b->data, false}};
+    std::array<Typed, 2> locals{Typed{1.0 / b->data, FloatKind}, Typed{-a->data / b->data / b->data, FloatKind}};
     if (rule->fixed) {
-        std::array<Plain, inputs> given{};
+        std::array<Typed, inputs> given{};
         if (!to_plain(a->data, a->kinds.data, given[Left]) || !to_plain(b->data, b->kinds.data, given[Right]) ||
             !evaluate_plain(rule->steps[0], given, locals[0]) || !evaluate_plain(rule->steps[1], given, locals[1]))
             return nullptr;
@@ -217,9 +213,9 @@ PyObject* native_quotient(Node* a, Node* b, const Operator& operation) {
     }
     Fan* fan = new_fan(2);
     fan->tag = operation.tag;
-    fan->begin()[0] = {a, locals[0].value, locals[0].integer ? IntKind : FloatKind};
-    fan->begin()[1] = {b, locals[1].value, locals[1].integer ? IntKind : FloatKind};
-    Node* node = record_fan(Op::linear, y, made_kind(own, kind), fan, a->family, ExactInts);
+    fan->begin()[0] = {a, locals[0].value, locals[0].kind};
+    fan->begin()[1] = {b, locals[1].value, locals[1].kind};
+    Node* node = record_fan(Op::linear, made.value, made.kind, fan, a->family, ExactInts);
     node->kinds.grad = own.zero;
     ++built_natively;
     return wrap(node);

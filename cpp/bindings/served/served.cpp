@@ -1,5 +1,6 @@
 #include "served.hpp"
 
+#include "../../engine/typed.hpp"
 #include "../pybind.hpp"
 #include "class.hpp"
 
@@ -36,6 +37,14 @@ OperatorIndex operator_index(const std::string& name) {
     throw py::value_error("no such operator: " + name);
 }
 
+Kind kind_called(const std::string& type) {
+    static const std::pair<const char*, Kind> kinds[] = {
+        {"int", IntKind}, {"float", FloatKind}, {"float64", NumpyKind}, {"float32", SingleKind}};
+    for (const auto& [name, kind] : kinds)
+        if (type == name) return kind;
+    throw py::value_error("no such type of numbers: " + type);
+}
+
 Served& own_of(py::handle type) {
     Served* own = PyType_Check(type.ptr()) ? served_of(reinterpret_cast<PyTypeObject*>(type.ptr())) : nullptr;
     if (!own) throw py::type_error("a served class is expected");
@@ -55,20 +64,25 @@ void add_served(py::module_& m) {
     m.def("new_served", new_served, py::arg("name"), py::arg("module"), py::arg("metaclass"));
     m.def(
         "served_conventions",
-        [](py::object cls, bool int_zero, bool int_one, const std::string& order, bool closed, bool closures,
-           bool floats, bool paused, bool numpy_ints, bool singles, bool numpy_left, py::object data, py::object grad,
-           py::list foreign, py::list names, bool bare, py::list switches) {
+        [](py::object cls, const std::string& zero, const std::string& one, const std::string& order, bool closed,
+           bool closures, const std::string& makes, bool paused, bool numpy, bool numpy_ints, bool singles,
+           bool numpy_left, py::object data, py::object grad, py::list foreign, py::list names, bool bare,
+           py::list switches) {
             Served& own = own_of(cls);
             own.closed = closed;
             own.closures = closures;
             own.bare = bare;
-            own.floats = floats;
+            own.makes = makes.empty() ? std::nullopt : std::optional(kind_called(makes));
+            note_kind(own.makes.value_or(FloatKind));
+            own.numpy = numpy;
             own.paused = paused;
             own.numpy_ints = numpy_ints;
             own.singles = singles;
             ask_numpy_left(own, numpy_left);
-            own.zero = int_zero ? IntKind : FloatKind;
-            own.one = int_one ? IntKind : FloatKind;
+            own.zero = kind_called(zero);
+            own.one = kind_called(one);
+            note_kind(own.zero);
+            note_kind(own.one);
             own.order = order == "first operand"  ? Order::FirstOperand
                         : order == "last operand" ? Order::LastOperand
                                                   : Order::Tape;
@@ -97,10 +111,10 @@ void add_served(py::module_& m) {
             }
             own.prepare_results();
         },
-        py::arg("cls"), py::kw_only(), py::arg("int_zero"), py::arg("int_one"), py::arg("order"), py::arg("closed"),
-        py::arg("closures"), py::arg("floats"), py::arg("paused"), py::arg("numpy_ints"), py::arg("singles"),
-        py::arg("numpy_left"), py::arg("data"), py::arg("grad"), py::arg("foreign"), py::arg("names"), py::arg("bare"),
-        py::arg("switches"));
+        py::arg("cls"), py::kw_only(), py::arg("zero"), py::arg("one"), py::arg("order"), py::arg("closed"),
+        py::arg("closures"), py::arg("makes"), py::arg("paused"), py::arg("numpy"), py::arg("numpy_ints"),
+        py::arg("singles"), py::arg("numpy_left"), py::arg("data"), py::arg("grad"), py::arg("foreign"),
+        py::arg("names"), py::arg("bare"), py::arg("switches"));
     m.def(
         "served_init",
         [](py::object cls, py::object function, bool plain) {

@@ -133,9 +133,9 @@ PyObject* served_vectorcall(PyObject* callable, PyObject* const* args, std::size
     const Served& own = *served[family];
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     Number number{};
-    if (own.plain_init && count == 1 && !keywords && is_held(own, args[0], number) && !own.is_paused()) {
+    if (own.plain_init && count == 1 && !keywords && is_held(own, args[0], number) && make_number(own, number) &&
+        !own.is_paused()) {
         ++built_natively;
-        number.kind = made_kind(own, number.kind);
         return new_handle(served_leaf(number, family));
     }
     PyObject* self = new_handle(served_leaf({0.0, FloatKind}, family));

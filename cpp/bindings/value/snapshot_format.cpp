@@ -112,7 +112,7 @@ Kinds unpack(std::uint8_t byte) {
 
 // Whether a stored number is of its kind: what is read as an int must be one.
 void check_kind(double value, std::uint8_t kind, bool numpy) {
-    singles_seen |= kind == SingleKind;
+    note_kind(kind);
     bool integer = std::fabs(value) <= exact_integers && value == std::trunc(value);
     if (kind == FloatKind || (kind == NumpyKind && numpy) || (kind == IntKind && integer) ||
         (kind == NumpyIntKind && numpy && integer) ||

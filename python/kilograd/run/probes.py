@@ -19,6 +19,19 @@ import warnings
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 
+from kilograd.run.points import (
+    BRANCHES,
+    EDGES,
+    EXPONENTS,
+    ORDINARY,
+    PAIR,
+    SPECIAL,
+    STRANGE,
+    around,
+    hard_quotients,
+    hard_squares,
+    loaded,
+)
 from kilograd.run.served import Plan
 
 TYPE_CHECKING = False
@@ -88,6 +101,7 @@ class Probe:
         return f"{self.text} at {', '.join(map(repr, self.data))}"
 
 
+NUMPY_FLOATS = {"float64": 0.0, "float32": 1e-6}  # and what more may be between sums of the same terms
 SETS = (set, frozenset)
 CONTAINERS = (tuple, list, *SETS)
 
@@ -101,6 +115,8 @@ def _plain(value: Any) -> Any:
         return ("str", value)
     if kind is int:
         return ("int", value)
+    if kind.__name__ in NUMPY_FLOATS and kind.__module__ == "numpy" and value and value == value:
+        return (kind.__name__, float(value))
     try:
         return (kind.__name__, _without_address(repr(value)))
     except Exception as error:
@@ -218,7 +234,7 @@ def _attempt(action: Callable[[], Any]) -> Any:
     except RecursionError:
         return "RecursionError"
     except Exception as error:
-        return ("raises", type(error).__name__, str(error))
+        return ("raises", type(error).__name__, _without_address(str(error)))
 
 
 def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
@@ -229,7 +245,7 @@ def observe(probe: Probe, cls: Any, plan: Plan) -> Any:
     except RecursionError:
         return "RecursionError"
     except Exception as error:
-        return ("raises", type(error).__name__, str(error))
+        return ("raises", type(error).__name__, _without_address(str(error)))
     if not isinstance(result, cls):
         return _content(result, cls, plan.data)
     data, grad, rule = plan.data, plan.grad, plan.rule
@@ -266,6 +282,8 @@ def _close(left: Any, right: Any, tolerance: float) -> bool:
     if isinstance(left, tuple | list) and isinstance(right, tuple | list) and len(left) == len(right):
         if len(left) and left[0] == right[0] == "texts":
             return True
+        if len(left) == 2 and isinstance(left[0], str) and left[0] == right[0] and left[0] in NUMPY_FLOATS:
+            tolerance = max(tolerance, NUMPY_FLOATS[left[0]])
         return all(_close(one, two, tolerance) for one, two in zip(left, right, strict=True))
     if type(left) is float and type(right) is float:
         return math.isclose(left, right, rel_tol=tolerance)
@@ -277,79 +295,12 @@ def same(one: Any, two: Any, tolerance: float = 0.0) -> bool:
     return bool(one == two) or (tolerance > 0.0 and _close(one, two, tolerance))
 
 
-# --- data to try --------------------------------------------------------------------------------------------------
-
-_source = random.Random(20)
-ORDINARY = tuple(_source.uniform(-3.0, 3.0) for _ in range(24))
-SPECIAL = (0, 1, -2, 3, True, False, 0.0, -0.0, 1.0, -1.0, 0.5, 1e-300, 1e300, -1e300, math.inf, -math.inf, math.nan)
-STRANGE: tuple[Any, ...] = (2**60, -(2**53) - 1, 1 + 2j, None, "text", [1.0])
-
-
-def _loaded() -> list[Any]:
-    """Data of kinds that only a program that has loaded their modules can hold."""
-    found: list[Any] = []
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and hasattr(numpy, "float64"):
-        found += [numpy.float64(1.25), numpy.float64(-0.7310585786300049), numpy.float64(0.0), numpy.float64(1e308)]
-        found += [numpy.int64(3), numpy.float32(0.1), numpy.array([1.5, -2.0])]
-    fractions = sys.modules.get("fractions")
-    if fractions is not None and hasattr(fractions, "Fraction"):
-        found.append(fractions.Fraction(1, 3))
-    return found
-
-
-# Every number that a method may be compared with, and one between each two of them.
-BRANCHES = (-2.5, -2.0, -1.5, -1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.5, 2.0, 2.5)
-
-
-def _around(constants: Iterable[float]) -> list[float]:
-    """Points at and next to the numbers written in a method, where it may branch."""
-    found: list[float] = []
-    for constant in constants:
-        if not math.isfinite(constant):
-            continue
-        for center in (constant, -constant):
-            step = 1e-6 * max(1.0, abs(center))
-            found += [center, center - step, center + step]
-            found += [math.nextafter(center, math.inf), math.nextafter(center, -math.inf)]
-    return found
-
-
-def _hard_squares() -> list[float]:
-    """Points x where t**2 and t*t differ in the last bit for t = tanh(x): one in a thousand."""
-    found: list[float] = []
-    source = random.Random(21)
-    for _ in range(20000):
-        x = source.uniform(-2.0, 2.0)
-        t = math.tanh(x)
-        s = (math.exp(2 * x) - 1) / (math.exp(2 * x) + 1)
-        if t**2 != t * t or s**2 != s * s:
-            found.append(x)
-            if len(found) == 4:
-                break
-    return found
-
-
-def _hard_quotients() -> list[tuple[float, float]]:
-    """Pairs where g / x, g * (1 / x) and g * x**-1 are not the same, in the last bit."""
-    source = random.Random(22)
-    pairs = [(source.uniform(0.1, 4.0), source.uniform(-2.0, 2.0)) for _ in range(40)]
-    quotients = [(x, g) for x, g in pairs if g / x != g * (1 / x)]
-    near_one = [(1.0 - n * 2.0**-53, 1.0) for n in range(1, 40)]  # where a power of -1 is rounded worst
-    return quotients[:8] + [(x, g) for x, g in near_one if x**-1 != 1 / x][:4]
-
-
-_hard: list[float] = []
-
-
 def unary(name: str, call: Callable[[Any], Any], constants: Iterable[float] = (), light: bool = False) -> list[Probe]:
     """Probes of a method of one operand; fewer of one that the engine has no native way for."""
     if light:
-        return [Probe(name, [x], call) for x in (*ORDINARY[:3], 3, True, -0.0, math.inf, 2**60, *_loaded())]
-    if not _hard:
-        _hard.extend(_hard_squares())
+        return [Probe(name, [x], call) for x in (*ORDINARY[:3], 3, True, -0.0, math.inf, 2**60, *loaded())]
     far = (710.0, -710.0, 355.0, -355.0, 20.0, -20.0, 40.0, 1e-8)
-    data = [*ORDINARY[:12], *BRANCHES, *_hard, *SPECIAL, *far, *STRANGE, *_loaded(), *_around(constants)]
+    data = [*ORDINARY[:12], *BRANCHES, *hard_squares(), *SPECIAL, *far, *STRANGE, *loaded(), *around(constants)]
     probes = [Probe(name, [x], call) for x in data]
     for x, factor in itertools.product(ORDINARY[:3], (1000.0, -1000.0)):  # a gradient may be clipped
         probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b: call(a) * b))
@@ -362,7 +313,7 @@ def unary(name: str, call: Callable[[Any], Any], constants: Iterable[float] = ()
         for disturb in (_disturb_leaf, _disturb_result):
             probes.append(Probe(f"{name}, data changed before backward()", [x], call, disturb))
     if name.strip("_").lower() in ("log", "ln"):
-        for x, factor in _hard_quotients():
+        for x, factor in hard_quotients():
             probes.append(Probe(f"{name}, scaled", [x, factor], lambda a, b: call(a) * b, passes=1))
     if "relu" in name.lower():  # which half the number is in may change, and be asked of the operand or of the result
         for x, disturb in itertools.product(
@@ -408,23 +359,25 @@ SYMBOLS = {
     "__truediv__": operator.truediv,
     "__rtruediv__": operator.truediv,
 }
-PAIR = (0, -3, True, -0.0, 0.5, -1.0, 1e-300, 1e300, -1e308, math.inf, math.nan)
-EDGES = (0, 3, True, -0.0, 0.0, 1e300, math.inf, math.nan)
-EXPONENTS: tuple[Any, ...] = (2, 3, 2.0, 0.5, -1, -1.0, 0, 0.0, 1, 1.5, -2, 1 / 3, True, 400, 1e300, math.nan, math.inf)
 
 
-def binary(name: str, light: bool = False) -> list[Probe]:
-    """Probes of an operator, or of its reflected form; fewer of one that the engine has no native way for."""
+def binary(name: str, light: bool = False, numpy_left: bool = True) -> list[Probe]:
+    """Probes of an operator, or of its reflected form.
+
+    There are fewer of one that the engine has no native way for, and none with NumPy's numbers on the left where these
+    call a method that may not be tried.
+    """
     function = SYMBOLS[name]
     reflected = name.startswith("__r")
     power = "pow" in name
     # No big integers as exponents: one to the power of another does not end.
     strange = [item for item in STRANGE if type(item) is not int] if power else list(STRANGE)
-    others = [*(EXPONENTS if power else PAIR), *ORDINARY[:2], *strange, *_loaded()]
+    held = loaded() if numpy_left or not reflected else []
+    others = [*(EXPONENTS if power else PAIR), *ORDINARY[:2], *strange, *held]
     pairs = [(x, other) for x in (ORDINARY[3], 3) for other in (others[::3] if light else others)]
     if not light:
         odd = [1 + 2j] if name == "__rpow__" else [2**60, 1 + 2j]
-        pairs += itertools.product([*EDGES, *odd, *_loaded()], EXPONENTS[:6] if power else (3, -0.0, 1e300))
+        pairs += itertools.product([*EDGES, *odd, *loaded()], EXPONENTS[:6] if power else (3, -0.0, 1e300))
     probes: list[Probe] = []
     for x, other in pairs:
         if reflected:
@@ -436,7 +389,7 @@ def binary(name: str, light: bool = False) -> list[Probe]:
     nodes = (
         [ORDINARY[8], 3]
         if light
-        else [ORDINARY[8], 3, True, -0.0, 1e300, math.nan, *_loaded(), *([] if power else [2**60])]
+        else [ORDINARY[8], 3, True, -0.0, 1e300, math.nan, *loaded(), *([] if power else [2**60])]
     )
     probes += [Probe(f"node {name} node", pair, function) for pair in itertools.product(nodes, repeat=2)]
     for x in (ORDINARY[0], 3):
@@ -451,7 +404,7 @@ def binary(name: str, light: bool = False) -> list[Probe]:
 
 def constructor() -> list[Probe]:
     """Probes of the constructor."""
-    data = [*ORDINARY[:3], *BRANCHES, *SPECIAL, *STRANGE, *_loaded()]
+    data = [*ORDINARY[:3], *BRANCHES, *SPECIAL, *STRANGE, *loaded()]
     return [Probe("the constructor", [x], lambda node: node) for x in data]
 
 
@@ -483,7 +436,7 @@ def numpy_numbers(kind: str, operators: Iterable[str], methods: Iterable[str], u
             passes = 1 if "pow" in name else 2
             if "pow" not in name or abs(int(other)) < 9:
                 probes.append(Probe(f"node {name} {other!r}", [x], lambda a, y=other, f=function: f(a, y)))
-                if f"__r{name[2:]}" not in untried:
+                if f"__r{name[2:]}" not in untried and "__array_ufunc__" not in untried:
                     probes.append(Probe(f"{other!r} {name} node", [x], lambda a, y=other, f=function: f(y, a)))
             probes.append(Probe(f"node {name} node", [x, other], function, passes=passes))
             probes.append(

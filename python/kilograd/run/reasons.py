@@ -22,8 +22,6 @@ FORBIDDEN = (
     "__setattr__",
     "__delattr__",
     "__del__",
-    "__array_ufunc__",
-    "__array_function__",
     "__class_getitem__",
     "__getstate__",
     "__setstate__",
@@ -139,6 +137,8 @@ def facts_of(cls: type, attributes: Iterable[str]) -> tuple[dict[str, Facts], di
                 found[name] = str(error)
                 break
             facts[name] = facts[name].merged(one) if name in facts else one
+    if "__array_ufunc__" in facts:  # NumPy's error shows the operands
+        facts["__array_ufunc__"].calls.update(TEXTS)
     if any(one.shares for one in facts.values()):
         found |= {name: "may change a default" for name, one in facts.items() if one.mutates}
     return facts, purity.unclean(facts, found)

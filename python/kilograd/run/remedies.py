@@ -18,6 +18,14 @@ REMEDIES = (
     (r"depends on a text", "compute from numbers, and make texts in __repr__"),
     (r"reads (?:\w+\.|the global ')(\w+)", "let {0} be True or False, and read it before the node's rule is made"),
     (r"depends on the number|compares|whether something is zero|asks whether", "let the operators only compute"),
+    (
+        r"uses numpy.(as)?array|arrays in place of numbers|uses numpy.\w+_like",
+        "keep a number with each node: numpy.float64(x), or x as it is",
+    ),
+    (
+        r"make NumPy raise",
+        "leave numpy.seterr and numpy.errstate to code that no node takes part in, or let data be Python's floats",
+    ),
     (r"calls super\(\)|and has __slots__", "write the constructor, and what calls super(), in the class itself"),
     (
         r"it derives from|it has the metaclass|it defines",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import FunctionType, MemberDescriptorType
 
 from kilograd.run.reasons import LeftAlone
@@ -12,6 +13,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 PREFERRED_DATA = ("data", "value", "val", "v", "x", "_data", "_value")
+
+
+NUMPY_FLOATS = ("float64", "float32")
+
+
+def type_of_number(value: Any) -> str | None:
+    """The name of the type of an int, a float or one of NumPy's floats that the engine holds; None of all else."""
+    kind = type(value)
+    if kind is float or kind is int:
+        return kind.__name__
+    numpy = sys.modules.get("numpy")
+    return next((name for name in NUMPY_FLOATS if numpy is not None and kind is getattr(numpy, name, None)), None)
+
+
+def _is_float(value: Any) -> bool:
+    return type_of_number(value) not in (None, "int")
 
 
 def instance_attributes(instance: Any) -> dict[str, Any]:
@@ -68,7 +85,9 @@ def roles_of(cls: Any) -> dict[str, Attribute]:
 
 
 def _name_of_data(leaf: dict[str, Any], other: dict[str, Any]) -> str:
-    data = [name for name, value in leaf.items() if type(value) is float and value == 2.375 and other[name] == -1.625]
+    data = [name for name, value in leaf.items() if _is_float(value) and value == 2.375 and other[name] == -1.625]
+    if not data and any(type(value).__name__ == "ndarray" for value in leaf.values()):
+        raise LeftAlone("its objects keep arrays in place of numbers")
     if not data:
         raise LeftAlone("its objects do not keep the number that they are made of")
     main = next((name for name in PREFERRED_DATA if name in data), data[0])
@@ -92,7 +111,7 @@ def _role(
         role = None
         if {id(item) for item in items} == set(map(id, leaves)):
             role = "children"
-        elif all(type(item) is float for item in items) and items == [-1.625, 2.375]:
+        elif all(map(_is_float, items)) and items == [-1.625, 2.375]:
             role = "locals"
         if role is not None:
             return _operands(role, name, value, other, result)
@@ -102,7 +121,7 @@ def _role(
         if not isinstance(value, str) and value not in (None, ABSENT):
             raise LeftAlone(f"its leaves have {name} = {value!r}")
         return Attribute("op", empty=value)
-    if type(value) in (int, float) and value == 0 and result == value and type(result) is type(value):
+    if type_of_number(value) is not None and value == 0 and result == value and type(result) is type(value):
         return None
     constant = value is None or isinstance(value, bool | int | float | str)
     if not constant or type(result) is not type(value) or result != value or other != value:
@@ -116,7 +135,7 @@ def _are_pairs(content: Any, leaves: tuple[Any, Any], slopes: tuple[float, float
         type(pair) is tuple
         and len(pair) == 2
         and pair[0] is leaf
-        and type(pair[1]) in (int, float)
+        and type_of_number(pair[1]) is not None
         and pair[1] == slope
         for pair, leaf, slope in zip(content, leaves, slopes, strict=True)
     )
@@ -168,9 +187,9 @@ def conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
         raise LeftAlone("its local gradients belong to operands that have no order")
     grad = plan.grad
     x, y = cls(2.375), cls(-1.625)
-    plan.floats = type(getattr(cls(3), plan.data)) is float
-    plan.int_zero = type(getattr(x, grad)) is int
-    plan.int_one = plan.int_zero
+    made = type_of_number(getattr(cls(3), plan.data)) or "int"
+    plan.makes = "" if made == "int" else made
+    plan.zero = plan.one = type_of_number(getattr(x, grad)) or "int"
     plan.order = ORDERS[1] if ordered else ORDERS[0]
     if "backward" in vars(cls):
         root = x * y
@@ -179,9 +198,10 @@ def conventions(cls: Any, roles: dict[str, Attribute]) -> Plan:
         except Exception as error:
             raise LeftAlone(f"backward() raises {type(error).__name__}: {error}") from None
         seed = getattr(root, grad)
-        if type(seed) not in (int, float) or seed != 1:
+        plan.one = type_of_number(seed) or ""
+        if not plan.one or seed != 1:
             raise LeftAlone(f"backward() leaves {seed!r} as the gradient of the root")
-        plan.int_one = type(seed) is int
         if isinstance(vars(cls)["backward"], FunctionType) and knows_rule:
             plan.methods["backward"] = Recipe("backward")
+    plan.singles = "float32" in (plan.makes, plan.zero, plan.one)
     return plan

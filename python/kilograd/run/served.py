@@ -75,7 +75,8 @@ HOLDERS = frozenset(
 )  # roles that may hold what the engine cannot
 # By these, NumPy's scalars meet an object otherwise than a plain one, or it them.
 TOLD_BY_NUMPY = words("""
-    __array__ __array_interface__ __array_struct__ __array_priority__ __array_wrap__ __array_prepare__ __buffer__
+    __array__ __array_interface__ __array_struct__ __array_priority__ __array_ufunc__ __array_function__
+    __array_wrap__ __array_prepare__ __buffer__
     __len__ __getitem__ __lt__ __le__ __eq__ __ne__ __gt__ __ge__ __floordiv__ __rfloordiv__ __mod__ __rmod__
     __divmod__ __rdivmod__ __matmul__ __rmatmul__ __lshift__ __rlshift__ __rshift__ __rrshift__ __and__ __rand__
     __xor__ __rxor__ __or__ __ror__
@@ -128,7 +129,7 @@ class Recipe:
     name: str
     fixed: bool = False  # the local gradient is computed with the value, not at backward()
     numpy: bool = False  # as the author has it for numpy.float64 too
-    local: str = "float"  # the type of the local gradient
+    local: str = "float"  # the type of a fixed local gradient; "data" where it follows what it is computed of
 
 
 # In place of what a leaf shows: it has no such attribute; it has an empty container, or a rule, of its own.
@@ -160,11 +161,12 @@ class Plan:
     """How a class is served."""
 
     attributes: dict[str, Attribute]
-    int_zero: bool = True
-    int_one: bool = True
+    zero: str = "int"  # the type of the gradient of a new node
+    one: str = "int"  # and of the root's
     order: str = "tape"  # in which backward() visits nodes
     plain_init: bool = False
-    floats: bool = False  # the constructor makes a float of every number
+    makes: str = ""  # the type that the constructor makes of every number, if it does
+    numpy: bool = True  # no arithmetic of NumPy's on numbers that stay finite may raise
     numpy_ints: bool = False  # the engine does with numpy.int64 what the author's methods do
     singles: bool = False  # the same with numpy.float32
     numpy_left: bool = False  # no other part of the program has to do with how NumPy meets objects
@@ -292,13 +294,14 @@ def dress(served: Any, author: type, plan: Plan, change: Callable[[FunctionType]
         type.__delattr__(served, name)
     _core.served_conventions(
         served,
-        int_zero=plan.int_zero,
-        int_one=plan.int_one,
+        zero=plan.zero,
+        one=plan.one,
         order=plan.order,
         closed="__slots__" in members and "__dict__" not in members,
         closures=plan.rule is not None,
-        floats=plan.floats,
+        makes=plan.makes,
         paused=plan.paused,
+        numpy=plan.numpy,
         numpy_ints=plan.numpy_ints,
         singles=plan.singles,
         numpy_left=plan.numpy_left and TOLD_BY_NUMPY.isdisjoint(members),

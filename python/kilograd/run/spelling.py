@@ -6,7 +6,8 @@ place: NumPy's unsigned integers, say.
 
 from __future__ import annotations
 
-from kilograd.run.probes import ORDINARY, SYMBOLS, Probe
+from kilograd.run.points import ORDINARY
+from kilograd.run.probes import SYMBOLS, Probe
 
 __all__ = ["gradients_in_words"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from collections.abc import Callable, Iterable
 from types import FunctionType, MemberDescriptorType
 
@@ -11,6 +9,7 @@ from kilograd import reading
 from kilograd.run import probes
 from kilograd.run.clone import map_functions, rebinder
 from kilograd.run.composed import calls_of, steps_of
+from kilograd.run.orders import SUMS, orders
 from kilograd.run.purity import ORDINARY, Facts
 from kilograd.run.purity.switches import place_of, set_switch
 from kilograd.run.quotients import rule_of
@@ -23,17 +22,16 @@ from kilograd.run.reasons import (
     check_shape,
     constants_in,
     facts_of,
-    functions_named,
-    helpers,
     late_hazards,
     methods_of,
+    names_in,
     objections_to,
     stored_by,
     watched,
 )
 from kilograd.run.recipes import recipes_for
 from kilograd.run.record import replace
-from kilograd.run.roles import conventions, instance_attributes, roles_of
+from kilograd.run.roles import NUMPY_FLOATS, conventions, instance_attributes, roles_of
 from kilograd.run.served import (
     CAPTURED,
     COMPOSED,
@@ -51,15 +49,12 @@ from kilograd.run.served import (
     Recipe,
     dress,
 )
-from kilograd.run.source import node_of
 from kilograd.run.spelling import gradients_in_words
 from kilograd.run.survey import survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-SUMS = 1e-12  # how far apart sums of the same terms in another order may be
 
 
 class Trial:
@@ -107,7 +102,7 @@ class Trial:
         if name not in self.trials:
             own = name in self.own_rules or (name == "__truediv__" and self.divides)
             light = (name not in OPERATORS and not own) or name == "__rpow__"
-            self.trials[name] = probes.binary(name, light=light)
+            self.trials[name] = probes.binary(name, light, "__array_ufunc__" not in self.hazards)
         return self.trials[name]
 
     def of_method(self, name: str) -> list[probes.Probe]:
@@ -176,6 +171,9 @@ def _examined(cls: type, served: type) -> Plan:
         if "backward" in objections:
             plan.methods.pop("backward", None)
         plan.written = list(instance_attributes(copy(2.375) * copy(-1.625)))
+        plan.numpy = not survey.numpy_may_raise
+        if not plan.numpy and {plan.makes, plan.zero, plan.one} & set(NUMPY_FLOATS):
+            raise LeftAlone("the program may make NumPy raise where it would warn")
         plan.numpy_left = not survey.mentions("__array_priority__")
         plan.texts = not set(TEXTS) & set(hazards)
         plan.switches = {name: vars(cls)[name] for one in facts.values() for name in one.switches}
@@ -296,60 +294,13 @@ def _try_kept(trial: Trial) -> None:
     """The author's code on engine nodes must be indistinguishable from the author's code on the author's nodes."""
     trials = _everything(trial)
     first: probes.Probe | None = None
-    for plan, tolerance in _orders(trial):
+    for plan, tolerance in orders(trial):
         trial.dress(plan)
         difference = trial.first_difference(trials) or trial.first_difference(trial.shared_graphs, tolerance)
         if difference is None:
             return
         first = first or difference
     raise LeftAlone(f"on engine nodes the outcome would differ for {first!r}")
-
-
-def _orders(trial: Trial) -> Iterable[tuple[Plan, float]]:
-    """The ways to visit nodes in backward(), and how close the sums of gradients have to be.
-
-    A set of operands leaves the order of a sum to chance, in plain Python too. Where no native way agrees, backward()
-    is the author's.
-    """
-    plan = trial.plan
-    authors = replace(plan, methods={name: recipe for name, recipe in plan.methods.items() if name != "backward"})
-    chooses = _chooses_an_order(trial)
-    if plan.order != ORDERS[0]:
-        for order in () if chooses else ORDERS[1:]:
-            yield replace(plan, order=order), 0.0
-        yield authors, 0.0
-    else:
-        if not chooses:
-            yield plan, SUMS
-        yield authors, SUMS
-
-
-def _chooses_an_order(trial: Trial) -> bool:
-    """Whether backward() sorts operands, or takes them in one order or another: by what no probe may have."""
-    mentioned = helpers(trial.author, ["backward"])
-    if not {"sorted", "sort"}.isdisjoint(mentioned):
-        return True
-    children = set(trial.plan.children)
-
-    def takes(parts: Iterable[ast.AST]) -> bool:
-        return any(
-            isinstance(inner, ast.Attribute) and inner.attr in children for part in parts for inner in ast.walk(part)
-        )
-
-    for name in {"backward", *mentioned}:
-        for function in functions_named(trial.author, name):
-            node = node_of(function.__code__)
-            for part in ast.walk(node) if node else ():
-                if isinstance(part, ast.IfExp) and takes([part.body, part.orelse]):
-                    return True
-                if isinstance(part, ast.If) and takes(part.body) and takes(part.orelse) and not _adds(part):
-                    return True
-    return False
-
-
-def _adds(part: ast.AST) -> bool:
-    """Whether it adds to gradients, as the rules of several operations in one function do."""
-    return any(isinstance(inner, ast.AugAssign) and isinstance(inner.target, ast.Attribute) for inner in ast.walk(part))
 
 
 def _try_operators(trial: Trial) -> None:
@@ -442,10 +393,7 @@ def _try_methods(trial: Trial) -> None:
             except Exception:
                 continue
         trials = trial.of_method(name)
-        has_numpy = "numpy" in sys.modules
-        for recipe in recipes_for(name):
-            if recipe.numpy and not has_numpy:
-                continue
+        for recipe in recipes_for(name, _mentions_numpy(vars(trial.author)[name])):
             plan = replace(
                 trial.plan,
                 methods={**trial.plan.methods, name: recipe},
@@ -453,6 +401,15 @@ def _try_methods(trial: Trial) -> None:
             )
             if trial.accepts(plan, trials):
                 break
+
+
+def _mentions_numpy(function: FunctionType) -> bool:
+    """Whether it may call a function of NumPy's."""
+    named = names_in(function)
+    found = [function.__globals__.get(name) for name in named]
+    return "numpy" in named or any(
+        getattr(one, "__name__", None) == "numpy" or type(one).__name__ == "ufunc" for one in found
+    )
 
 
 def _try_composed(trial: Trial) -> None:
@@ -492,7 +449,7 @@ def _try_whole(trial: Trial) -> None:
     operators = [name for name in computed if name in probes.SYMBOLS]
     methods = {*plan.methods, *computed}.difference(operators)
     plans: list[tuple[str, Callable[[Plan], Plan]]] = [("int64", lambda plan: replace(plan, numpy_ints=True))]
-    if survey.mentions("float32"):
+    if survey.mentions("float32") and not plan.singles:
         plans.append(("float32", lambda plan: replace(plan, singles=True)))
     for kind, change in plans:
         numbers = probes.numpy_numbers(kind, operators, methods, trial.hazards)

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["ADDRESSES", "BINDS", "BY_NAME", "DIFFERS", "DROPS", "HOLDING", "NOTEBOOK", "PATCHES", "TRACKED"]
+__all__ = [
+    "ADDRESSES",
+    "BINDS",
+    "BY_NAME",
+    "DIFFERS",
+    "DROPS",
+    "HOLDING",
+    "NOTEBOOK",
+    "PATCHES",
+    "RAISES",
+    "SETS_ERRORS",
+    "TRACKED",
+]
 
 # Whoever uses one of these may bind any name anew, or put any code in place of any other.
 BINDS = {
@@ -72,4 +84,7 @@ BY_NAME = frozenset(
     ["eval", "getattr", "setattr", "hasattr", "attrgetter", "methodcaller"]
 )  # find an attribute by a text
 PATCHES = frozenset({"setattr", "delattr", "patch", "object"})  # methods of what tests use to set attributes
+# What NumPy may be told to do where a number underflows, and by what.
+RAISES = frozenset(["raise", "warn", "call", "log", "print"])
+SETS_ERRORS = frozenset(["seterr", "errstate", "seterrobj"])
 NOTEBOOK = "<cells>"

@@ -10,7 +10,17 @@ from kilograd.run.clone import functions_of, helper_named
 from kilograd.run.purity.expressions import Expressions
 from kilograd.run.purity.facts import Facts, Unclean
 from kilograd.run.purity.kinds import NUMBERS
-from kilograd.run.purity.words import CALLED_BY, HASHED, ITERATED, ORDERED, SHOWN, SMOOTH, TESTS
+from kilograd.run.purity.words import (
+    BY_NUMPY,
+    CALLED_BY,
+    HASHED,
+    ITERATED,
+    NUMPY_FLOATS,
+    ORDERED,
+    SHOWN,
+    SMOOTH,
+    TESTS,
+)
 from kilograd.run.record import replace
 
 
@@ -46,10 +56,12 @@ class Calls(Expressions):
             if texts:
                 self.refuse("depends on a text")
             if set(kinds) & {"any", "made", "some"}:
-                self.calls(["__float__", "__index__", "__array__", name])
-            if name not in SMOOTH and name not in TESTS:
+                self.calls([*BY_NUMPY, "__array_ufunc__", name])
+            if name == "maximum":
+                self.chooses(name, kinds)
+            elif name not in SMOOTH and name not in TESTS:
                 self.odd(f"calls {name}()")
-            self.facts.compares |= name in TESTS
+            self.facts.compares |= name in TESTS or name == "maximum"
             if name in TESTS and not set(kinds) <= {"bare", "any", "result"}:
                 self.odd("tests what it computes")
             if kinds and set(kinds) <= {"constant"}:
@@ -174,17 +186,16 @@ class Calls(Expressions):
         if name == "id":
             self.facts.ids.add(node.lineno)
             return "id"
-        if "words" in texts or ("text" in texts and name in ON_NUMBERS):
+        if "words" in texts or ("text" in texts and name in ON_NUMBERS | NUMPY_FLOATS):
             self.refuse("depends on a text")
         if name == "super":
             self.refuse("calls super()")
-        if name in ON_NUMBERS:
+        if name in ON_NUMBERS | NUMPY_FLOATS:
             if name in ("int", "round", "divmod", "complex"):
                 self.odd(f"calls {name}()")
             self.facts.compares |= name in ("min", "max", "abs", "bool")
-            given = [kind for kind in kinds if kind != "constant"]
-            if name in ("min", "max", "abs") and (len(given) > 1 or not set(given) <= {"bare", "any"}):
-                self.odd(f"calls {name}() with what it computes")
+            if name in ("min", "max", "abs"):
+                self.chooses(name, kinds)
             if name == "bool" and not set(kinds) <= {"bare", "any", "truth"}:
                 self.odd("depends on whether a computed number is zero")
             if name == "sum":
@@ -192,7 +203,7 @@ class Calls(Expressions):
                 return "some"
             if name == "bool":
                 return "truth"
-            if name != "float":
+            if name != "float" and name not in NUMPY_FLOATS:
                 self.step()
             if name in ("min", "max") and set(kinds) & {"any", "made", "some"}:
                 return "some"
@@ -204,6 +215,19 @@ class Calls(Expressions):
         else:
             self.facts.looks_into |= name not in ("list", "tuple", "zip", "enumerate", "reversed", "range")
         return "fresh" if name in ("list", "set", "dict", "sorted") else "some"
+
+    def chooses(self, name: str, kinds: list[str]) -> None:
+        """A call that takes one number or another of these."""
+        given = [kind for kind in kinds if kind != "constant"]
+        if len(given) > 1 or not set(given) <= {"bare", "any"}:
+            self.odd(f"calls {name}() with what it computes")
+
+    def is_node(self, node: ast.expr) -> bool:
+        return self.is_self(node) and not any(
+            isinstance(part, ast.Name) and part.id == node.id and not isinstance(part.ctx, ast.Load)  # type: ignore[attr-defined]
+            for scope in self.scopes.values()
+            for part in ast.walk(scope.node)
+        )
 
     def is_self(self, node: ast.expr) -> bool:
         if not self.bound:

@@ -26,7 +26,13 @@ class Expressions(Names):
         number = folded(node)
         if number is not None and number in ORDINARY:
             return "constant"
+        if left not in ("made", "constant") and right in ("any", "made", "some") and not self.is_node(node.left):
+            self.calls(["__array_ufunc__"])  # a number of NumPy's asks what stands on its right
         return self.arithmetic(node.op, left, right)
+
+    def is_node(self, node: ast.expr) -> bool:
+        """Whether it is the node that the method is called on."""
+        raise NotImplementedError
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> str:
         kind = self.value(node.operand)

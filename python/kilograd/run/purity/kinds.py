@@ -55,7 +55,7 @@ class Scope:
     """A function: the kinds of its variables."""
 
     def __init__(self, node: Function, parent: Scope | None) -> None:
-        self.parent = parent
+        self.node, self.parent = node, parent
         self.kinds: dict[str, str | None] = {}
         self.outer: set[str] = set()
         arguments = node.args

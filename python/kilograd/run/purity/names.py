@@ -18,6 +18,7 @@ from kilograd.run.purity.switches import holds_switch
 from kilograd.run.purity.words import (
     CONTAINER_METHODS,
     NUMBER_ATTRIBUTES,
+    NUMPY_FLOATS,
     PARTS_OF_TYPES,
     SAFE_TYPES,
     TEXT_METHODS,
@@ -170,6 +171,8 @@ class Names(ast.NodeVisitor):
                 return f"function {known}"
         elif isinstance(value, type):
             known = str(value.__name__)
+            if known in NUMPY_FLOATS and str(value.__module__) == "numpy":
+                return f"builtin {known}"
             if value in (deque, defaultdict, Counter, OrderedDict):
                 return "builtin container"
             if str(value.__module__).partition(".")[0] in SAFE_TYPES:
@@ -260,6 +263,8 @@ class Names(ast.NodeVisitor):
         self.looks_up(module, name)
         if module == "typing":
             return "type"
+        if isinstance(found, type) and module == "numpy" and name in NUMPY_FLOATS:
+            return f"builtin {name}"
         if isinstance(found, type) and (name in PARTS_OF_TYPES or module in ("numpy", "numbers")):
             return "type"
         if type(found) in (float, int):

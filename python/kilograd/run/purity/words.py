@@ -8,7 +8,10 @@ from kilograd.harmless import ON_TEXT, words
 
 # Types, for isinstance().
 TYPES = words("bool complex dict float frozenset int list object range set str tuple type")
-TYPED = frozenset({"type", "class"}) | {f"builtin {one}" for one in TYPES}  # what such an expression is known to be
+# NumPy's floats, which are called as float() is.
+NUMPY_FLOATS = words("double float32 float64 float_ single")
+# What such an expression is known to be.
+TYPED = frozenset({"type", "class"}) | {f"builtin {one}" for one in TYPES | NUMPY_FLOATS}
 PARTS_OF_TYPES = words("Integral Number Real bool complex float floating generic int integer ndarray number")
 # Modules whose types are harmless.
 SAFE_TYPES = words("builtins collections decimal fractions numbers numpy typing")
@@ -50,6 +53,7 @@ ORDERED = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 HASHED = ("__hash__", "__eq__")
 ITERATED = ("__iter__", "__next__", "__getitem__", "__len__")
 SHOWN = ("__repr__", "__str__", "__format__")
+BY_NUMPY = ("__float__", "__index__", "__array__", "__array_interface__", "__array_struct__")
 CALLED_BY = {  # what a builtin calls of an operand's
     "abs": ("__abs__",),
     "bool": ("__bool__", "__len__"),
@@ -70,5 +74,6 @@ CALLED_BY = {  # what a builtin calls of an operand's
     "set": (*HASHED, *ITERATED),
     "sorted": (*ORDERED, *ITERATED),
     "sum": ("__add__", "__radd__", *ITERATED),
+    **dict.fromkeys(NUMPY_FLOATS, (*BY_NUMPY, *ITERATED)),
     **dict.fromkeys(ON_TEXT, SHOWN),
 }
