@@ -6,8 +6,6 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-import numpy
-
 from kilograd._core import Value
 
 __all__ = ["OF_NETWORKS", "OF_OPTIMIZERS", "instead_in_array", "missing"]
@@ -132,4 +130,6 @@ def instead_in_array(name: str) -> str:
     """What to write instead of a method that arrays have not, for the end of a sentence, where that is known."""
     if name in _OF_ARRAYS:
         return f": {_OF_ARRAYS[name]}"
+    import numpy  # there, as there is an array; names of the package are asked for before
+
     return f": write numpy.{name}(x)" if callable(getattr(numpy, name, None)) and not name.startswith("_") else ""
