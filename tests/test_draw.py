@@ -352,6 +352,10 @@ def test_highlight(value):
     assert lit(draw_dot(e, highlight=[c, d])) == lit(draw_dot(e, highlight=c)) | lit(draw_dot(e, highlight=d))
     with pytest.raises(ValueError, match="not among the values"):
         draw_dot(e, highlight=value(1.0))
+    with pytest.raises(TypeError, match="a Value or a list of them, not int"):
+        draw_dot(e, highlight=3)
+    with pytest.raises(ValueError, match="limit is a whole number"):
+        draw_dot(e, limit="a")
     with pytest.raises(ValueError, match="not among the values"):
         draw_dot(e, highlight=a, depth=1)
 
@@ -534,5 +538,6 @@ def test_own_classes_of_networks():
         ["layer 1", "12 neurons, tanh"],
         ["layer 2", "4 neurons, tanh"],
     ]
-    with pytest.raises(ValueError, match="no neuron is in this graph"):
-        draw_dot(kilograd.Value(1.0).tanh(), collapse="neurons")
+    for root, given in ((kilograd.Value(1.0).tanh(), None), (loss, kilograd.Value(1.0))):
+        with pytest.raises(ValueError, match="no neuron is in this graph"):
+            draw_dot(root, collapse="neurons", model=given)

@@ -65,6 +65,20 @@ def test_the_boundary_with_values():
     assert len(given.figure.axes) == 1  # of several scores there is no bar
 
 
+def test_classes_with_names():
+    model = MLP(2, [1])
+    ax = plot.boundary(model, X, ["b", "a", "b", "a"], resolution=5)
+    other = plot.boundary(model, X, [1, 0, 1, 0], resolution=5)
+    colours = [each.collections[-1].get_facecolors().tolist() for each in (ax, other)]
+    assert colours[0] == colours[1]
+
+
+def test_what_is_no_losses():
+    for thing in (3, None, MLP(1, [1])):
+        with pytest.raises(TypeError, match="a History or a list of numbers"):
+            plot.losses(thing)
+
+
 def test_the_old_name():
     ax = kilograd.training.plot_boundary(MLP(2, [1]), X, Y, resolution=5)
     assert len(ax.figure.axes) == 1
@@ -140,7 +154,7 @@ def test_ratios():
     assert line(ax) == [[1, 2, 3], [1e-2, 2e-2, 3e-2]]
     assert math.isnan(line(ax, 1)[1][1])  # a logarithm has no place for 0
     assert ax.get_yscale() == "log"
-    for rows in ([], [[1.0], [1.0, 2.0]]):
+    for rows in ([], [[1.0], [1.0, 2.0]], [1.0, 2.0]):
         with pytest.raises(ValueError, match="as there are layers"):
             plot.ratios(rows)
 

@@ -136,6 +136,22 @@ def test_what_cannot_be_viewed():
         kilograd.view(a)
 
 
+def test_what_would_be_left_unsaid_is_refused(tmp_path):
+    root, (_, history) = expression(), trained()
+    for call, kind, part in (
+        (lambda: kilograd.view(root, model=3), TypeError, "an object with parameters(), not int"),
+        (lambda: kilograd.view(root, X=CORNERS, y=CLASSES), TypeError, "samples of a training"),
+        (lambda: kilograd.view(history, quiz=True), TypeError, "gradients of a graph"),
+        (lambda: kilograd.view(root, limit="a"), ValueError, "limit is a whole number"),
+        (lambda: kilograd.view(root, tmp_path / "page.png"), ValueError, "ends in .html, not 'page.png'"),
+        (lambda: kilograd.exercises(1).save(tmp_path / "sheet.pdf"), ValueError, "ends in .html, not 'sheet.pdf'"),
+    ):
+        with pytest.raises(kind, match=re.escape(part)):
+            call()
+    assert list(tmp_path.iterdir()) == []
+    assert kilograd.view(root, tmp_path / "page").title == "L = -3.856"
+
+
 def test_names_of_parameters():
     model = MLP(2, [2, 1])
     names = dict(places_of(model))
@@ -1374,7 +1390,7 @@ def test_what_is_no_widget(monkeypatch):
         (kilograd.view(expression(), quiz=True), "exercise"),
         (kilograd.view(reference.Value(1.0) * 2.0), "graph"),
     ):
-        with pytest.raises(TypeError, match=f"the view of .*{what}"):
+        with pytest.raises(TypeError, match=f"of another kind .*{what}"):
             page.widget()
     monkeypatch.setitem(sys.modules, "anywidget", None)
     monkeypatch.delitem(sys.modules, "kilograd.viewer.widget", raising=False)

@@ -7,9 +7,11 @@ Works on `kilograd.Value`, on the reference's and on any class whose instances h
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from kilograd.checks import whole_number
 from kilograd.listing import is_node, operands_of, upright
 
 if TYPE_CHECKING:
@@ -219,14 +221,16 @@ def _operands(node: Any) -> list[Any]:
     return list({id(child): child for child in operands_of(node)}.values())
 
 
-def _check_value(root: Any) -> None:
+def _check(root: Any, limit: int | None) -> None:
     if not is_node(root):
         raise TypeError(f"a graph is traced from one Value, not from {type(root).__name__}: {root!r:.80}")
+    if limit is not None:
+        whole_number("limit", limit, 0)
 
 
 def _walk(root: Any, limit: int | None) -> list[Any]:
     """Every node below `root`, itself included, each once. Holds the nodes, so that their `id` stays theirs."""
-    _check_value(root)
+    _check(root, limit)
     found = {id(root): root}
     waiting = [root]
     while waiting:
@@ -241,7 +245,7 @@ def _walk(root: Any, limit: int | None) -> list[Any]:
 
 def _walk_near(root: Any, limit: int | None, depth: int) -> list[Any]:
     """The nodes at most `depth` operations below `root`."""
-    _check_value(root)
+    _check(root, limit)
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
         raise ValueError(f"depth is a number of operations, 0 or more, not {depth!r}")
     found = {id(root): root}
@@ -259,6 +263,8 @@ def _walk_near(root: Any, limit: int | None, depth: int) -> list[Any]:
 
 def _on_paths(nodes: list[Any], highlight: Any) -> frozenset[int]:
     """The `id` of what lies between values and the root: the values, their consumers, and so on."""
+    if not is_node(highlight) and not isinstance(highlight, Iterable):
+        raise TypeError(f"highlight is a Value or a list of them, not {type(highlight).__name__}: {highlight!r:.80}")
     chosen = [highlight] if is_node(highlight) else list(highlight)
     consumers: dict[int, list[Any]] = {id(node): [] for node in nodes}
     for node in nodes:

@@ -39,6 +39,8 @@ def losses(history: Any, ax: Any = None, *, label: str | None = None) -> Any:
         The name of the line, for comparisons in one picture.
     """
     trained = hasattr(history, "losses")
+    if not trained and not isinstance(history, Iterable):
+        raise TypeError(f"losses are a History or a list of numbers, not {type(history).__name__}: {history!r:.80}")
     line = list(history.losses) if trained else [float(getattr(each, "data", each)) for each in history]
     validation = list(history.validation) if trained else []
     ax = _axes(ax)
@@ -81,7 +83,7 @@ def boundary(
         From a point (x0, x1) to a score, compared with `threshold`, or to a list of scores, of which the largest wins.
     X : array_like, shape (n, 2)
     y : array_like, shape (n,)
-        The classes: the samples' colours.
+        The classes, numbers or names: the samples' colours.
     ax : matplotlib axes, optional
     values : bool, default True
         Whether colours stand for the score, with a bar that tells which, or for the class alone. Of several scores it
@@ -107,6 +109,8 @@ def boundary(
         raise ValueError(f"a picture needs points of two coordinates, shape (n, 2), not {points.shape}")
     if classes.shape != points.shape[:1]:
         raise ValueError(f"{len(points)} points need as many classes; y has the shape {classes.shape}")
+    if classes.dtype.kind not in "biuf":  # names: colours by their order
+        classes = np.unique(classes, return_inverse=True)[1]
     resolution = whole_number("resolution", resolution, 2)
     ax = _axes(ax)
     (left, low), (right, high) = points.min(axis=0) - margin, points.max(axis=0) + margin
@@ -266,8 +270,8 @@ def ratios(rows: Iterable[Sequence[float]], ax: Any = None) -> Any:
     ValueError
         If there are no steps, or not the same number of layers in each.
     """
-    steps = [list(row) for row in rows]
-    if not steps or len({len(row) for row in steps}) != 1:
+    steps = [list(row) if isinstance(row, Iterable) else [] for row in rows]
+    if not steps or not all(steps) or len({len(row) for row in steps}) != 1:
         raise ValueError("ratios() draws one row for each step, each with as many numbers as there are layers")
     ax = _axes(ax)
     for k, line in enumerate(zip(*steps, strict=True), 1):

@@ -66,8 +66,10 @@ class Application:
         return len(self.covered) == self.part.needed
 
 
-def neurons(order: list[Any], operands: Operands, consumers: Mapping[int, list[Any]], model: Any) -> list[Application]:
-    """What neurons computed: those of `model`, or of networks that are alive; where none is in the graph, by shape.
+def neurons(
+    order: list[Any], operands: Operands, consumers: Mapping[int, list[Any]], model: Any = None
+) -> list[Application]:
+    """What neurons computed: those of `model`; without it those of networks that are alive, else sums by their shape.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ def neurons(order: list[Any], operands: Operands, consumers: Mapping[int, list[A
     if len(networks) > 1:
         known = [each.named(f"network {networks.index(each.network) + 1}, ") for each in known]
     found = _by_parameters(order, operands, consumers, known)
-    return found if found or (known and model is not None) else _by_shape(order, operands, consumers)
+    return found if found or model is not None else _by_shape(order, operands, consumers)
 
 
 # --- known weights

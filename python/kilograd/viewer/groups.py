@@ -31,7 +31,7 @@ def groups(nodes: list[Any], operands: Operands, model: Any = None) -> list[dict
         ``members``: the places of the nodes of which this is the innermost group. Layers come first.
     """
     consumers = consumers_of(nodes, operands)
-    found = neurons(nodes, operands, consumers, model)
+    found = (model is not None and neurons(nodes, operands, consumers, model)) or neurons(nodes, operands, consumers)
     inside = [each.nodes for each in found]
     depth_of = depths(nodes, operands, inside)
     owner = {id(node): k for k, these in enumerate(inside) for node in these}

@@ -52,10 +52,10 @@ class View:
         ------
         OSError
             If the file cannot be written.
+        ValueError
+            If the name ends as that of another kind of file.
         """
-        written = pathlib.Path(path)
-        written.write_text(self.html, encoding="utf-8")
-        return written
+        return written(path, self.html)
 
     def open(self) -> pathlib.Path:
         """Show the page in the browser, if there is one, from a temporary file that stays; its path is given back."""
@@ -91,8 +91,8 @@ class View:
         """
         if not isinstance(self._moving, Value):
             raise TypeError(
-                f"a widget moves the leaves of a kilograd.Value, and this is the view of {self._about}: its page alone "
-                "shows itself in a notebook"
+                f"a widget moves the leaves of a kilograd.Value, and this view is of another kind ({self._about}): "
+                "without widget() it shows itself in a notebook, too"
             )
         try:
             from kilograd.viewer.widget import Widget
@@ -101,6 +101,15 @@ class View:
                 "widget() needs the package anywidget: pip install 'kilograd[widget]'", name="anywidget"
             ) from error
         return Widget(self._moving, self._repr_html_())
+
+
+def written(path: str | os.PathLike[str], page: str) -> pathlib.Path:
+    """The path, where the page is now."""
+    file = pathlib.Path(path)
+    if file.suffix.lower() not in ("", ".html", ".htm"):
+        raise ValueError(f"a page is HTML: give the file a name that ends in .html, not {file.name!r}")
+    file.write_text(page, encoding="utf-8")
+    return file
 
 
 def view(
@@ -150,10 +159,11 @@ def view(
     Raises
     ------
     TypeError
-        If `root` is no such object, but for instance the list that a layer returns; or if data is no real number.
+        If `root` is no such object, but for instance the list that a layer returns; if data is no real number, or
+        `model` has no parameters; if `quiz` is asked of a training, or samples are given with a graph.
     ValueError
-        If the graph has more than `limit` nodes; if the boundary is asked for and there are no snapshots, or the
-        model is another.
+        If the graph has more than `limit` nodes, or `path` ends as the name of another kind of file; if the boundary is
+        asked for and there are no snapshots, or the model is another.
     OSError
         If `path` cannot be written.
 
@@ -176,8 +186,12 @@ def view(
     View(graph of 4 nodes; .open() shows it, .save(path) writes it)
     """
     if hasattr(root, "losses") and hasattr(root, "snapshots"):
+        if quiz:
+            raise TypeError("quiz=True hides the gradients of a graph, and this is a training")
         made = _of_training(root, title, model, X, y)
     else:
+        if X is not None or y is not None:
+            raise TypeError("X and y are samples of a training: view(history, model=model, X=X, y=y)")
         made = _of_graph(root, title, quiz, model, limit)
     if path is not None:
         made.save(path)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from kilograd._core import Value, _operations_backward
+from kilograd.checks import whole_number
 from kilograd.draw import _operands, _walk
 from kilograd.listing import operands_of, order, upright
 from kilograd.viewer.groups import groups
@@ -36,6 +37,10 @@ def described(root: Any, limit: int | None, model: Any = None) -> dict[str, Any]
     ValueError
         If there are more than `limit` nodes, or a node is among its own operands' operands.
     """
+    if model is not None and not (hasattr(model, "parameters") or isinstance(model, (list, tuple))):
+        raise TypeError(f"model is an object with parameters(), not {type(model).__name__}: {model!r:.80}")
+    if limit is not None:
+        whole_number("limit", limit, 0)
     try:
         _walk(root, limit)
     except ValueError:

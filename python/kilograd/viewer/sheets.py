@@ -14,7 +14,7 @@ from typing import Any, overload
 from kilograd._core import Value, maximum
 from kilograd.checks import whole_number
 from kilograd.display.page import framed
-from kilograd.viewer.pages import View, view
+from kilograd.viewer.pages import View, view, written
 
 __all__ = ["Exercise", "Sheet", "exercises"]
 
@@ -125,11 +125,14 @@ class Sheet(Sequence[Exercise]):
         ------
         OSError
             If the file cannot be written.
+        ValueError
+            If the name ends as that of another kind of file.
         """
-        written = pathlib.Path(path)
-        is_text = written.suffix.lower() == ".txt"
-        written.write_text(f"{self.text()}\n\n{self.text(answers=True)}" if is_text else self.html, encoding="utf-8")
-        return written
+        file = pathlib.Path(path)
+        if file.suffix.lower() != ".txt":
+            return written(path, self.html)
+        file.write_text(f"{self.text()}\n\n{self.text(answers=True)}", encoding="utf-8")
+        return file
 
 
 def exercises(seed: int, difficulty: int = 1, count: int = 6) -> Sheet:
