@@ -162,6 +162,7 @@ def test_dask_data_frames():
         assert map_fits(doubled, {"a": [1], "b": [2]}, engine="dask") == {"a": [2], "b": [4]}
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # Dask's own
 def test_a_cluster_of_dask_of_which_a_worker_dies():
     da = pytest.importorskip("dask.array")
     cluster = pytest.importorskip("distributed")
@@ -170,7 +171,7 @@ def test_a_cluster_of_dask_of_which_a_worker_dies():
     q, others = squares()
     right = optim.Adam(others, lr=0.01).minimize(q, PARTS, steps=30)
     with (
-        cluster.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local,
+        cluster.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as local,
         cluster.Client(local) as client,
     ):
         there = da.concatenate([da.from_array(part, chunks=part.shape) for part in PARTS]).persist()
@@ -264,8 +265,13 @@ def test_a_data_set_of_ray(ray):
     assert np.array_equal(losses, minimize(q, PARTS, optim.Adam(others, lr=0.1), steps=4))
     right = fit(network(), pairs(), epochs=2, batch_size=100, seed=3).steps
     assert fit(network(), data, "t", epochs=2, batch_size=100, seed=3).steps == right
-    found = map_rows(q, data, columns=NAMES, parameters=START).to_pandas()["output"]
-    assert sorted(found) == sorted(q(ROWS, parameters=START))
+    found = map_rows(q, data, columns=NAMES, parameters=START)
+    table = found.to_pandas()
+    assert sorted(table["x"]) == sorted(ROWS[:, 0])
+    assert np.array_equal(table["output"], q(table[NAMES], parameters=START))
+    assert map_rows(q, whole, parameters=START).to_pandas().shape == (2000, 2)
+    with pytest.raises(ValueError, match="a column 'output' already"):
+        map_rows(q, found, columns=NAMES, parameters=START)
     with pytest.raises(ValueError, match="no column 'z'"):
         value_and_grad(p, data, columns=["x", "z"])
     with pytest.raises(TypeError, match="y is the name of a column"):
@@ -308,8 +314,12 @@ def test_a_data_frame_of_spark(spark):
     assert np.array_equal(losses, minimize(q, parts, optim.Adam(others, lr=0.1), steps=4))
     right = fit(network(), [(part[:, :2], part[:, 2]) for part in parts], epochs=2, batch_size=100).steps
     assert fit(network(), data, "t", epochs=2, batch_size=100).steps == right
-    found = [row.output for row in map_rows(q, data, parameters=START).collect()]
-    assert found == q(ROWS, parameters=START).tolist()
+    found = map_rows(q, data, parameters=START)
+    table = found.toPandas()
+    assert np.array_equal(table[NAMES], ROWS)
+    assert np.array_equal(table["output"], q(ROWS, parameters=START))
+    with pytest.raises(ValueError, match="a column 'output' already"):
+        map_rows(q, found, columns=NAMES, parameters=START)
     f = kilograd.compile(lambda row, w: np.array([row[0] * w[0], row[1]]))
     both = [row.output for row in map_rows(f, data, parameters=[2.0]).limit(3).collect()]
     assert np.allclose(both, ROWS[:3, :2] * [2.0, 1.0])

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pyspark.sql.types import ArrayType, DoubleType, StructField, StructType
 
-from kilograd.distributed.parts import attempt, done_at, packed, unpacked
+from kilograd.distributed.parts import OUTPUT, attempt, done_at, packed, unpacked
 
 if TYPE_CHECKING:
     from kilograd.distributed.tasks import Task
@@ -50,14 +51,19 @@ class _Parts:
         core = getattr(task.function.function, "_core", None)  # type: ignore[attr-defined]
         shape = core.shape if core is not None else np.shape(task(self._data.limit(1).toPandas(), 0, argument))[1:]
 
+        if OUTPUT in self._data.columns:
+            raise ValueError(f"the data have a column {OUTPUT!r} already, and that is what results are to be called")
+
         def outputs(batches: Iterator[Any]) -> Iterator[Any]:
-            import pandas as pd
             from pyspark import TaskContext
 
             number = TaskContext.get().partitionId()
             for batch in batches:
                 if len(batch):
                     found = done_at(unpacked(data), batch, number, argument)
-                    yield pd.DataFrame({"output": list(found.reshape(len(found), -1)) if shape else found})
+                    yield batch.assign(**{OUTPUT: list(found.reshape(len(found), -1)) if shape else found})
 
-        return self._data.mapInPandas(outputs, "output array<double>" if shape else "output double")
+        schema = StructType(
+            [*self._data.schema, StructField(OUTPUT, ArrayType(DoubleType()) if shape else DoubleType())]
+        )
+        return self._data.mapInPandas(outputs, schema)

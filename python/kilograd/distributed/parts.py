@@ -15,7 +15,10 @@ from kilograd.compiled.tracing import add_note
 if TYPE_CHECKING:
     from kilograd.distributed.tasks import Task
 
-__all__ = ["Local", "Parts", "Refusal", "attempt", "collected", "done_at", "packed", "parts_of", "unpacked"]
+__all__ = ["OUTPUT", "Local", "Parts", "Refusal", "attempt", "collected", "done_at", "packed", "parts_of", "unpacked"]
+
+OUTPUT = "output"
+"""What the column of results is called beside the rows."""
 
 _ENGINES = {"dask": "on_dask", "ray": "on_ray", "pyspark": "on_spark"}
 """For the package that the type of the data is from, the module that knows it."""

@@ -57,7 +57,8 @@ def map_rows(
     dask.array.Array, (rows,) + S
         Of data of Dask, still to be computed, for outputs of shape S.
     ray.data.Dataset or pyspark.sql.DataFrame
-        Of theirs, still to be computed, with a column ``output``: a number, or a list or array in C order.
+        Of theirs, still to be computed: the same data with one more column, ``output``: a number, or an array (in Spark
+        a list, in C order).
     list of ndarray
         Of `Ranks`, one for each block of this rank.
     iterator of ndarray
@@ -69,7 +70,7 @@ def map_rows(
         If `program` is neither a program nor a compiled function, cannot be pickled, or rows are no numbers.
     ValueError
         If a part lacks a column or has rows of another width, with the number of the part; here, or when the results
-        are computed.
+        are computed. If there is a column ``output`` already.
     """
     function = Function(program, threads, check)
     numbers = _parameters(program, parameters)
