@@ -36,6 +36,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "moved": lambda x, k: np.moveaxis(np.outer(x, X), k % 2, 1)[0, 1] + np.stack([x, X], axis=k % 2)[0, 1],
     "triangles": lambda x, k: (np.tri(5, k=k) @ x).sum() + np.broadcast_to(x, (k, 5)).sum() + np.pad(x, k)[k],
     "power-of-a-matrix": lambda x, k: np.linalg.matrix_power(np.outer(x, x) / 9, k)[0, 1],
+    "text": lambda x, k: x[0] * {"w1": 2.0, "w2": 3.0, "w3": 5.0}[f"w{k}"] + len(str(k + 7)) * x[1] + len(f"{k:04d}"),
     "gcd": lambda x, k: x[0] * np.gcd(k, 6) + x[1] * np.left_shift(k, 2),
 }
 

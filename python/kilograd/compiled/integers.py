@@ -91,6 +91,17 @@ def _inverted(number: Value) -> Any:
     return found
 
 
+def _text(function: Callable[..., str]) -> Callable[..., str]:
+    """The text of the integer where a Value stands for one; else that of its number."""
+    plain = getattr(Value, f"__{function.__name__}__")
+
+    def apply(self: Value, *spec: str) -> str:
+        is_one = thread.notes is not None and are_integers([self])
+        return function(integer(self), *spec) if is_one else plain(self, *spec)
+
+    return apply
+
+
 _INVERT = _of_integers(operator.invert)
 _FUNCTIONS = {"and": operator.and_, "or": operator.or_, "xor": operator.xor}
 _FUNCTIONS |= {"lshift": operator.lshift, "rshift": operator.rshift}
@@ -103,6 +114,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "__invert__": _inverted,
     **{f"__{name}__": _of_integers(function) for name, function in _FUNCTIONS.items()},
     **{f"__r{name}__": _of_integers(function, is_reflected=True) for name, function in _FUNCTIONS.items()},
+    **{f"__{function.__name__}__": _text(function) for function in (format, repr, str)},
     **{name: exact(getattr(Value, name)) for name in _RESTS},
 }
 """The same where arguments are integers."""

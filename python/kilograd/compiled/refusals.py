@@ -17,7 +17,10 @@ _REMEDIES = {
         "motion as a loop of steps, a long one by kilograd.scan()"
     ),
     "scipy.interpolate": "numpy.interp() is recorded; a spline is linear in its values: multiply these by a matrix",
-    "scipy.sparse": "multiply by the dense matrix, A.toarray() @ x",
+    "scipy.sparse": (
+        "multiply by the dense matrix, A.toarray() @ x, or for a coo_array entry by entry, "
+        "numpy.add.at(y, A.row, A.data * x[A.col]) with y = numpy.zeros(len(x))"
+    ),
     "scipy.spatial": "write a distance as numpy.sqrt(((a[:, None] - b) ** 2).sum(-1))",
     "scipy.stats": "write it with numpy and scipy.special; of distributions, scipy.stats.norm is recorded",
     "statistics": "numpy.mean(), var() and median() are recorded",
