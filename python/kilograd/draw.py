@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from kilograd.checks import whole_number
-from kilograd.listing import is_node, operands_of, upright
+from kilograd.listing import is_node, operands_of, require_node, upright
 
 if TYPE_CHECKING:
     import graphviz
@@ -222,8 +222,7 @@ def _operands(node: Any) -> list[Any]:
 
 
 def _check(root: Any, limit: int | None) -> None:
-    if not is_node(root):
-        raise TypeError(f"a graph is traced from one Value, not from {type(root).__name__}: {root!r:.80}")
+    require_node(root)
     if limit is not None:
         whole_number("limit", limit, 0)
 

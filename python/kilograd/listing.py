@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
-__all__ = ["Row", "Table", "is_node", "operands_of", "order", "table", "upright"]
+__all__ = ["Row", "Table", "is_node", "operands_of", "order", "require_node", "table", "upright"]
 
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -46,8 +46,7 @@ def order(root: Any) -> list[Any]:
     --------
     table : The same as a table of labels, operations and numbers.
     """
-    if not is_node(root):
-        raise TypeError(f"a graph is read from one Value, not from {type(root).__name__}: {root!r:.80}")
+    require_node(root)
     found: list[Any] = []
     finished = {id(root): False}
     stack: list[tuple[Any, Iterator[Any]]] = [(root, iter(operands_of(root)))]
@@ -70,6 +69,20 @@ def order(root: Any) -> list[Any]:
 def is_node(thing: Any) -> bool:
     """Whether it is a value of a graph, of whatever class."""
     return hasattr(thing, "_children") or hasattr(thing, "_prev")
+
+
+def require_node(root: Any) -> None:
+    """Refuse what no graph is below."""
+    if is_node(root):
+        return
+    instead = ""
+    if hasattr(root, "parameters"):
+        instead = "; give what it computes, model(x)"
+    elif isinstance(root, (list, tuple)):
+        instead = "; give one of them, or kilograd.functional.sum(values)"
+    elif isinstance(root, (int, float)):
+        instead = "; a number knows nothing of its graph: give v, not v.data"
+    raise TypeError(f"a graph is read from one Value, not from {type(root).__name__}: {root!r:.80}{instead}")
 
 
 def operands_of(node: Any) -> list[Any]:
