@@ -14,9 +14,9 @@ import pytest
 import scipy.linalg
 
 import kilograd
-from kilograd.compiled import linalg
+from kilograd.compiled import elimination
 
-N = linalg.LARGEST + 4
+N = elimination.LARGEST + 4
 RNG = np.random.default_rng(5)
 BASE, TALL = RNG.normal(size=(N, N)), RNG.normal(size=(40, 3))
 DIRECTIONS, RIGHT, WEIGHTS = RNG.normal(size=(3, N, N)), RNG.normal(size=N), RNG.normal(size=(N, N))
@@ -114,7 +114,7 @@ def test_as_entry_by_entry(monkeypatch: pytest.MonkeyPatch, name: str):
     function = FUNCTIONS[name]
     whole = kilograd.compile(function)
     with monkeypatch.context() as patch:
-        patch.setattr(linalg, "LARGEST", N)
+        patch.setattr(elimination, "LARGEST", N)
         entries = kilograd.compile(lambda x: function(x))
         for method in ("value_and_grad", "hessian"):
             for one, other in zip(getattr(whole, method)(X), getattr(entries, method)(X), strict=True):

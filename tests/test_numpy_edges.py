@@ -14,7 +14,7 @@ import pytest
 import scipy.special
 
 import kilograd
-from kilograd.compiled.traced import of_ufunc
+from kilograd.compiled.protocols import of_ufunc
 
 INF, NAN = math.inf, math.nan
 EDGES = [0.0, -0.0, INF, -INF, NAN, 5e-324, -1e-310, 1e-200, 1e-8, 0.5, -0.5, 1.0, -1.0, 1.5, -2.5, 3.0, 20.0, -40.0]

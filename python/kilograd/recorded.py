@@ -16,7 +16,8 @@ import numpy as np
 
 from kilograd._core import Value
 from kilograd.arrays import data
-from kilograd.compiled.structure import NUMBER, Call, Listed, Numbers, Structure
+from kilograd.compiled.calls import Call
+from kilograd.compiled.structure import NUMBER, Listed, Numbers, Structure
 from kilograd.compiled.tracing import run_traced, without_notes
 from kilograd.modes import no_grad
 from kilograd.program import Program

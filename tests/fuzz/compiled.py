@@ -18,7 +18,7 @@ import numpy as np
 from tests.fuzz import roundings
 
 import kilograd
-from kilograd.compiled import fourier, linalg
+from kilograd.compiled import elimination, fourier
 
 REFUSALS = (ValueError, OverflowError, ZeroDivisionError)
 SCALARS = [0.0, -0.0, 1.0, 2.0, -1.0, 0.5, 3, -2, 0, 1e160, -1e300, 709.0, math.nan, math.inf, -math.inf, 2**53 + 2]
@@ -309,13 +309,13 @@ def run(seed: int) -> None:
     text = writer.text()
     kind = dice.choice([Index, Index, *NARROW])  # of the integers, which a batch has in one array
     sets = [[argument(dice, name, kind) for name in writer.arguments] for _ in range(5)]
-    largest = linalg.LARGEST, fourier.LARGEST
-    linalg.LARGEST = dice.choice([largest[0], 0])  # of matrices that are computed entry by entry
+    largest = elimination.LARGEST, fourier.LARGEST
+    elimination.LARGEST = dice.choice([largest[0], 0])  # of matrices that are computed entry by entry
     fourier.LARGEST = dice.choice([largest[1], 0])  # of transforms, alike
     try:
         check(text, sets, dice)
     finally:
-        linalg.LARGEST, fourier.LARGEST = largest
+        elimination.LARGEST, fourier.LARGEST = largest
 
 
 def argument(dice: random.Random, name: str, kind: Any) -> Any:

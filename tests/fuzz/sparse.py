@@ -15,7 +15,7 @@ import numpy as np
 from tests.fuzz.loops import AS_STAGES, IN_PYTHON, agree, blocks_of, written
 
 import kilograd
-from kilograd.compiled import linalg
+from kilograd.compiled import elimination
 
 HEADER = "import numpy as np\nfrom kilograd import where\ndef function(scan, fori, loop, rule, root, slope, x):\n"
 ONE = ["np.sin({a})", "({a} * {b})", "({a} + {b})", "{a} / (2 + {b} ** 2)", "({a} - 0.5 * {b})", "3 * {a}", "{a} ** 2"]
@@ -136,11 +136,11 @@ class Writer:
 @contextmanager
 def matrices_of(least: int) -> Iterator[None]:
     """Have matrices of so many rows computed as a whole."""
-    before, linalg.LARGEST = linalg.LARGEST, least - 1
+    before, elimination.LARGEST = elimination.LARGEST, least - 1
     try:
         yield
     finally:
-        linalg.LARGEST = before
+        elimination.LARGEST = before
 
 
 def check(text: str, dice: random.Random, size: int) -> None:

@@ -3,13 +3,14 @@
 A call looks for a recorded path whose guards, the comparisons that the function made on its way, hold for its numbers.
 Where there is one, its program runs; where there is none, the function runs once more, with Values, and is recorded.
 
-In the order of reading: `structure`, of arguments and results; `tracing`; `conditions`, which `choice` makes operations
-of; `traced`, the arrays of a trace, with what `ufuncs`, `functions`, `order`, `linalg`, `special` and `stats` make of
-them, `complexes`, pairs of such, with `complex_functions` and `fourier`; `substitutes`, for what asks no protocol,
-which `names` puts in place; `integers` and `narrow`, that are arguments; `habits` and `agreement`, for functions that
-may treat Values otherwise than numbers; `stages`, of which `loops`, `rules`, `matrices`, `eigenvalues` and `gradients`
-make some; `sweeps`, that give sparse derivatives of these; `path`, and `only`, one that all calls take; `derivatives`,
-of `function` at one row and of `batch` at many; `transforms`, the public functions.
+In the order of reading: `structure`, of arguments and results, and `calls`; `tracing`; `conditions`, which `choice`
+makes operations of; `traced`, the arrays of a trace, and `protocols`, by which functions come to them, with what
+`ufuncs`, `functions`, `order`, `linalg` (with `elimination`), `special` and `stats` make of them, `complexes`, pairs of
+such, with `complex_functions` and `fourier`; `substitutes`, for what asks no protocol, which `names` puts in place;
+`integers` and `narrow`, that are arguments; `habits` and `agreement`, for functions that may treat Values otherwise
+than numbers; `stages`, of which `loops`, `rules`, `matrices`, `eigenvalues` and `gradients` make some; `sweeps`, that
+give sparse derivatives of these; `path`, and `only`, one that all calls take; `derivatives`, of `function` at one row
+and of `batch` at many; `transforms`, the public functions.
 """
 
 from kilograd.compiled.batch import Batch

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kilograd.compiled.structure import Call, Structure, copied, of_result, take
+from kilograd.compiled.calls import Call
+from kilograd.compiled.structure import Structure, copied, of_result, take
 from kilograd.compiled.tracing import Function, Trace, flat, name_of, trace, with_numbers
 
 if TYPE_CHECKING:

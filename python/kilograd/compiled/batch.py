@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from kilograd.compiled.calls import Call, Rows
 from kilograd.compiled.derivatives import Argnums, Derivatives, hessian_blocks, jacobian_blocks
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
 from kilograd.compiled.structure import (
-    Call,
     Numbers,
-    Rows,
     Shape,
     Structure,
     common,

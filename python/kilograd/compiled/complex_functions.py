@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kilograd.compiled import traced as real
+from kilograd.compiled import protocols
 from kilograd.compiled.complexes import BY_PARTS, Complex, as_complex, bilinear, plain, product
 from kilograd.compiled.conditions import refusal
 from kilograd.compiled.traced import Traced, entries, is_complex
@@ -53,7 +53,7 @@ def of_function(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -
         count = len(args)
         named = dict(zip(options, constants[count:], strict=True))
         found = function._implementation(*constants[:count], **named)
-        return as_complex(found) if isinstance(found, np.ndarray) and is_complex(found) else real.constant(found)
+        return as_complex(found) if isinstance(found, np.ndarray) and is_complex(found) else protocols.constant(found)
     name = f"{function.__module__}.{function.__name__}"
     if options.get("out") is not None:
         raise refusal(f"{name}() of complex numbers with out= is not recorded")
@@ -108,7 +108,7 @@ def _where(condition: Any, a: Any = None, b: Any = None) -> Any:
 @implements_complex(np.mean)
 def _mean(z: Any, axis: Any = None, keepdims: bool = False) -> Any:
     z = as_complex(z)
-    count = math.prod(z.shape[k] for k in real.axes_of(axis, z.ndim))
+    count = math.prod(z.shape[k] for k in protocols.axes_of(axis, z.ndim))
     return np.sum(z, axis=axis, keepdims=keepdims) / count
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.advice import instead_in_array
+from kilograd.compiled import protocols
 from kilograd.compiled import traced as real
 from kilograd.compiled.conditions import Condition, refusal
 from kilograd.compiled.special_ufuncs import select
@@ -49,10 +50,10 @@ class Complex(Pair, np.lib.mixins.NDArrayOperatorsMixin):
         return made
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        return real.of_ufunc(ufunc, method, inputs, options)
+        return protocols.of_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        return real.of_function(function, args, options)
+        return protocols.of_function(function, args, options)
 
     def __array__(self, *args: Any, **options: Any) -> Any:
         raise refusal(real.NO_COMPLEX)
@@ -345,7 +346,7 @@ def of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str
 
 def product(z: Complex, axis: Any, keepdims: bool) -> Any:
     """The product of the entries along an axis, several, or (None) all."""
-    axes = real.axes_of(axis, z.ndim)
+    axes = protocols.axes_of(axis, z.ndim)
     rest = [k for k in range(z.ndim) if k not in axes]
     moved = np.transpose(z, [*axes, *rest]).reshape(-1, *[z.shape[k] for k in rest])
     result: Any = functools.reduce(operator.mul, list(moved), as_complex(1.0))
@@ -354,7 +355,7 @@ def product(z: Complex, axis: Any, keepdims: bool) -> Any:
 
 def _called(ufunc: Any, inputs: tuple[Any, ...]) -> Any:
     name = ufunc.__name__
-    if name in real.PRODUCTS:
+    if name in protocols.PRODUCTS:
         a, b = (as_complex(each) for each in inputs)
         return bilinear(ufunc, a.conjugate() if name == "vecdot" else a, b)
     operands = [part for each in map(as_complex, inputs) for part in (each.re, each.im)]

@@ -164,16 +164,6 @@ class Condition:
     def __rsub__(self, other: Any) -> Any:
         return NotImplemented if isinstance(other, _BOOLS) else other - self.mask()[0]
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        from kilograd.compiled import traced  # which imports this module
-
-        return traced.of_ufunc(ufunc, method, inputs, options)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        from kilograd.compiled import traced
-
-        return traced.of_function(function, args, options)
-
 
 _BOOLS = (Condition, bool, np.bool_)
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeAlia
 
 import numpy as np
 
+from kilograd.compiled.calls import Call, call_of
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.only import Only
 from kilograd.compiled.path import Path
-from kilograd.compiled.structure import Call, Positions, Shape, Structure, call_of, plain, shapes_of, take, width_of
+from kilograd.compiled.structure import Positions, Shape, Structure, plain, shapes_of, take, width_of
 
 if TYPE_CHECKING:
     from kilograd.compiled.structure import Array, Columns

@@ -18,7 +18,8 @@ from kilograd.compiled.complex_functions import implements_complex
 from kilograd.compiled.complexes import Complex, as_complex, plain
 from kilograd.compiled.conditions import refusal
 from kilograd.compiled.matrices import Operation, computed
-from kilograd.compiled.traced import Traced, axes_of, entries, implements, index_of, is_complex
+from kilograd.compiled.protocols import axes_of, implements
+from kilograd.compiled.traced import Traced, entries, index_of, is_complex
 
 if TYPE_CHECKING:
     from kilograd.compiled.matrices import Array, Arrays

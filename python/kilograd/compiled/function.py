@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 import numpy as np
 
 from kilograd.compiled.batch import Batch
+from kilograd.compiled.calls import Call, Rows, call_of, rows_of
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
 from kilograd.compiled.gradients import value_and_grad_in_trace
@@ -23,7 +24,7 @@ from kilograd.compiled.path import Path
 from kilograd.compiled.pickling import PickledAsFunction
 from kilograd.compiled.refusals import refuse
 from kilograd.compiled.stages import Guards
-from kilograd.compiled.structure import Call, Numbers, Rows, Shape, Structure, call_of, rows_of, width_of
+from kilograd.compiled.structure import Numbers, Shape, Structure, width_of
 from kilograd.compiled.tracing import Function, name_of
 from kilograd.sparse import csr
 

@@ -15,6 +15,7 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled import complex_functions, narrow
 from kilograd.compiled.conditions import Condition, decided, refusal, thread
+from kilograd.compiled.protocols import implements, of_ufunc, written
 from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.traced import (
     Mask,
@@ -25,16 +26,13 @@ from kilograd.compiled.traced import (
     bools,
     chosen,
     entries,
-    implements,
     index_of,
     is_complex,
     is_float,
     is_of_bools,
     mask_of,
-    of_ufunc,
     single,
     traced,
-    written,
 )
 from kilograd.compiled.ufuncs import sinc
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kilograd._core import Value
+from kilograd.compiled import protocols
 from kilograd.compiled import traced as real
 from kilograd.compiled.conditions import Condition, refusal
 from kilograd.compiled.traced import Traced, entries
@@ -114,18 +115,18 @@ def called(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     first, plain = _first(inputs), tuple(map(wide, inputs))
     if any(isinstance(each, (list, tuple)) for each in inputs):
         raise _refused(first, f"{ufunc.__name__}() with a list")
-    if ufunc.__name__ in BOOLS and ufunc.__name__ not in real._BITWISE:
-        return real._called(ufunc, plain, options)
+    if ufunc.__name__ in BOOLS and ufunc.__name__ not in protocols._BITWISE:
+        return protocols._called(ufunc, plain, options)
     try:
         kind = ufunc.resolve_dtypes((*map(_kind_of, inputs), *[None] * ufunc.nout))[-1]
     except TypeError:
         raise _refused(first, f"{ufunc.__name__}()") from None
-    if ufunc.__name__ in real._BITWISE or ufunc.__name__ in real._INTEGER:
+    if ufunc.__name__ in protocols._BITWISE or ufunc.__name__ in protocols._INTEGER:
         whole = [real.index_of(each).astype(each.kind) if isinstance(each, Narrow) else each for each in inputs]
         return ufunc(*whole, **options)
     if kind.kind == "f" and kind.itemsize < 8:  # as of roots and exponentials: NumPy has these few digits
         raise _refused(first, f"{ufunc.__name__}(), which is {kind},")
-    result = real._called(ufunc, plain, options)
+    result = protocols._called(ufunc, plain, options)
     if kind.kind not in "iu" or kind.itemsize == 8:
         return result
     return _within(result, kind, first, f"{ufunc.__name__}()")
@@ -145,10 +146,10 @@ def reduced(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str,
     """The same of reduce, accumulate and reduceat: sums and products are of 64 bits."""
     array = _first(inputs)
     name, plain = ufunc.__name__, tuple(map(wide, inputs))
-    if name in ("add", "multiply") or (name in BOOLS and name not in real._BITWISE):
-        return real._along(ufunc, method, plain, options)
-    if name in real._LIMITS and "initial" not in options:
-        return Narrow.of(real._along(ufunc, method, plain, options), array.kind, array.told)
+    if name in ("add", "multiply") or (name in BOOLS and name not in protocols._BITWISE):
+        return protocols._along(ufunc, method, plain, options)
+    if name in protocols._LIMITS and "initial" not in options:
+        return Narrow.of(protocols._along(ufunc, method, plain, options), array.kind, array.told)
     raise _refused(array, f"{name}.{method}()")
 
 
@@ -189,14 +190,14 @@ def of_function(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -
     plain = tuple(map(wide, args))
     named = {key: wide(option) for key, option in options.items()}
     if name == "clip":  # of ufuncs
-        return real.FUNCTIONS[function](*args, **options)
+        return protocols.FUNCTIONS[function](*args, **options)
     is_index = not holds_narrow(args[0]) and name not in _PRODUCTS and name not in _CHOICES
     beside_floats = name in _PRODUCTS | _SAME and _has_floats(args)
     if name in _WIDE or is_index or beside_floats:
-        return real.of_function(function, plain, named)
+        return protocols.of_function(function, plain, named)
     held = args[0] if isinstance(args[0], (list, tuple)) else [args[0]]
     if name in _SAME and all(isinstance(each, Narrow) and each.kind == first.kind for each in held):
-        return Narrow.of(real.of_function(function, plain, named), first.kind, first.told)
+        return Narrow.of(protocols.of_function(function, plain, named), first.kind, first.told)
     raise _refused(first, f"{function.__module__}.{name}()")
 
 

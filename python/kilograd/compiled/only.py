@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kilograd.compiled.structure import Numbers, Rows, Structure
+from kilograd.compiled.calls import Rows
+from kilograd.compiled.structure import Numbers, Structure
 
 if TYPE_CHECKING:
     import numpy as np

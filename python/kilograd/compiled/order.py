@@ -17,7 +17,8 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import refusal
 from kilograd.compiled.functions import holds
-from kilograd.compiled.traced import Objects, Traced, axes_of, entries, implements, traced, written
+from kilograd.compiled.protocols import axes_of, implements, written
+from kilograd.compiled.traced import Objects, Traced, entries, traced
 
 NETWORK = 8
 """Up to so many numbers are sorted by operations."""

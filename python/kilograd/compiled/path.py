@@ -10,9 +10,10 @@ import numpy as np
 from kilograd._core import Value
 from kilograd.compiled import stages
 from kilograd.compiled.agreement import disagreement
+from kilograd.compiled.calls import Call
 from kilograd.compiled.habits import Habits
 from kilograd.compiled.only import Only
-from kilograd.compiled.structure import NUMBER, Call, Numbers, Static, copied, holds, plain, take, width_of
+from kilograd.compiled.structure import NUMBER, Numbers, Static, copied, holds, plain, take, width_of
 from kilograd.compiled.tracing import Function, name_of, trace
 from kilograd.program import Program
 

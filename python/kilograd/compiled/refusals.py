@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from types import FrameType, TracebackType
 
+from kilograd.compiled.calls import Call
 from kilograd.compiled.conditions import thread
-from kilograd.compiled.structure import Call
 from kilograd.compiled.tracing import Function, name_of, with_numbers
 
 _LIBRARIES = frozenset({"numpy", "scipy", "pandas", "sklearn"}) | sys.stdlib_module_names

@@ -13,10 +13,11 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.arrays import data
+from kilograd.compiled.calls import call_of
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.function import Compiled
 from kilograd.compiled.stages import built, entries_of, flattened, paused, staged
-from kilograd.compiled.structure import Listed, Numbers, Static, Structure, call_of, places, shapes_of, size_of, take
+from kilograd.compiled.structure import Listed, Numbers, Static, Structure, places, shapes_of, size_of, take
 from kilograd.compiled.tracing import Function, name_of
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import Condition, refusal, thread
 from kilograd.compiled.functions import where
+from kilograd.compiled.protocols import constant
 from kilograd.compiled.special_ufuncs import SPECIAL
-from kilograd.compiled.traced import Mask, Traced, constant, entries, has_values, traced
+from kilograd.compiled.traced import Mask, Traced, entries, has_values, traced
 from kilograd.program import Program
 
 __all__ = ["elementwise", "log_softmax", "logsumexp", "multigammaln", "polygamma", "softmax"]

@@ -25,16 +25,7 @@ from kilograd.compiled.conditions import refusal, thread
 from kilograd.compiled.integers import integer
 from kilograd.compiled.special_ufuncs import select
 from kilograd.compiled.stats import Normal
-from kilograd.compiled.traced import (
-    Traced,
-    array_of,
-    entries,
-    has_values,
-    index_of,
-    is_complex,
-    is_float,
-    is_of_bools,
-)
+from kilograd.compiled.traced import Traced, array_of, entries, has_values, index_of, is_complex, is_float, is_of_bools
 from kilograd.compiled.ufuncs import NUMBERS
 
 Function = Callable[..., Any]

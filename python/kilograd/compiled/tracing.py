@@ -12,9 +12,10 @@ from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled import conditions, names
 from kilograd.compiled.blocks import Block, Touched, is_large
+from kilograd.compiled.calls import Call
 from kilograd.compiled.conditions import thread
 from kilograd.compiled.narrow import Narrow
-from kilograd.compiled.structure import ArrayShape, Call, Shape, Structure, of_result, shapes_of, take
+from kilograd.compiled.structure import ArrayShape, Shape, Structure, of_result, shapes_of, take
 from kilograd.compiled.traced import Traced
 
 if TYPE_CHECKING:
