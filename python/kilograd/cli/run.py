@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from typing import Any
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
+    import argparse
+
     parser = commands.add_parser(
         "run",
         usage="kilograd run [--report] [--compare] (SCRIPT | -m MODULE | NOTEBOOK.ipynb) [ARGUMENT ...]",
@@ -53,25 +55,39 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    if arguments.program is not None and arguments.program.endswith(".ipynb"):
-        from kilograd.run import notebook
-
-        return notebook.execute(arguments.program, arguments.report, arguments.compare)
-    if arguments.compare:
+    if arguments.compare and not (arguments.program or "").endswith(".ipynb"):
         from kilograd.run import compare
 
         target = ["-m", arguments.module] if arguments.module is not None else [arguments.program]
         return compare.compare([*target, *arguments.arguments])
+    return run_program(
+        arguments.program, arguments.arguments, arguments.module, arguments.report, compare=arguments.compare
+    )
+
+
+def run_program(
+    name: str | None,
+    arguments: list[str],
+    module: str | None = None,
+    report: bool = False,
+    compare: bool = False,
+) -> int:
+    """Run a script, a module or a notebook; returns the exit status."""
+    if name is not None and name.endswith(".ipynb"):
+        from kilograd.run import notebook
+
+        return notebook.execute(name, report, compare)
 
     from kilograd.run import judge, program, source
 
     source.install_hook(judge.serve, judge.reconsider)
     try:
-        if arguments.module is not None:
-            return program.run_module(arguments.module, arguments.arguments)
-        return program.run_script(arguments.program, arguments.arguments)
+        if module is not None:
+            return program.run_module(module, arguments)
+        assert name is not None
+        return program.run_script(name, arguments)
     finally:
-        if arguments.report:
-            from kilograd.run import report
+        if report:
+            from kilograd.run.report import text
 
-            judge.to_standard_error(report.text())
+            judge.to_standard_error(text())

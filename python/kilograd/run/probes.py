@@ -12,7 +12,6 @@ import io
 import itertools
 import math
 import operator
-import random
 import re
 import sys
 import warnings
@@ -27,6 +26,7 @@ from kilograd.run.points import (
     PAIR,
     SPECIAL,
     STRANGE,
+    Chance,
     around,
     hard_quotients,
     hard_squares,
@@ -47,7 +47,8 @@ ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the text of an object that has
 @contextmanager
 def quiet() -> Iterator[None]:
     """Nothing that a probe does is seen: no output, no warnings, no random numbers drawn."""
-    state = random.getstate()
+    random = sys.modules.get("random")
+    state = random.getstate() if random is not None else None
     numpy = sys.modules.get("numpy")
     numpy_state = numpy.random.get_state() if numpy is not None and "numpy.random" in sys.modules else None
     collecting = gc.isenabled()  # what the probes make dies by itself, or at the first collection after them
@@ -62,7 +63,8 @@ def quiet() -> Iterator[None]:
         finally:
             if collecting:
                 gc.enable()
-            random.setstate(state)
+            if random is not None:
+                random.setstate(state)
             if numpy is not None and numpy_state is not None:
                 numpy.random.set_state(numpy_state)
 
@@ -117,6 +119,8 @@ def _plain(value: Any) -> Any:
         return ("int", value)
     if kind.__name__ in NUMPY_FLOATS and kind.__module__ == "numpy" and value and value == value:
         return (kind.__name__, float(value))
+    if kind.__name__ == "ndarray" and kind.__module__ == "numpy" and value.dtype.kind in "biuf":
+        return (kind.__name__, value.dtype.str, value.shape, repr(value.tolist()))  # its own text takes long
     try:
         return (kind.__name__, _without_address(repr(value)))
     except Exception as error:
@@ -386,12 +390,14 @@ def binary(name: str, light: bool = False, numpy_left: bool = True) -> list[Prob
             probes.append(Probe(f"node {name} {other!r}", [x], lambda a, other=other: function(a, other)))
     if reflected:
         return _mostly_once(probes)
-    nodes = (
-        [ORDINARY[8], 3]
-        if light
-        else [ORDINARY[8], 3, True, -0.0, 1e300, math.nan, *loaded(), *([] if power else [2**60])]
-    )
-    probes += [Probe(f"node {name} node", pair, function) for pair in itertools.product(nodes, repeat=2)]
+    nodes = [ORDINARY[8], 3]
+    if not light:
+        nodes += [True, -0.0, 1e300, math.nan, *([] if power else [2**60])]
+    others = [] if light else loaded()
+    operands: list[tuple[Any, ...]] = [*itertools.product(nodes, repeat=2), *itertools.product(nodes[:3], others)]
+    operands += itertools.product(others, nodes[:3])
+    operands += itertools.islice(itertools.product(others, repeat=2), 0, None, 3)
+    probes += [Probe(f"node {name} node", pair, function) for pair in operands]
     for x in (ORDINARY[0], 3):
         probes.append(Probe(f"node {name} itself", [x], lambda a: function(a, a)))
         probes.append(Probe(f"node {name} an equal one", [x, x], function))
@@ -412,7 +418,8 @@ def half(probes: list[Probe]) -> list[Probe]:
     """Every second one of many, by chance, but the same ones always."""
     if len(probes) < 40:
         return probes
-    return random.Random(len(probes)).sample(probes, (len(probes) + 1) // 2)
+    source = Chance(len(probes))
+    return [probe for probe in probes if source.number() < 0.5]
 
 
 def numpy_numbers(kind: str, operators: Iterable[str], methods: Iterable[str], untried: Container[str]) -> list[Probe]:
@@ -482,7 +489,7 @@ class _Graph:
         self.seed, self.uses = seed, uses
 
     def __call__(self, *leaves: Any) -> Any:
-        source = random.Random(self.seed)
+        source = Chance(self.seed)
         nodes = [[leaf, 0] for leaf in leaves]
         for _ in range(7):
             open_nodes = [node for node in nodes if self.uses is None or node[1] < self.uses]
@@ -491,7 +498,7 @@ class _Graph:
             open_nodes = [node for node in nodes if self.uses is None or node[1] < self.uses]
             two = source.choice(open_nodes[-4:])
             two[1] += 1
-            nodes.append([one[0] + two[0] if source.random() < 0.5 else one[0] * two[0], 0])
+            nodes.append([one[0] + two[0] if source.number() < 0.5 else one[0] * two[0], 0])
         result = nodes[-1][0]
         for node, used in nodes[:-1]:
             if not used:

@@ -181,14 +181,17 @@ def _examined(cls: type, served: type) -> Plan:
             place, attribute = place_of(constructor.__globals__, name)
             plan.globals[name] = (vars(place) if isinstance(place, type) else place)[attribute]
         trial = Trial(cls, copy, served, plan, hazards, objections)
-        _try_switched(trial)
-        _try_kept(trial)
-        _try_operators(trial)
-        _try_differences(trial)
-        _try_quotients(trial)
-        _try_methods(trial)
-        _try_composed(trial)
-        _try_whole(trial)
+        try:
+            _try_switched(trial)
+            _try_kept(trial)
+            _try_operators(trial)
+            _try_differences(trial)
+            _try_quotients(trial)
+            _try_methods(trial)
+            _try_composed(trial)
+            _try_whole(trial)
+        finally:
+            trial.expected.clear()  # before the collector would look through it
     return trial.plan
 
 
