@@ -823,6 +823,8 @@ class _Maker:
             "except (ValueError, ArithmeticError, TypeError, AttributeError, RuntimeWarning) as error:",
         ]
         lines += [f"    print(type(error).__name__, str(error).partition(' at 0x')[0]); y = {self.name}(1.0)"]
+        if self.container == "set":  # how far backward() came is chance
+            lines += [f"    for p in leaves: p.{self.grad} = {self.zero}"]
         lines += ["print(show(y), [show(p) for p in leaves])"]
         return lines
 
