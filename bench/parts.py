@@ -4,11 +4,15 @@ Two problems: rows enough to keep two cores busy (how much faster are two worker
 the engine itself take?). Each round measures every set-up once, one after the other; ratios are taken within a round.
 The step is that of a network of 337 parameters, over `PARTS` parts. MPI is started anew in each round, since its idle
 ranks would take processors from the others; starting does not count.
+
+Of Dask's workers the processor time is printed as well, that of the busiest one: on a machine that others use, wall
+time tells what they do, and this one what the step takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import pickle
 import random
@@ -29,8 +33,8 @@ from kilograd.distributed.parts import packed
 from kilograd.distributed.tasks import Function, SumsOf, Table
 
 PARTS = 8
-Steps = Callable[[int], float]
-"""From a number of steps to the seconds that they take."""
+Steps = Callable[[int], tuple[float, float]]
+"""From a number of steps to the seconds that they take, and the processor time of the busiest who computes (or NaN)."""
 
 
 class Problem:
@@ -49,10 +53,10 @@ class Problem:
         """Steps over data that may lie anywhere, of which a first one was made."""
         optimizer = optim.SGD(self.model, lr=0.01)
 
-        def run(steps: int) -> float:
-            began = time.perf_counter()
+        def run(steps: int) -> tuple[float, float]:
+            began, used = time.perf_counter(), time.process_time()
             minimize(self.program, data, optimizer, steps=steps)
-            return time.perf_counter() - began
+            return time.perf_counter() - began, time.process_time() - used
 
         run(1)
         return run
@@ -72,18 +76,22 @@ def on_dask(problem: Problem, workers: int) -> Iterator[Steps]:
     import dask.array as da
     from distributed import Client, LocalCluster, wait
 
+    rows = sum(map(len, problem.parts))
     with (
         LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
         client.as_current(),
     ):
-        data = da.concatenate([da.from_array(part, chunks=part.shape) for part in problem.parts]).persist()
+        data = da.random.default_rng(0).normal(size=(rows, 3), chunks=(-(-rows // PARTS), 3)).persist()
         wait(data)
         run = problem.steps_over(data)
 
-        def steps(count: int) -> float:
+        def steps(count: int) -> tuple[float, float]:
             with client.as_current():
-                return run(count)
+                before = client.run(time.process_time)
+                seconds, _ = run(count)
+                after = client.run(time.process_time)
+                return seconds, max(after[worker] - before[worker] for worker in after)
 
         yield steps
 
@@ -98,10 +106,11 @@ def on_ranks(problem: Problem, ranks: int) -> Iterator[Steps]:
         raise ImportError("no mpiexec")
     rows = sum(map(len, problem.parts))
 
-    def steps(count: int) -> float:
+    def steps(count: int) -> tuple[float, float]:
         allowed = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
         command = [program, "-n", str(ranks), sys.executable, "-m", "bench.parts", "--rank", str(rows), str(count)]
-        return float(subprocess.run(command, capture_output=True, check=True, env={**os.environ, **allowed}).stdout)
+        found = subprocess.run(command, capture_output=True, check=True, env={**os.environ, **allowed})
+        return float(found.stdout), math.nan  # a rank that waits is as busy as one that computes
 
     yield steps
 
@@ -113,7 +122,7 @@ def rank(rows: int, steps: int) -> None:
     world = MPI.COMM_WORLD
     problem = Problem(rows)
     own = [part for k, part in enumerate(problem.parts) if k * world.size // PARTS == world.rank]
-    seconds = problem.steps_over(Ranks(own))(steps)
+    seconds, _ = problem.steps_over(Ranks(own))(steps)
     if world.rank == 0:
         print(seconds)
 
@@ -128,7 +137,7 @@ def on_ray(problem: Problem, workers: int) -> Iterator[Steps]:
     environment = {"env_vars": {"PYTHONPATH": path}}
     ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, runtime_env=environment)
     try:
-        yield problem.steps_over(ray.data.from_numpy(problem.parts))
+        yield _elsewhere(problem.steps_over(ray.data.from_numpy(problem.parts)))
     finally:
         ray.shutdown()
 
@@ -144,9 +153,14 @@ def on_spark(problem: Problem, workers: int) -> Iterator[Steps]:
     session = builder.config("spark.ui.enabled", "false").config("spark.ui.showConsoleProgress", "false").getOrCreate()
     try:
         frame = pd.DataFrame(np.concatenate(problem.parts), columns=["x", "y", "target"])
-        yield problem.steps_over(session.createDataFrame(frame).cache())
+        yield _elsewhere(problem.steps_over(session.createDataFrame(frame).cache()))
     finally:
         session.stop()
+
+
+def _elsewhere(run: Steps) -> Steps:
+    """Steps that others compute, whose processor time is not known."""
+    return lambda count: (run(count)[0], math.nan)
 
 
 SETUPS: dict[str, tuple[Callable[[Problem, int], Any], int]] = {
@@ -171,15 +185,17 @@ def measure(rows: int, steps: int, rounds: int, names: list[str]) -> None:
                 setups[name] = stack.enter_context(make(problem, workers))
             except ImportError as error:
                 print(f"{name:<24} not here: {error}")
-        seconds: dict[str, list[float]] = {name: [] for name in setups}
+        seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in setups}
         for _ in range(rounds):
             for name, run in setups.items():
-                seconds[name].append(run(steps) / steps)
+                seconds[name].append(run(steps))
     base = seconds["blocks in this process"]
+    print(f"{'':<24} {'wall':>9} {'busiest':>9}   speed by wall time, and its range")
     for name, found in seconds.items():
-        ratios = sorted(one / other for one, other in zip(base, found, strict=True))
-        spread = f"{ratios[0]:.2f} .. {ratios[-1]:.2f}"
-        print(f"{name:<24} {statistics.median(found) * 1e3:>9.2f}   speed {statistics.median(ratios):.2f} ({spread})")
+        wall, busiest = [statistics.median(each) / steps * 1e3 for each in zip(*found, strict=True)]
+        ratios = sorted(one[0] / other[0] for one, other in zip(base, found, strict=True))
+        spread = f"{ratios[0]:.3f} .. {ratios[-1]:.3f}"
+        print(f"{name:<24} {wall:>9.2f} {busiest:>9.2f}   {statistics.median(ratios):.3f} ({spread})")
 
 
 def main() -> None:

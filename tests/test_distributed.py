@@ -151,6 +151,7 @@ def notes(caught: pytest.ExceptionInfo[BaseException]) -> list[str]:
         ([ROWS, np.array([["a", "b", "c"]])], TypeError, "real numbers are needed"),
         ([ROWS[:, 0]], ValueError, r"X has shape \(1, 1000\)"),
         (5, TypeError, "an iterable of blocks"),
+        ("rows.npy", TypeError, r"blocks\('rows.npy'\) reads a file"),
         ({"x": 1}, TypeError, "a list, an array or a table is needed"),
         ([ROWS[:0]], ValueError, "the mean over blocks of no rows"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -171,6 +172,8 @@ def parts_of(data: Any, targets: Any = None, *, passes: int = 1) -> Parts:
 
 
 def _is_table(data: Any, what: str) -> bool:
+    if isinstance(data, (str, os.PathLike)):
+        raise TypeError(f"{what}: a path is no data; kilograd.distributed.blocks({os.fspath(data)!r}) reads a file")
     found = tables.array(data, what)
     if found is None and isinstance(data, (list, tuple)):
         first = tables.array(data[0], what) if data and not isinstance(data[0], tuple) else None
