@@ -9,8 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "gamma.hpp"
-#include "normal.hpp"
+#include "special.hpp"
+
+// What is compiled for several instruction sets has a namespace for each: of functions of one name the linker keeps
+// one, which might be made of instructions that the processor lacks.
+#ifndef KILOGRAD_UNIT
+#define KILOGRAD_UNIT portable
+#endif
 
 namespace kilograd {
 
@@ -79,8 +84,7 @@ inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
 
 namespace scalar {
 using std::abs, std::sqrt, std::pow, std::exp, std::expm1, std::log, std::log1p;
-using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2, std::copysign,
-    std::tgamma;
+using std::floor, std::rint, std::cbrt, std::exp2, std::log2, std::log10, std::hypot, std::atan2, std::copysign;
 using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
 inline namespace KILOGRAD_UNIT {
@@ -95,28 +99,8 @@ inline double log_cosh(double x) {
     const double a = abs(x), m = expm1(-a), e = 1.0 + m;
     return a < 1.0 ? log1p(m * m / (2.0 * e)) : (a - 0.69314718055994530942) + log1p(e * e);
 }
-// As Python's `%` and `//`, and NaN or infinity where these refuse.
-inline double modulo(double a, double b) {
-    const double rest = std::fmod(a, b);
-    if (rest == 0.0) return std::copysign(0.0, b);
-    return (b < 0.0) != (rest < 0.0) ? rest + b : rest;
-}
-inline double floor_divide(double a, double b) {
-    if (b == 0.0) return a / b;
-    const double rest = std::fmod(a, b);
-    double quotient = (a - rest) / b;
-    if (rest != 0.0 && (b < 0.0) != (rest < 0.0)) quotient -= 1.0;
-    if (quotient == 0.0) return std::copysign(0.0, a / b);
-    const double whole = floor(quotient);
-    return quotient - whole > 0.5 ? whole + 1.0 : whole;
-}
 }  // namespace KILOGRAD_UNIT
 }  // namespace scalar
-}  // namespace kilograd
-
-#include "bessel.hpp"  // whose templates use these
-
-namespace kilograd {
 
 // The functions of two operands that the table uses.
 #define KILOGRAD_BINARY_FUNCTIONS(F) \

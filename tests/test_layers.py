@@ -26,6 +26,7 @@ PROGRAM = {
 MACHINE = {"program/machine", "program/machine/aarch64", "program/machine/x86_64"}
 INCLUDES = {
     ".": {"."},
+    "math": {".", "math"},
     "engine": {".", "engine"},
     "nn": {".", "engine", "nn"},
     "program": PROGRAM,
@@ -35,7 +36,7 @@ INCLUDES = {
     "program/machine/x86_64": {"program/machine", "program/machine/x86_64"},
     "program/schedules": PROGRAM - {"program/passes", "program/execution", "program/machine"},
     "program/passes": {".", "program", "program/passes"},
-    "program/kernels": {".", "program", "program/kernels"},
+    "program/kernels": {".", "math", "program", "program/kernels"},
     "program/stages": PROGRAM | {"program/stages"},
     "bindings": {".", "engine", "nn", *PROGRAM, "bindings", "bindings/value", "bindings/served", "bindings/program"},
     "bindings/value": {".", "engine", "bindings", "bindings/value"},

@@ -90,12 +90,14 @@ FUNCTIONS = {
         lambda x: -mpmath.log1p(mpmath.exp(-x)), [*LINE, *unary(-30.0, 30.0, -700.0)], floor=(0.0, 0.0, 1.0)
     ),
     "logit": Function(lambda p: mpmath.log(p / (1 - p)), UNIT, floor=(0.0, 0.0, 1.0)),
-    "gammaln": Function(lambda x: mpmath.loggamma(x).real, [*POSITIVE, *unary(-0.5, -3.3)], floor=(1.0, 1.0, 0.0)),
-    "gamma": Function(
-        mpmath.gamma, [*POSITIVE[:12], *unary(-0.5, -3.3, 170.0)], (8, 64, 256), tail=lambda x: 4 * abs(x)
+    "gammaln": Function(
+        lambda x: mpmath.loggamma(x).real, [*POSITIVE, *unary(-0.5, -3.3)], (2, 16, 64), floor=(0.25, 1.0, 0.0)
     ),
-    "digamma": Function(mpmath.digamma, [*POSITIVE, *unary(-0.5, -3.3)], floor=(1.0, 0.0, 0.0)),
-    "betaln": Function(log_beta, PAIRS, (8, 16, 64), floor=(1.0, 0.0, 0.0)),
+    "gamma": Function(
+        mpmath.gamma, [*POSITIVE[:12], *unary(-0.5, -3.3, 170.0)], (2, 64, 256), tail=lambda x: 4 * abs(x)
+    ),
+    "digamma": Function(mpmath.digamma, [*POSITIVE, *unary(-0.5, -3.3)], (2, 16, 64), floor=(0.25, 0.0, 0.0)),
+    "betaln": Function(log_beta, PAIRS, (2, 16, 64), floor=(0.25, 0.0, 0.0)),
     "beta": Function(lambda a, b: mpmath.beta(a, b), PAIRS, (64, 128, 512)),
     "xlogy": Function(lambda x, y: x * mpmath.log(y), NEAR),
     "xlog1py": Function(lambda x, y: x * mpmath.log1p(y), NEAR),

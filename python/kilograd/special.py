@@ -4,10 +4,11 @@ Of a float each gives a float, of an array an array, which broadcast; of Values,
 derivatives; inside compiled functions, what is recorded. SciPy's own functions are recorded in compiled functions, too,
 by the same table.
 
-Relative errors are some ulp over the domain, also in tails and near zeros, except these:
+Relative errors are some ulp over the domain, also in tails and near zeros; of `gammaln`, `gamma`, `digamma`, `betaln`,
+`polygamma` of order 1, `ndtri`, `erf`, `erfc`, `erfcx`, `ndtr` and the Bessel functions they are at most 2 ulp. Except:
 
-- `gammaln`, `digamma` and `betaln` near their zeros, and for negative numbers: some ulp of the larger of 1 and the
-  result. `logsumexp` and `log_softmax` near 0: an ulp of 1.
+- `gammaln` and `digamma` near their zeros among the negative numbers, and `betaln` near its own: 2 ulp of the larger of
+  1/2 and the result. `logsumexp` and `log_softmax` near 0: an ulp of 1.
 - `beta`: as many ulp as its logarithm is large, at most 1e-13.
 - Derivatives in far tails of `erf`, `erfc` and `ndtr`: as many ulp as x * x, at most 2e-13; of `expit`, and second ones
   of `log_expit`, where it is near 1: an ulp of 1; of `i0e` and `i1e` for large x: an ulp of the function.

@@ -3,11 +3,24 @@
 // The derivative of each elementary function is that of its own row in ops.def: no second table.
 #pragma once
 
+#include "../../math/vector_math.hpp"
 #include "../codes.hpp"
-#include "vector_math.hpp"
+
+namespace kilograd::lanes {
+namespace {
+
+KILOGRAD_INLINE Lane whole_power(Lane a, Lane exponent) {
+    return program::whole_power_of(a, static_cast<int>(get(exponent, 0)));
+}
+
+}  // namespace
+}  // namespace kilograd::lanes
 
 namespace kilograd::program {
 namespace {
+
+using namespace lanes;
+using lanes::mul_add;  // which those of Dual would hide
 
 struct Dual {
     Lane v, t;
@@ -77,9 +90,6 @@ inline Dual of_order(Dual a, Dual order) {
 KILOGRAD_FUNCTIONS_OF_ORDERS(KILOGRAD_OF_ORDER)
 #undef KILOGRAD_OF_ORDER
 
-KILOGRAD_INLINE Lane whole_power(Lane a, Lane exponent) {
-    return whole_power_of(a, static_cast<int>(get(exponent, 0)));
-}
 // By the rule, and not by the squarings: where these overflow, the tangents of their quotients are NaN.
 KILOGRAD_INLINE Dual whole_power(Dual a, Dual exponent) {
     const Lane n = exponent.v, y = whole_power(a.v, n);

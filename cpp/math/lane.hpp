@@ -21,7 +21,7 @@
 #define KILOGRAD_INLINE inline
 #endif
 
-namespace kilograd::program {
+namespace kilograd::lanes {
 namespace {
 
 inline constexpr int width = KILOGRAD_LANES;
@@ -306,4 +306,4 @@ KILOGRAD_INLINE double sum_of(Lane a) {
 }
 
 }  // namespace
-}  // namespace kilograd::program
+}  // namespace kilograd::lanes
