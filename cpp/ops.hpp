@@ -89,7 +89,6 @@ using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan;
 using std::sinh, std::cosh, std::tanh, std::asinh, std::acosh, std::atanh, std::erf, std::erfc;
 inline namespace KILOGRAD_UNIT {
 inline double select(bool mask, double x, double y) { return mask ? x : y; }
-inline double mul_add(double a, double b, double c) { return a * b + c; }
 inline double logistic(double x) {
     const double e = exp(-abs(x));  // never overflows
     return select(x < 0.0, e, 1.0) / (1.0 + e);

@@ -14,6 +14,7 @@ from bench.workloads import (
     article,
     black_scholes,
     chebyshev,
+    counts,
     derivatives,
     eager,
     loops,
@@ -194,6 +195,24 @@ def options(problem: black_scholes.BlackScholes) -> Run:
         prices, gradients = jax.block_until_ready(call(*columns))
         yield "call"
         return black_scholes.shown(np.asarray(prices), [np.asarray(column) for column in gradients])
+
+    return run
+
+
+@ENGINE.runs(counts.COUNTS)
+def likelihood_of_counts(problem: counts.Counts) -> Run:
+    *x, count = (jnp.array(column) for column in problem.columns)
+    functions = {"exp": jnp.exp, "log1p": jnp.log1p, "log_gamma": jax.lax.lgamma}
+
+    def total(p: Any) -> Any:
+        return counts.log_density([*p], x, count, **functions).sum()
+
+    call, parameters = jax.jit(jax.value_and_grad(total)), jnp.array(problem.parameters)
+
+    def run() -> Phases:
+        value, gradient = jax.block_until_ready(call(parameters))
+        yield "call"
+        return {"value": [float(value)], "gradient": gradient}
 
     return run
 

@@ -12,6 +12,7 @@ from bench.model import Engine, Phases, Run, UnavailableError
 from bench.workloads import (
     black_scholes,
     chebyshev,
+    counts,
     dag,
     derivatives,
     loops,
@@ -237,6 +238,28 @@ def options(problem: black_scholes.BlackScholes, reuse: bool) -> Run:
         prices, gradient = program.value_and_grad(rows, out=out)
         yield "call"
         return black_scholes.shown(prices, gradient.T)
+
+    return run
+
+
+@ENGINE.runs(counts.COUNTS)
+def likelihood_of_counts(problem: counts.Counts) -> Run:
+    import numpy as np
+
+    from kilograd import special
+
+    parameters, inputs = [Value(p) for p in problem.parameters], [Value(column[0]) for column in problem.columns]
+    *x, count = inputs
+    density = counts.log_density(
+        parameters, x, count, exp=lambda v: v.exp(), log1p=lambda v: v.log1p(), log_gamma=special.gammaln
+    )
+    program = record(density, inputs, parameters)
+    rows = np.array(problem.columns).T
+
+    def run() -> Phases:
+        value, gradient = program.value_and_grad(rows, wrt="parameters", reduce="sum")
+        yield "call"
+        return {"value": [value], "gradient": gradient}
 
     return run
 
