@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from kilograd.training import fit, predict
     from kilograd.viewer import exercises, view
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MLP",
