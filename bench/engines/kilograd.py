@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import kilograd
-from bench.engines.programs import run_programs
+from bench.engines.programs import run_programs, run_transformer
 from bench.engines.training import run_kilograd
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_chain, run_eager, run_moons
 from bench.model import Engine, Phases, Run, UnavailableError
@@ -36,10 +36,23 @@ ENGINE = Engine(
     otherwise="no entry",
 )
 
+
+def _served(cls: Any) -> Any:
+    """The class that `kilograd run` puts in the place of a program's own."""
+    from kilograd.run.judge import judgements, serve
+
+    served = serve(cls)
+    if served is cls:
+        raise UnavailableError(f"{cls.__name__} is left alone: {judgements[-1].reason}")
+    return served
+
+
 run_eager(ENGINE, Value)
 run_backward(ENGINE, Value)
 run_chain(ENGINE, Value)
 run_programs(ENGINE, "-m", "kilograd", "run")
+run_transformer(ENGINE, lambda cls: Value)
+run_transformer(ENGINE, _served, "run")
 run_article(ENGINE, MLP)
 run_moons(ENGINE, micrograd_nn.MLP, MicrogradValue)
 run_kilograd(ENGINE)

@@ -1,12 +1,15 @@
-"""The entries for whole programs: a fresh interpreter for each run."""
+"""The entries for whole programs, a fresh interpreter for each run, and for the graph of one of them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from bench.model import Engine, Phases, Run
 from bench.workloads.run import RUNS, Program, numbers
+from bench.workloads.transformer import TRANSFORMER, Transformer, built_and_differentiated
 
 
 def run_programs(engine: Engine, *prefix: str) -> None:
@@ -23,3 +26,12 @@ def run_programs(engine: Engine, *prefix: str) -> None:
 
     for workload in RUNS:
         engine.runs(workload)(setup)
+
+
+def run_transformer(engine: Engine, choose: Callable[[Any], Any], variant: str = "") -> None:
+    """Let `engine` run the transformer over the class that `choose` gives for the program's own."""
+
+    def setup(problem: Transformer) -> Run:
+        return built_and_differentiated(problem, choose)
+
+    engine.runs(TRANSFORMER, variant)(setup)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from bench.engines.programs import run_programs
+from bench.engines.programs import run_programs, run_transformer
 from bench.engines.training import run_again, run_image
 from bench.engines.value_class import FUNCTIONS, run_article, run_backward, run_eager
 from bench.model import Engine, Phases, Run
@@ -24,6 +24,7 @@ ENGINE.cannot(rosenbrock.ROSENBROCK, "has first derivatives only")
 run_eager(ENGINE, Value)
 run_backward(ENGINE, Value)
 run_programs(ENGINE)
+run_transformer(ENGINE, lambda cls: cls)
 run_article(ENGINE, MLP)
 run_again(ENGINE, MLP)
 run_image(ENGINE, Value)

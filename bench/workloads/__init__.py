@@ -25,6 +25,7 @@ from bench.workloads import (
     solve,
     spectrum,
     training,
+    transformer,
 )
 
 _IN_ORDER: list[Workload[Any]] = [
@@ -51,6 +52,7 @@ _IN_ORDER: list[Workload[Any]] = [
     solve.SOLVE,
     spectrum.SPECTRUM,
     *rows.WORKLOADS,
+    transformer.TRANSFORMER,
     *run.RUNS,
 ]
 WORKLOADS: dict[str, Workload[Any]] = {workload.name: workload for workload in _IN_ORDER}
