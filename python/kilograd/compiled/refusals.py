@@ -36,7 +36,8 @@ def refuse(error: Exception, function: Function, call: Call) -> None:
     frame = _frame_of_library(error.__traceback__)
     if isinstance(error, (IndexError, NameError, AssertionError)):
         return
-    ours = thread.refused or "recorded" in str(error)
+    is_ours = isinstance(error, (TypeError, ValueError)) and _is_raised_here(error.__traceback__)
+    ours = is_ours or thread.refused or "recorded" in str(error)
     if ours and not isinstance(error, SystemError) and (frame is None or "a plain float" not in str(error)):
         return
     try:
@@ -51,6 +52,14 @@ def refuse(error: Exception, function: Function, call: Call) -> None:
     what, module = _public(frame)
     remedy = next((text for name, text in _REMEDIES.items() if f"{module}.".startswith(f"{name}.")), _REMEDY)
     raise TypeError(f"{what} is not recorded in {name_of(function)}: {remedy}") from error
+
+
+def _is_raised_here(traceback: TracebackType | None) -> bool:
+    """Whether code of this package raised an error, in words of its own."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    name: str = "" if traceback is None else traceback.tb_frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] == "kilograd" and name != "kilograd.compiled.substitutes"  # which call a library
 
 
 def _frame_of_library(traceback: TracebackType | None) -> FrameType | None:
