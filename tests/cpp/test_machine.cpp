@@ -166,7 +166,7 @@ TEST(equals_the_kernels_to_the_last_bit) {
     }
 }
 
-#if defined(__linux__) && defined(__x86_64__)
+#if defined(__x86_64__) && (defined(__linux__) || defined(_WIN32))
 
 namespace {
 

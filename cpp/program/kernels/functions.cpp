@@ -12,7 +12,7 @@ namespace {
 constexpr bool takes(Code code, Arity arity) { return info(code).arity == arity; }
 
 template <Code code>
-Raw value(Raw a, Raw b, Raw, const double* c, unsigned* suspects) {
+KILOGRAD_SYSTEM_V Raw value(Raw a, Raw b, Raw, const double* c, unsigned* suspects) {
     const Lane first(a), second = takes(code, Arity::Binary) ? Lane(b) : Lane(0.0);
     const Lane y = value_at<code>(first, second, takes(code, Arity::Param) ? Lane(*c) : Lane(0.0));
     if constexpr (!is_total(code))
@@ -48,7 +48,7 @@ const Functions KILOGRAD_TABLE = make_table(std::make_index_sequence<code_count>
 #else
 
 template <Code code, bool second>
-Raw local(Raw a, Raw b, Raw y, const double* c, unsigned*) {
+KILOGRAD_SYSTEM_V Raw local(Raw a, Raw b, Raw y, const double* c, unsigned*) {
     const Lane third = takes(code, Arity::Param) ? Lane(*c) : Lane(0.0);
     if constexpr (second)
         return Rule<code>::template db<Lane>(Lane(a), Lane(b), third, Lane(y)).v;

@@ -126,10 +126,18 @@ struct RowCode {
     const std::uint32_t* locals;  // positions of nodes
 };
 
+// How machine code calls functions, and is called, on all processors of the x86-64 family: Windows has another
+// convention.
+#if defined(_WIN32) && defined(__x86_64__)
+#define KILOGRAD_SYSTEM_V __attribute__((sysv_abi))
+#else
+#define KILOGRAD_SYSTEM_V
+#endif
+
 // Functions of the op table, of one number, by arithmetic that gives it what the vectors of an instruction set give it.
 // `c` is the constant of those that have one; a finite operand that may have met an error sets `suspects`.
 struct Functions {
-    double (*value[code_count])(double a, double b, double y, const double* c, unsigned* suspects);
+    double(KILOGRAD_SYSTEM_V* value[code_count])(double a, double b, double y, const double* c, unsigned* suspects);
 };
 
 // The same of a vector, and the local derivatives by the first and by the second operand, called in the same way. For
@@ -167,8 +175,8 @@ struct Kernels {
     void (*rows_store)(const Leaf*, std::size_t count, const double* values, double* table, std::ptrdiff_t row_step,
                        std::ptrdiff_t column_step);
     // What row_reverse() makes first, in `local`; and one run of row_forward(), of functions.
-    void (*row_locals)(const RowCode&, const double* values, double* local);
-    bool (*row_functions)(const RowCode&, const Run&, double* values);
+    void(KILOGRAD_SYSTEM_V* row_locals)(const RowCode&, const double* values, double* local);
+    bool(KILOGRAD_SYSTEM_V* row_functions)(const RowCode&, const Run&, double* values);
     const Functions* ones;
     const VectorFunctions* vectors;  // null where there is no machine code
 };

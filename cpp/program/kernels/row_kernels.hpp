@@ -41,7 +41,7 @@ bool row_functions_gathered(const RowCode& s, const Run& run, double* v) {
 
 // Numbers that were just written are read as numbers where the nodes are few: a vector gathered from such has to wait
 // for them to leave the store buffer.
-bool row_functions(const RowCode& s, const Run& run, double* v) {
+KILOGRAD_SYSTEM_V bool row_functions(const RowCode& s, const Run& run, double* v) {
     if (run.count > few_alike) return row_functions_gathered(s, run, v);
     const bool binary = info(run.code).arity == Arity::Binary;
     unsigned suspects = 0;
@@ -134,7 +134,7 @@ bool row_forward(const RowCode& s, double* v) {
 
 // The local derivatives of functions, which wait for no adjoint: what stands in small runs, one behind the other in a
 // chain, is still differentiated by vectors.
-void row_locals(const RowCode& s, const double* v, double* local) {
+KILOGRAD_SYSTEM_V void row_locals(const RowCode& s, const double* v, double* local) {
     alignas(64) double a[chunk], b[chunk], y[chunk], one[chunk];
     for (double& weight : one) weight = 1.0;
     for (const Alike *alike = s.alike, *last = s.alike + s.alike_count; alike != last; ++alike) {

@@ -1,10 +1,15 @@
 #include "pages.hpp"
 
 #ifdef KILOGRAD_MACHINE_CODE
+#include <cstring>
+
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#else
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <cstring>
+#endif
 
 #if defined(__APPLE__) && defined(__aarch64__)
 #include <libkern/OSCacheControl.h>
@@ -14,7 +19,24 @@
 
 namespace kilograd::program::machine {
 
-#ifdef KILOGRAD_MACHINE_CODE
+#if defined(KILOGRAD_MACHINE_CODE) && defined(_WIN32)
+
+std::unique_ptr<const Pages> Pages::make(std::span<const std::uint8_t> bytes) {
+    void* begin = VirtualAlloc(nullptr, bytes.size(), MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+    if (!begin) return nullptr;
+    std::memcpy(begin, bytes.data(), bytes.size());
+    DWORD before;
+    if (!VirtualProtect(begin, bytes.size(), PAGE_EXECUTE_READ, &before)) {
+        VirtualFree(begin, 0, MEM_RELEASE);
+        return nullptr;
+    }
+    FlushInstructionCache(GetCurrentProcess(), begin, bytes.size());
+    return std::unique_ptr<const Pages>(new Pages(begin, bytes.size()));
+}
+
+Pages::~Pages() { VirtualFree(begin_, 0, MEM_RELEASE); }
+
+#elif defined(KILOGRAD_MACHINE_CODE)
 
 std::unique_ptr<const Pages> Pages::make(std::span<const std::uint8_t> bytes) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));

@@ -1,6 +1,7 @@
 #include "perf_map.hpp"
 
-#ifdef KILOGRAD_MACHINE_CODE
+#if defined(KILOGRAD_MACHINE_CODE) && !defined(_WIN32)
+#define KILOGRAD_PERF
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 
 namespace kilograd::program::machine {
 
-#ifdef KILOGRAD_MACHINE_CODE
+#ifdef KILOGRAD_PERF
 
 namespace {
 

@@ -10,15 +10,6 @@
 
 namespace kilograd::program::machine {
 
-namespace {
-
-template <class Function>
-Function* at(const void* code) {
-    return reinterpret_cast<Function*>(reinterpret_cast<std::uintptr_t>(code));
-}
-
-}  // namespace
-
 When when() {
     static const When chosen = []() -> When {
         const char* given = std::getenv("KILOGRAD_CODE");
@@ -59,8 +50,8 @@ RowMachine::RowMachine(const Graph& graph, const RowSchedule& schedule, Wants wa
     pages_ = Pages::make(emitter.finish());
     if (!pages_) return;
     const auto* begin = static_cast<const std::uint8_t*>(pages_->begin());
-    forward_ = at<unsigned(double*)>(begin);
-    reverse_ = at<void(const double*, double*)>(begin + reverse);
+    forward_ = reinterpret_cast<Forward>(reinterpret_cast<std::uintptr_t>(begin));
+    reverse_ = reinterpret_cast<Reverse>(reinterpret_cast<std::uintptr_t>(begin + reverse));
     const std::string of = " of " + std::to_string(schedule.size() - schedule.leaf_count()) + " ops, " +
                            (several ? std::to_string(kernels.width) + " rows" : "one row");
     name_code(begin, reverse, "kilograd forward" + of);

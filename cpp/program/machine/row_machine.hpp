@@ -4,7 +4,7 @@
 // instruction are called. In reverse an adjoint is added up where it is needed, from the contributions of its consumers
 // in the order in which the kernels add them.
 //
-// For processors of the x86-64 family with AVX and FMA under the System V calling convention, and for AArch64.
+// For processors of the x86-64 family with AVX and FMA, always under the System V calling convention, and for AArch64.
 // Elsewhere, and where the system executes no memory that was written, there is none, and the kernels do the work.
 #pragma once
 
@@ -47,8 +47,10 @@ class RowMachine {
     const Kernels& kernels_;
     const RowCode code_;
     std::unique_ptr<const Pages> pages_;
-    unsigned (*forward_)(double*) = nullptr;
-    void (*reverse_)(const double*, double*) = nullptr;
+    using Forward = unsigned(KILOGRAD_SYSTEM_V*)(double*);
+    using Reverse = void(KILOGRAD_SYSTEM_V*)(const double*, double*);
+    Forward forward_ = nullptr;
+    Reverse reverse_ = nullptr;
 };
 
 }  // namespace kilograd::program::machine
