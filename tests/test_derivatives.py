@@ -347,6 +347,23 @@ def test_what_batches_with_shared_arguments_refuse() -> None:
             methods(w, x, b, in_axes=(None, 0, 0), reduce="max")
 
 
+@pytest.mark.parametrize("reduce", ["sum", "mean"])
+def test_a_first_call_adds_up_as_later_ones_do(reduce):
+    rows = np.random.default_rng(0).normal(size=(211, 2))
+
+    def function(row, w):
+        return row[0] * w[0] * 3.0 + row[1]
+
+    f, g, w = kilograd.compile(function), kilograd.compile(function), np.ones(1)
+    for call in (f.batch, f.batch.value_and_grad, f.batch.jacobian):
+        f._paths.clear()
+        first, later = [call(rows, w, in_axes=(0, None), reduce=reduce) for _ in range(2)]
+        assert str(first) == str(later)
+    first, later = [g.batch.value_and_grad(rows, w, in_axes=(0, None), argnums=1, reduce=reduce) for _ in range(2)]
+    assert first[0] == later[0]
+    assert np.array_equal(first[1], later[1])
+
+
 def test_an_error_in_a_row_of_a_reduced_batch() -> None:
     f = kilograd.compile(lambda p, x: p * np.log(x[0]))
     x = np.array([[1.0], [2.0]])

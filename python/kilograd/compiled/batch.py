@@ -68,7 +68,7 @@ class Batch(Derivatives[..., "Array"]):
     def __call__(self, *args: Any, in_axes: InAxes | None = None, reduce: Reduce = None, **kwargs: Any) -> Any:
         """Call the function with each row."""
         rows = self._rows(args, kwargs, in_axes, reduce)
-        only = self._only_of(rows)
+        only = self._only_of(rows, reduce)
         if only is not None and (reduce or rows.columns):
             with suppress(ValueError, ArithmeticError):
                 return plain(only.values(rows, reduce))
@@ -108,7 +108,7 @@ class Batch(Derivatives[..., "Array"]):
         rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
         shared = _shared(in_axes)
-        only = self._only_of(rows)
+        only = self._only_of(rows, reduce)
         if only is not None and only.is_number and reduce:
             with suppress(ValueError, ArithmeticError):
                 return _reduced_gradient(only, rows, positions, shared, reduce)
@@ -148,7 +148,7 @@ class Batch(Derivatives[..., "Array"]):
             return self._sparse(args, kwargs, argnums, False, in_axes, reduce)
         rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
-        only = self._only_of(rows)
+        only = self._only_of(rows, reduce)
         if only is not None and (reduce or rows.columns):
             columns, compact = _columns(only, rows, positions, _shared(in_axes))
             with suppress(ValueError, ArithmeticError):
@@ -175,7 +175,7 @@ class Batch(Derivatives[..., "Array"]):
             return self._sparse(args, kwargs, argnums, True, in_axes, reduce)
         rows = self._rows(args, kwargs, in_axes, reduce)
         positions = self._positions(rows.call, argnums)
-        only = self._only_of(rows)
+        only = self._only_of(rows, reduce)
         if only is not None and only.is_number and (reduce or rows.columns):
             columns, compact = _columns(only, rows, positions, _shared(in_axes))
             with suppress(ValueError, ArithmeticError):
@@ -225,9 +225,12 @@ class Batch(Derivatives[..., "Array"]):
     def _numbers(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call:
         return self._rows(args, kwargs).whole()
 
-    def _only_of(self, rows: Rows) -> Only | None:
+    def _only_of(self, rows: Rows, reduce: Reduce) -> Only | None:
         """The program of all rows, where they take one path and it has no guards."""
         paths = self._compiled._paths_of(rows.call)
+        if reduce and not paths and len(rows.varying):  # a first call adds up as all later ones do
+            self._record(rows._replace(varying=rows.varying[:1]).whole(), 0)
+            paths = self._compiled._paths_of(rows.call)
         return paths[0].only if len(paths) == 1 else None
 
     def _computed(
@@ -268,7 +271,7 @@ class Batch(Derivatives[..., "Array"]):
         positions = self._positions(rows.call, argnums)
         chosen = sorted({positions} if isinstance(positions, int) else set(positions))
         in_order = chosen == sorted(chosen, key=lambda i: (i in shared, i))  # as `_columns` has them
-        only = self._only_of(rows)
+        only = self._only_of(rows, reduce)
         if only is not None and (reduce or rows.columns) and in_order and (only.is_number or not second):
             columns, _ = _columns(only, rows, positions, shared)
             with suppress(ValueError, ArithmeticError):
