@@ -134,7 +134,7 @@ def test_columns_by_name():
     with pytest.raises(ValueError, match="no column 'y'") as caught:
         value_and_grad(p, frames, columns=["x", "y", "t"])
     assert notes(caught) == ["in part 1 of the data"]
-    with pytest.raises(TypeError, match="not one name"):
+    with pytest.raises(TypeError, match="columns is a list of names"):
         value_and_grad(p, frames, columns="x")
     with pytest.raises(TypeError, match="ndarray has no names"):
         value_and_grad(p, PARTS, columns=["x"])
@@ -154,12 +154,52 @@ def notes(caught: pytest.ExceptionInfo[BaseException]) -> list[str]:
         ("rows.npy", TypeError, r"blocks\('rows.npy'\) reads a file"),
         ({"x": 1}, TypeError, "a list, an array or a table is needed"),
         ([ROWS[:0]], ValueError, "the mean over blocks of no rows"),
+        ([], ValueError, "the mean over blocks of no rows"),
+        (["rows.npy"], TypeError, "a list, an array or a table is needed, and not str"),
     ],
 )
 def test_data_that_are_refused(data, error, said):
     p, _ = squares()
     with pytest.raises(error, match=said):
         value_and_grad(p, data)
+
+
+def test_lists_are_rows_or_blocks_of_rows():
+    p, _ = squares()
+    right = value_and_grad(p, [ROWS[:2], ROWS[2:5]])
+    for data in ([ROWS[:2].tolist(), ROWS[2:5].tolist()], [list(map(tuple, ROWS[:2].tolist())), ROWS[2:5]]):
+        assert value_and_grad(p, data)[0] == right[0]
+    assert value_and_grad(p, list(map(tuple, ROWS.tolist())))[0] == value_and_grad(p, ROWS)[0]
+
+
+def test_no_rows_have_the_shape_of_the_outputs():
+    x, w = Value(0.0), Value(2.0)
+    p = Program([w * x, w + x], inputs=[x], parameters=[w])
+    value, gradient = value_and_grad(p, [np.empty((0, 1))], reduce="sum")
+    assert value.tolist() == [0.0, 0.0]
+    assert gradient.tolist() == [0.0]
+
+
+def test_what_is_left_out_may_be_missing():
+    pa = pytest.importorskip("pyarrow")
+    p, _ = squares()
+    table = pa.table({"x": ROWS[:2, 0], "name": ["a", None], "y": ROWS[:2, 1], "t": ROWS[:2, 2]})
+    for data in (table, [table]):
+        assert value_and_grad(p, data, columns=["x", "y", "t"])[0] == value_and_grad(p, ROWS[:2])[0]
+
+
+def test_a_name_of_several_columns_is_refused():
+    pd = pytest.importorskip("pandas")
+    p, _ = squares()
+    with pytest.raises(ValueError, match="there are 2 columns 't'"):
+        value_and_grad(p, pd.DataFrame(np.ones((2, 4)), columns=["x", "y", "t", "t"]), columns=["x", "t"])
+
+
+@pytest.mark.parametrize("optimizer", [None, optim.SGD, 0.1])
+def test_what_is_no_optimizer_is_refused(optimizer):
+    p, _ = squares()
+    with pytest.raises(TypeError, match="an optimizer is made from the parameters"):
+        minimize(p, PARTS, optimizer, steps=1)
 
 
 def test_an_error_names_its_part_and_changes_nothing():
@@ -295,6 +335,25 @@ def test_samples_that_are_refused(parts, said):
     with pytest.raises((ValueError, TypeError), match=said):
         fit(model, parts, epochs=1)
     assert np.array_equal(arrays.data(model.parameters()), before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"seed": None}, TypeError, "which all parts draw by"),
+        ({"seed": np.random.default_rng(0)}, TypeError, "which all parts draw by"),
+        ({"columns": "xy"}, TypeError, "columns is a list of names, and not 'xy'"),
+        ({"loss": "hinge"}, ValueError, "of a magnitude from 1 to 1"),
+    ],
+)
+def test_settings_that_are_refused(settings, error, said):
+    with pytest.raises(error, match=said):
+        fit(network(), pairs(), epochs=1, **settings)
+
+
+def test_texts_are_no_targets():
+    with pytest.raises(TypeError, match="classes are given by their numbers"):
+        fit(network(), ROWS[:, :2], ["a"] * len(ROWS), epochs=1)
 
 
 def test_a_loss_that_cannot_be_recorded_is_refused():

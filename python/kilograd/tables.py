@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Rows", "array", "listed", "numbers", "refuse_unordered", "sample"]
+__all__ = ["Rows", "array", "is_table", "listed", "numbers", "refuse_unordered", "sample"]
 
 _NUMPY = ("__array__", "__array_interface__", "__array_struct__")
 _ARROW = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
@@ -79,6 +79,11 @@ def array(thing: Any, what: str) -> NDArray[Any] | None:
     if result.dtype.kind == "O" and not isinstance(thing, np.ndarray):
         _refuse_missing(result, what)
     return result
+
+
+def is_table(thing: Any) -> bool:
+    """Whether something is an array or a table, whatever its entries are."""
+    return any(hasattr(type(thing), name) for name in (*_NUMPY, "to_numpy", *_ARROW))
 
 
 def numbers(thing: Any, what: str) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +86,12 @@ def fit(
     Raises
     ------
     TypeError
-        If the samples or targets are no tables of numbers.
+        If the samples or targets are no tables of numbers, or `seed` is no whole number.
     ValueError
         If the loss cannot be recorded (what `kilograd.fit` says to that), there are no samples, parts differ in the
         width of their rows or lack a column, an entry is missing or not finite, or a setting is out of range; with the
-        number of the part. Nothing is changed.
+        number of the part. Nothing is changed. A target that the loss has not, as a class that the model has not, is
+        refused in the step that would take it; the steps before have been made.
     FloatingPointError
         If the loss becomes NaN or infinite, or the parameters do. They, and the optimizer, are then as they were in
         the last step that had a finite loss.
@@ -106,8 +108,13 @@ def fit(
     if optimizer is None:
         optimizer = Adam(model, lr=0.01)
     check_leaves(model, optimizer)
-    named = isinstance(y, str) or (isinstance(y, (list, tuple)) and all(isinstance(name, str) for name in y))
-    table = Table(None if columns is None else tuple(columns), y if named else None)
+    try:
+        seed = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"seed is a whole number, which all parts draw by, and not {seed!r}") from None
+    names = [y] if isinstance(y, str) else y if isinstance(y, (list, tuple)) else []
+    named = bool(names) and all(isinstance(name, str) for name in names)
+    table = Table(columns, y if named else None)
     parts = parts_of(X, None if named else y, passes=1 + epochs)
     trainer = _PartsTrainer(model, function, optimizer, held_out, threads, parts, table, batch_size, seed)
     return run_epochs(

@@ -164,23 +164,35 @@ def parts_of(data: Any, targets: Any = None, *, passes: int = 1) -> Parts:
         if targets is not None:
             raise TypeError("of Ranks, the blocks are pairs (X, y), and y is left out")
         return data
-    if _is_table(data, "the data"):
+    if _is_table(data):
         return Local([data if targets is None else (data, targets)], passes)
     if targets is not None:
         raise TypeError("of blocks, each is a pair (X, y), and y is left out")
     return Local(data, passes)
 
 
-def _is_table(data: Any, what: str) -> bool:
+def _is_table(data: Any) -> bool:
+    """Whether data are one table, and not blocks. Its entries are not looked at: a task may leave columns out."""
     if isinstance(data, (str, os.PathLike)):
-        raise TypeError(f"{what}: a path is no data; kilograd.distributed.blocks({os.fspath(data)!r}) reads a file")
-    found = tables.array(data, what)
-    if found is None and isinstance(data, (list, tuple)):
-        first = tables.array(data[0], what) if data and not isinstance(data[0], tuple) else None
-        return not data or (not isinstance(data[0], tuple) and (first is None or first.ndim < 2))
-    if found is None and not isinstance(data, Iterable):
+        raise TypeError(f"the data: a path is no data; kilograd.distributed.blocks({os.fspath(data)!r}) reads a file")
+    if isinstance(data, (list, tuple)):
+        return bool(data) and _dimensions(data[0]) < 2
+    tables.refuse_unordered(data, "the data")
+    if tables.is_table(data):
+        return True
+    if not isinstance(data, Iterable):
         raise TypeError(
-            f"{what}: a table, an iterable of blocks, Ranks, or an array, data frame or data set of Dask, Ray or Spark "
-            f"is needed, and not {type(data).__name__}"
+            "the data: a table, an iterable of blocks, Ranks, or an array, data frame or data set of Dask, Ray or "
+            f"Spark is needed, and not {type(data).__name__}"
         )
-    return found is not None
+    return False
+
+
+def _dimensions(thing: Any) -> int:
+    """Those of an array or table, or of nested lists: 1 for a row, 2 for a block of rows, and for a pair of them."""
+    if isinstance(thing, (list, tuple)):
+        return 1 + (_dimensions(thing[0]) if thing else 0)
+    tables.refuse_unordered(thing, "the data")
+    if not tables.is_table(thing):
+        return 0
+    return len(thing.shape) if hasattr(thing, "shape") else 2 if hasattr(thing, "columns") else 1

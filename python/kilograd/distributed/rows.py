@@ -12,6 +12,7 @@ from kilograd.distributed.parts import Parts, collected, parts_of
 from kilograd.distributed.tasks import Function, Outputs, SumsOf, Table
 from kilograd.optim.sums import Sums, added, reduced
 from kilograd.program import Program
+from kilograd.training.steps import check_optimizer
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -74,7 +75,7 @@ def map_rows(
     """
     function = Function(program, threads, check)
     numbers = _parameters(program, parameters)
-    return parts_of(data).rows(Outputs(function, Table(_named(columns))), numbers)
+    return parts_of(data).rows(Outputs(function, Table(columns)), numbers)
 
 
 def value_and_grad(
@@ -114,7 +115,7 @@ def value_and_grad(
         As `map_rows`; if there are no parameters.
     """
     _check_reduce(reduce)
-    task = SumsOf(Function(program, threads, check), Table(_named(columns)))
+    task = SumsOf(Function(program, threads, check), Table(columns))
     numbers = _parameters(program, parameters)
     if numbers is None:
         raise TypeError("parameters= is needed: a compiled function has none of its own")
@@ -165,10 +166,11 @@ def minimize(
     """
     steps = whole_number("steps", steps, 0)
     _check_reduce(reduce)
+    check_optimizer(optimizer)
     if isinstance(program, Program) and math.prod(program._core.shape) != 1:
         raise ValueError(f"minimize needs a program of one output, and this has the shape {program._core.shape}")
     trained = program.parameters if isinstance(program, Program) else optimizer.parameters
-    task = SumsOf(Function(program, threads, check), Table(_named(columns)))
+    task = SumsOf(Function(program, threads, check), Table(columns))
     parts = parts_of(data, passes=steps)
 
     def sums() -> Sums:
@@ -186,12 +188,6 @@ def _sums(parts: Parts, task: SumsOf, parameters: NDArray[float64]) -> Sums:
 def _check_reduce(reduce: object) -> None:
     if reduce not in ("mean", "sum"):
         raise ValueError(f'reduce is "mean" or "sum", not {reduce!r}')
-
-
-def _named(columns: Sequence[str] | None) -> tuple[str, ...] | None:
-    if isinstance(columns, str):
-        raise TypeError(f"columns is a list of names, [{columns!r}], not one name")
-    return None if columns is None else tuple(columns)
 
 
 def _parameters(program: Any, parameters: Any) -> NDArray[float64] | None:

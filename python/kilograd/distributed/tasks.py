@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -45,6 +46,12 @@ class Table:
     columns: Sequence[str] | None = None
     targets: str | Sequence[str] | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.columns, str) or not isinstance(self.columns, (Iterable, NoneType)):
+            raise TypeError(f"columns is a list of names, and not {self.columns!r}")
+        if self.columns is not None:
+            object.__setattr__(self, "columns", tuple(self.columns))
+
     def rows(self, block: Any) -> NDArray[Any]:
         """The rows of a block, as numbers."""
         found = tables.numbers(block if self.columns is None else _chosen(block, self.columns), "the rows")
@@ -75,7 +82,10 @@ def _names(block: Any) -> list[Any]:
     if names is None:
         names = getattr(block, "columns", None)
     if names is None:
-        raise TypeError(f"columns are named, and {type(block).__name__} has no names for its columns")
+        raise TypeError(
+            f"columns are named, and {type(block).__name__} has no names for its columns: pass a data frame, or leave "
+            "the names out. Targets that are classes are given by their numbers, 0, 1, ..."
+        )
     return list(names)
 
 
@@ -84,6 +94,9 @@ def _chosen(block: Any, columns: Sequence[str]) -> Any:
     missing = [name for name in columns if name not in names]
     if missing:
         raise ValueError(f"there is no column {missing[0]!r}; the columns are {', '.join(map(str, names))}")
+    several = [name for name in columns if names.count(name) > 1]
+    if several:
+        raise ValueError(f"there are {names.count(several[0])} columns {several[0]!r}: give them different names")
     return block.select(list(columns)) if hasattr(block, "select") else block[list(columns)]
 
 
@@ -125,7 +138,8 @@ class Function:
     def sums(self, rows: NDArray[Any], parameters: Array) -> Sums:
         """The sum of the outputs over the rows, and its gradient by the parameters."""
         if not len(rows):
-            return Sums(np.float64(0.0), np.zeros(len(parameters)), 0)
+            shape = self.function._core.shape if isinstance(self.function, Program) else ()
+            return Sums(np.zeros(shape), np.zeros(len(parameters)), 0)
         if isinstance(self.function, Program):
             value, gradient = self.function.value_and_grad(
                 rows, "parameters", reduce="sum", parameters=parameters, threads=self.threads, check=self.check

@@ -29,6 +29,7 @@ __all__ = [
     "Reading",
     "Trainer",
     "check_leaves",
+    "check_optimizer",
     "check_roles",
     "loss_named",
     "reading_of",
@@ -298,7 +299,9 @@ class Reading(NamedTuple):
         if self.classes is not None:
             return targets.mapped(partial(_one_hot, self.classes))
         if self.allowed is not None and not _are_in(self.allowed, targets.array()):
-            raise UnrecordableError("a target is not one that the loss has")
+            low, high, of_magnitude = self.allowed
+            kind = "of a magnitude" if of_magnitude else "a number"
+            raise UnrecordableError(f"a target is not one that the loss has, {kind} from {low:g} to {high:g}")
         return targets
 
 
@@ -351,7 +354,13 @@ def check_roles(model: Model, optimizer: Optimizer | None) -> None:
     """Refuse classes and names in place of a model and of an optimizer."""
     if isinstance(model, type):
         raise TypeError(f"fit trains a model, not a class: make one of {model.__name__} first")
-    if optimizer is not None and (isinstance(optimizer, type) or not hasattr(optimizer, "parameters")):
+    if optimizer is not None:
+        check_optimizer(optimizer)
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Refuse what is no optimizer: a class, a number."""
+    if isinstance(optimizer, type) or not hasattr(optimizer, "parameters"):
         raise TypeError(
             f"an optimizer is made from the parameters, as optim.Adam(model, lr=0.01), and is not {optimizer!r}"
         )
