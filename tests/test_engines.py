@@ -241,7 +241,16 @@ def test_two_ranks_of_mpi(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def ray():
+def handlers():
+    """Engines install handlers of signals, and leave them behind."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def ray(handlers):
     found = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
     package = pathlib.Path(kilograd.__file__).parent.parent
@@ -283,7 +292,7 @@ def test_a_data_set_of_ray(ray):
 
 
 @pytest.fixture(scope="module")
-def spark():
+def spark(handlers):
     sql = pytest.importorskip("pyspark.sql")
     if shutil.which("java") is None:
         pytest.skip("there is no Java")

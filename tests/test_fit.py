@@ -7,8 +7,10 @@ import math
 import os
 import random
 import signal
+import sys
 import threading
 import tracemalloc
+import types
 from xml.etree import ElementTree
 
 import numpy as np
@@ -303,6 +305,16 @@ def test_progress(capsys):
     assert "2/2" in capsys.readouterr().err
     fit(make(), X, Y, epochs=2)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("kernel", [None, "a shell"])
+def test_a_notebook_looks_on_where_a_shell_runs(monkeypatch, capsys, kernel):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr("kilograd.training.history.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: kernel))
+    fit(make(), X, Y, epochs=2)
+    assert ("2/2" in capsys.readouterr().err) is (kernel is not None)
 
 
 def test_progress_in_a_notebook_without_widgets(run_python):

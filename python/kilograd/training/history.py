@@ -189,5 +189,6 @@ def progress_bar(wanted: bool | None, epochs: int) -> Iterator[Callable[[History
 
 
 def _watched() -> bool:
-    """Whether a terminal or a notebook looks on."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    """Whether a terminal or a notebook looks on; other libraries import a notebook's modules where there is none."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return sys.stderr.isatty() or (shell is not None and shell() is not None)
