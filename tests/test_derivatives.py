@@ -17,7 +17,7 @@ from tests.fuzz.programs import EXPONENTS, ROWS, Step, eager_step
 
 import kilograd
 from kilograd import Program, Value, _core
-from kilograd.compiled import structure
+from kilograd.compiled import calls
 
 SETS = _core._instruction_sets()
 
@@ -518,10 +518,10 @@ def test_rows_of_arrays_of_floats_are_those_of_any_arguments(monkeypatch: pytest
     shapes, rng = [(2, 3), (4,), (1, 2)], np.random.default_rng(8)
     given = [rng.normal(size=shape if i in shared else (5, *shape)) for i, shape in enumerate(shapes)]
     for args in (given, [np.asfortranarray(each) for each in given], [given[0][::-1], *given[1:]]):
-        short = structure.rows_of(args, {}, (), frozenset(), frozenset(shared))
+        short = calls.rows_of(args, {}, (), frozenset(), frozenset(shared))
         with monkeypatch.context() as patch:
-            patch.setattr(structure, "_rows_of_floats", lambda *_: None)
-            long = structure.rows_of(args, {}, (), frozenset(), frozenset(shared))
+            patch.setattr(calls, "_rows_of_floats", lambda *_: None)
+            long = calls.rows_of(args, {}, (), frozenset(), frozenset(shared))
         assert short is not None
         assert long is not None
         assert short.call.signature == long.call.signature

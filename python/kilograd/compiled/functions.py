@@ -1,6 +1,6 @@
 """NumPy's functions where their arrays are traced: those that would compare, strip arrays of their class, or write.
 
-All others run as NumPy has them, and come to `traced.of_ufunc` by the ufuncs of which they are made.
+All others run as NumPy has them, and come to `protocols.of_ufunc` by the ufuncs of which they are made.
 """
 
 from __future__ import annotations
