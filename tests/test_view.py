@@ -1220,6 +1220,13 @@ def test_what_is_no_view_of_a_training():
     model, history = trained(record=5)
     with pytest.raises(ValueError, match="not the one that was trained"):
         kilograd.view(history, model=MLP(2, [2, 1]), X=CORNERS, y=CLASSES)
+    small = kilograd.fit(MLP(2, [1, 1]), CORNERS, CLASSES, epochs=1, record=1)
+    with pytest.raises(ValueError, match=r"the training knows no layers\[0\]\.neurons\[1\]"):
+        kilograd.view(small, model=MLP(2, [2, 1]), X=CORNERS, y=CLASSES)
+    last = kilograd.optim.SGD(model.layers[-1].parameters(), lr=0.1)  # the other layers are frozen
+    kilograd.view(
+        kilograd.fit(model, CORNERS, CLASSES, optimizer=last, epochs=1, record=1), model=model, X=CORNERS, y=CLASSES
+    )
     with pytest.raises(ValueError, match=r"two coordinates.*\(4, 1\)"):
         kilograd.view(history, model=model, X=[[1.0]] * 4, y=CLASSES)
     with pytest.raises(ValueError, match="4 points need"):
@@ -1359,7 +1366,13 @@ def test_what_moves_on_the_page_moves_the_values(widget):
 
 
 @pytest.mark.parametrize(
-    ("leaves", "said"), [([-1, 3], "log(-4.0) is undefined"), ([1], "shorter"), ([1, None], "None"), ([1, "x"], "x")]
+    ("leaves", "said"),
+    [
+        ([-1, 3], "log(-4.0) is undefined"),
+        ([1], "the page has 1 leaves, and the graph 2"),
+        ([1, None], "None"),
+        ([1, "x"], "x"),
+    ],
 )
 def test_what_is_refused_changes_nothing(widget, leaves, said):
     made, a, b = widget
@@ -1381,6 +1394,29 @@ def test_what_python_changes_is_shown(widget):
     with pytest.raises(ValueError, match="undefined"):
         made.update()
     assert made._leaves == [5.0, 3.0]
+
+
+def test_a_leaf_that_did_not_move_on_the_page_keeps_what_python_gave_it(widget):
+    made, a, b = widget
+    b.data = 11.0
+    made.set_state({"_leaves": [4, 3]})
+    assert (a.data, b.data, made.root.data) == (4.0, 11.0, math.log(48.0))
+    assert made._leaves == [4.0, 11.0]  # the page is told
+    made.set_state({"_leaves": [-4, 11]})  # refused, and shown on the page as it is
+    made.set_state({"_leaves": [-4, -11]})
+    assert (a.data, b.data, made._said) == (-4.0, -11.0, "")
+
+
+def test_two_widgets_of_one_graph(widget):
+    one, a, b = widget
+    other = kilograd.view(one.root).widget()
+    one.set_state({"_leaves": [9, 3]})
+    other.set_state({"_leaves": [2, 4]})
+    assert (a.data, b.data) == (9.0, 4.0)
+    assert other._leaves == [9.0, 4.0]
+    one.update()
+    assert one._leaves == [9.0, 4.0]
+    other.close()
 
 
 def test_what_is_no_widget(monkeypatch):

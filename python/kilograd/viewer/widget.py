@@ -44,7 +44,8 @@ class Widget(anywidget.AnyWidget):
         self.root = root
         self._values = [node for node in order(root) if not operands_of(node)]
         self._compute()
-        super().__init__(_frame=frame, _leaves=self._numbers())
+        self._agreed = self._numbers()  # as the page and the Values last had them both
+        super().__init__(_frame=frame, _leaves=self._agreed)
         self.observe(self._take, names="_leaves")
 
     def update(self) -> None:
@@ -56,7 +57,12 @@ class Widget(anywidget.AnyWidget):
             If an operation is outside its domain at these numbers; the page and all results stay as they were.
         """
         self._compute()
-        self._leaves = self._numbers()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._agreed = self._numbers()
+        self._leaves = self._agreed
+        self._said = ""
 
     def _compute(self) -> None:
         self.root.forward()
@@ -67,14 +73,19 @@ class Widget(anywidget.AnyWidget):
         return [plain(leaf.data) for leaf in self._values]
 
     def _take(self, change: Any) -> None:
-        """What the page has becomes the Values' numbers; a leaf that did not move keeps its own, an int an int."""
+        """What moved on the page becomes the Values' numbers; another leaf keeps its own, which the page is told."""
+        numbers = change["new"]
+        if numbers == self._agreed == self._numbers():
+            return
         before = [leaf.data for leaf in self._values]
         try:
-            for leaf, number in zip(self._values, map(float, change["new"]), strict=True):
-                if leaf.data != number and not (math.isnan(leaf.data) and math.isnan(number)):
+            if len(numbers) != len(before):
+                raise ValueError(f"the page has {len(numbers)} leaves, and the graph {len(before)}")
+            for leaf, number, agreed in zip(self._values, map(float, numbers), map(float, self._agreed), strict=True):
+                if number != agreed and not (math.isnan(number) and math.isnan(agreed)):
                     leaf.data = number
             self._compute()
-            self._said = ""
+            self._tell()
         except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
             for leaf, data in zip(self._values, before, strict=True):
                 leaf.data = data
