@@ -262,6 +262,9 @@ ERRORS: list[tuple[str, Any, str]] = [
     # graphs, programs, functions
     ("kilograd.draw_dot([v])", TypeError, "from one Value, not from list"),
     ("kilograd.table([v])", TypeError, "from one Value, not from list"),
+    ("kilograd.view(Value)", TypeError, "this is a class"),
+    ("kilograd.draw_dot(Value)", TypeError, "this is a class"),
+    ("kilograd.view(v, model=kilograd.MLP)", TypeError, "an object with parameters"),
     ("kilograd.order(3)", TypeError, "from one Value, not from int"),
     ("kilograd.view(n)", TypeError, "give what it computes, model(x)"),
     ("kilograd.draw_dot([v, v])", TypeError, "give one of them, or kilograd.functional.sum(values)"),

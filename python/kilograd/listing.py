@@ -68,7 +68,7 @@ def order(root: Any) -> list[Any]:
 
 def is_node(thing: Any) -> bool:
     """Whether it is a value of a graph, of whatever class."""
-    return hasattr(thing, "_children") or hasattr(thing, "_prev")
+    return not isinstance(thing, type) and (hasattr(thing, "_children") or hasattr(thing, "_prev"))
 
 
 def require_node(root: Any) -> None:
@@ -76,7 +76,9 @@ def require_node(root: Any) -> None:
     if is_node(root):
         return
     instead = ""
-    if hasattr(root, "parameters"):
+    if isinstance(root, type):
+        instead = "; this is a class: give an object of it"
+    elif hasattr(root, "parameters"):
         instead = "; give what it computes, model(x)"
     elif isinstance(root, (list, tuple)):
         instead = "; give one of them, or kilograd.functional.sum(values)"

@@ -37,7 +37,8 @@ def described(root: Any, limit: int | None, model: Any = None) -> dict[str, Any]
     ValueError
         If there are more than `limit` nodes, or a node is among its own operands' operands.
     """
-    if model is not None and not (hasattr(model, "parameters") or isinstance(model, (list, tuple))):
+    has_parameters = hasattr(model, "parameters") and not isinstance(model, type)
+    if model is not None and not has_parameters and not isinstance(model, (list, tuple)):
         raise TypeError(f"model is an object with parameters(), not {type(model).__name__}: {model!r:.80}")
     if limit is not None:
         whole_number("limit", limit, 0)

@@ -99,6 +99,15 @@ def _boundary(
     missing = [name for name in history.parameters if name not in parameters]
     if missing:
         raise ValueError(f"the model has no {missing[0]}: it is not the one that was trained")
+    trained = {entry for name in history.parameters for entry in _entries(name)}
+    lists = {entry.rpartition("[")[0] for entry in trained}
+    more = [
+        name
+        for name in parameters.keys() - set(history.parameters)
+        if any(entry not in trained and entry.rpartition("[")[0] in lists for entry in _entries(name))
+    ]
+    if more:
+        raise ValueError(f"the training knows no {min(more)}, which the model has: it is not the one that was trained")
     low, high = points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN
     across, up = (np.linspace(low[k], high[k], _RESOLUTION) for k in range(2))
     grid = np.column_stack([each.ravel() for each in np.meshgrid(across, up)])
@@ -122,6 +131,12 @@ def _boundary(
         "classes": [kinds.index(each) for each in classes.tolist()],
         "kinds": [str(kind) for kind in kinds],
     }
+
+
+def _entries(name: str) -> list[str]:
+    """The entries of lists that it is in, those of the outermost aside, of which a training may freeze some."""
+    ends = [found.end() for found in re.finditer(r"\[\d+\]", name)]
+    return [name[:end] for end in ends if end != ends[0] or end == len(name)]
 
 
 @contextmanager
