@@ -127,6 +127,12 @@ def test_a_compiled_function_on_dask(dask_arrays):
     found = map_rows(f, dask_arrays, parameters=[2.0])
     assert found.shape == (2000, 2)
     assert found.compute() == pytest.approx(ROWS[:, :2] * [2.0, 1.0])
+    dask = pytest.importorskip("dask")
+    frames = pytest.importorskip("dask.dataframe").from_map(frame, [PARTS[0][:0], PARTS[1], PARTS[0][:0]])
+    with dask.config.set(scheduler="synchronous"):
+        assert np.array_equal(map_rows(f, frames, parameters=[2.0]).compute(), PARTS[1][:, :2] * [2.0, 1.0])
+        with pytest.raises(ValueError, match="no part of the data has rows"):
+            map_rows(f, frames.partitions[:1], parameters=[2.0])
 
 
 def test_dask_arrays_that_are_refused(dask_arrays):
@@ -281,6 +287,10 @@ def test_a_data_set_of_ray(ray):
     assert map_rows(q, whole, parameters=START).to_pandas().shape == (2000, 2)
     with pytest.raises(ValueError, match="a column 'output' already"):
         map_rows(q, found, columns=NAMES, parameters=START)
+    beside = data.map_batches(lambda batch: {**batch, "wide": np.ones((len(batch["x"]), 2))})
+    assert same(value_and_grad(q, beside, columns=NAMES), value_and_grad(q, PARTS))
+    with pytest.raises(ValueError, match="the rows differ in length"):
+        value_and_grad(q, beside)
     with pytest.raises(ValueError, match="no column 'z'"):
         value_and_grad(p, data, columns=["x", "z"])
     with pytest.raises(TypeError, match="y is the name of a column"):

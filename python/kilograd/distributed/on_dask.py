@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -60,17 +61,25 @@ class _Parts:
         return list(dask.compute(*[attempts(sent, block, k, same) for k, block in enumerate(self._blocks)]))
 
     def rows(self, task: Task, argument: Any) -> Any:
-        sent = dask.delayed(_same)(packed(task))
         same = dask.delayed(argument, traverse=False)
+        core = getattr(task.function.function, "_core", None)  # type: ignore[attr-defined]
+        shape = self._shape(task, same) if core is None else tuple(core.shape)
+        sent = dask.delayed(_same)(packed(replace(task, shape=shape)))  # type: ignore[type-var]
         results = [dask.delayed(_done, traverse=False)(sent, block, k, same) for k, block in enumerate(self._blocks)]
-        function = task.function.function  # type: ignore[attr-defined]
-        core = getattr(function, "_core", None)
-        shape = tuple(core.shape) if core is not None else np.shape(results[0].compute())[1:]
         arrays = [
             dask.array.from_delayed(result, shape=(rows, *shape), dtype=np.float64)
             for result, rows in zip(results, self._lengths, strict=True)
         ]
         return dask.array.concatenate(arrays, axis=0, allow_unknown_chunksizes=True)
+
+    def _shape(self, task: Task, argument: Any) -> tuple[int, ...]:
+        """That of what a compiled function gives for a row, from the first part that has rows."""
+        sent = dask.delayed(_same)(packed(task))
+        for k, block in enumerate(self._blocks):
+            shape: tuple[int, ...] | None = dask.delayed(_shape, traverse=False)(sent, block, k, argument).compute()
+            if shape is not None:
+                return shape
+        raise ValueError("no part of the data has rows: what a compiled function gives is not known before a first one")
 
 
 def _same(data: bytes) -> bytes:
@@ -83,6 +92,10 @@ def _pair(x: Any, y: Any) -> tuple[Any, Any]:
 
 def _attempt(task: bytes, block: Any, number: int, argument: Any) -> Any:
     return attempt(unpacked(task), block, number, argument)
+
+
+def _shape(task: bytes, block: Any, number: int, argument: Any) -> tuple[int, ...] | None:
+    return np.shape(_done(task, block, number, argument))[1:] if len(block) else None
 
 
 def _done(task: bytes, block: Any, number: int, argument: Any) -> Any:

@@ -74,4 +74,6 @@ def _table(columns: dict[str, Any]) -> Any:
     import pandas as pd
 
     only = next(iter(columns.values())) if len(columns) == 1 else None
-    return only if only is not None and only.ndim > 1 else pd.DataFrame(columns)
+    if only is not None and only.ndim > 1:
+        return only
+    return pd.DataFrame({name: column if column.ndim == 1 else list(column) for name, column in columns.items()})

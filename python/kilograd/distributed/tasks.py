@@ -161,11 +161,14 @@ class Outputs:
 
     function: Function
     table: Table
+    shape: tuple[int, ...] | None = None  # of a row's, where a compiled function has shown it
 
     def __call__(self, block: Any, number: int, parameters: Array | None) -> Any:
         """Compute them."""
         rows = self.table.rows(block)
         if not len(rows) and isinstance(self.function.function, Compiled):
+            if self.shape is not None:
+                return np.empty((0, *self.shape))
             raise ValueError("what a compiled function gives for no rows is not known; leave the empty part out")
         found = self.function.outputs(rows, parameters)
         if not isinstance(found, np.ndarray):
