@@ -504,6 +504,25 @@ class OneRank:
         return [pickle.loads(pickle.dumps(thing))]
 
 
+class TwoRanks(OneRank):
+    """A communicator of two ranks, of which the other one makes another program."""
+
+    def allgather(self, thing):
+        other = (bytes(32), thing[1]) if isinstance(thing, tuple) else thing
+        return [thing, other]
+
+
+def test_ranks_compare_what_they_compute():
+    x, w = Value(0.0), Value(2.0)
+    two, three = [Function(Program(w * x * c, inputs=[x], parameters=[w]), 1, True).told() for c in (2.0, 3.0)]
+    again = Function(Program(w * x * 2.0, inputs=[x], parameters=[w]), 1, True).told()
+    assert two == again != three
+    assert Function(compiled, 1, True).told() == b""
+    p, _ = squares()
+    with pytest.raises(ValueError, match="different parameters, or different programs"):
+        value_and_grad(p, Ranks(PARTS, TwoRanks()))
+
+
 def test_one_rank_is_like_blocks():
     p, _ = squares()
     assert value_and_grad(p, Ranks(PARTS, OneRank()))[0] == value_and_grad(p, PARTS)[0]

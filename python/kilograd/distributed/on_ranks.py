@@ -37,8 +37,9 @@ class Ranks:
 
     Notes
     -----
-    The parameters have to be the same on all ranks, as they are if each rank makes the model with the same seed. A
-    `ValueError` says so where they are not. An error at one rank is raised on all.
+    The parameters have to be the same on all ranks, as they are if each rank makes the model with the same seed, and so
+    has the program. A `ValueError` says so where they are not (of a compiled function, nobody looks whether it is the
+    same). An error at one rank is raised on all.
 
     Examples
     --------
@@ -61,17 +62,21 @@ class Ranks:
             comm = MPI.COMM_WORLD
         self._blocks = blocks
         self._comm = comm
+        self._task: Task | None = None
         self._first = sum(comm.allgather(len(blocks))[: comm.rank])
 
     def each(self, task: Task, argument: Any) -> list[Any]:
         """Do a task at all blocks of all ranks."""
-        same = hashlib.sha256(pickle.dumps(argument)).digest()
+        if task is not self._task:
+            function = getattr(task, "function", None)
+            self._task, self._told = task, b"" if function is None else function.told()
+        same = hashlib.sha256(pickle.dumps((argument, self._told))).digest()
         own = [attempt(task, block, self._first + k, argument) for k, block in enumerate(self._blocks)]
         gathered = self._comm.allgather((same, own))
         if any(other != same for other, _ in gathered):
             raise ValueError(
-                "the ranks have different parameters: make the model with the same seed on all of them, or send those "
-                "of one rank to the others"
+                "the ranks have different parameters, or different programs: make the model with the same seed on all "
+                "of them, or send those of one rank to the others, and give the programs the same constants"
             )
         return [result for _, results in gathered for result in results]
 

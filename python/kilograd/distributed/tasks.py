@@ -123,9 +123,14 @@ class Function:
     def __reduce__(self) -> tuple[Any, ...]:
         if not isinstance(self.function, Program):
             return Function, (self.function, self.threads, self.check)
+        return _arrived, (self.told(), self.function._core.code_allowed, self.threads, self.check)
+
+    def told(self) -> bytes:
+        """What it computes, by which two processes see whether it is the same; of a compiled function, nothing."""
+        if not isinstance(self.function, Program):
+            return b""
         # Without the parameters' data, which each call brings: so the bytes are the same each time.
-        core = self.function._core
-        return _arrived, (core.dump([0.0] * len(self.function.parameters)), core.code_allowed, self.threads, self.check)
+        return self.function._core.dump([0.0] * len(self.function.parameters))
 
     def outputs(self, rows: NDArray[Any], parameters: Array | None) -> Any:
         """The outputs for each row."""
