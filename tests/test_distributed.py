@@ -400,7 +400,15 @@ def test_blocks_of_parquet(tmp_path):
     parquet.write_table(table, tmp_path / "rows.parquet", row_group_size=400)
     p, _ = squares()
     right, gradient = value_and_grad(p, ROWS)
-    for source in (tmp_path / "rows.parquet", dataset.dataset(tmp_path / "rows.parquet")):
+    for names, error, said in (
+        ({"columns": "xy"}, TypeError, "a list of names"),
+        ({"targets": ["t"]}, TypeError, "the name of one column"),
+        ({"columns": ["x", "z"]}, ValueError, "no column 'z'; the columns are t, x, name, y"),
+        ({"targets": "z"}, ValueError, "no column 'z'"),
+    ):
+        with pytest.raises(error, match=said):
+            blocks(tmp_path / "rows.parquet", **names)
+    for source in (tmp_path / "rows.parquet", dataset.dataset(tmp_path / "rows.parquet"), table):
         found = value_and_grad(p, blocks(source, 250, columns=["x", "y", "t"]))
         assert found[0] == pytest.approx(right, rel=1e-14)
         assert found[1] == pytest.approx(gradient, rel=1e-13)
@@ -458,6 +466,11 @@ def test_groups():
     assert map_fits(lambda group: group["x"].sum(), frame.groupby("kind")) == {"a": 2.0, "b": 4.0}
     with pytest.raises(TypeError, match=r"write \.groupby"):
         map_fits(doubled, frame)
+    with pytest.raises(TypeError, match="a function of the data of a group is needed, and not None"):
+        map_fits(None, [[1]])
+    for groups in (5, "ab"):
+        with pytest.raises(TypeError, match="a list of groups is needed"):
+            map_fits(doubled, groups)
 
 
 @pytest.mark.parametrize("engine", [None, "joblib"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 from kilograd.compiled.tracing import add_note
@@ -100,6 +100,8 @@ def map_fits(
         If a group failed. It has the results of the others.
     ImportError
         If the engine is not installed; with what to install.
+    TypeError
+        If `function` cannot be called, or `groups` are none.
     ValueError
         If `engine` or `errors` is none of those above.
 
@@ -113,6 +115,8 @@ def map_fits(
         raise ValueError(f'errors is "raise" or "return", not {errors!r}')
     if engine not in (None, *_CALLERS):
         raise ValueError(f'engine is "joblib", "dask", "ray" or None, not {engine!r}')
+    if not callable(function):
+        raise TypeError(f"a function of the data of a group is needed, and not {function!r:.80}")
     keys, data = _groups(groups)
     call = _Attempt(function)
     results = list(map(call, data)) if engine is None else _CALLERS[engine](call, data, workers)
@@ -141,6 +145,8 @@ def _groups(groups: Any) -> tuple[list[Any] | None, list[Any]]:
         if len(set(keys)) != len(keys):
             raise ValueError("two groups have the same key")
         return keys, [data for _, data in pairs]
+    if isinstance(groups, str) or not isinstance(groups, Iterable):
+        raise TypeError(f"a dict, a groupby or a list of groups is needed, and not {type(groups).__name__}")
     return None, list(groups)
 
 

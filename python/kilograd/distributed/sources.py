@@ -19,7 +19,7 @@ def blocks(
 
     Parameters
     ----------
-    source : path, ndarray or memory map, pyarrow.parquet.ParquetFile, or pyarrow.dataset.Dataset
+    source : path, ndarray or memory map, pyarrow.Table, pyarrow.parquet.ParquetFile, or pyarrow.dataset.Dataset
         A path is of a ``.npy`` file, which is mapped, or a ``.parquet`` file, which pyarrow reads.
     rows : int, default 65536
         Rows of a block; those of a Parquet file may have fewer, where a row group ends.
@@ -38,6 +38,8 @@ def blocks(
     ------
     TypeError
         If the source is none of these, or columns are named of an array.
+    ValueError
+        If there is no column of such a name.
     ImportError
         If it is a Parquet file, and pyarrow is not installed.
 
@@ -49,6 +51,10 @@ def blocks(
     [(2, 2), (2, 2), (1, 2)]
     """
     rows = whole_number("rows", rows, 1)
+    if isinstance(columns, str):
+        raise TypeError(f"columns is a list of names, and not {columns!r}")
+    if targets is not None and not isinstance(targets, str):
+        raise TypeError(f"targets is the name of one column, and not {targets!r}")
     if isinstance(source, (str, os.PathLike)):
         source = _opened(os.fspath(source))
     return _Blocks(source, rows, None if columns is None else list(columns), targets)
@@ -68,16 +74,30 @@ def _opened(path: str) -> Any:
     raise TypeError(f"{path} ends in neither .npy nor .parquet: open it, and pass what you get")
 
 
+def _check_names(source: Any, columns: list[str] | None, targets: str | None) -> None:
+    schema = getattr(source, "schema_arrow", None)  # of a Parquet file, whose .schema is another thing
+    there = (source.schema if schema is None else schema).names
+    for name in [*(columns or []), *([] if targets is None else [targets])]:
+        if name not in there:
+            raise ValueError(f"there is no column {name!r}; the columns are {', '.join(there)}")
+
+
 class _Blocks:
     """Blocks of rows, read anew each time they are gone through."""
 
     def __init__(self, source: Any, rows: int, columns: list[str] | None, targets: str | None) -> None:
+        if hasattr(source, "to_batches") and hasattr(source, "slice"):  # a table of Arrow, which has other arguments
+            from pyarrow.dataset import dataset
+
+            source = dataset(source)
         in_batches = hasattr(source, "iter_batches") or hasattr(source, "to_batches")
         found = None if in_batches else tables.array(source, "rows")
         if found is not None and (columns is not None or targets is not None):
             raise TypeError("columns and targets name columns of Arrow's tables, and an array has none")
         if found is None and not in_batches:
             raise TypeError(f"a file or an array of rows is needed, and not {type(source).__name__}")
+        if in_batches:
+            _check_names(source, columns, targets)
         self._array = found
         self._source = source
         self._rows = rows
