@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from kilograd import Program, Value, _core
+from kilograd import Program, Value, _core, special
 
 POINTS = int(os.environ.get("KILOGRAD_POINTS", "3000"))
 CONTEXT = mpmath.mp.clone()
@@ -245,6 +246,52 @@ def test_beta_function_and_its_derivatives_within_two_ulp(name, exact, floor):
     a, b = Value(2.0), Value(0.5)
     found = Program(getattr(_core, f"_{name}")(a, b), inputs=[a, b])(x)
     assert ulps(found, [exact(*map(CONTEXT.mpf, row)) for row in x.tolist()], floor) <= 2.0
+
+
+LARGEST = sys.float_info.max
+# Where what is on the way overflows or underflows, and the result does not, or does: the function of leaves, operands,
+# the exact number.
+ENDS: list[tuple[Callable[..., Any], tuple[float, ...], Callable[..., Any]]] = [
+    (_core._log_gamma, (-5e-324,), lambda x: -CONTEXT.log(-x)),
+    (_core._log_gamma, (-1e-320,), lambda x: -CONTEXT.log(-x)),
+    (lambda x: _core._bessel_i(x, 0), (1e100,), lambda x: CONTEXT.inf),
+    (lambda x: _core._bessel_i(x, 1), (-1e100,), lambda x: -CONTEXT.inf),
+    *[
+        (lambda x, n=n: _core._bessel_ie(x, n), (LARGEST,), lambda x: 1 / CONTEXT.sqrt(2 * CONTEXT.pi * x))
+        for n in (0, 1, 2)
+    ],
+    (lambda x: _core._erfcx(x, 1), (-26.3,), lambda x: erfcx(x, 1)),
+    (lambda x: _core._erfcx(x, 1), (-26.55,), lambda x: erfcx(x, 1)),
+    (lambda x: _core._erfcx(x, 1), (-26.6,), lambda x: CONTEXT.inf),
+    (lambda x: _core._erfcx(x, 1), (-26.7,), lambda x: CONTEXT.inf),
+    *[
+        (lambda x, n=n: _core._polygamma(x, n), (at,), lambda x, n=n: CONTEXT.polygamma(n, x))
+        for n, at in ((3, 1e90), (3, 1e100), (10, 1e29), (30, 1e11), (100, 1e4), (100, -1200.25))
+    ],
+    (_core._log_beta, (5e-324, 5e-324), lambda a, b: CONTEXT.log(1 / a + 1 / b)),
+    (_core._log_beta, (5e-324, 1e-320), lambda a, b: CONTEXT.log(1 / a + 1 / b)),
+    (_core._log_beta, (LARGEST, LARGEST), lambda a, b: -CONTEXT.inf),
+]
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize(("of", "at", "exact"), ENDS)
+def test_what_leaves_the_range_on_the_way(of, at, exact):
+    leaves = [Value(0.75) for _ in at]
+    program, wanted = Program(of(*leaves), inputs=leaves), exact(*map(CONTEXT.mpf, at))
+    for found in (program(list(at), check=False), *program([list(at)] * 11, check=False).tolist()):
+        if CONTEXT.isinf(wanted):
+            assert found == float(wanted)
+        else:
+            assert abs(CONTEXT.mpf(found) - wanted) <= 4 * 2.0**-52 * abs(wanted)
+
+
+def test_slope_of_erfcx_where_it_nearly_overflows():
+    x = Value(-26.4)
+    special.erfcx(x).backward()
+    assert x.grad == pytest.approx(float(-2 * erfcx(-26.4, 1)), rel=1e-15)
+    with pytest.raises(OverflowError, match="bessel_i"):
+        special.i0(Value(1e100))
 
 
 def test_gamma_of_whole_numbers_is_exact():

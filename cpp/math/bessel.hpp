@@ -50,8 +50,10 @@ template <bool scaled>
 Lane bessel_of_first_orders(Lane x, int n) {
     const Lane size = abs(x), zero(0.0), one(1.0);
     const Mask is_near = size < Lane(5.0);
+    // The largest of unscaled ones overflows; of scaled ones a quarter, so that the square of the root does not.
     const Lane near_size = least(size, Lane(5.0)),
-               far_size = greatest(least(size, Lane(std::numeric_limits<double>::max())), Lane(5.0));
+               far_size = greatest(least(size, Lane(scaled ? std::numeric_limits<double>::max() : 750.0)), Lane(5.0)),
+               under_root = scaled ? Lane(0.25) * far_size : far_size;
     const Lane half = Lane(0.5) * near_size, a = half * half;
     const Lane a_low = product_error(half, half, a) * polynomial(a, bessel_near_slope[n]);
     const Pair slope = sum(Lane(bessel_near_first[n]), a * polynomial(a, bessel_near[n]));
@@ -61,16 +63,16 @@ Lane bessel_of_first_orders(Lane x, int n) {
     // sqrt(x) exp(-x) I(n, x)
     const Lane t = Lane(10.0) / far_size - one;
     const Pair far = fast_sum(Lane(bessel_far_first[n]), t * polynomial(t, bessel_far[n]));
-    const Lane root = sqrt(far_size), square = root * root;
-    const Lane root_low = ((far_size - square) - product_error(root, root, square)) / (root + root);
+    const Lane root = sqrt(under_root), square = root * root;
+    const Lane root_low = ((under_root - square) - product_error(root, root, square)) / (root + root);
     Lane y;
     if constexpr (scaled) {
-        const Lane divided = quotient(far.high, far.low, root, root_low);
+        const Lane divided = Lane(0.5) * quotient(far.high, far.low, root, root_low);
         y = select(is_near, times_exp(near, {-near_size, zero}).high, divided);
         y = select(size == Lane(infinity), zero, y);
     } else {  // exp(x) overflows a little earlier, and the quotient still earlier
         const Mask large = far_size > Lane(600.0);
-        const Lane exponent = least(far_size, Lane(750.0)) - select(large, Lane(64.0), zero);
+        const Lane exponent = far_size - select(large, Lane(64.0), zero);
         const Pair power = times_exp(far, {exponent, zero});
         const Lane divided = quotient(power.high, power.low, root, root_low);
         y = select(is_near, near.high + near.low, select(large, divided * Lane(0x1.425982cf597cdp+92), divided));

@@ -21,9 +21,9 @@ inline Lane log_beta(Lane x, Lane y) {
         const Lane s = select(far, one, total.high), t = one + s;
         const Pair of_b = log_gamma_pair(select(far, one, b_or_one), zero), of_s = log_gamma_pair(s, zero);
         // Some digits of digamma(s) are enough for what s lost.
-        const Lane slope = log(t) - (half + Lane(1.0 / 12.0) / t) / t - one / s;
+        const Lane slope = log(t) - (half + Lane(1.0 / 12.0) / t) / t;
         const Pair y_near = sum(r, sum(of_b, -of_s));
-        r = select(far, r, Pair{y_near.high, mul_add(-slope, total.low, y_near.low)});
+        r = select(far, r, Pair{y_near.high, mul_add(-slope, total.low, y_near.low) + total.low / s});
     }
     if (any(far)) {
         const Lane p = select(far, a_or_one, one), q = select(far, b_or_one, Lane(16.0));
@@ -49,7 +49,7 @@ inline Lane log_beta(Lane x, Lane y) {
             const Pair last = sum(Pair{Lane(log_root_two_pi), Lane(log_root_two_pi_low)}, scaled(of_q, Lane(-0.5)));
             Pair both = sum(terms, last);
             both.low = both.low + (stirling + stirling_rest(p));
-            both.low = select(abs(both.high) < Lane(infinity), both.low, zero);
+            both = select(abs(terms.high) < Lane(infinity), both, Pair{terms.high, zero});
             y_far = select(both_far, both, y_far);
         }
         r = select(far, y_far, r);

@@ -102,7 +102,7 @@ KILOGRAD_INLINE void of_half_turns(Lane r, Pair& sine, Pair& cosine) {
 // log|gamma(x)|, scaled as above: infinite at the poles.
 KILOGRAD_INLINE Pair log_gamma_of(Lane x) {
     const Lane a = abs(x), one(1.0), zero(0.0);
-    const Mask negative = x < zero;
+    const Mask negative = x < Lane(-0x1p-200);  // nearer to 0 it is -log(a), and pi a might be subnormal
     Pair r = log_gamma_pair(a, select(negative, one, zero));
     if (any(negative)) {  // pi / (sin(pi a) gamma(1 + a))
         Pair sine, cosine;

@@ -197,10 +197,13 @@ KILOGRAD_INLINE Lane erfcx_slope(Lane x) {
     const Mask near = x < Lane(0.46875);
     const Mask far = x > Lane(28.0);
     if (any(near)) {
-        const Pair part = product(erfcx_pair(x), Pair{x, zero});
-        const Pair less = sum(Lane(inverse_root_pi), -part.high);
-        const Lane low = less.low + (Lane(inverse_root_pi_low) - part.low);
-        y = select(near, less.high + select(less.high < Lane(infinity), low, zero), y);
+        // Products of large numbers are of scaled ones.
+        const Mask large = x < Lane(-16.0);
+        const Lane down = select(large, Lane(0x1p-128), one), up = select(large, Lane(0x1p+128), one);
+        const Pair whole = erfcx_pair(x), part = product({whole.high * down, whole.low * down}, Pair{x, zero});
+        const Pair less = sum(down * Lane(inverse_root_pi), -part.high);
+        const Lane low = less.low + mul_add(down, Lane(inverse_root_pi_low), -part.low);
+        y = select(near, select(whole.high < Lane(infinity), up * (less.high + low), Lane(infinity)), y);
     }
     if (any(far)) {
         const Mask farthest = x > Lane(0x1p+100);

@@ -44,16 +44,22 @@ double polygamma(double x, double order) {
     const double s = n + 1.0;
     double sum = 0.0, factorial = 1.0;
     for (int k = 2; k <= n; ++k) factorial *= k;
-    const double scale = n % 2 ? factorial : -factorial;
-    if (x > 1e100) return scale * (std::pow(x, -n) / n);  // where powers of order s underflow
-    for (; x < 12.0 + n; x += 1.0) sum += std::pow(x, -s);
-    const double z = 1.0 / (x * x), power = std::pow(x, -s);
-    double term = 0.5 * s * power / x, tail = x * power / n + 0.5 * power;
+    // n! x**-order: powers may underflow where this does not
+    const auto term_of = [factorial](double at, double order) {
+        const double power = std::pow(at, -order);
+        if (std::abs(power) >= 1e-290) return factorial * power;
+        const double root = std::pow(std::abs(at), -0.5 * order);
+        return std::copysign(factorial * root * root, power);
+    };
+    for (; x < 12.0 + n; x += 1.0) sum += term_of(x, s);
+    const double inverse = 1.0 / x, z = inverse * inverse;
+    double term = 0.5 * s * z, tail = 1.0 / n + 0.5 * inverse;  // in n! x**-n
     for (int k = 0; k < 8; ++k) {
         tail += bernoulli[k] * term;
         term *= (s + 2.0 * k + 1.0) * (s + 2.0 * k + 2.0) / ((2.0 * k + 3.0) * (2.0 * k + 4.0)) * z;
     }
-    return scale * (sum + tail);
+    const double size = sum + term_of(x, n) * tail;
+    return n % 2 ? size : -size;
 }
 
 // exp(z**2) times the n-th repeated integral of erfc from z to infinity, J(n). J(n)' = -2 (n + 1) J(n + 1), and
@@ -91,7 +97,7 @@ static double scaled_bessel_of_order(double x, int n) {
             term *= ((2.0 * k - 1.0) * (2.0 * k - 1.0) - 4.0 * n * n) / (8.0 * k * x);
             sum += term;
         }
-        return sum / std::sqrt(6.283185307179586477 * x);
+        return sum / (2.50662827463100050242 * std::sqrt(x));
     }
     double ratio = 0.0, product = bessel_ie(x, 1.0);
     for (int k = n + 20 + static_cast<int>(std::sqrt(80.0 * x)); k > 1; --k) {

@@ -100,7 +100,8 @@ def elementwise(function: Any, *operands: Any) -> Any:
         rows = np.column_stack([each.reshape(-1) for each in arrays])
         found: Any = np.asarray(_program(function, len(operands))(rows, check=False)).reshape(arrays[0].shape)
         return (constant(found) if thread.notes is not None else found) if found.ndim else found.item()
-    result = np.frompyfunc(_of_entries(function), len(operands), 1)(*map(entries, operands))
+    with np.errstate(all="ignore"):  # operations say themselves what is wrong; parts that are not chosen may overflow
+        result = np.frompyfunc(_of_entries(function), len(operands), 1)(*map(entries, operands))
     return _shown(traced(result))
 
 
