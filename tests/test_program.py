@@ -1172,6 +1172,7 @@ def test_out_without_inputs() -> None:
 
 
 def test_parameters_as_an_argument():
+    pytest.importorskip("scipy.sparse")
     w = [Value(0.5), Value(-1.5), Value(2.0)]
     x = [Value(0.0), Value(0.0)]
     program = Program([(w[0] * x[0] + w[1]).tanh() * x[1], w[2] * x[0] * x[1]], x, w)

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "../prefetch.hpp"
+#include "../portable.hpp"
 #include "items.hpp"
 #include "modes.hpp"
 #include "terms.hpp"

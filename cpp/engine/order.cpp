@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "../prefetch.hpp"
+#include "../portable.hpp"
 #include "sweep.hpp"
 
 namespace kilograd {

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <unordered_map>
@@ -10,7 +11,7 @@
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
-#else
+#elif !defined(__EMSCRIPTEN__)
 #include <sys/mman.h>
 #endif
 
@@ -31,6 +32,14 @@ void* map_aligned(std::size_t size) {
 }
 
 void unmap(void* start, std::size_t) noexcept { VirtualFree(start, 0, MEM_RELEASE); }
+
+void advise_huge(void*) {}
+
+#elif defined(__EMSCRIPTEN__)  // which unmaps what was mapped, and no part of it
+
+void* map_aligned(std::size_t size) { return std::aligned_alloc(size, size); }
+
+void unmap(void* start, std::size_t) noexcept { std::free(start); }
 
 void advise_huge(void*) {}
 

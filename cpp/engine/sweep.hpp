@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../prefetch.hpp"
+#include "../portable.hpp"
 #include "arena.hpp"
 
 namespace kilograd {

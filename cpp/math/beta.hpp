@@ -64,7 +64,7 @@ inline Lane log_beta(Lane x, Lane y) {
 template <int N>
 KILOGRAD_INLINE Lane divided_difference(Lane u2, Lane v2, const double (&c)[N], Lane& value) {
     Lane r(c[N - 1]), difference = r;
-#pragma GCC unroll 32
+    KILOGRAD_UNROLL
     for (int k = N - 2; k > 0; --k) {
         r = mul_add(r, u2, Lane(c[k]));
         difference = mul_add(difference, v2, r);

@@ -35,7 +35,7 @@ template <int N>
 KILOGRAD_INLINE Pair expansion(Centre at, const double (&table)[N][16]) {
     const Lane t = at.t;
     Lane rest = lookup(table[N - 1], at.index);
-#pragma GCC unroll 32
+    KILOGRAD_UNROLL
     for (int k = N - 2; k >= 4; --k) rest = mul_add(rest, t, lookup(table[k], at.index));
     const Pair linear = product(lookup(table[1], at.index), t);
     const Pair y = sum(lookup(table[0], at.index), linear.high);

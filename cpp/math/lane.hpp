@@ -6,19 +6,16 @@
 // nothing here may have external linkage, or the linker could pick an AVX-512 copy for a machine without it.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+
+#include "../portable.hpp"
 
 #if defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE2__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
-#endif
-
-#if defined(__GNUC__)
-#define KILOGRAD_INLINE inline __attribute__((always_inline))
-#else
-#define KILOGRAD_INLINE inline
 #endif
 
 namespace kilograd::lanes {
@@ -227,7 +224,7 @@ KILOGRAD_INLINE Lane sqrt(Lane a) {
     return Lane((Raw)vsqrtq_f64((float64x2_t)a.v));
 #else
     Lane r;
-    for (int k = 0; k < width; ++k) reinterpret_cast<double*>(&r.v)[k] = __builtin_sqrt(get(a, k));
+    for (int k = 0; k < width; ++k) reinterpret_cast<double*>(&r.v)[k] = std::sqrt(get(a, k));
     return r;
 #endif
 }
@@ -248,14 +245,14 @@ KILOGRAD_INLINE Lane mul_add(Lane a, Lane b, Lane c) {
 #elif defined(__aarch64__) && KILOGRAD_LANES == 2
     return Lane((Raw)vfmaq_f64((float64x2_t)c.v, (float64x2_t)a.v, (float64x2_t)b.v));
 #elif KILOGRAD_HAS_FMA
-    return Lane(__builtin_fma(a.v, b.v, c.v));
+    return Lane(std::fma(a.v, b.v, c.v));
 #else
     return Lane(a.v * b.v + c.v);
 #endif
 }
 KILOGRAD_INLINE double mul_add(double a, double b, double c) {
 #if defined(__FMA__) || defined(__aarch64__)
-    return __builtin_fma(a, b, c);
+    return std::fma(a, b, c);
 #else
     return a * b + c;
 #endif

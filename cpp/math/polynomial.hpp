@@ -17,7 +17,7 @@ inline constexpr double pi = 0x1.921fb54442d18p+1, pi_low = 0x1.1a62633145c07p-5
 template <int N>
 KILOGRAD_INLINE Lane polynomial(Lane x, const double (&c)[N]) {
     Lane r(c[N - 1]);
-#pragma GCC unroll 32
+    KILOGRAD_UNROLL
     for (int k = N - 2; k >= 0; --k) r = mul_add(r, x, Lane(c[k]));
     return r;
 }
@@ -26,7 +26,7 @@ KILOGRAD_INLINE Lane polynomial(Lane x, const double (&c)[N]) {
 template <int N>
 KILOGRAD_INLINE Lane polynomial(Lane x, const double (&c)[N][16], Bits index) {
     Lane r = lookup(c[N - 1], index);
-#pragma GCC unroll 32
+    KILOGRAD_UNROLL
     for (int k = N - 2; k >= 0; --k) r = mul_add(r, x, lookup(c[k], index));
     return r;
 }

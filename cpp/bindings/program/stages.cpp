@@ -169,7 +169,7 @@ class StageCall {
     void set_weights(py::handle w) { w_ = rows_of(w, outputs(), "weights", false); }
     Doubles result(std::size_t columns) const {
         const auto width = static_cast<py::ssize_t>(columns);
-        return batched_ ? Doubles({static_cast<py::ssize_t>(count_), width}) : Doubles({width});
+        return batched_ ? Doubles({static_cast<py::ssize_t>(count_), width}) : Doubles(width);
     }
 
     // Where results go; null: not wanted.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "../../engine/typed.hpp"
+#include "../../portable.hpp"
 #include "class.hpp"
 
 namespace kilograd {
@@ -188,7 +189,7 @@ const Tag* plain_result(const Node* a, const Node* b) {
 
 // left + right where both are served, of two classes: the left one's method, then the right one's reflected one.
 template <OperatorIndex index>
-[[gnu::noinline]] PyObject* binary_slow(PyObject* left, PyObject* right) {
+KILOGRAD_NOINLINE PyObject* binary_slow(PyObject* left, PyObject* right) {
     // What is native needs neither a look at the classes' methods nor at what they derive from.
     bool forward = is_exact_value(left);
     if (!forward && !PyFloat_CheckExact(left) && !PyLong_CheckExact(left)) {

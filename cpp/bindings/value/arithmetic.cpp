@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "../../portable.hpp"
 #include "../errors.hpp"
 #include "../modes.hpp"
 #include "../numbers.hpp"
@@ -95,7 +96,7 @@ PyObject* other_operand(PyObject* other, bool other_is_left, const char* ufunc, 
 }
 
 template <Op op>
-[[gnu::noinline]] PyObject* commutative_slow(PyObject* left, PyObject* right, const char* ufunc) {
+KILOGRAD_NOINLINE PyObject* commutative_slow(PyObject* left, PyObject* right, const char* ufunc) {
     bool left_is_value = is_value(left);
     if (left_is_value && is_value(right)) return wrap(build_plain<op>(node_of(left), node_of(right)));
     PyObject* value = left_is_value ? left : right;

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "../../portable.hpp"
 #include "../numbers.hpp"
 #include "dispatch.hpp"
 #include "late_tracking.hpp"
@@ -250,13 +251,13 @@ void forget_names(Handle* handle) {
     Py_CLEAR(state->op);
 }
 
-[[gnu::noinline]] static void destroy_node(Node* node) {
+KILOGRAD_NOINLINE static void destroy_node(Node* node) {
     destroy(node);
     release_pending();
 }
 
 // Apart from handle_dealloc, whose short way must not pay for the registers that this one needs.
-[[gnu::noinline]] static void dealloc_slow(PyObject* self) {
+KILOGRAD_NOINLINE static void dealloc_slow(PyObject* self) {
     Handle* handle = as_handle(self);
     Node* node = handle->node;
     if (node_takes_over(self, node)) return;

@@ -1,6 +1,9 @@
 #include "diagnosis.hpp"
 
-#include <charconv>
+#include <iomanip>
+#include <limits>
+#include <locale>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -8,10 +11,16 @@ namespace kilograd::program {
 
 namespace {
 
-// The shortest decimal form that reads back as the same number.
+// As many digits as it takes to read back as the same number, in any locale. Not by std::to_chars, which macOS has for
+// doubles from version 13.3 on.
 std::string text_of(double number) {
-    char text[32];
-    return {text, std::to_chars(text, text + sizeof text, number).ptr};
+    for (int digits = std::numeric_limits<float>::digits10;; ++digits) {
+        std::stringstream text;
+        text.imbue(std::locale::classic());
+        text << std::setprecision(digits) << number;
+        double read = 0.0;
+        if (digits == std::numeric_limits<double>::max_digits10 || (text >> read && read == number)) return text.str();
+    }
 }
 
 // The op as the eager graph labels it, with the exponent of a power: "**-1", "log".

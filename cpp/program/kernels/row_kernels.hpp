@@ -6,6 +6,8 @@
 // several instruction sets. Internal linkage, as in lane.hpp.
 #pragma once
 
+#include <cmath>
+
 #include "block_kernels.hpp"
 
 namespace kilograd::program {
@@ -50,7 +52,7 @@ KILOGRAD_SYSTEM_V bool row_functions(const RowCode& s, const Run& run, double* v
     return suspects != 0;
 }
 
-bool finite(double x) { return __builtin_fabs(x) < infinity; }
+bool finite(double x) { return std::fabs(x) < infinity; }
 
 // The first term, and the others added one by one, or of more than two those of even and of odd number apart, since one
 // sum is bound by the latency of its additions.
@@ -104,14 +106,14 @@ bool row_forward(const RowCode& s, double* v) {
                 for (std::uint32_t i = begin; i < end; ++i) {
                     const double x = v[b[i]];
                     v[i] = v[a[i]] / x;
-                    suspects |= __builtin_fabs(x) <= 0x1p-1024;
+                    suspects |= std::fabs(x) <= 0x1p-1024;
                 }
                 break;
             case Code::reciprocal:
                 for (std::uint32_t i = begin; i < end; ++i) {
                     const double x = v[a[i]];
                     v[i] = 1.0 / x;
-                    suspects |= __builtin_fabs(x) <= 0x1p-1024;
+                    suspects |= std::fabs(x) <= 0x1p-1024;
                 }
                 break;
             case Code::dot:
