@@ -79,7 +79,7 @@ KILOGRAD_INLINE Lane divided_difference(Lane u2, Lane v2, const double (&c)[N], 
 template <int order>
 Lane polygamma_gap(Lane a, Lane b) {
     const Lane zero(0.0), one(1.0), half(0.5), first(expanded_to), large(large_operand);
-    const Mask regular = (a > Lane(0x1p-900)) & (a < large) & (b >= zero) & (b < large);
+    const Mask regular = (a > Lane(order == 0 ? 0x1p-900 : 0x1p-480)) & (a < large) & (b >= zero) & (b < large);
     const Lane start = select(regular, a, first), gap = select(regular, b, one);
     // The last is as far up as it takes.
     const Lane steps = select(start < first, -floor(start - first), zero);
@@ -102,7 +102,7 @@ Lane polygamma_gap(Lane a, Lane b) {
     if (any(steps > zero))
         for (int k = 8; k >= 0; --k) {
             const Pair at = sum(start, Lane(double(k))), above = sum(at, {gap, zero});
-            const Pair p = reciprocal(at), q = reciprocal(above), term = product(product({gap, zero}, p), q);
+            const Pair p = reciprocal(at), q = reciprocal(above), term = product(product({gap, zero}, q), p);
             const Pair next = sum(total, order == 0 ? term : product(term, sum(p, q)));
             total = select(Lane(double(k)) < steps, next, total);
         }
@@ -110,7 +110,7 @@ Lane polygamma_gap(Lane a, Lane b) {
     Lane result = order == 0 ? -sum : sum;
     if (any(~regular)) {  // the largest terms alone
         a = a + zero;     // as a positive zero
-        const Lane above = a + b, direct = b / a / above;
+        const Lane above = a + b, direct = b / above / a;
         const Lane of_small = order == 0 ? -direct : direct * (one / a + one / above);
         const Lane of_large = order == 0 ? -log1p(b / a) : direct;
         const Lane of_one = order == 0 ? digamma(a) - log(b) : trigamma(a);

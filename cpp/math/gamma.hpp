@@ -191,7 +191,8 @@ inline Lane trigamma(Lane x) {
     }
     Lane sum = r.high + select(abs(r.high) < Lane(infinity), r.low, zero);
     sum = select(x > Lane(large_operand), one / x, sum);
-    return select(x == Lane(infinity), zero, select((a < Lane(0x1p-500)) | (a == Lane(infinity)), Lane(infinity), sum));
+    sum = select(a < Lane(0x1p-500), one / a / a, sum);
+    return select(x == Lane(infinity), zero, select(a == Lane(infinity), Lane(infinity), sum));
 }
 
 inline Lane polygamma(Lane x, Lane order) {
