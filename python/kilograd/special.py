@@ -9,6 +9,8 @@ Relative errors are some ulp over the domain, also in tails and near zeros; of `
 
 - `gammaln` and `digamma` near their zeros among the negative numbers, and `betaln` near its own: 2 ulp of the larger of
   1/2 and the result. `logsumexp` and `log_softmax` near 0: an ulp of 1.
+- `polygamma` of the orders 2, 4 and so on, near its zeros among the negative numbers: some ulp of `n! / d**(n + 1)`, d
+  being the distance from the nearest pole. From order 2 on it is NaN below -10000.
 - `beta`: as many ulp as its logarithm is large, at most 1e-13.
 - Derivatives in far tails of `erf`, `erfc` and `ndtr`: as many ulp as x * x, at most 2e-13; of `expit`, and second ones
   of `log_expit`, where it is near 1: an ulp of 1; of `i0e` and `i1e` for large x: an ulp of the function.
