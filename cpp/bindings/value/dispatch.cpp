@@ -21,10 +21,10 @@ template <int comparison>
 PyObject* compare(PyObject* left, PyObject* right) {
     return PyObject_RichCompare(left, right, comparison);
 }
-constexpr std::array<Operator, 10> operators = {
+const std::array<Operator, 10> operators = {  // of a DLL on Windows: no constants of the compiler's
     PyNumber_Add,   PyNumber_Subtract, PyNumber_Multiply, PyNumber_TrueDivide, compare<Py_LT>,
     compare<Py_LE>, compare<Py_EQ>,    compare<Py_NE>,    compare<Py_GT>,      compare<Py_GE>};
-std::array<PyObject*, operators.size()> ufuncs{};  // NumPy's, of the operators
+std::array<PyObject*, std::tuple_size_v<decltype(operators)>> ufuncs{};  // NumPy's, of the operators
 
 // A Value, or a number as Python's: NumPy's would ask NumPy again.
 Owned operand(PyObject* object) {
