@@ -46,6 +46,7 @@ nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 nb_output_stderr = "remove"  # progress bars; the tests of the notebooks see to it that there is nothing else
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # bars that are widgets: their scripts come from elsewhere
 nb_code_prompt_show = "Show the answer"
 nb_code_prompt_hide = "Hide the answer"
 
