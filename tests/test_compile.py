@@ -1418,3 +1418,15 @@ assert vars(np.random._common)["np"] is np and "kilograd" not in str(sys.meta_pa
 assert "kilograd" not in str(np.random.__spec__) and "kilograd" not in str(np.random._common.__loader__)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_extension_modules_write_no_floats_over_references():
+    def drawn(x):
+        normal = np.zeros(3)
+        np.random.default_rng(0).standard_normal(out=normal)
+        return normal @ x
+
+    with pytest.raises(TypeError, match="extension module .* leave out out="):
+        kilograd.compile(drawn)(np.ones(3))
+    asks = kilograd.compile(lambda x: x.sum() if x.dtype == getattr(x, "dtype", None) == np.float64 else 0.0)
+    assert asks.grad(np.ones(3)).tolist() == [1.0, 1.0, 1.0]

@@ -13,9 +13,12 @@ of conditions, which `where`, arithmetic and assignments make operations of.
 
 from __future__ import annotations
 
+import dis
 import operator
+import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
+from types import CodeType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,6 +62,18 @@ def _over_an_axis(name: str) -> Callable[..., Any]:
     return over
 
 
+@lru_cache(maxsize=1024)
+def _is_call(code: CodeType, place: int) -> bool:
+    """Whether Python is within a call of what has no frame: an attribute is asked for by an extension module.
+
+    `numpy.random` writes floats into an array `out` that says it is one of floats, where references are here.
+    """
+    instructions = code.co_code
+    while place > 0 and dis.opname[instructions[place]] in ("CACHE", "PRECALL"):
+        place -= 2
+    return dis.opname[instructions[place]].startswith("CALL") and not {"getattr", "hasattr"} & set(code.co_names)
+
+
 class Traced(ObjectArray):
     """An array of floats while a function is traced."""
 
@@ -67,6 +82,12 @@ class Traced(ObjectArray):
 
     @property
     def dtype(self) -> Any:
+        frame = sys._getframe(1)
+        if _is_call(frame.f_code, frame.f_lasti):
+            raise refusal(
+                "a call of an extension module that asks for the dtype of an array cannot be recorded: leave out out=, "
+                "as in numpy.random, or make what the call gives outside of the compiled function"
+            )
         return FLOAT
 
     @property  # type: ignore[misc]
