@@ -14,10 +14,12 @@ import pathlib
 import pickle
 import random
 import runpy
+import struct
 import subprocess
 import sys
 import threading
 import warnings
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -1430,3 +1432,21 @@ def test_extension_modules_write_no_floats_over_references():
         kilograd.compile(drawn)(np.ones(3))
     asks = kilograd.compile(lambda x: x.sum() if x.dtype == getattr(x, "dtype", None) == np.float64 else 0.0)
     assert asks.grad(np.ones(3)).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.frombuffer(x.data).sum(),
+        lambda x: np.frombuffer(bytes(x)).sum(),
+        lambda x: memoryview(x).cast("B").cast("d")[1] * x[0],
+        lambda x: struct.unpack_from("3d", x)[1] * x[0],
+        lambda x: zlib.crc32(x) * x[0],
+    ],
+)
+def test_bytes_of_arrays_are_those_of_numbers(function):
+    x = np.array([0.5, 1.5, 2.0])
+    compiled = kilograd.compile(function)
+    assert compiled(x) == function(x)
+    with pytest.raises(TypeError, match="for the Values that are recorded in their place"):
+        compiled.grad(x)
