@@ -1450,3 +1450,15 @@ def test_bytes_of_arrays_are_those_of_numbers(function):
     assert compiled(x) == function(x)
     with pytest.raises(TypeError, match="for the Values that are recorded in their place"):
         compiled.grad(x)
+
+
+def test_a_timeout_while_a_function_is_traced_is_raised():
+    calls = iter([TimeoutError, None])  # as from a handler of signals: with numbers it would not come again
+
+    def late(x):
+        if (error := next(calls, None)) is not None:
+            raise error
+        return x * x
+
+    with pytest.raises(TimeoutError):
+        kilograd.compile(late)(1.0)

@@ -34,7 +34,7 @@ _REMEDY = (
 def refuse(error: Exception, function: Function, call: Call) -> None:
     """Raise a TypeError for an error of a trace, unless that says what it means, or is the function's own."""
     frame = _frame_of_library(error.__traceback__)
-    if isinstance(error, (IndexError, NameError, AssertionError)):
+    if isinstance(error, (IndexError, NameError, AssertionError, OSError)):
         return
     is_ours = isinstance(error, (TypeError, ValueError)) and _is_raised_here(error.__traceback__)
     ours = is_ours or thread.refused or "recorded" in str(error)
