@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 import kilograd
 from kilograd import Value
-from kilograd.compiled import PATH_LIMIT
+from kilograd.compiled import PATH_LIMIT, names
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
@@ -1462,3 +1462,20 @@ def test_a_timeout_while_a_function_is_traced_is_raised():
 
     with pytest.raises(TimeoutError):
         kilograd.compile(late)(1.0)
+
+
+def test_an_interrupt_while_names_are_replaced_leaves_them_as_they_were(monkeypatch):
+    put = names._Names.put
+
+    def interrupted(self, entry):
+        put(self, entry)
+        if len(self.active) == 20:
+            raise KeyboardInterrupt
+
+    before = dict(vars(np)), dict(vars(math)), list(sys.meta_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(names._Names, "put", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            kilograd.compile(lambda x: x * x)(1.0)
+    assert (vars(np), vars(math), sys.meta_path) == before
+    assert kilograd.compile(lambda x: math.sin(x)).grad(0.0) == 1.0

@@ -77,27 +77,35 @@ class _Names:
         """Replace a name in a module."""
         space, name, original, replacement = entry
         if space.get(name) is original:
+            self.active.append(entry)  # first: an interrupt may come between
             space[name] = replacement
-            self.active.append(entry)
 
     def enter(self, places: list[tuple[Any, Any]], methods: Mapping[str, Function]) -> None:
         """Replace names in modules by the first of several traces at a time, and what a function can reach."""
         with self.lock:
-            if not self.traces:
-                for entry in chain(*self.modules.values(), self.extensions):  # hundreds, at each trace
-                    self.put(entry)
-                sys.meta_path.insert(0, _Importer)
+            is_first = not self.traces
             self.traces += 1
-            for method in methods.keys() - self.methods.keys():
-                self.methods[method] = vars(Value).get(method)
-                setattr(Value, method, methods[method])
-            for container, key in places:
-                original = _content(container, key)
-                replacement = self.substitute(original)
-                if isinstance(container, type) and not hasattr(type(original), "__get__"):
-                    replacement = original if replacement is original else staticmethod(replacement)  # no method
-                if replacement is not original and _put(container, key, replacement):
-                    self.elsewhere.append((container, key, original, replacement))
+            try:
+                self._enter(places, methods, is_first)
+            except BaseException:  # as of Ctrl-C
+                self._leave()
+                raise
+
+    def _enter(self, places: list[tuple[Any, Any]], methods: Mapping[str, Function], is_first: bool) -> None:
+        if is_first:
+            sys.meta_path.insert(0, _Importer)
+            for entry in chain(*self.modules.values(), self.extensions):  # hundreds, at each trace
+                self.put(entry)
+        for method in methods.keys() - self.methods.keys():
+            self.methods[method] = vars(Value).get(method)
+            setattr(Value, method, methods[method])
+        for container, key in places:
+            original = _content(container, key)
+            replacement = self.substitute(original)
+            if isinstance(container, type) and not hasattr(type(original), "__get__"):
+                replacement = original if replacement is original else staticmethod(replacement)  # no method
+            if replacement is not original and _put(container, key, replacement):
+                self.elsewhere.append((container, key, original, replacement))
 
     def substitute(self, thing: Any) -> Any:
         """What stands for a function, or for what holds one and cannot be changed; all else as it is."""
@@ -117,24 +125,27 @@ class _Names:
     def leave(self) -> None:
         """Put back what was replaced, behind the last of several traces at a time."""
         with self.lock:
-            self.traces -= 1
-            if self.traces:
-                return
-            sys.meta_path.remove(_Importer)
-            for method, original in self.methods.items():
-                if original is None:
-                    delattr(Value, method)
-                else:
-                    setattr(Value, method, original)
-            self.methods.clear()
-            for space, name, original, replacement in self.active:
-                if space.get(name) is replacement:
-                    space[name] = original
-            for container, key, original, replacement in self.elsewhere:
-                if _content(container, key) is replacement:
-                    _put(container, key, original)
-            self.active.clear()
-            self.elsewhere.clear()
+            self._leave()
+
+    def _leave(self) -> None:
+        self.traces -= 1
+        if self.traces:
+            return
+        sys.meta_path.remove(_Importer)
+        for method, original in self.methods.items():
+            if original is None:
+                delattr(Value, method)
+            else:
+                setattr(Value, method, original)
+        self.methods.clear()
+        for space, name, original, replacement in self.active:
+            if space.get(name) is replacement:
+                space[name] = original
+        for container, key, original, replacement in self.elsewhere:
+            if _content(container, key) is replacement:
+                _put(container, key, original)
+        self.active.clear()
+        self.elsewhere.clear()
 
 
 class _Importer:
