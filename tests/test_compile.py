@@ -6,6 +6,7 @@ import concurrent.futures
 import contextlib
 import copy
 import functools
+import io
 import math
 import numbers
 import operator as op
@@ -1439,17 +1440,30 @@ def test_extension_modules_write_no_floats_over_references():
     [
         lambda x: np.frombuffer(x.data).sum(),
         lambda x: np.frombuffer(bytes(x)).sum(),
+        lambda x: np.ndarray((3,), float, x).sum(),
         lambda x: memoryview(x).cast("B").cast("d")[1] * x[0],
         lambda x: struct.unpack_from("3d", x)[1] * x[0],
         lambda x: zlib.crc32(x) * x[0],
+        lambda x: np.frombuffer(np.zeros(3).data).fill(5.0),
     ],
 )
-def test_bytes_of_arrays_are_those_of_numbers(function):
-    x = np.array([0.5, 1.5, 2.0])
+def test_nobody_reads_or_writes_the_memory_of_recorded_arrays(function):
     compiled = kilograd.compile(function)
-    assert compiled(x) == function(x)
-    with pytest.raises(TypeError, match="for the Values that are recorded in their place"):
-        compiled.grad(x)
+    for call in (compiled, compiled.grad):
+        with pytest.raises(TypeError, match="the bytes of an array that is recorded are not those of its numbers"):
+            call(np.array([0.5, 1.5, 2.0]))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: struct.pack_into("3d", np.zeros(3), 0, 1.0, 2.0, 3.0) or x[0],
+        lambda x: io.BytesIO(bytes(24)).readinto(np.zeros(3)) * x[0],
+    ],
+)
+def test_who_would_write_into_that_memory_has_an_error_of_its_own(function):
+    with pytest.raises(TypeError, match="read-write bytes-like object"):
+        kilograd.compile(function).grad(np.array([0.5, 1.5, 2.0]))
 
 
 def test_a_timeout_while_a_function_is_traced_is_raised():

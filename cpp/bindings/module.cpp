@@ -156,6 +156,15 @@ PYBIND11_MODULE(_core, m) {
         },
         py::arg("of_ufuncs"), py::arg("of_functions"), py::arg("operators"), py::pos_only(),
         "What NumPy's protocols of a Value call while a function is traced.");
+    m.def(
+        "_refuse_buffers",
+        [](py::type type) {
+            if (!PyType_HasFeature(reinterpret_cast<PyTypeObject*>(type.ptr()), Py_TPFLAGS_HEAPTYPE))
+                throw py::type_error("a class made by Python is expected");
+            refuse_buffers(type.ptr());
+        },
+        py::arg("type"), py::pos_only(),
+        "Let nobody at the memory of arrays of this class, and of those derived later.");
     add_guards(m);
 }
 

@@ -68,6 +68,13 @@ PyObject* protocol_call(PyObject*, PyObject*, PyObject*) {
     return nullptr;
 }
 
+int refuse_buffer(PyObject* self, Py_buffer* view, int) {
+    view->obj = nullptr;
+    const Owned none(PyObject_CallMethod(self, "tofile", nullptr));
+    if (none) PyErr_SetString(PyExc_BufferError, "the memory of this array is not that of numbers");
+    return -1;
+}
+
 PyMethodDef ufunc_method = method<array_ufunc>("__array_ufunc__", METH_FASTCALL | METH_KEYWORDS, "NumPy's protocol.");
 
 }  // namespace
@@ -77,6 +84,10 @@ void set_dispatch(PyObject* ufunc_function, PyObject* function_function, PyObjec
     of_functions = Py_NewRef(function_function);
     for (std::size_t k = 0; k < operators.size(); ++k)
         ufuncs[k] = Py_NewRef(PyTuple_GetItem(operator_ufuncs, static_cast<Py_ssize_t>(k)));
+}
+
+void refuse_buffers(PyObject* type) {
+    reinterpret_cast<PyTypeObject*>(type)->tp_as_buffer->bf_getbuffer = refuse_buffer;
 }
 
 bool add_protocols(PyTypeObject* type) {

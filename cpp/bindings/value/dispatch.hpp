@@ -11,4 +11,8 @@ bool add_protocols(PyTypeObject* type);
 // subtract, multiply, true_divide, less, less_equal, equal, not_equal, greater and greater_equal.
 void set_dispatch(PyObject* of_ufuncs, PyObject* of_functions, PyObject* operators);
 
+// Nobody reads or writes the memory of arrays of this class of Python's, and of classes derived from it later:
+// references are there. What asks gets the error of their method `tofile`.
+void refuse_buffers(PyObject* type);
+
 }  // namespace kilograd

@@ -21,9 +21,6 @@ from kilograd import reading
 __all__ = ["Habits", "habits", "places_of"]
 
 _ASKING = frozenset({"type", "issubclass", "hasattr"})
-# These read the memory of arrays, where an array in a trace has references.
-_OF_BYTES = frozenset({"memoryview", "bytes", "bytearray", "BytesIO", "struct", "ctypes", "hashlib", "zlib"})
-_OF_BYTES |= {"frombuffer", "from_bytes"}
 _ASKING_ATTRIBUTES = frozenset({"__class__", "tobytes", "tostring", "dumps", "view", "ctypes"})
 # The text of a Value in a trace is its number's; NumPy lays out the text of an array of objects in another way.
 _DOUBTFUL = frozenset({"getattr", "callable", "str", "repr", "ascii", "format"})
@@ -166,8 +163,6 @@ def _read(code: types.CodeType) -> Habits:
     instructions = reading.instructions(code)
     for i, instruction in enumerate(instructions):
         name, argument = instruction.opname, instruction.argval
-        if name in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "IMPORT_NAME"):
-            asks |= argument in _OF_BYTES
         before = instructions[i - 1] if i else instruction
         if name in ("LOAD_GLOBAL", "LOAD_NAME"):
             asks |= argument in _ASKING

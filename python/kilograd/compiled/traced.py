@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kilograd._core import Value
+from kilograd._core import Value, _refuse_buffers
 from kilograd.advice import instead_in_array
 from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
 from kilograd.compiled.integers import integer
@@ -50,6 +50,14 @@ class ObjectArray(np.ndarray):
     def __getitem__(self, key: Any) -> Any:
         got: Any = super().__getitem__(key if type(key) is int else index_of(key))
         return np.float64(got) if type(got) is float else got
+
+    def byteswap(self, *args: Any, **options: Any) -> Any:
+        raise refusal("the bytes of an array that is recorded are not those of its numbers: call it outside")
+
+    getfield = tofile = __buffer__ = byteswap  # the last for Python 3.12 and newer
+
+
+_refuse_buffers(ObjectArray)  # before 3.12: what reads or writes memory would find references there
 
 
 def _over_an_axis(name: str) -> Callable[..., Any]:
@@ -168,11 +176,6 @@ class Traced(ObjectArray):
 
     def dot(self, other: Any, out: Any = None) -> Any:
         return np.dot(self, other, out)
-
-    def byteswap(self, *args: Any, **options: Any) -> Any:
-        raise refusal("the bytes of an array that is recorded are not those of its numbers: call it outside")
-
-    getfield = tofile = byteswap
 
     def __repr__(self) -> str:
         return repr(self._numbers())
