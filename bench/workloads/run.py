@@ -50,10 +50,10 @@ def _workload(name: str, title: str, steps: int, floor: Floor) -> Workload[Progr
     )
 
 
-ARTICLE = _workload("article", "the article's classifier", 60_000, _faster(15))
-MOONS = _workload("moons", "micrograd's moons", 25, _faster(60))
+ARTICLE = _workload("article", "the article's classifier", 60_000, _faster(22))
+MOONS = _workload("moons", "micrograd's moons", 25, _faster(150))
 MOONS_NUMPY = _workload("moons_numpy", "the same with data from NumPy, as in a notebook", 25, _faster(40))
-MICROGPT = _workload("microgpt", "a character transformer, 68,000 nodes a step", 90, _faster(20))
+MICROGPT = _workload("microgpt", "a character transformer, 68,000 nodes a step", 90, _faster(45))
 SHORT = _workload(
     "short",
     "one gradient, so that judging the class is all there is",

@@ -79,6 +79,6 @@ TRANSFORMER: Workload[Transformer] = Workload(
         Metric("backward", "graph"),
         Metric("free", "graph"),
     ],
-    floors=[Floor("at most 1.6 times `Value`", "total", at_most=1.6, engine="kilograd (run)", to="kilograd")],
+    floors=[Floor("at most 1.3 times `Value`", "total", at_most=1.3, engine="kilograd (run)", to="kilograd")],
     oracles=("reference",),
 )
