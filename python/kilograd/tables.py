@@ -100,6 +100,8 @@ def numbers(thing: Any, what: str) -> NDArray[Any]:
     if found is None:
         refuse_masks(thing, what)
         found = np.asarray(thing)
+    if found.dtype.kind == "O" and not found.size:
+        return found.astype(float)  # no entries, whose lists would have no columns
     if found.dtype.kind == "O":
         try:
             found = np.asarray(found.tolist())  # columns of several types; rows that are lists or arrays of their own
