@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.data.block import BlockAccessor
 
-from kilograd.distributed.parts import OUTPUT, attempt, done_at, packed, unpacked
+from kilograd.distributed.parts import OUTPUT, attempt, done_at, packed, refuse_output, unpacked
 
 if TYPE_CHECKING:
     from kilograd.distributed.tasks import Task
@@ -53,8 +53,7 @@ class _Parts:
     def rows(self, task: Task, argument: Any) -> Any:
         data = packed(task)
 
-        if OUTPUT in (self._data.columns() or []):
-            raise ValueError(f"the data have a column {OUTPUT!r} already, and that is what results are to be called")
+        refuse_output(self._data.columns() or [])
 
         def outputs(batch: dict[str, Any]) -> dict[str, Any]:  # with the rows: blocks need not come in order
             return {**batch, OUTPUT: done_at(unpacked(data), _table(batch), None, argument)}

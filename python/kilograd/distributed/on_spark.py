@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyspark.sql.types import ArrayType, DoubleType, StructField, StructType
 
-from kilograd.distributed.parts import OUTPUT, attempt, done_at, packed, unpacked
+from kilograd.distributed.parts import OUTPUT, attempt, done_at, packed, refuse_output, unpacked
 
 if TYPE_CHECKING:
     from kilograd.distributed.tasks import Task
@@ -51,8 +51,7 @@ class _Parts:
         core = getattr(task.function.function, "_core", None)  # type: ignore[attr-defined]
         shape = core.shape if core is not None else np.shape(task(self._data.limit(1).toPandas(), 0, argument))[1:]
 
-        if OUTPUT in self._data.columns:
-            raise ValueError(f"the data have a column {OUTPUT!r} already, and that is what results are to be called")
+        refuse_output(self._data.columns)
 
         def outputs(batches: Iterator[Any]) -> Iterator[Any]:
             from pyspark import TaskContext

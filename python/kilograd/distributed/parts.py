@@ -16,13 +16,28 @@ from kilograd.compiled.tracing import add_note
 if TYPE_CHECKING:
     from kilograd.distributed.tasks import Task
 
-__all__ = ["OUTPUT", "Local", "Parts", "Refusal", "attempt", "collected", "done_at", "packed", "parts_of", "unpacked"]
+__all__ = [
+    *("OUTPUT", "Local", "Parts", "Refusal", "attempt", "collected", "done_at", "packed", "parts_of"),
+    *("refuse_output", "unpacked"),
+]
 
 OUTPUT = "output"
 """What the column of results is called beside the rows."""
 
 _ENGINES = {"dask": "on_dask", "ray": "on_ray", "pyspark": "on_spark"}
 """For the package that the type of the data is from, the module that knows it."""
+
+
+def refuse_output(columns: Iterable[str]) -> None:
+    """Refuse data that have a column of that name.
+
+    Raises
+    ------
+    ValueError
+        If they have.
+    """
+    if OUTPUT in columns:
+        raise ValueError(f"the data have a column {OUTPUT!r} already, and that is what results are to be called")
 
 
 class Parts(Protocol):
