@@ -550,6 +550,18 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             "return np.copysign(1.0, [np.fmin(x, y), np.sort([x, y])[0], np.clip(x, 0, y), np.median([x, y, y])])",
             [[0.0, -0.0], [-0.0, 0.0], [-0.0, -0.0], [-0.25, -0.0]],
         ),
+        "memory-of-an-array": ("v", "return np.ndarray((3,), float, v).sum() * v[0]", [[np.array([0.5, 1.5, 2.0])]]),
+        "bytes-of-an-array": ("v", "return np.frombuffer(bytes(v)).sum() * v[0]", [[np.array([0.5, 1.5, 2.0])]]),
+        "memory-that-is-written": (
+            "v",
+            "a = np.zeros(3)\n    np.frombuffer(a.data)[:] = 5.0\n    return a.sum() * v[0]",
+            [[np.array([0.5, 1.5, 2.0])]],
+        ),
+        "random-numbers-into-an-array": (
+            "v",
+            "a = np.zeros(3)\n    np.random.default_rng(0).standard_normal(out=a)\n    return a @ v",
+            [[np.array([0.5, 1.5, 2.0])]],
+        ),
         # Where one rounding decides, either is good: see `roundings`.
         "jump-at-a-logarithm-undone": ("x", "return x * np.trunc(np.exp(np.log(x)))", [[3.0], [5.0], [7.0], [2.5]]),
         "remainder-of-the-largest-number": (
