@@ -14,6 +14,7 @@ import numpy as np
 
 import kilograd
 from kilograd import distributed, optim
+from kilograd.distributed.parts import unpacked
 
 COUNT = 3  # numbers of a row
 FORMS = ["{a} * {b}", "{a} + {b}", "({a} - {b}).tanh()", "{a} * 0.5 + 1.0", "(0.1 * {a}).exp()", "{a} ** 2"]
@@ -76,6 +77,7 @@ def check(dice: random.Random, reduce: Any) -> None:
         filled = [part for part in parts if len(part)]
         with dask.config.set(scheduler=dice.choice(["synchronous", "threads"])):
             of_dask = distributed.value_and_grad(program, there, parameters=theta, reduce=reduce)
+        unpacked.cache_clear()  # the workers of these schedulers are this process
         same("Dask", of_dask, distributed.value_and_grad(program, filled, parameters=theta, reduce=reduce))
     start = [p.data for p in parameters]
     kind = dice.choice([optim.SGD, optim.Adam])
