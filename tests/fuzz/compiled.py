@@ -76,7 +76,8 @@ OF_LISTS = ["np.hypot.reduce({0})", "np.fmax.reduce({0})", "np.median({0})", "np
 OF_LISTS += ["np.maximum({0}, 0.5)[1]", "np.exp({0})[0]", "np.sign({0})[1]", "np.add.accumulate({0})[-1]"]
 OF_LISTS += ["max({0})", "min({0})", "sorted({0})[0]", "np.max({0})", "np.min({0})", "sum({0})", "np.sum({0})"]
 HEADER = (
-    "import math\nimport numpy as np\nimport scipy.linalg\nimport scipy.special\nimport scipy.stats\nimport kilograd\n"
+    "import io\nimport math\nimport numpy as np\n"
+    "import scipy.linalg\nimport scipy.special\nimport scipy.stats\nimport kilograd\n"
     "from scipy.special import logsumexp as total\n"
     "TABLE = dict(total=total, exp=math.exp)\n"
     "def function({}):\n"
@@ -183,6 +184,7 @@ class Writer:
         forms += ["np.exp({a})", "np.sin({a})", "np.tanh({a})", "np.sqrt({a})", "np.log({a})", "np.absolute({a})"]
         forms += ["np.maximum({a}, {b})", "np.minimum({a}, {b})", "np.fmax({a}, {b})", "np.fmin({a}, {b})"]
         forms += ["np.floor({a})", "np.ceil({a})", "np.rint({a})", "np.trunc({a})", "({a} % {b})", "({a} // {b})"]
+        forms += ["float(str({a}))", "({a} if repr({b})[0] == '-' else {b})"]
         forms += ["np.hypot({a}, {b})", "np.arctan2({a}, {b})", "np.logaddexp({a}, {b})", "np.heaviside({a}, {b})"]
         forms += [
             "np.exp2({a})",
@@ -597,6 +599,12 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             [[np.array([0.0, -4.0, 2.0])], [np.array([nan, 1.0, -0.0])]],
         ),
         "text-of-a-number": ("x", 'return -x if str(x)[0] == "-" else 2 * x', [[-3.0], [3.0], [0.5]]),
+        "number-through-text": ("x, y", "return float(str(x)) * y", [[0.3, 1.5], [-0.7, 1.5], [0.3, 1.5]]),
+        "number-through-text-of-an-array": (
+            "v",
+            "print(v, file=(out := io.StringIO()))\n    return np.loadtxt([out.getvalue()[1:-2]]).sum()",
+            [[np.array([0.3, 1.7])], [np.array([0.6, -1.7])]],
+        ),
         "length-of-a-text": ("x", 'return x * len(str(x)) + len(f"{x}") - len(repr(x))', [[1.0], [0.125], [-2.5]]),
         "error-handled-with-a-constant": (
             "x",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kilograd.compiled.calls import Call
 from kilograd.compiled.structure import Structure, copied, of_result, take
+from kilograd.compiled.texts import veil, veiled
 from kilograd.compiled.tracing import Function, Trace, flat, name_of, trace, with_numbers
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ def disagreement(traced: Trace, function: Function, call: Call, answers: bool) -
             return None
         where = call._replace(x=_elsewhere(call.x, [*traced.indexed, *call.places_of_narrow()]))
         try:
-            traced, other = trace(function, where), with_numbers(function, where, traced.indexed)
+            with veiled() if traced.told else nullcontext():
+                traced = trace(function, where)
+            other = with_numbers(function, where, traced.indexed)
         except Exception:  # there it refuses these numbers
             return None
         if _agree(traced, other, function, where):
@@ -38,8 +42,7 @@ def disagreement(traced: Trace, function: Function, call: Call, answers: bool) -
     text = (
         f"{name_of(function)} returns {_told(other)} for the numbers {_short(where.x)}, and {_told(traced)} for the "
         "Values that are recorded in their place: it may ask for a type, see whether a bool is Python's or NumPy's, "
-        "handle an error that NumPy does not raise, or order NaN. A call returns what it returns for numbers; "
-        "derivatives of that cannot be taken"
+        f"handle an error that NumPy does not raise, order NaN, or decide by digits of a text. {_ALL_THE_SAME}"
     )
     values = plain.numbers
     leaf = take(lambda s, shape: np.reshape(values[s], shape) if shape else values[s.start])
@@ -48,6 +51,24 @@ def disagreement(traced: Trace, function: Function, call: Call, answers: bool) -
         return float(part) if isinstance(part, np.floating) else copied(part)
 
     return text, of_result(plain.structure.build(leaf, static), [])
+
+
+def through_texts(traced: Trace, function: Function, call: Call) -> str | None:
+    """Run a function that made texts of numbers with texts that show no digits: None if that makes no difference."""
+    try:
+        with veiled():
+            (structure, x), (wanted, y) = flat(trace(function, call)), flat(traced)
+        if veil(structure) == veil(wanted) and np.array_equal(x, y, equal_nan=True):
+            return None
+    except Exception:  # as of float() and such a text
+        pass
+    return (
+        f"{name_of(function)} returns what depends on the digits of a text that it makes of a number, as float(str(x)) "
+        f"or a formatted string: compute with x itself, no derivative goes through text. {_ALL_THE_SAME}"
+    )
+
+
+_ALL_THE_SAME = "A call returns what it returns for numbers; derivatives of that cannot be taken"
 
 
 def _agree(traced: Trace, plain: Trace, function: Function, call: Call) -> bool:

@@ -25,6 +25,7 @@ from kilograd.compiled import protocols
 from kilograd.compiled import traced as real
 from kilograd.compiled.conditions import Condition, refusal
 from kilograd.compiled.special_ufuncs import select
+from kilograd.compiled.texts import shown
 from kilograd.compiled.traced import Pair, Traced, entries, has_values, index_of, is_complex
 
 __all__ = ["BY_PARTS", "Complex", "as_complex", "bilinear", "of_ufunc", "plain", "product"]
@@ -111,7 +112,7 @@ class Complex(Pair, np.lib.mixins.NDArrayOperatorsMixin):
         raise TypeError("float() argument must be a string or a real number, not 'complex': take .real, or abs(z)")
 
     def __repr__(self) -> str:
-        return repr(self.re._numbers() + 1j * self.im._numbers())
+        return shown(repr(self.re._numbers() + 1j * self.im._numbers()))
 
     # --- methods of arrays
 

@@ -28,6 +28,8 @@ class _Thread(threading.local):
     stages: list[Any] | None = None  # of that trace: see `stages`; None where loops run as Python
     refused = False  # whether a trace ended with an error of an operation, or a refusal
     chose = False  # whether that trace, or the last, met a choice that conditions would make an operation of
+    told = False  # whether the last trace made a text of a number
+    veiled = False  # whether texts show no digits: see `texts`
 
     def __init__(self) -> None:
         self.integers = {}

@@ -16,6 +16,7 @@ import numpy as np
 from kilograd import _core
 from kilograd._core import Value
 from kilograd.compiled.conditions import refusal, thread
+from kilograd.compiled.texts import shown
 
 __all__ = ["COUNTS", "OPERATORS", "are_integers", "exact", "integer"]
 
@@ -96,8 +97,11 @@ def _text(function: Callable[..., str]) -> Callable[..., str]:
     plain = getattr(Value, f"__{function.__name__}__")
 
     def apply(self: Value, *spec: str) -> str:
-        is_one = thread.notes is not None and are_integers([self])
-        return function(integer(self), *spec) if is_one else plain(self, *spec)
+        if thread.notes is None:
+            return plain(self, *spec)  # type: ignore[no-any-return]
+        if thread.integers and are_integers([self]):
+            return function(integer(self), *spec)
+        return shown(plain(self, *spec))
 
     return apply
 
@@ -108,13 +112,15 @@ _FUNCTIONS |= {"lshift": operator.lshift, "rshift": operator.rshift}
 
 _RESTS = ("__mod__", "__rmod__", "__floordiv__", "__rfloordiv__", "__divmod__", "__rdivmod__")
 
-COUNTS: dict[str, Callable[..., Any]] = {"__index__": index_of_value}
+COUNTS: dict[str, Callable[..., Any]] = {
+    "__index__": index_of_value,
+    **{f"__{function.__name__}__": _text(function) for function in (format, repr)},
+}
 """What Values have for as long as functions are traced."""
 OPERATORS: dict[str, Callable[..., Any]] = {
     "__invert__": _inverted,
     **{f"__{name}__": _of_integers(function) for name, function in _FUNCTIONS.items()},
     **{f"__r{name}__": _of_integers(function, is_reflected=True) for name, function in _FUNCTIONS.items()},
-    **{f"__{function.__name__}__": _text(function) for function in (format, repr, str)},
     **{name: exact(getattr(Value, name)) for name in _RESTS},
 }
 """The same where arguments are integers."""

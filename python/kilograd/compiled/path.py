@@ -9,7 +9,7 @@ import numpy as np
 
 from kilograd._core import Value
 from kilograd.compiled import stages
-from kilograd.compiled.agreement import disagreement
+from kilograd.compiled.agreement import disagreement, through_texts
 from kilograd.compiled.calls import Call
 from kilograd.compiled.habits import Habits
 from kilograd.compiled.only import Only
@@ -54,7 +54,7 @@ class Path:
     def __init__(self, function: Function, call: Call, habits: Habits) -> None:
         self.name = name_of(function)
         traced = trace(function, call, habits.scans and not (habits.asks or habits.doubtful))
-        leaves, notes, outputs, self.structure, dead, noted, self.indexed = traced
+        leaves, notes, outputs, self.structure, dead, noted, self.indexed, told = traced
         # Where the function handled an error of an operation, no comparison says when it would do so again; and where
         # it may handle one of an operation that nothing needs, no program has the operation. NumPy orders NaN as it
         # likes among numbers, as comparisons say among objects.
@@ -69,6 +69,8 @@ class Path:
         if (answers or raised or unordered or mixed) and (plain := disagreement(traced, function, call, answers)):
             self.refusal, self.structure = plain
             self.recordable, outputs = False, []
+        elif told:
+            self.refusal = through_texts(traced, function, call)
         self.outputs = len(outputs)
         self.is_number, self._constant = self.structure == NUMBER, 0.0
         if isinstance(self.structure, Static):
@@ -85,7 +87,8 @@ class Path:
         self.program = stages.recorded(outputs, leaves, noted) if outputs else None
         self.alone: Only | None = None
         """Where a program without stages gives a number or an array."""
-        if isinstance(self.program, Program) and self.recordable and isinstance(self.structure, Numbers):
+        is_whole = self.recordable and self.refusal is None
+        if isinstance(self.program, Program) and is_whole and isinstance(self.structure, Numbers):
             self.alone = Only(self.program, self.structure)
         self.only = self.alone if is_only else None
         """Where every call of the structure takes this path."""

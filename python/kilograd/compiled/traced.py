@@ -27,6 +27,7 @@ from kilograd._core import Value, _refuse_buffers
 from kilograd.advice import instead_in_array
 from kilograd.compiled.conditions import Condition, choose, decided, refusal, thread
 from kilograd.compiled.integers import integer
+from kilograd.compiled.texts import shown
 
 __all__ = [
     "Mask",
@@ -178,13 +179,13 @@ class Traced(ObjectArray):
         return np.dot(self, other, out)
 
     def __repr__(self) -> str:
-        return repr(self._numbers())
+        return shown(repr(self._numbers()))
 
     def __str__(self) -> str:
-        return str(self._numbers())
+        return shown(str(self._numbers()))
 
     def __format__(self, spec: str) -> str:
-        return format(self._numbers(), spec)
+        return shown(format(self._numbers(), spec))
 
     def _numbers(self) -> Any:
         """What a text shows: the numbers, to which reading them ties the path."""

@@ -125,6 +125,7 @@ class Trace(NamedTuple):
     dead: int = 0  # how many operations nothing needs
     stages: Sequence[Any] = ()
     indexed: Sequence[int] = ()  # the places of the arguments that became integers, which guards hold as they were
+    told: bool = False  # whether texts were made of numbers
 
     @property
     def numbers(self) -> list[Any]:
@@ -170,10 +171,12 @@ def _traced_into(notes: list[Any], function: Function, call: Call, touched: Coll
     leaves: list[Any] = []
     outputs: list[Any] = []
     stages: list[Any] = []
+    thread.told = False
     dead = _core._dead_interior()
     indexed: set[int] = set()
     structure = of_result(run_traced(function, call, leaves, notes, stages, touched, indexed), outputs)
-    return Trace(leaves, notes, outputs, structure, _core._dead_interior() - dead, stages, sorted(indexed))
+    dead = _core._dead_interior() - dead
+    return Trace(leaves, notes, outputs, structure, dead, stages, sorted(indexed), thread.told)
 
 
 def with_numbers(function: Function, call: Call, indexed: Sequence[int] = ()) -> Trace:
