@@ -5,12 +5,12 @@ Where there is one, its program runs; where there is none, the function runs onc
 
 In the order of reading: `structure`, of arguments and results, and `calls`; `tracing`; `conditions`, which `choice`
 makes operations of; `traced`, the arrays of a trace, and `protocols`, by which functions come to them, with what
-`ufuncs`, `functions`, `order`, `linalg` (with `elimination`), `special` and `stats` make of them, `complexes`, pairs of
-such, with `complex_functions` and `fourier`; `substitutes`, for what asks no protocol, which `names` puts in place;
+`ufuncs`, `functions`, `order`, `linalg` (with `elimination`), `special` and `stats` make of them, `complexes`, pairs
+of such, with `complex_functions` and `fourier`; `substitutes`, for what asks no protocol, which `names` puts in place;
 `integers` and `narrow`, that are arguments; `habits` and `agreement`, for functions that may treat Values otherwise
-than numbers, and `texts`, of these; `stages`, of which `loops` (by `turns`), `rules`, `matrices`, `eigenvalues` and `gradients` make some;
-`sweeps`, that give sparse derivatives of these; `path`, and `only`, one that all calls take; `derivatives`, of
-`function` at one row and of `batch` at many; `transforms`, the public functions.
+than numbers, and `texts`, of these; `stages`, of which `loops` (by `turns`), `rules`, `matrices`, `eigenvalues` and
+`gradients` make some; `sweeps`, that give sparse derivatives of these; `path`, and `only`, one that all calls take;
+`derivatives`, of `function` at one row and of `batch` at many; `transforms`, the public functions.
 """
 
 from kilograd.compiled.batch import Batch
