@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
 
-__all__ = ["Condition", "Notes", "choose", "decided", "refusal", "thread"]
+__all__ = ["Condition", "Notes", "afterwards_as_before", "choose", "decided", "refusal", "thread"]
+
+T = TypeVar("T")
 
 
 class _Thread(threading.local):
@@ -32,12 +34,33 @@ class _Thread(threading.local):
     veiled = False  # whether texts show no digits: see `texts`
 
     def __init__(self) -> None:
+        self.depth = 0
+        self.notes = self.stages = None
         self.integers = {}
         self.indexed = set()
+        self.refused = self.chose = self.told = self.veiled = False
 
 
 thread = _Thread()
 """What this thread does. While it runs a function to record it, compiled functions are plain functions."""
+
+
+def afterwards_as_before(run: Callable[[], T]) -> T:
+    """Call a function that changes what this thread does, which afterwards is as it was, wherever Ctrl-C came."""
+    before = vars(thread).copy()
+    try:
+        try:
+            return run()
+        finally:
+            _go_on(before)
+    finally:  # an interrupt may have ended that
+        _go_on(before)
+
+
+def _go_on(before: dict[str, Any]) -> None:
+    vars(thread).update(before)
+    _core._trace_into(before["notes"])
+
 
 Mask = tuple[Value, Value]
 """1 where a condition holds, else 0; and the reverse."""

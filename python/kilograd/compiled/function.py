@@ -15,7 +15,7 @@ import numpy as np
 
 from kilograd.compiled.batch import Batch
 from kilograd.compiled.calls import Call, Rows, call_of, rows_of
-from kilograd.compiled.conditions import thread
+from kilograd.compiled.conditions import afterwards_as_before, thread
 from kilograd.compiled.derivatives import Argnums, Derivatives, checked_argnums
 from kilograd.compiled.gradients import value_and_grad_in_trace
 from kilograd.compiled.habits import Habits, habits
@@ -177,12 +177,17 @@ class Compiled(PickledAsFunction, Derivatives[P, float], Generic[P, R]):
         """Trace the function at the numbers of a call."""
         if self._habits is None:
             self._habits = habits(self._function)
-        thread.refused = False
-        try:
-            return Path(self._function, call, self._habits)
-        except Exception as error:
-            refuse(error, self._function, call)
-            raise
+        read = self._habits
+
+        def record() -> Path:
+            thread.refused = False
+            try:
+                return Path(self._function, call, read)
+            except Exception as error:
+                refuse(error, self._function, call)
+                raise
+
+        return afterwards_as_before(record)
 
     def _record(self, call: Call) -> Path:
         """Trace the function at the numbers of a call, and keep the path if it is new."""

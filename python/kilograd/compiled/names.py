@@ -37,7 +37,7 @@ class _Names:
         self.modules: dict[str, list[_Name]] = {}
         self.extensions: list[_Name] = []
         self.looked_at = 0  # how many modules there were when these were found
-        self.traces = 0
+        self.traces: set[object] = set()
         self.active: list[_Name] = []  # in modules, whose names are entries of dicts
         self.elsewhere: list[_Name] = []
         self.methods: dict[str, Any] = {}  # those that Values have now, and what they had before
@@ -48,15 +48,17 @@ class _Names:
             if module in self.modules or module not in sys.modules:
                 continue
             space = vars(sys.modules[module])
-            found = self.modules[module] = []
+            found: list[_Name] = []
             for name, original in space.items():
                 made = replacement_of(module, name, original, replacements.get(name))
                 if made is not None:
                     made = self.replacements.setdefault(id(original), (original, made))[1]
                     found.append((space, name, original, made))
+            self.modules[module] = found
         if not self.traces and len(sys.modules) != self.looked_at:
-            self.looked_at = len(sys.modules)
-            self.extensions = [name for module in list(sys.modules.values()) for name in self.in_extension(module)]
+            modules = list(sys.modules.values())
+            self.extensions = [name for module in modules for name in self.in_extension(module)]
+            self.looked_at = len(modules)
 
     def in_extension(self, module: Any) -> Iterator[_Name]:
         """The modules that an extension module calls functions of, and these modules as they are.
@@ -80,32 +82,26 @@ class _Names:
             self.active.append(entry)  # first: an interrupt may come between
             space[name] = replacement
 
-    def enter(self, places: list[tuple[Any, Any]], methods: Mapping[str, Function]) -> None:
+    def enter(self, trace: object, places: list[tuple[Any, Any]], methods: Mapping[str, Function]) -> None:
         """Replace names in modules by the first of several traces at a time, and what a function can reach."""
         with self.lock:
             is_first = not self.traces
-            self.traces += 1
-            try:
-                self._enter(places, methods, is_first)
-            except BaseException:  # as of Ctrl-C
-                self._leave()
-                raise
-
-    def _enter(self, places: list[tuple[Any, Any]], methods: Mapping[str, Function], is_first: bool) -> None:
-        if is_first:
-            sys.meta_path.insert(0, _Importer)
-            for entry in chain(*self.modules.values(), self.extensions):  # hundreds, at each trace
-                self.put(entry)
-        for method in methods.keys() - self.methods.keys():
-            self.methods[method] = vars(Value).get(method)
-            setattr(Value, method, methods[method])
-        for container, key in places:
-            original = _content(container, key)
-            replacement = self.substitute(original)
-            if isinstance(container, type) and not hasattr(type(original), "__get__"):
-                replacement = original if replacement is original else staticmethod(replacement)  # no method
-            if replacement is not original and _put(container, key, replacement):
-                self.elsewhere.append((container, key, original, replacement))
+            self.traces.add(trace)
+            if is_first:
+                sys.meta_path.insert(0, _Importer)
+                for entry in chain(*self.modules.values(), self.extensions):  # hundreds, at each trace
+                    self.put(entry)
+            for method in methods.keys() - self.methods.keys():
+                self.methods[method] = vars(Value).get(method)
+                setattr(Value, method, methods[method])
+            for container, key in places:
+                original = _content(container, key)
+                replacement = self.substitute(original)
+                if isinstance(container, type) and not hasattr(type(original), "__get__"):
+                    replacement = original if replacement is original else staticmethod(replacement)  # no method
+                if replacement is not original:
+                    self.elsewhere.append((container, key, original, replacement))
+                    _put(container, key, replacement)
 
     def substitute(self, thing: Any) -> Any:
         """What stands for a function, or for what holds one and cannot be changed; all else as it is."""
@@ -122,30 +118,28 @@ class _Names:
             return thing if function is thing.func else functools.partial(function, *thing.args, **thing.keywords)
         return thing
 
-    def leave(self) -> None:
-        """Put back what was replaced, behind the last of several traces at a time."""
+    def leave(self, trace: object) -> None:
+        """Put back what was replaced, behind the last of several traces at a time; once more where that was ended."""
         with self.lock:
-            self._leave()
-
-    def _leave(self) -> None:
-        self.traces -= 1
-        if self.traces:
-            return
-        sys.meta_path.remove(_Importer)
-        for method, original in self.methods.items():
-            if original is None:
-                delattr(Value, method)
-            else:
-                setattr(Value, method, original)
-        self.methods.clear()
-        for space, name, original, replacement in self.active:
-            if space.get(name) is replacement:
-                space[name] = original
-        for container, key, original, replacement in self.elsewhere:
-            if _content(container, key) is replacement:
-                _put(container, key, original)
-        self.active.clear()
-        self.elsewhere.clear()
+            self.traces.discard(trace)
+            if self.traces:
+                return
+            while _Importer in sys.meta_path:
+                sys.meta_path.remove(_Importer)
+            for method, original in self.methods.items():
+                if original is not None:
+                    setattr(Value, method, original)
+                elif method in vars(Value):
+                    delattr(Value, method)
+            for space, name, original, replacement in self.active:
+                if space.get(name) is replacement:
+                    space[name] = original
+            for container, key, original, replacement in self.elsewhere:
+                if _content(container, key) is replacement:
+                    _put(container, key, original)
+            self.methods.clear()
+            self.active.clear()
+            self.elsewhere.clear()
 
 
 class _Importer:
@@ -219,20 +213,23 @@ def _put(container: Any, key: Any, thing: Any) -> bool:
 _names = _Names()
 
 
-@contextmanager
-def replaced(function: Function, with_integers: bool) -> Iterator[Function]:
-    """Replace names while a function is traced; gives what stands for the function itself.
+def run_with_others(function: Function, arguments: Any, keywords: Any, with_integers: bool) -> Any:
+    """Run a function that is traced, with names replaced as long; `with_integers`, Values have the operators of these.
 
-    `with_integers` among its arguments, Values have the operators of these.
+    Ctrl-C may come at any place: what is replaced is noted before, and put back twice, if the first time was ended.
     """
     with _names.lock:
         _names.load()
     places = [(container, key) for container, key, thing in places_of(function) if _may_hold(thing)]
-    _names.enter(places, OPERATORS | COUNTS if with_integers else COUNTS)
+    trace = object()
     try:
-        yield _names.substitute(function)
+        try:
+            _names.enter(trace, places, OPERATORS | COUNTS if with_integers else COUNTS)
+            return _names.substitute(function)(*arguments, **keywords)
+        finally:
+            _names.leave(trace)
     finally:
-        _names.leave()
+        _names.leave(trace)
 
 
 def _may_hold(thing: Any) -> bool:

@@ -32,7 +32,7 @@ Function = Callable[..., Any]
 Namespace = dict[str, Any]
 
 _LIBRARIES = frozenset({"kilograd", "numpy", "scipy", "pandas", "sklearn"})
-_TRACING = "kilograd.compiled.tracing"  # which calls the traced function, and that may be one that is replaced
+_RUNNING = "kilograd.compiled.names"  # which calls the traced function, and that may be one that is replaced
 
 
 def _replacing(original: Function, replacement: Function) -> Function:
@@ -50,7 +50,7 @@ def _replacing(original: Function, replacement: Function) -> Function:
 def _is_for_the_library(caller: FrameType) -> bool:
     """Whether a call is none of a function that this thread traces."""
     name = caller.f_globals.get("__name__", "")
-    return thread.notes is None or (name != _TRACING and name.partition(".")[0] in _LIBRARIES)
+    return thread.notes is None or (name != _RUNNING and name.partition(".")[0] in _LIBRARIES)
 
 
 # --- arrays that are made

@@ -67,11 +67,8 @@ def run_traced(
     thread.indexed = set() if indexed is None else indexed
     thread.stages = stages
     try:
-        with (
-            np.errstate(all="ignore"),
-            names.replaced(function, bool(call.integers)) as run,
-        ):  # what NaN does is no fault of the function's
-            return run(*arguments, **keywords)
+        with np.errstate(all="ignore"):  # what NaN does is no fault of the function's
+            return names.run_with_others(function, arguments, keywords, bool(call.integers))
     except (TypeError, AttributeError) as error:
         add_note(
             error,
