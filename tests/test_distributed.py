@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import pickle
 import random
+import re
+import threading
+import types
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import pytest
 import kilograd
 from kilograd import MLP, Program, Value, arrays, optim
 from kilograd.distributed import GroupError, Ranks, blocks, fit, map_fits, map_rows, minimize, value_and_grad
+from kilograd.distributed.on_ranks import _told as told
 from kilograd.distributed.parts import packed, unpacked
 from kilograd.distributed.tasks import Function, SumsOf, Table
 from kilograd.training.samples import order_of
@@ -303,12 +307,47 @@ def test_losses_with_classes_and_validation():
     assert history.losses[-1] < 0.3
     assert len(history.validation) == len(seen) == 30
     assert [snapshot.epoch for snapshot in history.snapshots] == [0, 10, 20, 30]
-    parts[1] = (parts[1][0], np.full(500, 2))
+
+
+@pytest.mark.parametrize(
+    ("loss", "allowed", "wrong", "said"),
+    [
+        ("cross_entropy", [0, 1], 2, "no index of a class, of which there are 2"),
+        ("cross_entropy", [0, 1], -1, "no index of a class"),
+        ("cross_entropy", [0, 1], 0.5, "no index of a class"),
+        ("hinge", [-1.0, 1.0], 0.5, "of a magnitude from 1 to 1"),
+        ("hinge", [-1.0, 1.0], -2.0, "of a magnitude from 1 to 1"),
+        ("binary_cross_entropy", [0.0, 1.0, 0.25], 1.5, "a number from 0 to 1"),
+        ("binary_cross_entropy_from_logits", [0.0, 1.0], -0.5, "a number from 0 to 1"),
+    ],
+)
+def test_a_target_that_the_loss_has_not_is_found_before_the_first_step(loss, allowed, wrong, said):
+    random.seed(0)
+    last = "sigmoid" if loss == "binary_cross_entropy" else None
+    model = MLP(2, [4, 2 if loss == "cross_entropy" else 1], activation=["tanh", last])
+    targets = np.resize(np.array(allowed), 1000)
+    parts = [(ROWS[:300, :2], targets[:300]), (ROWS[300:300, :2], targets[:0]), (ROWS[300:, :2], targets[300:].copy())]
+    assert fit(model, parts, loss=loss, epochs=1, batch_size=10).losses[0] < 2.0
+    parts[2] = parts[2][0], np.append(targets[300:-1], wrong)
+    optimizer = optim.Adam(model, lr=0.1)
     before = arrays.data(model.parameters())
-    with pytest.raises(ValueError, match="not as those of the first part: a target is no index") as caught:
-        fit(model, parts, loss="cross_entropy", epochs=1)
-    assert notes(caught)[-1] in ("in part 1 of the data", "in part 0 of the data")
+    with pytest.raises(ValueError, match=said) as caught:
+        fit(model, parts, loss=loss, epochs=1, batch_size=10, optimizer=optimizer)
+    assert notes(caught)[-1] == "in part 2 of the data"
     assert np.array_equal(arrays.data(model.parameters()), before)
+    assert optimizer.steps == 0
+
+
+def test_a_target_is_not_among_the_samples():
+    pd = pytest.importorskip("pandas")
+    pa = pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(ROWS, columns=["x", "y", "t"])
+    model = network()
+    for targets in ("t", ["t"]):
+        with pytest.raises(ValueError, match="the column 't' is a target, and columns= has it"):
+            fit(model, [frame], targets, columns=["x", "t"], epochs=1)
+    with pytest.raises(ValueError, match="the column 't' is a target, and columns= has it"):
+        blocks(pa.Table.from_pandas(frame), 10, columns=["x", "t"], targets="t")
 
 
 def test_targets_by_name():
@@ -521,8 +560,125 @@ class TwoRanks(OneRank):
     """A communicator of two ranks, of which the other one makes another program."""
 
     def allgather(self, thing):
-        other = (bytes(32), thing[1]) if isinstance(thing, tuple) else thing
+        other = (bytes(32), thing[1]) if isinstance(thing, tuple) and len(thing[0]) == 32 else thing
         return [thing, other]
+
+
+class Threads:
+    """Ranks of MPI as threads; one that is alone where others are not is an error, and no hang."""
+
+    def __init__(self, size):
+        self.barrier = threading.Barrier(size, timeout=20)
+        self.given = [None] * size
+
+    def rank(self, rank):
+        def allgather(thing):
+            self.given[rank] = pickle.dumps(thing)
+            self.barrier.wait()
+            found = [pickle.loads(each) for each in self.given]
+            self.barrier.wait()
+            return found
+
+        return types.SimpleNamespace(rank=rank, allgather=allgather)
+
+    def errors(self, program):
+        """What is raised at each rank by a program, which is given the rank's number and communicator."""
+        found = [None] * len(self.given)
+
+        def run(rank):
+            try:
+                program(rank, self.rank(rank))
+            except Exception as error:
+                found[rank] = error
+
+        threads = [threading.Thread(target=run, args=[rank]) for rank in range(len(found))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
+
+
+def fitted(rank, comm, **settings):
+    with LOCK:
+        model = network()
+    fit(model, Ranks([pairs()[rank]], comm), epochs=2, **settings)
+
+
+def minimized(rank, comm, steps=3, lr=0.1, factor=1.0, columns=None, **settings):
+    p, trained = squares()
+    if factor != 1.0:
+        x, y, t = [Value(0.0) for _ in range(3)]
+        p = Program((factor * trained[0] * x + trained[1] * y - t) ** 2, inputs=[x, y, t], parameters=trained)
+    minimize(p, Ranks([PARTS[rank]], comm), optim.Adam(trained, lr=lr), steps=steps, **settings)
+
+
+def moved(rank):
+    p, trained = squares()
+    trained[0].data += rank
+    return p
+
+
+def stopped(rank):
+    def callback(history):
+        if rank:
+            raise LookupError("enough")
+
+    return [callback]
+
+
+LOCK = threading.Lock()
+AT_RANKS = {
+    "nothing": (lambda r, c: fitted(r, c, batch_size=5), None),
+    "batch size": (lambda r, c: fitted(r, c, batch_size=5 + r), r"call fit\(\) with different batch_size:"),
+    "seed": (lambda r, c: fitted(r, c, batch_size=5, seed=r), "with different seed:"),
+    "loss": (lambda r, c: fitted(r, c, loss=["mse", "hinge"][r]), "with different loss:"),
+    "setting out of range": (lambda r, c: fitted(r, c, batch_size=[4, 0][r]), "with different batch_size:"),
+    "one left out": (lambda r, c: fitted(r, c, **[{}, {"batch_size": 3}][r]), "with different batch_size:"),
+    "steps": (lambda r, c: minimized(r, c, steps=3 + r), "with different steps:"),
+    "no steps": (lambda r, c: minimized(r, c, steps=3 * r), "with different steps:"),
+    "learning rate": (lambda r, c: minimized(r, c, lr=0.1 + r), "with different optimizer:"),
+    "reduce": (lambda r, c: minimized(r, c, reduce=["sum", "mean"][r]), "with different reduce:"),
+    "program": (lambda r, c: minimized(r, c, factor=1.0 + r), "with different program:"),
+    "function": (lambda r, c: [fitted, minimized][r](r, c), "call different functions:"),
+    "error of one": (lambda r, c: fitted(r, c, validation=[None, 7][r]), "validation"),
+    "parameters": (
+        lambda r, c: value_and_grad(squares()[0], Ranks([PARTS[r]], c), parameters=[float(r), 0.0]),
+        "with different parameters:",
+    ),
+    "data of a model": (lambda r, c: value_and_grad(moved(r), Ranks([PARTS[r]], c)), "have different parameters"),
+    "rows of one": (lambda r, c: value_and_grad(squares()[0], Ranks([PARTS[r][:, r:]], c)), "X has shape"),
+    "callback of one": (lambda r, c: fitted(r, c, callbacks=stopped(r)), "enough"),
+}
+
+
+@pytest.mark.parametrize("name", AT_RANKS)
+def test_what_differs_at_two_ranks_is_raised_at_both(name):
+    program, said = AT_RANKS[name]
+    errors = Threads(2).errors(program)
+    if said is None:
+        assert errors == [None, None]
+    else:
+        assert all(isinstance(error, (ValueError, TypeError, LookupError)) for error in errors), errors
+        assert all(re.search(said, str(error)) for error in errors), errors
+
+
+def test_a_rank_that_stops_early_stops_the_others():
+    def program(rank, comm):
+        p, trained = squares()
+        ranks = Ranks([PARTS[rank]], comm)
+        value_and_grad(p, ranks)
+        if rank:
+            minimize(p, ranks, optim.SGD(trained, lr=0.1), steps=2)
+        else:
+            ranks.together("minimize", same, lambda: None)
+
+    p, trained = squares()
+    settings = {"program": p, "optimizer": optim.SGD(trained, lr=0.1), "steps": 2}
+    same = {name: repr(told(thing)) for name, thing in settings.items()}
+    for error in Threads(2).errors(program):
+        assert isinstance(error, ValueError)
+        assert "at different places" in str(error)
 
 
 def test_ranks_compare_what_they_compute():

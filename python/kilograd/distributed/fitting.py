@@ -11,6 +11,7 @@ import numpy as np
 from kilograd import arrays
 from kilograd.checks import whole_number
 from kilograd.compiled.tracing import add_note
+from kilograd.distributed.on_ranks import by_all_ranks
 from kilograd.distributed.parts import Parts, collected, parts_of
 from kilograd.distributed.tasks import Examine, Found, Function, StepSums, Table
 from kilograd.optim import Adam, Optimizer
@@ -23,7 +24,7 @@ from kilograd.training.samples import Samples, held_out_of_blocks
 from kilograd.training.steps import Loss, Model, ProgramTrainer, check_leaves, check_roles, loss_named, reading_of
 
 if TYPE_CHECKING:
-    from kilograd.training.steps import Reading
+    from kilograd.training.steps import Extent, Reading
 
 __all__ = ["fit"]
 
@@ -31,6 +32,7 @@ _SHOWN = 16
 """Samples that the recorded loss is tried with, here."""
 
 
+@by_all_ranks
 def fit(
     model: Model,
     X: Any,  # noqa: N803
@@ -90,8 +92,8 @@ def fit(
     ValueError
         If the loss cannot be recorded (what `kilograd.fit` says to that), there are no samples, parts differ in the
         width of their rows or lack a column, an entry is missing or not finite, or a setting is out of range; with the
-        number of the part. Nothing is changed. A target that the loss has not, as a class that the model has not, is
-        refused in the step that would take it; the steps before have been made.
+        number of the part; if a target is one that the loss has not, as a class that the model has not, or the name of
+        one is among `columns`. Nothing is changed.
     FloatingPointError
         If the loss becomes NaN or infinite, or the parameters do. They, and the optimizer, are then as they were in
         the last step that had a finite loss.
@@ -149,12 +151,12 @@ class _PartsTrainer(ProgramTrainer):
         self.table = table
         self.batch_size = batch_size
         self.seed = seed
-        self.counts, self.first = self._examined()
+        self.counts, self.targets, self.first = self._examined()
         self.task: StepSums | None = None
         self._prepare()
 
-    def _examined(self) -> tuple[list[int], Samples]:
-        """How many samples the parts have, and the first of them."""
+    def _examined(self) -> tuple[list[int], dict[int, Extent | None], Samples]:
+        """How many samples the parts have, the targets of those that have some, and the first samples."""
         found: list[Found] = collected(self.parts, Examine(self.table, _SHOWN), None)
         filled = [part.shown for part in found if part.shown is not None]
         if not filled:
@@ -167,7 +169,8 @@ class _PartsTrainer(ProgramTrainer):
                     f"samples and targets of part {part.part} have the shapes {part.shown[0].shape[1:]} and "
                     f"{part.shown[1].shape[1:]}, and those of the first part {shapes[0]} and {shapes[1]}"
                 )
-        return [part.rows for part in found], Samples(Rows(x), Rows(y))
+        targets = {part.part: part.targets for part in found if part.shown is not None}
+        return [part.rows for part in found], targets, Samples(Rows(x), Rows(y))
 
     def _prepare(self) -> None:
         """Record the loss, and say what is done at the parts."""
@@ -178,6 +181,13 @@ class _PartsTrainer(ProgramTrainer):
             raise ValueError(
                 f"the loss of a sample cannot be recorded as a program, which could go to the workers: {reason}"
             ) from None
+        for part, targets in self.targets.items():
+            try:
+                reading.check(targets)
+            except UnrecordableError as reason:
+                error = ValueError(str(reason))
+                add_note(error, f"in part {part} of the data")
+                raise error from None
         function = Function(self.recorded.program, self.threads, check=True)
         self.task = StepSums(function, self.table, self.recorded.layout, reading, self.batch_size, self.seed)
 

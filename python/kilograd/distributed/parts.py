@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     *("OUTPUT", "Local", "Parts", "Refusal", "attempt", "collected", "done_at", "packed", "parts_of"),
-    *("refuse_output", "unpacked"),
+    *("refuse_answers", "refuse_output", "unpacked"),
 ]
 
 OUTPUT = "output"
@@ -38,6 +38,21 @@ def refuse_output(columns: Iterable[str]) -> None:
     """
     if OUTPUT in columns:
         raise ValueError(f"the data have a column {OUTPUT!r} already, and that is what results are to be called")
+
+
+def refuse_answers(columns: Collection[str], targets: Iterable[str]) -> None:
+    """Refuse columns of samples that have targets among them.
+
+    Raises
+    ------
+    ValueError
+        If they have.
+    """
+    if both := [name for name in targets if name in columns]:
+        raise ValueError(
+            f"the column {both[0]!r} is a target, and columns= has it among the samples, where a model would read "
+            "the answer: leave it out there"
+        )
 
 
 class Parts(Protocol):

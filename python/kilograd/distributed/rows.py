@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kilograd import arrays, tables
 from kilograd.checks import whole_number
+from kilograd.distributed.on_ranks import by_all_ranks
 from kilograd.distributed.parts import Parts, collected, parts_of
 from kilograd.distributed.tasks import Function, Outputs, SumsOf, Table
 from kilograd.optim.sums import Sums, added, reduced
@@ -78,6 +79,7 @@ def map_rows(
     return parts_of(data).rows(Outputs(function, Table(columns)), numbers)
 
 
+@by_all_ranks
 def value_and_grad(
     program: Program | Compiled[..., Any],
     data: Any,
@@ -122,6 +124,7 @@ def value_and_grad(
     return reduced(_sums(parts_of(data), task, numbers), reduce)
 
 
+@by_all_ranks
 def minimize(
     program: Program | Compiled[..., Any],
     data: Any,

@@ -8,6 +8,7 @@ from typing import Any
 
 from kilograd import tables
 from kilograd.checks import whole_number
+from kilograd.distributed.parts import refuse_answers
 
 __all__ = ["blocks"]
 
@@ -80,6 +81,7 @@ def _check_names(source: Any, columns: list[str] | None, targets: str | None) ->
     for name in [*(columns or []), *([] if targets is None else [targets])]:
         if name not in there:
             raise ValueError(f"there is no column {name!r}; the columns are {', '.join(there)}")
+    refuse_answers(columns or (), () if targets is None else (targets,))
 
 
 class _Blocks:

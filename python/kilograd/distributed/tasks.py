@@ -12,12 +12,13 @@ import numpy as np
 
 from kilograd import tables
 from kilograd.compiled import Compiled
+from kilograd.distributed.parts import refuse_answers
 from kilograd.optim.sums import Sums
 from kilograd.program import Program
 from kilograd.recorded import Layout, UnrecordableError
 from kilograd.tables import Rows
 from kilograd.training.samples import Samples, order_of, read_samples
-from kilograd.training.steps import Reading
+from kilograd.training.steps import Extent, Reading, extent_of
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -51,6 +52,10 @@ class Table:
             raise TypeError(f"columns is a list of names, and not {self.columns!r}")
         if self.columns is not None:
             object.__setattr__(self, "columns", tuple(self.columns))
+        refuse_answers(self.columns or (), self._targets())
+
+    def _targets(self) -> list[str]:
+        return [self.targets] if isinstance(self.targets, str) else list(self.targets or ())
 
     def rows(self, block: Any) -> NDArray[Any]:
         """The rows of a block, as numbers."""
@@ -69,7 +74,7 @@ class Table:
                 )
             x, y = block
             return (x if self.columns is None else _chosen(x, self.columns)), y
-        targets = [self.targets] if isinstance(self.targets, str) else list(self.targets)
+        targets = self._targets()
         columns = self.columns
         if columns is None:
             columns = [name for name in _names(block) if name not in targets]
@@ -200,6 +205,7 @@ class Found:
     part: int
     rows: int
     shown: tuple[NDArray[Any], NDArray[Any]] | None = None  # the first ones, if there are any
+    targets: Extent | None = None  # of all of them
 
 
 @dataclass(frozen=True)
@@ -219,7 +225,8 @@ class Examine:
             pass  # read_samples says what is wrong
         samples = read_samples(x, y)
         some = np.arange(min(self.shown, len(samples)))
-        return Found(number, len(samples), (samples.x.take(some).array(), samples.y.take(some).array()))
+        shown = samples.x.take(some).array(), samples.y.take(some).array()
+        return Found(number, len(samples), shown, extent_of(samples.y.array()))
 
 
 @dataclass(frozen=True)

@@ -288,21 +288,62 @@ def _targets(model: Model, loss: Callable[[Any, Any], Any], samples: Samples) ->
     return reading(samples.y), loss
 
 
+class Extent(NamedTuple):
+    """What of some targets says whether a loss has them all."""
+
+    low: float
+    high: float
+    least: float  # of the magnitudes
+    whole: bool  # whether all are whole numbers
+
+
+def extent_of(targets: NDArray[Any]) -> Extent | None:
+    """The extent of targets that are real numbers; None for all others."""
+    import numpy as np
+
+    if targets.dtype.kind not in "biuf":
+        return None
+    numbers = targets.astype(float)
+    low, high = numbers.min(initial=np.inf), numbers.max(initial=-np.inf)
+    return Extent(low, high, abs(numbers).min(initial=np.inf), bool((numbers % 1.0 == 0.0).all()))
+
+
 class Reading(NamedTuple):
     """What is made of targets before they are computed with."""
 
     classes: int | None = None  # targets are indices of so many
     allowed: tuple[float, float, bool] | None = None  # from where to where they are, or their magnitudes
 
+    def check(self, targets: Extent | None) -> None:
+        """Raise UnrecordableError where there is one among targets that the loss has not."""
+        if self.classes is not None and not (
+            targets and targets.whole and targets.low >= 0 and targets.high < self.classes
+        ):
+            raise UnrecordableError(f"a target is no index of a class, of which there are {self.classes}")
+        if self.allowed is not None:
+            low, high, of_magnitude = self.allowed
+            least, most = targets[:2] if targets else (-math.inf, math.inf)
+            if targets and of_magnitude:
+                least, most = targets.least, max(-least, most)
+            if not (low <= least and most <= high):
+                kind = "of a magnitude" if of_magnitude else "a number"
+                raise UnrecordableError(f"a target is not one that the loss has, {kind} from {low:g} to {high:g}")
+
     def __call__(self, targets: Rows) -> Rows:
         """Read targets; UnrecordableError where there is one that the loss has not."""
         if self.classes is not None:
-            return targets.mapped(partial(_one_hot, self.classes))
-        if self.allowed is not None and not _are_in(self.allowed, targets.array()):
-            low, high, of_magnitude = self.allowed
-            kind = "of a magnitude" if of_magnitude else "a number"
-            raise UnrecordableError(f"a target is not one that the loss has, {kind} from {low:g} to {high:g}")
+            return targets.mapped(self._one_hot)
+        if self.allowed is not None:
+            self.check(extent_of(targets.array()))
         return targets
+
+    def _one_hot(self, indices: NDArray[Any]) -> NDArray[float64]:
+        import numpy as np
+
+        self.check(extent_of(indices))
+        assert self.classes is not None
+        hot: NDArray[float64] = np.eye(self.classes)[indices.astype(int)]
+        return hot
 
 
 def reading_of(
@@ -323,23 +364,6 @@ def reading_of(
         if _LOSSES[name] is loss and (predictions or allowed):
             return Reading(allowed=allowed), without_notes(partial(_of_sigmoids, loss) if predictions else loss)
     return Reading(), loss
-
-
-def _one_hot(classes: int, indices: NDArray[Any]) -> NDArray[float64]:
-    import numpy as np
-
-    if indices.dtype.kind not in "biuf" or not np.isin(indices, np.arange(classes)).all():
-        raise UnrecordableError("a target is no index of a class")
-    hot: NDArray[float64] = np.eye(classes)[indices.astype(int)]
-    return hot
-
-
-def _are_in(allowed: tuple[float, float, bool], numbers: NDArray[Any]) -> bool:
-    low, high, of_magnitude = allowed
-    if numbers.dtype.kind not in "biuf":
-        return False
-    sizes = abs(numbers) if of_magnitude else numbers
-    return bool(((low <= sizes) & (sizes <= high)).all())
 
 
 def _of_sigmoids(loss: Callable[[Any, Any], Any], prediction: Any, target: Any) -> Any:
