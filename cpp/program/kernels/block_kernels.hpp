@@ -280,29 +280,38 @@ void sum_lanes(const double* vectors, std::size_t count, double* sums) {
     for (std::size_t k = 0; k < count; ++k) sums[k] = sum_of(Lane::load(vectors + k * width));
 }
 
+// f(0), f(1), ... as a vector, without a way through memory, which would have to wait for them.
+template <class F>
+KILOGRAD_INLINE Lane collected(F f) {
+#if KILOGRAD_LANES == 8
+    return Lane(Raw{f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)});
+#elif KILOGRAD_LANES == 4
+    return Lane(Raw{f(0), f(1), f(2), f(3)});
+#elif KILOGRAD_LANES == 2
+    return Lane(Raw{f(0), f(1)});
+#else
+    return Lane(f(0));
+#endif
+}
+
 using Forward = bool (*)(const ForwardArguments&);
 using Reverse = void (*)(const ReverseArguments&);
 
+// Tables within the functions would be written to the stack, each as a whole, at every call.
 template <class T>
-constexpr Forward forward_of(std::size_t code) {
-    constexpr Forward table[] = {nullptr, nullptr, nullptr,
+constexpr Forward forward_table[] = {nullptr, nullptr, nullptr,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) forward<Code::name, T>,
 #include "../../ops.def"
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
-                                 nullptr};
-    return table[code];
-}
+                                     nullptr};
 template <class T>
-constexpr Reverse reverse_of(std::size_t code) {
-    constexpr Reverse table[] = {nullptr, nullptr, nullptr,
+constexpr Reverse reverse_table[] = {nullptr, nullptr, nullptr,
 #define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) reverse<Code::name, T>,
 #include "../../ops.def"
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
-                                 nullptr};
-    return table[code];
-}
+                                     nullptr};
 
 }  // namespace
 }  // namespace kilograd::program

@@ -15,23 +15,26 @@ namespace {
 
 inline constexpr std::uint32_t chunk = 64;
 
-// The operands of nodes begin ... begin + count, and copies of the last up to a whole vector; returns that length.
-std::uint32_t gather(const std::uint32_t* from, const double* values, std::uint32_t count, double* to) {
-    for (std::uint32_t k = 0; k < count; ++k) to[k] = values[from[k]];
-    std::uint32_t padded = count;
-    for (; padded % width != 0; ++padded) to[padded] = to[count - 1];
-    return padded;
+// Writes f(0) ... f(count - 1), and copies of the last up to a whole vector; returns that length. By vectors: one that
+// is read behind writes of its numbers has to wait for these.
+template <class F>
+KILOGRAD_INLINE std::uint32_t gather(std::uint32_t count, double* to, F f) {
+    std::uint32_t k = 0;
+    for (; k + width <= count; k += width) collected([&](std::uint32_t lane) { return f(k + lane); }).store(to + k);
+    if (k == count) return k;
+    collected([&](std::uint32_t lane) { return f(k + lane < count ? k + lane : count - 1); }).store(to + k);
+    return k + width;
 }
 
 bool row_functions_gathered(const RowCode& s, const Run& run, double* v) {
     alignas(64) double a[chunk], b[chunk], y[chunk];
     const bool binary = info(run.code).arity == Arity::Binary;
-    const Forward kernel = forward_of<Lane>(index_of(run.code));
+    const Forward kernel = forward_table<Lane>[index_of(run.code)];
     bool suspects = false;
     for (std::uint32_t done = 0; done < run.count; done += chunk) {
         const std::uint32_t begin = run.begin + done, count = run.count - done < chunk ? run.count - done : chunk;
-        const std::uint32_t padded = gather(s.a + begin, v, count, a);
-        if (binary) gather(s.b + begin, v, count, b);
+        const std::uint32_t padded = gather(count, a, [&](std::uint32_t k) { return v[s.a[begin + k]]; });
+        if (binary) gather(count, b, [&](std::uint32_t k) { return v[s.b[begin + k]]; });
         // What stands behind the run is of others.
         suspects |=
             kernel({padded == count ? v + begin : y, a, b, s.c[begin], width, width, static_cast<Size>(padded)});
@@ -140,16 +143,14 @@ KILOGRAD_SYSTEM_V void row_locals(const RowCode& s, const double* v, double* loc
     alignas(64) double a[chunk], b[chunk], y[chunk], one[chunk];
     for (double& weight : one) weight = 1.0;
     for (const Alike *alike = s.alike, *last = s.alike + s.alike_count; alike != last; ++alike) {
-        const Reverse kernel = reverse_of<Lane>(index_of(alike->code));
+        const Reverse kernel = reverse_table<Lane>[index_of(alike->code)];
         const bool binary = info(alike->code).arity == Arity::Binary;
         for (std::uint32_t done = 0; done < alike->count; done += chunk) {
             const std::uint32_t count = alike->count - done < chunk ? alike->count - done : chunk;
-            const std::uint32_t *at = s.locals + alike->first + done, padded = gather(at, v, count, y);
-            for (std::uint32_t k = 0; k < padded; ++k) {
-                const std::uint32_t node = at[k < count ? k : count - 1];
-                a[k] = v[s.a[node]];
-                if (binary) b[k] = v[s.b[node]];
-            }
+            const std::uint32_t* node = s.locals + alike->first + done;
+            const std::uint32_t padded = gather(count, y, [&](std::uint32_t k) { return v[node[k]]; });
+            gather(count, a, [&](std::uint32_t k) { return v[s.a[node[k]]]; });
+            if (binary) gather(count, b, [&](std::uint32_t k) { return v[s.b[node[k]]]; });
             double *da = local + alike->local + done, *db = binary ? da + alike->padded() : nullptr;
             kernel({{y, a, b, alike->c, width, width, static_cast<Size>(padded)}, one, da, db, true, true});
         }

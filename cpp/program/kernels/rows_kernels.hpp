@@ -135,18 +135,9 @@ void rows_reverse(const RowCode& s, const double* v, double* d) {
     }
 }
 
-// A vector of numbers that do not stand side by side, without a way through memory, which would have to wait for them.
+// A vector of numbers that stand so many apart.
 KILOGRAD_INLINE Lane collected(const double* p, Size step) {
-    if (step == 1) return Lane::load(p);
-#if KILOGRAD_LANES == 8
-    return Lane(Raw{p[0], p[step], p[2 * step], p[3 * step], p[4 * step], p[5 * step], p[6 * step], p[7 * step]});
-#elif KILOGRAD_LANES == 4
-    return Lane(Raw{p[0], p[step], p[2 * step], p[3 * step]});
-#elif KILOGRAD_LANES == 2
-    return Lane(Raw{p[0], p[step]});
-#else
-    return Lane(*p);
-#endif
+    return step == 1 ? Lane::load(p) : collected([&](Size lane) { return p[lane * step]; });
 }
 
 void rows_load(const Leaf* leaves, std::size_t count, const double* table, Size row_step, Size column_step, double* v) {
