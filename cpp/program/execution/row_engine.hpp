@@ -32,7 +32,7 @@ struct RowEngine {
             std::fill_n(adjoints, schedule.size() * width(), 0.0);
         else
             for (std::uint32_t output : graph.outputs)
-                std::fill_n(adjoints + schedule.position(output) * width(), width(), 0.0);
+                for (std::size_t r = 0; r < width(); ++r) adjoints[schedule.position(output) * width() + r] = 0.0;
     }
     // Of what is less than all numbers nothing is left but a sign, which depends on where a sum began: leaves have 0.0.
     void reverse(const RowSchedule& schedule, const double* values, double* adjoints) const {

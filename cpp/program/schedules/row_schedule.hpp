@@ -17,7 +17,8 @@ class RowSchedule {
     RowSchedule(const Graph& graph, const std::vector<std::uint8_t>& include, const std::vector<std::uint8_t>& wanted);
 
     std::size_t size() const { return size_; }
-    // Leaves stand first.
+    // Leaves stand first, and of these constants.
+    std::size_t constant_count() const { return constants_.size(); }
     std::size_t leaf_count() const { return constants_.size() + inputs_.size() + parameters_.size(); }
     // Of the sums of products, but for those of the fused forms.
     std::size_t term_count() const { return terms_.size(); }

@@ -23,6 +23,8 @@ RowTurn::RowTurn(const Program& program, const LoopShape& shape, bool back)
         own_.push_back(
             {leaf.position, shape.carried + first * shape.turns + (leaf.number - first), shape.varying[sequence]});
     }
+    for (std::uint32_t position = 0; position < schedule_.constant_count(); ++position) fixed_.push_back(position);
+    for (const Leaf& leaf : shared_) fixed_.push_back(leaf.position);
     for (std::uint32_t node : program.graph().outputs) outputs_.push_back(schedule_.position(node));
 }
 

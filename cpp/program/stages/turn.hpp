@@ -30,9 +30,16 @@ class RowTurn {
         return {kernels, program_.machine(wants_, kernels, false, turns)};
     }
 
-    // What is the same in all turns, `shared` being the inputs of that kind; and the copy of it to another frame.
+    // What is the same in all turns, `shared` being the inputs of that kind; and the copy of it to another frame. A few
+    // number by number, as they are read next: a part of a vector that stands across two cache lines is not read until
+    // both are written.
     void begin(const double* shared, double* frame) const;
-    void copy_fixed(const double* from, double* frame) const { std::copy_n(from, schedule_.leaf_count(), frame); }
+    void copy_fixed(const double* from, double* frame) const {
+        if (fixed_.size() > 16)
+            std::copy_n(from, schedule_.leaf_count(), frame);
+        else
+            for (std::uint32_t position : fixed_) frame[position] = from[position];
+    }
     // What a turn has of its own, `place` being its place in the sequences among the inputs of the loop.
     void load(const double* carried, const double* inputs, std::size_t place, const double* constant, double count,
               double* frame) const {
@@ -80,7 +87,7 @@ class RowTurn {
     const RowSchedule& schedule_;
     Leaves carried_, constant_, counted_, shared_;
     std::vector<Own> own_;
-    std::vector<std::uint32_t> outputs_;
+    std::vector<std::uint32_t> fixed_, outputs_;  // positions
 };
 
 }  // namespace kilograd::program
