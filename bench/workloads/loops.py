@@ -58,7 +58,7 @@ KALMAN: Workload[Filter] = Workload(
     title="Value and gradient of a Kalman filter's likelihood, 10^4 observations",
     make=lambda quick: observations(100 if quick else 10_000),
     metrics=[Metric("call", "observation", lambda problem: len(problem.observed))],
-    floors=[Floor("at most 6 times jitted JAX", "call", at_most=6.0, to="jax (scan)")],
+    floors=[Floor("at most 3 times jitted JAX", "call", at_most=3.0, to="jax (scan)")],
     tolerance=1e-8,
     expected=filtered,
 )

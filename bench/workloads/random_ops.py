@@ -14,7 +14,7 @@ RANDOM_OPS: Workload[Dag] = Workload(
     metrics=[Metric("call", "op", lambda problem: problem.ops)],
     floors=[
         Floor(
-            "2 times faster than ddx-ad's interpreter", "call", at_least=2, engine="ddx-ad (interpreter)", to="kilograd"
+            "4 times faster than ddx-ad's interpreter", "call", at_least=4, engine="ddx-ad (interpreter)", to="kilograd"
         ),
     ],
     oracles=("reference",),
