@@ -15,7 +15,6 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-import scipy.special
 
 from kilograd import Program, Value, _core, special
 
@@ -312,22 +311,27 @@ def test_gamma_of_whole_numbers_is_exact():
 
 @pytest.mark.usefixtures("isa")
 def test_ends_of_special_functions():
-    """Poles, infinities and NaN, as SciPy has them; larger orders of polygamma beside, from both sides."""
+    """Poles, infinities and NaN, as SciPy has them."""
+    scipy_special = pytest.importorskip("scipy.special")
     x = np.array([0.0, -0.0, -1.0, -2.0, np.inf, np.nan, 1e-307, 1.7e308, 1e300, -26.7, 200.0, -4503599627370497.0])
     for of, theirs in (
-        (_core._log_gamma, scipy.special.gammaln),
-        (_core._tgamma, scipy.special.gamma),
-        (lambda a: _core._polygamma(a, 0), scipy.special.digamma),
-        (_core._ndtri, scipy.special.ndtri),
-        (lambda a: _core._erfcx(a, 0), scipy.special.erfcx),
-        (lambda a: _core._bessel_ie(a, 0), scipy.special.i0e),
-        (lambda a: _core._bessel_ie(a, 1), scipy.special.i1e),
+        (_core._log_gamma, scipy_special.gammaln),
+        (_core._tgamma, scipy_special.gamma),
+        (lambda a: _core._polygamma(a, 0), scipy_special.digamma),
+        (_core._ndtri, scipy_special.ndtri),
+        (lambda a: _core._erfcx(a, 0), scipy_special.erfcx),
+        (lambda a: _core._bessel_ie(a, 0), scipy_special.i0e),
+        (lambda a: _core._bessel_ie(a, 1), scipy_special.i1e),
     ):
         leaf = Value(0.5)
         with np.errstate(all="ignore"):
             wanted = theirs(x)
         found = Program(of(leaf), inputs=[leaf])(x[:, None], check=False)
         np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-320)
+
+
+@pytest.mark.usefixtures("isa")
+def test_ends_of_atan2():
     for y, x, wanted in ((0.0, -0.0, np.pi), (-0.0, -1.0, -np.pi), (-0.0, 0.0, -0.0), (1e-320, 3.0, 1e-320 / 3.0)):
         a, b = Value(2.0), Value(0.5)
         found = Program(_core._atan2(a, b), inputs=[a, b])([y, x])
