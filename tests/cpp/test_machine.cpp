@@ -44,8 +44,9 @@ bool same(double a, double b) {
 // Numbers as programs get them, and as nobody expects them.
 double draw(std::mt19937_64& g, bool wild) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
-    static constexpr double edges[] = {0.0,   -0.0,   1.0,    -1.0,      infinity,  -infinity, std::nan(""), 5e-324,
-                                       1e300, 1e-300, -1e200, 0x1p-1024, 0x1p-1025, 2.0,       0.5,          -3.0};
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    static constexpr double edges[] = {0.0,   -0.0,   1.0,    -1.0,      infinity,  -infinity, nan, 5e-324,
+                                       1e300, 1e-300, -1e200, 0x1p-1024, 0x1p-1025, 2.0,       0.5, -3.0};
     if (wild && g() % 3 == 0) return edges[g() % std::size(edges)];
     return std::uniform_real_distribution<double>(-2.0, 2.0)(g);
 }

@@ -59,7 +59,13 @@ KILOGRAD_APART void operator delete(void* memory) noexcept { std::free(memory); 
 KILOGRAD_APART void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 #ifdef __linux__
-extern "C" void* mmap(void* start, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
+#ifdef __GLIBC__
+constexpr bool declared_noexcept = true;
+#else  // musl
+constexpr bool declared_noexcept = false;
+#endif
+extern "C" void* mmap(void* start, std::size_t size, int protection, int flags, int file,
+                      off_t offset) noexcept(declared_noexcept) {
     if (fails()) return MAP_FAILED;
     // NOLINTNEXTLINE: the number that the kernel returns is the address
     return reinterpret_cast<void*>(syscall(SYS_mmap, start, size, protection, flags, file, offset));
