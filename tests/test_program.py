@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import pathlib
 import pickle
+import platform
 import random
 import sys
 import threading
@@ -782,6 +783,16 @@ def test_an_unknown_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KILOGRAD_ISA", "mmx")
     with pytest.raises(ValueError, match="mmx"):
         Program(x * x, [x])([1.0])
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors have one")
+def test_the_instruction_sets_are_those_that_the_system_tells_of() -> None:
+    cpu = pathlib.Path("/proc/cpuinfo")
+    if not cpu.exists():
+        pytest.skip("nothing to compare with")
+    flags = set(next(line for line in cpu.read_text().splitlines() if line.startswith("flags")).split())
+    needs = {"avx512": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx2", "fma"}, "avx2": {"avx2", "fma"}}
+    assert [*(name for name, needed in needs.items() if needed <= flags), "sse2", "scalar"] == SETS
 
 
 EDGES: list[tuple[Callable[[Value], Value], float, type[Exception], str]] = [

@@ -1,5 +1,6 @@
 #include "isa.hpp"
 
+#include <cstdint>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -13,15 +14,66 @@ extern const Kernels kernels_neon;
 #endif
 extern const Kernels kernels_scalar;
 
+#if defined(KILOGRAD_X86_KERNELS)
+namespace {
+
+// The processor itself is asked. __builtin_cpu_supports() needs a library that Clang for Windows does not link, and by
+// Zig's no processor has anything. Bits and leaves: Intel's Software Developer's Manual, volume 2, CPUID, and volume
+// 1, 13.
+struct Answer {
+    std::uint32_t a, b, c, d;
+};
+
+Answer cpuid(std::uint32_t leaf) {
+    Answer answer;
+    asm volatile("cpuid" : "=a"(answer.a), "=b"(answer.b), "=c"(answer.c), "=d"(answer.d) : "a"(leaf), "c"(0));
+    return answer;
+}
+
+// Which registers the system keeps for each thread.
+std::uint32_t kept_registers() {
+    std::uint32_t low, high;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+constexpr bool has(std::uint32_t word, auto... bits) {
+    const std::uint32_t wanted = (... | (std::uint32_t{1} << bits));
+    return (word & wanted) == wanted;
+}
+
+struct Vectors {
+    bool avx2 = false, avx512 = false;
+};
+
+Vectors vectors_of_the_processor() {
+    constexpr int fma = 12, osxsave = 27, avx = 28;                                     // leaf 1
+    constexpr int avx2 = 5, avx512f = 16, avx512dq = 17, avx512bw = 30, avx512vl = 31;  // leaf 7
+    constexpr int xmm = 1, ymm = 2, masks = 5, zmm = 6, further_zmm = 7;                // what is kept
+    Vectors found;
+    if (cpuid(0).a < 7 || !has(cpuid(1).c, osxsave, avx)) return found;
+    const std::uint32_t kept = kept_registers(), leaf_7 = cpuid(7).b;
+    if (!has(kept, xmm, ymm)) return found;
+    found.avx2 = has(leaf_7, avx2) && has(cpuid(1).c, fma);
+#ifdef __APPLE__  // which begins to keep them when a thread first uses them
+    constexpr bool keeps_all = true;
+#else
+    const bool keeps_all = has(kept, masks, zmm, further_zmm);
+#endif
+    found.avx512 = found.avx2 && keeps_all && has(leaf_7, avx512f, avx512dq, avx512bw, avx512vl);
+    return found;
+}
+
+}  // namespace
+#endif
+
 const std::vector<const Kernels*>& available_kernels() {
     static const std::vector<const Kernels*> tables = [] {
         std::vector<const Kernels*> t;
 #if defined(KILOGRAD_X86_KERNELS)
-        __builtin_cpu_init();
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
-            t.push_back(&kernels_avx512);
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) t.push_back(&kernels_avx2);
+        const Vectors vectors = vectors_of_the_processor();
+        if (vectors.avx512) t.push_back(&kernels_avx512);
+        if (vectors.avx2) t.push_back(&kernels_avx2);
         t.push_back(&kernels_sse2);
 #elif defined(KILOGRAD_ARM_KERNELS)
         t.push_back(&kernels_neon);
