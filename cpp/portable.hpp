@@ -1,7 +1,8 @@
 // What compilers spell differently or do not have. Vectors, which not all have, are in math/lane.hpp.
 #pragma once
 
-#if defined(__GNUC__)  // Clang, too
+#if defined(__GNUC__) || defined(__clang__)  // Clang for Windows says that it is Microsoft's compiler
+#define KILOGRAD_GNU
 #define KILOGRAD_INLINE inline __attribute__((always_inline))
 #define KILOGRAD_NOINLINE __attribute__((noinline))
 #define KILOGRAD_UNROLL _Pragma("GCC unroll 32")  // the loop that follows, of up to 32 turns
@@ -13,10 +14,12 @@
 
 namespace kilograd {
 
-// Asks for memory before it is read. An address that is not there does no harm; a compiler that cannot ask does not.
+// Asks for memory before it is written, or read. An address that is not there does no harm; a compiler that cannot ask
+// does not.
+template <bool to_write = true>
 inline void prefetch([[maybe_unused]] const void* address) {
-#if defined(__GNUC__)
-    __builtin_prefetch(address, 1);
+#ifdef KILOGRAD_GNU
+    __builtin_prefetch(address, to_write);
 #endif
 }
 

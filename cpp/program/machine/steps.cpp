@@ -63,7 +63,7 @@ class Steps::Ordering {
         ready_count_[calls] += ready;
         candidates_[candidate_count_] = step;
         candidate_count_ += static_cast<std::size_t>(ready) & ~calls;
-        fetch(&s_.steps_[step]);
+        prefetch<false>(&s_.steps_[step]);
     }
 
     bool in_registers(std::uint32_t step) const {

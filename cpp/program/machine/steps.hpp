@@ -12,6 +12,8 @@
 #include <span>
 #include <vector>
 
+#include "../../portable.hpp"
+
 namespace kilograd::program::machine {
 
 class Steps {
@@ -59,18 +61,13 @@ class Steps {
     template <class T>
     void fetch_ahead_of(std::size_t step, const T* each) const {
         if (step + 12 >= order_.size()) return;
-        fetch(&steps_[order_[step + 12]]);
-        fetch(reads_.data() + steps_[order_[step + 8]].first);
-        for (const Read& read : reads(step + 4)) fetch(each + read.number);
+        prefetch<false>(&steps_[order_[step + 12]]);
+        prefetch<false>(reads_.data() + steps_[order_[step + 8]].first);
+        for (const Read& read : reads(step + 4)) prefetch<false>(each + read.number);
     }
 
   private:
     class Ordering;
-    static void fetch([[maybe_unused]] const void* address) {
-#if defined(__GNUC__)
-        __builtin_prefetch(address);
-#endif
-    }
     std::span<const Read> reads_of(std::uint32_t step) const {
         return {reads_.data() + steps_[step].first, reads_.data() + steps_[step + 1].first};
     }
