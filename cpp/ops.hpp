@@ -105,7 +105,7 @@ inline double log_cosh(double x) {
 #define KILOGRAD_BINARY_FUNCTIONS(F) \
     F(pow) F(hypot) F(atan2) F(modulo) F(floor_divide) F(copysign) F(log_beta) F(digamma_gap) F(trigamma_gap)
 // Those of an operand and an order: a whole number, the constant of the operation.
-#define KILOGRAD_FUNCTIONS_OF_ORDERS(F) F(polygamma) F(erfcx) F(bessel_i) F(bessel_ie)
+#define KILOGRAD_FUNCTIONS_OF_ORDERS(F) F(polygamma) F(erfcx) F(bessel_i) F(bessel_ie) F(bessel_fall)
 
 // The formulas of a row as templates over the number type.
 #define KILOGRAD_FORMULAS(value_, da_, db_)                                                               \

@@ -20,6 +20,7 @@ double erfcx(double x, double order);
 
 double bessel_i(double x, double order);
 double bessel_ie(double x, double order);
+double bessel_fall(double x, double order);
 
 // As Python's `%` and `//`, and NaN or infinity where these refuse.
 double modulo(double a, double b);

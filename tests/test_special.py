@@ -18,7 +18,7 @@ import scipy.special
 from mpmath import mpf
 
 import kilograd
-from kilograd import Value, special
+from kilograd import Value, _core, special
 
 EPS = 2.0**-52
 
@@ -84,7 +84,7 @@ FUNCTIONS = {
     ),
     "ndtr": Function(ndtr, [*LINE, *unary(-10.0, -37.0, 9.0)], tail=square),
     "log_ndtr": Function(lambda x: mpmath.log(ndtr(x)), [*LINE, *unary(-10.0, -40.0, -1e3, -1e6, 7.0)], tail=square),
-    "ndtri": Function(ndtri, UNIT, tail=lambda p: 80.0 * abs(math.log(p))),
+    "ndtri": Function(ndtri, [*UNIT, *unary(1e-140, 1e-100, 1e-40, 0.15, 0.16, 0.84, 1 - 1e-13)], (4, 4, 12)),
     "expit": Function(lambda x: 1 / (1 + mpmath.exp(-x)), [*LINE, *unary(-30.0, -700.0)], floor=(0.0, 1.0, 1.0)),
     "log_expit": Function(
         lambda x: -mpmath.log1p(mpmath.exp(-x)), [*LINE, *unary(-30.0, 30.0, -700.0)], floor=(0.0, 0.0, 1.0)
@@ -108,13 +108,14 @@ FUNCTIONS = {
     "i1": Function(lambda x: mpmath.besseli(1, x), [*LINE, *unary(4.9, 5.1, 12.0, -60.0, 705.0)], (4, 12, 24)),
     "i0e": Function(
         lambda x: mpmath.besseli(0, x) * mpmath.exp(-abs(x)),
-        [*LINE[2:], *unary(4.9, 12.0, -60.0, 1e4)],
-        floor=(0, 0.1, 0.1),
+        [*LINE[1:], *unary(4.9, 12.0, 33.0, -60.0, 1e4, -1e8, 1e15, 1e80)],
+        (4, 5, 8),
     ),
     "i1e": Function(
         lambda x: mpmath.besseli(1, x) * mpmath.exp(-abs(x)),
-        [*LINE[2:], *unary(4.9, 12.0, -60.0, 1e4)],
-        floor=(0, 0.1, 0.1),
+        # But where the slope is zero, at 1.55, and near it
+        [*LINE[1:10], *LINE[12:], *unary(4.9, 12.0, 33.0, -60.0, 1e4, -1e8, 1e15, 1e80)],
+        (4, 8, 16),
     ),
 }
 CASES = [(name, point) for name, data in FUNCTIONS.items() for point in data.points]
@@ -295,6 +296,52 @@ def test_inside_no_grad_and_first_used_there():
         assert special.erf(0.5) == math.erf(0.5)
         assert special.erf(np.array([0.25, 0.75])).tolist() == pytest.approx([math.erf(0.25), math.erf(0.75)])
     assert special.erf(0.125) == math.erf(0.125)
+
+
+def falls(x: Any, n: int) -> Any:
+    """(-1)**n times the n-th derivative of i0e: by Kummer's function, or what it is for large x."""
+    x, half = abs(mpf(x)), mpf(1) / 2
+    if x < 500:
+        found = mpmath.exp(-2 * x) * mpmath.hyp1f1(half, n + 1, 2 * x)
+    else:
+        terms = [mpmath.rf(half + n, k) * mpmath.rf(half, k) / (mpmath.factorial(k) * (2 * x) ** k) for k in range(40)]
+        found = mpmath.factorial(n) / mpmath.gamma(half) * mpmath.fsum(terms) / (2 * x) ** (n + half)
+    return mpf(2) ** n / mpmath.pi * mpmath.beta(n + half, half) * found
+
+
+@pytest.mark.parametrize("isa", _core._instruction_sets())
+@pytest.mark.parametrize("order", [0, 1, 2, 3, 4, 9])
+def test_derivatives_of_a_scaled_bessel_function_of_all_sizes(order: int, isa: str, monkeypatch: Any):
+    monkeypatch.setenv("KILOGRAD_ISA", isa)
+    points = np.concatenate([np.logspace(-9, 9, 91), np.linspace(0.1, 70.0, 70), [-3.0, 1e-300, 1e25, 0.0]])
+    found = kilograd.compile(lambda x: _core._bessel_fall(x, order)).batch(points)
+    with mpmath.workdps(60):
+        for x, y in zip(points, found, strict=True):
+            assert off(y, falls(x, order), 0.0) <= (2 if order == 0 else 6 if order < 4 else 40), x
+    assert _core._bessel_fall(np.inf, order) == 0.0 if order else True
+    assert math.isnan(_core._bessel_fall(Value(1.0), 33).data)
+
+
+def test_hypot_of_sides_of_all_sizes():
+    rng = np.random.default_rng(0)
+    a = 10.0 ** np.concatenate([rng.uniform(-140, 140, 40), rng.uniform(-2, 2, 80)])
+    b = a * 10.0 ** np.concatenate([rng.uniform(-25, 25, 40), rng.uniform(-12, 12, 40), rng.uniform(-1, 1, 40)])
+    rows = np.stack([a * rng.choice([-1, 1], 120), b * rng.choice([-1, 1], 120)], axis=1)
+    f = kilograd.compile(lambda x: np.hypot(x[0], x[1]))
+    with mpmath.workdps(60):
+        for (x, y), slopes, curves in zip(rows, f.batch.grad(rows), f.batch.hessian(rows), strict=True):
+            x, y, h = mpf(x), mpf(y), mpmath.hypot(x, y)
+            for found, exact in zip(slopes, (x / h, y / h), strict=True):
+                assert off(found, exact, 0.0) <= 2
+            exact = [y * y / h**3, -x * y / h**3, -x * y / h**3, x * x / h**3]
+            for found, each in zip(curves.flat, exact, strict=True):
+                assert off(found, each, 0.0) <= 6
+            product = f.hvp(np.array([float(x), float(y)]), np.array([1.0, 0.0]))
+            assert max(off(product[0], exact[0], 0.0), off(product[1], exact[1], 0.0)) <= 6
+    for point in ([0.0, 0.0], [0.0, 3.0], [-2.0, 0.0]):
+        size = max(map(abs, point)) or math.inf
+        assert f.grad(np.array(point)).tolist() == [x / size for x in point]
+        assert f.hessian(np.array(point)).tolist() == [[abs(point[1]) / size**2, 0.0], [0.0, abs(point[0]) / size**2]]
 
 
 def test_bessel_at_zero_has_both_derivatives():

@@ -124,6 +124,8 @@ double bessel_i(double x, double order) {
     return n % 2 && x < 0.0 ? -y : y;
 }
 
+double bessel_fall(double x, double order) { return lanes::bessel_fall(Lane(x), Lane(order)).v; }
+
 double modulo(double a, double b) {
     const double rest = std::fmod(a, b);
     if (rest == 0.0) return std::copysign(0.0, b);

@@ -13,7 +13,7 @@ Relative errors are some ulp over the domain, also in tails and near zeros; of `
   being the distance from the nearest pole. From order 2 on it is NaN below -10000.
 - `beta`: as many ulp as its logarithm is large, at most 1e-13.
 - Derivatives in far tails of `erf`, `erfc` and `ndtr`: as many ulp as x * x, at most 2e-13; of `expit`, and second ones
-  of `log_expit`, where it is near 1: an ulp of 1; of `i0e` and `i1e` for large x: an ulp of the function.
+  of `log_expit`, where it is near 1: an ulp of 1; of `i1e` near their zeros: an ulp of 1.
 
 Outside of its domain a function of numbers is NaN (`entr`, `rel_entr`, `kl_div`: infinite), and infinite at a pole; of
 Values it is a ValueError where an operation is, as everywhere.

@@ -28,7 +28,8 @@ TEST(every_row_against_central_differences) {
         const bool shifted = op == Op::acosh || op == Op::tgamma || op == Op::polygamma || op == Op::digamma_gap ||
                              op == Op::trigamma_gap;
         const double shift = shifted ? 1.5 : 0.0;  // inside the domain of every row, and off its poles
-        const bool has_order = op == Op::polygamma || op == Op::erfcx || op == Op::bessel_i || op == Op::bessel_ie;
+        const bool has_order = op == Op::polygamma || op == Op::erfcx || op == Op::bessel_i || op == Op::bessel_ie ||
+                               op == Op::bessel_fall;
         for (double x : {0.2, 0.45, 0.7}) {
             Node* a = leaf(x + shift);
             Node* b = arity == Arity::Binary ? leaf(1.3 - x) : nullptr;
