@@ -34,7 +34,7 @@ inline constexpr std::size_t first_row = 3;  // rows of ops.def follow leaf, cus
 inline constexpr std::size_t method_end = static_cast<std::size_t>(Op::less);  // rows before it are methods of Value
 
 enum class Arity : std::uint8_t { None, Unary, Param, Binary };
-enum class Edge : std::uint8_t { Bounded, Total, Flows, Overflows, Pole, Power, Divides };
+enum class Edge : std::uint8_t { Bounded, Total, Flows, Overflows, Pole, Poles, Power, Divides };
 
 struct OpInfo {
     const char* name;
@@ -73,6 +73,8 @@ inline Fault fault_of(const OpInfo& row, double a, double second, double y) {
             return Fault::Overflow;
         case Edge::Pole:
             return Fault::Domain;
+        case Edge::Poles:
+            return a <= 0.0 && a == std::floor(a) ? Fault::Domain : Fault::Overflow;
         case Edge::Power:
             return a == 0.0 ? Fault::ZeroDivision : Fault::Overflow;
         default:

@@ -430,7 +430,7 @@ def test_the_row_is_documented_and_has_its_label(name):
     label, arity, edge, doc = ROWS[name]
     assert doc.endswith(".")
     assert arity in ("Unary", "Param", "Binary")
-    assert edge in ("Bounded", "Total", "Flows", "Overflows", "Pole", "Power")
+    assert edge in ("Bounded", "Total", "Flows", "Overflows", "Pole", "Poles", "Power")
     out, operands = apply(name, DATA[name].points[0])
     assert out._op == (f"**{DATA[name].points[0][1]}" if name == "powc" else label)
     assert out._children == tuple(operands)

@@ -276,6 +276,27 @@ def test_outside_of_domains():
         special.erf(1j)
 
 
+def test_what_is_too_large_is_an_overflow_and_no_pole():
+    for call in (
+        lambda: special.gamma(Value(172.0)),
+        lambda: special.gamma(Value(1e-309)),
+        lambda: special.gammaln(Value(1e306)),
+        lambda: special.polygamma(5, Value(1e-100)),
+        lambda: kilograd.compile(special.gamma)(172.0),
+        lambda: kilograd.compile(lambda x: special.gamma(x)).batch(np.array([1.0, 172.0])),
+    ):
+        with pytest.raises(OverflowError, match="is too large for a float"):
+            call()
+    for call in (
+        lambda: special.gamma(Value(0.0)),
+        lambda: special.gamma(Value(-3.0)),
+        lambda: special.gammaln(Value(-2.0)),
+        lambda: special.polygamma(1, Value(0.0)),
+    ):
+        with pytest.raises(ValueError, match="outside the domain"):
+            call()
+
+
 def test_zeros_and_the_operand_that_does_not_count():
     assert special.xlogy(0.0, 0.0) == special.rel_entr(0.0, 0.5) == special.entr(0.0) == 0.0
     assert special.kl_div(0.0, 0.5) == 0.5

@@ -23,7 +23,8 @@ namespace {
 
 py::list op_table() {
     static constexpr const char* arities[] = {"None", "Unary", "Param", "Binary"};
-    static constexpr const char* edges[] = {"Bounded", "Total", "Flows", "Overflows", "Pole", "Power", "Divides"};
+    static constexpr const char* edges[] = {"Bounded", "Total", "Flows", "Overflows",
+                                            "Pole",    "Poles", "Power", "Divides"};
     py::list rows;
     for (std::size_t i = first_row; i < method_end; ++i) {
         const OpInfo& row = op_infos[i];

@@ -99,9 +99,9 @@ inline Lane bessel_ie(Lane x, Lane order) {
 //
 //     (2 n + 1) J(n) = (2 |x| + n + 1) J(n + 1) - |x| J(n + 2),
 //
-// and backwards from a large n this gives all quotients, as J. C. P. Miller computed Bessel functions (M. Abramowitz and
-// I. Stegun, 9.12). With J(n + 1) / J(n) = (2 n + 1) v d(n + 1) / d(n) there is one division. Coefficients are those of
-// |x| and 1 over the larger of the two, so that d stays below 1e250.
+// and backwards from a large n this gives all quotients, as J. C. P. Miller computed Bessel functions (M. Abramowitz,
+// I. Stegun, 9.12). With J(n + 1) / J(n) = (2 n + 1) v d(n + 1) / d(n) there is one division. Coefficients are those
+// of |x| and 1 over the larger of the two, so that d stays below 1e250.
 inline Lane bessel_fall(Lane x, Lane order) {
     const double n = get(order, 0);
     if (!(n >= 0.0 && n <= 32.0)) return Lane(not_a_number);

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 
 from kilograd._core import Value
 
-__all__ = ["OF_NETWORKS", "OF_OPTIMIZERS", "instead_in_array", "missing"]
+__all__ = ["OF_NETWORKS", "OF_OPTIMIZERS", "instead_in_array", "missing", "refuse_keywords_of_zero_grad"]
 
 _HOMES = ("optim", "functional", "training")
 _ONE_OF_EACH = "kilograd.Value is one number, kilograd.arrays.values(array) makes one of each"
@@ -104,6 +105,13 @@ _OF_ARRAYS = {
     "to": _IN_MEMORY,
     "unsqueeze": "write numpy.expand_dims(x, axis)",
 }
+
+
+def refuse_keywords_of_zero_grad(keywords: Mapping[str, object]) -> None:
+    """Raise for the keywords that `zero_grad` has elsewhere, as ``set_to_none``."""
+    for name in keywords:
+        text = f"zero_grad() got an unexpected keyword {name!r}: gradients are numbers, which become 0.0; leave it out"
+        raise TypeError(text)
 
 
 def missing(module: str, name: str) -> AttributeError:

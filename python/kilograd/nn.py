@@ -14,11 +14,11 @@ from __future__ import annotations
 import operator
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.advice import OF_NETWORKS
+from kilograd.advice import OF_NETWORKS, refuse_keywords_of_zero_grad
 from kilograd.tables import sample
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class Module:
         """The trainable values, in the order in which they were made."""
         return []
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, **others: NoReturn) -> None:
         """Set the gradient of every parameter to zero."""
+        refuse_keywords_of_zero_grad(others)
         _core.zero_grad(self.parameters())
 
     def state_dict(self) -> dict[str, Any]:

@@ -35,17 +35,13 @@ PyObject* leaky_relu(PyObject* self, PyObject* args, PyObject* kwargs) {
     return node ? wrap(node) : nullptr;
 }
 
-// The keywords of other libraries, as retain_graph.
-bool refuse_keywords_of_backward(PyObject* keywords) {
+// The keywords of other libraries, as retain_graph: all but one, or all where that is null.
+bool refuse_keywords(PyObject* keywords, const char* method, const char* own, const char* instead) {
     PyObject *name, *value;
     Py_ssize_t position = 0;
     while (keywords && PyDict_Next(keywords, &position, &name, &value)) {
-        if (PyUnicode_CompareWithASCIIString(name, "grad") == 0) continue;
-        PyErr_Format(
-            PyExc_TypeError,
-            "backward() got an unexpected keyword %R: it takes grad, the gradient of the root, and a graph stays "
-            "for as long as something refers to it",
-            name);
+        if (own && PyUnicode_CompareWithASCIIString(name, own) == 0) continue;
+        PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword %R: %s", method, name, instead);
         return true;
     }
     return false;
@@ -83,7 +79,11 @@ class KeptLosses {
 PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
     static const char* names[] = {"grad", nullptr};
     PyObject* grad = nullptr;
-    if (refuse_while_tracing("backward()") || refuse_keywords_of_backward(kwargs)) return nullptr;
+    if (refuse_while_tracing("backward()") ||
+        refuse_keywords(
+            kwargs, "backward", "grad",
+            "it takes grad, the gradient of the root, and a graph stays for as long as something refers to it"))
+        return nullptr;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:backward", const_cast<char**>(names), &grad)) return nullptr;
     Number seed{1.0, IntKind};
     if (grad && !require_number(grad, "the grad of backward()", seed)) return nullptr;
@@ -127,8 +127,11 @@ PyObject* value_forward(PyObject* self, PyObject*) {
     return number_object(root.get()->data, root.get()->kinds.data);
 }
 
-PyObject* value_zero_grad(PyObject* self, PyObject*) {
-    if (refuse_while_tracing("zero_grad()")) return nullptr;
+PyObject* value_zero_grad(PyObject* self, PyObject* args, PyObject* kwargs) {
+    if (refuse_while_tracing("zero_grad()") ||
+        refuse_keywords(kwargs, "zero_grad", nullptr, "gradients are numbers, which become 0.0; leave it out") ||
+        !PyArg_ParseTuple(args, ":zero_grad"))
+        return nullptr;
     zero_grad(node_of(self));
     Py_RETURN_NONE;
 }
@@ -224,7 +227,7 @@ std::vector<PyMethodDef> make_methods() {
             "Gradients accumulate, interior ones included: zero them between two calls.\n\n"
             "Parameters\n----------\ngrad : float, optional\n    The gradient of the root itself.\n"),
         method<value_zero_grad>(
-            "zero_grad", METH_NOARGS,
+            "zero_grad", METH_VARARGS | METH_KEYWORDS,
             "zero_grad($self, /)\n--\n\nSet the gradient of this node and of every ancestor to zero."),
         method<value_forward>(
             "forward", METH_NOARGS,

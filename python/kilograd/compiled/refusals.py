@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dis
 import sys
-from types import FrameType, TracebackType
+from types import FrameType, FunctionType, TracebackType
 
 from kilograd.compiled.calls import Call
 from kilograd.compiled.conditions import thread
@@ -23,6 +24,10 @@ _REMEDIES = {
     ),
     "scipy.spatial": "write a distance as numpy.sqrt(((a[:, None] - b) ** 2).sum(-1))",
     "scipy.stats": "write it with numpy and scipy.special; of distributions, scipy.stats.norm is recorded",
+    "pandas": (
+        "compute with arrays, series.to_numpy(), and functions of numpy: a rolling mean is "
+        "numpy.convolve(x, numpy.ones(n) / n, 'valid')"
+    ),
     "statistics": "numpy.mean(), var() and median() are recorded",
 }
 _REMEDY = (
@@ -33,12 +38,12 @@ _REMEDY = (
 
 def refuse(error: Exception, function: Function, call: Call) -> None:
     """Raise a TypeError for an error of a trace, unless that says what it means, or is the function's own."""
-    frame = _frame_of_library(error.__traceback__)
+    # A solver in C goes on with an error set; what Python says to that comes from what it calls next.
+    goes_on = isinstance(error, SystemError)
+    frame = _frame_of_library(error.__traceback__, goes_on)
     if isinstance(error, (IndexError, NameError, AssertionError, OSError)):
         return
-    is_ours = isinstance(error, (TypeError, ValueError)) and _is_raised_here(error.__traceback__)
-    ours = is_ours or thread.refused or "recorded" in str(error)
-    if ours and not isinstance(error, SystemError) and (frame is None or "a plain float" not in str(error)):
+    if not goes_on and (frame is None or "a plain float" not in str(error)) and _is_ours(error, frame):
         return
     try:
         with_numbers(function, call)
@@ -54,34 +59,85 @@ def refuse(error: Exception, function: Function, call: Call) -> None:
     raise TypeError(f"{what} is not recorded in {name_of(function)}: {remedy}") from error
 
 
-def _is_raised_here(traceback: TracebackType | None) -> bool:
-    """Whether code of this package raised an error, in words of its own."""
+def _is_ours(error: Exception, frame: FrameType | None) -> bool:
+    """Whether an error says what cannot be recorded, or is one of an operation or of the function's own."""
+    if "recorded" in str(error) or (isinstance(error, (TypeError, ValueError)) and _is_raised_here(error)):
+        return True
+    if not thread.refused:
+        return False
+    return isinstance(error, (ValueError, ArithmeticError)) or (frame is None and _is_raised(error))
+
+
+def _last(error: Exception) -> TracebackType | None:
+    traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
+    return traceback
+
+
+def _is_raised(error: Exception) -> bool:
+    """Whether a line of Python raised an error, and not what it calls."""
+    traceback = _last(error)
+    if traceback is None:
+        return False
+    return dis.opname[traceback.tb_frame.f_code.co_code[traceback.tb_lasti]] in ("RAISE_VARARGS", "RERAISE")
+
+
+def _is_raised_here(error: Exception) -> bool:
+    """Whether code of this package raised an error, in words of its own."""
+    traceback = _last(error)
     name: str = "" if traceback is None else traceback.tb_frame.f_globals.get("__name__", "")
     return name.partition(".")[0] == "kilograd" and name != "kilograd.compiled.substitutes"  # which call a library
 
 
-def _frame_of_library(traceback: TracebackType | None) -> FrameType | None:
-    """The function of a library that the traced function has called last, where the error comes from inside."""
+def _frame_of_library(traceback: TracebackType | None, through_calls_back: bool) -> FrameType | None:
+    """The function of a library that the traced function has called last, where the error comes from inside.
+
+    `through_calls_back`, also where that comes from a function of the traced one's that the library calls.
+    """
     frames = []
     while traceback is not None:
         name = traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0]
         if name in _LIBRARIES:
             frames.append(traceback.tb_frame)
-        elif name != "kilograd":
+        elif name != "kilograd" and not through_calls_back:
             frames.clear()
         traceback = traceback.tb_next
-    named = [frame for frame in frames if frame.f_code.co_name.strip("_") not in ("wrapper", "inner", "wrapped")]
-    return next(iter(named), None)
+    return next((frame for frame in frames if frame.f_code.co_name not in _WRAPPERS or _wrapped(frame)), None)
+
+
+_WRAPPERS = frozenset({"wrapper", "inner", "wrapped", "_wrapper", "_inner", "_wrapped", "inner_f"})
+
+
+def _wrapped(frame: FrameType) -> FunctionType | None:
+    """The function of a library that the one of a frame wraps, as a decorator does, if that is public."""
+    for name in frame.f_code.co_freevars:
+        thing = frame.f_locals.get(name)
+        if isinstance(thing, FunctionType) and _home(thing.__module__, thing.__name__)[1]:
+            return thing
+    return None
+
+
+def _home(module: str, name: str) -> tuple[str, bool]:
+    """The module where one finds a name that is defined in a module, and whether it is there."""
+    parts = [part for part in module.split(".") if not part.startswith("_")]
+    modules = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    found = next((each for each in modules if hasattr(sys.modules.get(each), name)), None)
+    return found or modules[-1], found is not None
 
 
 def _public(frame: FrameType) -> tuple[str, str]:
     """How a function of a library is called, and the module where one finds it."""
-    name = frame.f_code.co_name
-    parts = [part for part in frame.f_globals.get("__name__", "").split(".") if not part.startswith("_")]
-    modules = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
-    if name.startswith("__"):
-        return f"an operation of {modules[-1]}", modules[-1]
-    module = next((each for each in modules if hasattr(sys.modules.get(each), name)), modules[-1])
-    return f"{module}.{name}()", module
+    inner = _wrapped(frame)
+    module = frame.f_globals.get("__name__", "") if inner is None else inner.__module__
+    name = (frame.f_code.co_name if inner is None else inner.__name__).removeprefix(f"{module}.")  # of Cython's: whole
+    owner = type(frame.f_locals["self"]).__name__ if inner is None and "self" in frame.f_locals else None
+    if owner is not None and name == "__init__":
+        name = owner
+    elif name.startswith("__"):
+        home = _home(module, "")[0]
+        return f"an operation of {home}", home
+    elif owner is not None and not _home(module, name)[1]:
+        name = f"{owner}.{name}"
+    home = _home(module, name.partition(".")[0])[0]
+    return f"{home}.{name}()", home

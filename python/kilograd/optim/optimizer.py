@@ -6,11 +6,11 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, cast, overload
 
 from kilograd import _core, arrays, tables
 from kilograd._core import Value
-from kilograd.advice import OF_OPTIMIZERS
+from kilograd.advice import OF_OPTIMIZERS, refuse_keywords_of_zero_grad
 from kilograd.checks import not_negative, repeatable, whole_number
 from kilograd.optim.schedules import Rate, is_known
 from kilograd.optim.sums import Sums, added, of_block, reduced
@@ -127,8 +127,9 @@ class Optimizer:
     def steps(self, steps: int) -> None:
         self._rule.steps = steps
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, **others: NoReturn) -> None:
         """Set the gradient of every parameter to zero."""
+        refuse_keywords_of_zero_grad(others)
         _core.zero_grad(self.parameters)
 
     def step(self, gradient: Numbers | None = None) -> None:
