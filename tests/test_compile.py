@@ -341,6 +341,26 @@ def test_the_text_and_the_bytes_of_an_array():
         kilograd.compile(function).grad(x)
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_tables_and_matrices_are_refused_where_their_rules_would_count():
+    pd = pytest.importorskip("pandas")
+    table = np.array([[1.0, 2.0], [3.0, 5.0]])
+    f = kilograd.compile(lambda x: (x * x).sum() + x.std())
+    for thing in (np.matrix(table), pd.DataFrame(table), pd.Series(table[0])):
+        for call in (f, f.grad, f.hessian):
+            with pytest.raises(TypeError, match=r"has other rules .* numpy.asarray\(x\)"):
+                call(thing)
+    np.testing.assert_array_equal(f.batch(pd.DataFrame(table)), f.batch(table))
+    for thing in (np.array([1, 2], "m8[s]"), np.array(["2020"], "M8[D]"), np.array(["1"])):
+        with pytest.raises(TypeError, match="arrays of real numbers"):
+            f(thing)
+
+
+def test_the_base_of_an_array_is_refused():
+    with pytest.raises(TypeError, match="base of an array"):
+        kilograd.compile(lambda x: x[0] if x.base is None else x[1])(np.array([1.0, 2.0]))
+
+
 def test_masked_entries_are_refused():
     masked = np.ma.array([1.0, 2.0], mask=[False, True])
     with pytest.raises(ValueError, match=r"masked.*filled"):

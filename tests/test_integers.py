@@ -217,3 +217,26 @@ def test_values_have_their_own_operators_after_a_trace():
 
 def raw(k, x):
     raise TypeError("raw")
+
+
+SQUARES = [1.0, 4.0, 9.0, 16.0]
+AS_INDEX = {
+    "array": (lambda x: np.array(SQUARES)[x].sum(), np.array([1, 2]), np.array([1.5, 2.0])),
+    "take": (lambda x: np.take(SQUARES, x).sum(), np.array([1, 2]), np.array([1.5, 2.0])),
+    "range": (lambda k: 1.5 * sum(range(k)), 3, 3.5),
+    "slice": (lambda x, k: x[:k].sum(), 2, 2.25),
+    "bits": (lambda k: 1.5 * (k & 3), 6, 6.5),
+    "computed": (lambda x, k: x[2 * k - 1], 1, 1.25),
+}
+
+
+@pytest.mark.parametrize("name", AS_INDEX)
+def test_a_float_between_integers_takes_no_path_of_an_integer(name):
+    function, whole, between = AS_INDEX[name]
+    first = () if function.__code__.co_argcount == 1 else (np.array(SQUARES),)
+    f = kilograd.compile(function)
+    assert f(*first, whole) == function(*first, whole)
+    for call in (f, f.grad):
+        with pytest.raises((IndexError, TypeError), match="integer"):
+            call(*first, between)
+    assert f(*first, whole) == function(*first, whole)

@@ -599,6 +599,11 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             [[np.array([0.0, -4.0, 2.0])], [np.array([nan, 1.0, -0.0])]],
         ),
         "text-of-a-number": ("x", 'return -x if str(x)[0] == "-" else 2 * x', [[-3.0], [3.0], [0.5]]),
+        "float-on-the-path-of-an-index": (
+            "x",
+            "return np.array([1.0, 4.0, 9.0])[x]",
+            [[Index(1)], [1.5], [Index(2)], [2.25]],
+        ),
         "number-through-text": ("x, y", "return float(str(x)) * y", [[0.3, 1.5], [-0.7, 1.5], [0.3, 1.5]]),
         "number-through-text-of-an-array": (
             "v",

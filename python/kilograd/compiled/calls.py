@@ -21,6 +21,7 @@ from kilograd.compiled.structure import (
     Structure,
     copied,
     nothing,
+    is_foreign,
     of_argument,
     plain,
     shapes_of,
@@ -240,6 +241,7 @@ def rows_of(
     ValueError
         If arrays differ in their number of rows.
     """
+    args = [np.asarray(a) if i not in shared and is_foreign(a) else a for i, a in enumerate(args)]
     if not kwargs and not static_argnums and (found := _rows_of_floats(args, shared)) is not None:
         return found
     numbers = Collected()

@@ -15,7 +15,7 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled.conditions import refusal, thread
+from kilograd.compiled.conditions import decided, refusal, thread
 from kilograd.compiled.texts import shown
 
 __all__ = ["COUNTS", "OPERATORS", "are_integers", "exact", "integer"]
@@ -32,7 +32,13 @@ def integer(number: Any) -> int:
             "+ - * // % abs max min with whole numbers; int(x) makes one of any number"
         )
     thread.indexed |= arguments
-    return number.__trunc__()  # type: ignore[return-value]
+    notes = _core._trace_into(None)
+    try:
+        found = int(number.data)
+    finally:
+        _core._trace_into(notes)
+    decided(number == found)  # a guard: a float between two integers is neither
+    return found
 
 
 def index_of_value(number: Value) -> int:

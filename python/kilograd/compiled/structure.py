@@ -245,13 +245,26 @@ def of_argument(argument: Any, numbers: Collected) -> Structure:
     return Static(type(argument), argument)
 
 
+def is_foreign(thing: Any) -> bool:
+    """Whether something that gives an array is none of NumPy's kind itself, as a data frame or a matrix."""
+    if isinstance(thing, np.ndarray):
+        return isinstance(thing, np.matrix)
+    return hasattr(thing, "__array__") and not isinstance(thing, type) and not hasattr(thing, "__array_namespace__")
+
+
 def _of_array(argument: Any, numbers: Collected) -> Structure:
+    if is_foreign(argument):
+        raise TypeError(
+            f"a compiled function computes with arrays of NumPy, and {type(argument).__name__} has other rules (what * "
+            "and std() are, which entries belong together): pass numpy.asarray(x)"
+        )
     array = np.asarray(argument)
     if array.dtype == object and any(isinstance(entry, Value) for entry in array.flat):
         raise HoldsValues
     if array.dtype.kind == "b":
         return Mask(array.shape, array.tobytes())
-    if array.dtype.kind not in "fiu" and not all(isinstance(entry, _REAL) for entry in array.flat):
+    are_real = array.dtype != object or all(isinstance(entry, _REAL) for entry in array.flat)
+    if array.dtype.kind not in "fiuO" or not are_real:
         raise TypeError(f"a compiled function takes arrays of real numbers, not of {array.dtype}")
     if array.dtype.kind in "iuO":
         _refuse_inexact_entries(array)

@@ -100,6 +100,10 @@ class Traced(ObjectArray):
         return FLOAT
 
     @property  # type: ignore[misc]
+    def base(self) -> Any:
+        raise refusal("the base of an array is not recorded: arrays in a compiled function have memory of their own")
+
+    @property  # type: ignore[misc]
     def imag(self) -> Any:
         return np.zeros(self.shape)
 
