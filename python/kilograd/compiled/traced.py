@@ -99,7 +99,7 @@ class Traced(ObjectArray):
             )
         return FLOAT
 
-    @property  # type: ignore[misc]
+    @property
     def base(self) -> Any:
         raise refusal("the base of an array is not recorded: arrays in a compiled function have memory of their own")
 
