@@ -490,9 +490,17 @@ RUN = {
     "ediff": lambda x: np.ediff1d(x) ** 2,
     "rot90": lambda x: np.rot90(np.outer(x, x + 1)) @ x,
     "ldexp-like": lambda x: x * 2.0**3,
+    "in-place-matmul": lambda x: matmul_in_place(np.outer(x, x + 1.0), x),
     "real": lambda x: np.real(x) + x.real * x.conj(),
     "array-equal": lambda x: x.sum() if np.array_equal(x, x) else 0.0,
 }
+
+
+def matmul_in_place(a, x):
+    other = a
+    a @= np.array([[1.0, 2.0, x[0]], [0.5, x[1], 1.0], [x[2], 0.0, 3.0]])
+    return a[0] + other[1]
+
 
 POINTS = [V, np.array([0.35, -0.6, 1.45]), np.array([1.25, 0.15, 0.55])]
 

@@ -343,10 +343,11 @@ def _vecdot(a: Objects, b: Objects, axis: int = -1) -> Any:
     return fold(np.add, a * b, axis, False, 0.0)
 
 
-def _matmul(a: Objects, b: Objects) -> Any:
+def _matmul(a: Objects, b: Objects, **axes: Any) -> Any:
+    """With `axes`, as ``@=`` has it."""
     if not a.shape[-1] if a.ndim else True:
-        return np.zeros(np.matmul(a.astype(float), b.astype(float)).shape).astype(object)
-    return np.matmul(a, b)
+        return np.zeros(np.matmul(a.astype(float), b.astype(float), **axes).shape).astype(object)
+    return np.matmul(a, b, **axes)
 
 
 PRODUCTS: dict[str, Callable[..., Any]] = {
