@@ -2,14 +2,14 @@
 
 namespace kilograd::program::machine {
 
-Contributions::Contributions(const RowCode& code, std::size_t size) : first_(size + 1, 0), run_of_(size, nullptr) {
-    for (const Run* run = code.runs; run != code.runs + code.run_count; ++run)
-        for (std::uint32_t i = run->begin; i < run->begin + run->count; ++i) run_of_[i] = run;
-    each(code, [&](std::uint32_t to, const Contribution&) { ++first_[to + 1]; });
-    for (std::size_t p = 0; p < size; ++p) first_[p + 1] += first_[p];
-    list_.resize(first_[size]);
-    std::vector<std::uint32_t> next(first_.begin(), first_.end() - 1);
-    each(code, [&](std::uint32_t to, const Contribution& found) { list_[next[to]++] = found; });
+Contributions::Contributions(const RowCode& code, std::size_t size)
+    : runs_(code.runs), first_(size + 2, 0), run_of_(size, none) {
+    for (std::uint32_t k = 0; k < code.run_count; ++k)
+        for (std::uint32_t i = runs_[k].begin; i < runs_[k].begin + runs_[k].count; ++i) run_of_[i] = k;
+    each(code, [&](std::uint32_t to, const Contribution&) { ++first_[to + 2]; });
+    for (std::size_t p = 0; p < size; ++p) first_[p + 2] += first_[p + 1];
+    list_.resize(first_[size + 1]);
+    each(code, [&](std::uint32_t to, const Contribution& found) { list_[first_[to + 1]++] = found; });
 }
 
 template <class F>

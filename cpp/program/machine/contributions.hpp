@@ -33,16 +33,16 @@ class Contributions {
 
     const Contribution* begin(std::uint32_t position) const { return list_.data() + first_[position]; }
     const Contribution* end(std::uint32_t position) const { return list_.data() + first_[position + 1]; }
-    const Run& run(std::uint32_t position) const { return *run_of_[position]; }
+    const Run& run(std::uint32_t position) const { return runs_[run_of_[position]]; }
     std::size_t count() const { return list_.size(); }
-    bool in_run(std::uint32_t position) const { return run_of_[position] != nullptr; }
+    bool in_run(std::uint32_t position) const { return run_of_[position] != none; }
 
   private:
     template <class F>
     static void each(const RowCode& code, F&& f);
 
-    std::vector<std::uint32_t> first_;
-    std::vector<const Run*> run_of_;
+    const Run* const runs_;
+    std::vector<std::uint32_t> first_, run_of_;
     std::vector<Contribution> list_;
 };
 

@@ -21,8 +21,7 @@ Emitter::Emitter(const Graph& graph, const RowSchedule& schedule, const RowCode&
       taken_by_calls_(several && kernels.vectors->keep_high ? 0xFFFFu : ~0u),
       numbers_(2 * std::size_t{size_}),
       registers_(numbers_, (1u << zero_) - 1, taken_by_calls_ == ~0u),
-      values_(numbers_.data()),
-      adjoints_(numbers_.data() + size_),
+      rooms_{Room(numbers_.data() + size_), Room(numbers_.data())},
       same_as_(schedule.size()),
       seeded_(schedule.size(), 0),
       forward_(size_, 2 * (schedule.size() + schedule.term_count())),
@@ -188,7 +187,10 @@ void Emitter::end_step() {
     registers_.release();
     for (const Steps::Read& read : steps_->reads(now_)) {
         registers_.expect_of(read.number, read.next);
-        if (read.next == Steps::never && !numbers_[read.number].stays) give_back(read.number);
+        Whereabouts& number = numbers_[read.number];
+        const bool leaves = (read.next == Steps::never) & !number.stays & (number.place != none);
+        rooms_[is_value(read.number)].give_back(number.place, leaves);
+        number.place |= 0 - std::uint32_t{leaves};  // none
     }
 }
 
@@ -267,13 +269,7 @@ void Emitter::keep_own(std::uint32_t number, std::uint32_t position) {
 
 void Emitter::take_place(std::uint32_t number) {
     std::uint32_t& place = numbers_[number].place;
-    if (place == none) place = room_of(number).take();
-}
-
-void Emitter::give_back(std::uint32_t number) {
-    std::uint32_t& place = numbers_[number].place;
-    if (place != none) room_of(number).give_back(place);
-    place = none;
+    if (place == none) place = rooms_[is_value(number)].take();
 }
 
 void Emitter::write(std::uint32_t number, std::uint8_t from) {

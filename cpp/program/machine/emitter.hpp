@@ -88,10 +88,8 @@ class Emitter {
     std::uint8_t result(std::initializer_list<std::uint32_t> operands);
     bool give_away(std::uint32_t number);
     std::uint8_t find(std::uint32_t number) const { return numbers_[number].where; }
-    Room& room_of(std::uint32_t number) { return is_value(number) ? values_ : adjoints_; }
     void keep_own(std::uint32_t number, std::uint32_t position);
     void take_place(std::uint32_t number);
-    void give_back(std::uint32_t number);
     void write(std::uint32_t number, std::uint8_t from);
     void keep(std::uint32_t number, std::uint8_t r);
     std::uint8_t zero();
@@ -135,7 +133,7 @@ class Emitter {
     bool zero_is_there_ = false;
     std::vector<Whereabouts> numbers_;  // values by their positions, and then adjoints
     Registers registers_;
-    Room values_, adjoints_;
+    Room rooms_[2];  // of adjoints, and of values
     const Steps* steps_ = nullptr;
     const Steps::Step* step_ = nullptr;
     std::uint32_t now_ = 0;

@@ -72,10 +72,10 @@ class Registers {
     // A number that was read: the step that reads it next, or never. No branch is taken on it, nor on where it is.
     void expect_of(std::uint32_t number, std::uint32_t next) {
         const std::uint8_t r = numbers_[number].where;
-        const bool dies = next == Steps::never;
-        expect(r, dies ? 0 : next);
-        held_[r] = dies ? none : held_[r];
-        numbers_[number].where = dies ? nowhere : r;
+        const std::uint32_t dies = next == Steps::never, all_if_it_dies = 0 - dies;
+        expect(r, next & ~all_if_it_dies);
+        held_[r] |= all_if_it_dies;  // none
+        numbers_[number].where = static_cast<std::uint8_t>(r ^ ((r ^ nowhere) & all_if_it_dies));
         occupied_ &= ~static_cast<Set>(std::uint64_t{dies} << r);
     }
     void empty(std::uint8_t r) {
@@ -107,19 +107,21 @@ class Room {
     explicit Room(const Whereabouts* numbers) : numbers_(numbers) {}
 
     std::uint32_t take() {
-        if (!free_.empty()) {
-            const std::uint32_t place = free_.back();
-            free_.pop_back();
-            return place;
-        }
+        if (free_count_) return free_[--free_count_];
         while (numbers_[next_].own) ++next_;
         return next_++;
     }
-    void give_back(std::uint32_t place) { free_.push_back(place); }
+    // If so, without a branch.
+    void give_back(std::uint32_t place, bool really) {
+        if (free_count_ == free_.size()) free_.resize(2 * free_count_ + 64);
+        free_[free_count_] = place;
+        free_count_ += really;
+    }
 
   private:
     const Whereabouts* const numbers_;  // by position
     std::vector<std::uint32_t> free_;
+    std::size_t free_count_ = 0;
     std::uint32_t next_ = 0;
 };
 

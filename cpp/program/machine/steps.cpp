@@ -1,6 +1,8 @@
 #include "steps.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 namespace kilograd::program::machine {
 
@@ -20,8 +22,9 @@ class Steps::Ordering {
           window_(registers - registers / 8),
           now_(window_),
           last_(steps.readers_.size(), 0),
-          candidates_(count_ + 1) {
-        for (auto& list : ready_) list.resize(count_ + 1);
+          list_(written_later(steps.reads_.size() + 1)),
+          candidates_(std::make_unique_for_overwrite<Candidate[]>(count_ + 1)),
+          ready_{written_later(count_ + 1), written_later(count_ + 1)} {
         list_readers();
     }
 
@@ -40,18 +43,17 @@ class Steps::Ordering {
             sum += readers;
             readers = begin;
         }
-        list_.resize(sum + 1);
         for (std::uint32_t step = 0; step < count_; ++step)
             for (const Read& read : s_.reads_of(step)) {
                 std::uint32_t& end = s_.readers_[read.number];
                 const std::uint32_t made = s_.made_[read.number];
-                list_[made ? end : sum] = step;
+                list_[sum + (end - sum) * made] = step;
                 end += made;
             }
     }
     // Each list has ended where the next begins.
     std::span<const std::uint32_t> readers_of(std::uint32_t number) const {
-        return {list_.data() + (number ? s_.readers_[number - 1] : 0), list_.data() + s_.readers_[number]};
+        return {list_.get() + (number ? s_.readers_[number - 1] : 0), list_.get() + s_.readers_[number]};
     }
 
     static bool is_ready(std::uint32_t missing) { return missing < 2; }
@@ -61,7 +63,7 @@ class Steps::Ordering {
         const std::size_t calls = s_.missing_[step] & 1;
         ready_[calls][ready_count_[calls]] = step;
         ready_count_[calls] += ready;
-        candidates_[candidate_count_] = step;
+        candidates_[candidate_count_] = {step, now_};
         candidate_count_ += static_cast<std::size_t>(ready) & ~calls;
         prefetch<false>(&s_.steps_[step]);
     }
@@ -74,8 +76,8 @@ class Steps::Ordering {
 
     std::uint32_t choose() {
         while (candidate_count_) {
-            const std::uint32_t step = candidates_[--candidate_count_];
-            if (!is_done(step) && in_registers(step)) return step;
+            const auto [step, since] = candidates_[--candidate_count_];
+            if (!is_done(step) && (now_ - since < window_ || in_registers(step))) return step;
         }
         for (; first_[0] < ready_count_[0]; ++first_[0])
             if (!is_done(ready_[0][first_[0]])) return ready_[0][first_[0]++];
@@ -97,15 +99,22 @@ class Steps::Ordering {
     Steps& s_;
     const std::uint32_t count_, window_;
     std::uint32_t now_;
-    std::vector<std::uint32_t> last_;        // by number: when it was read or made
-    std::vector<std::uint32_t> list_;        // of all readers
-    std::vector<std::uint32_t> candidates_;  // which read what was made last
-    std::vector<std::uint32_t> ready_[2];    // steps, and calls
+    std::vector<std::uint32_t> last_;  // by number: when it was read or made
+    // Memory that may never be needed is not touched.
+    using List = std::unique_ptr<std::uint32_t[]>;
+    static List written_later(std::size_t count) { return std::make_unique_for_overwrite<std::uint32_t[]>(count); }
+    const List list_;  // of all readers
+    struct Candidate {
+        std::uint32_t step, since;  // when the last of what it reads was made
+    };
+    const std::unique_ptr<Candidate[]> candidates_;
+    const List ready_[2];  // steps, and calls
     std::size_t candidate_count_ = 0, ready_count_[2] = {0, 0}, first_[2] = {0, 0};
 };
 
 void Steps::put_in_order(unsigned registers) {
     steps_.push_back({never, static_cast<std::uint32_t>(reads_.size()), never, 0, false});
+    for (int k = 0; k < 3; ++k) reads_.push_back({0, never});  // for fetch_ahead_of()
     Ordering(*this, registers).run();
     list_next();
 }
@@ -117,8 +126,11 @@ void Steps::list_next() {
         Step& step = steps_[order_[place]];
         if (step.made_count) step.next = next[step.next];
         Read *const begin = reads_.data() + step.first, *const end = reads_.data() + steps_[order_[place] + 1].first;
-        for (Read* read = begin; read != end; ++read) read->next = next[read->number];
-        for (Read* read = begin; read != end; ++read) next[read->number] = place;
+        for (Read* read = begin; read != end; ++read) {
+            read->next = std::exchange(next[read->number], place);
+            if (read->next == place)  // the same number once more
+                read->next = std::find_if(begin, read, [&](const Read& r) { return r.number == read->number; })->next;
+        }
     }
 }
 

@@ -63,7 +63,8 @@ class Steps {
         if (step + 12 >= order_.size()) return;
         prefetch<false>(&steps_[order_[step + 12]]);
         prefetch<false>(reads_.data() + steps_[order_[step + 8]].first);
-        for (const Read& read : reads(step + 4)) prefetch<false>(each + read.number);
+        const Read* const soon = reads_.data() + steps_[order_[step + 4]].first;
+        for (std::size_t k = 0; k < 3; ++k) prefetch<false>(each + soon[k].number);
     }
 
   private:

@@ -39,59 +39,49 @@ void Assembler::grow(std::size_t more) {
 void Assembler::encode(Shape shape, const Instruction& instruction, std::uint8_t reg, std::uint8_t first,
                        const Operand& last, int immediate, unsigned mask) {
     make_room();
+    const bool one = shape == Shape::One, eight = shape == Shape::Eight;
     const bool in_memory = last.kind == Operand::Kind::Memory || last.kind == Operand::Kind::Spread;
-    const unsigned source = last.is_vector() ? last.vector
-                            : in_memory      ? static_cast<unsigned>(of(last.memory.base))
-                                             : 0;
-    const std::int32_t unit =
-        last.kind == Operand::Kind::Memory && !instruction.reads_one && shape == Shape::Eight ? 64 : 8;
+    const unsigned source = last.is_vector() ? last.vector : in_memory ? number_of(of(last.memory.base)) : 0;
     const std::int32_t offset = last.memory.offset;
-    const bool shorter = in_memory && many_ && (offset < -128 || offset > 127) && offset % unit == 0 &&
-                         offset / unit >= -128 && offset / unit <= 127;
-    const bool extended = shape == Shape::Eight || mask ||
-                          (many_ && (reg >= 16 || first >= 16 || (last.is_vector() && source >= 16) || shorter ||
+    const unsigned unit = eight && last.kind == Operand::Kind::Memory && !instruction.reads_one ? 6 : 3;
+    const bool shorter = many_ && in_memory && !is_near(offset, 0) && is_near(offset, unit);
+    const bool extended = eight || mask || shorter ||
+                          (many_ && (((reg | first) >= 16) || (last.is_vector() && source >= 16) ||
                                      instruction.opcode == instructions::compare.opcode));
-    const Prefix prefix = shape == Shape::One ? instruction.prefix_of_one : Prefix::P66;
+    const unsigned prefix = static_cast<unsigned>(one ? instruction.prefix_of_one : Prefix::P66);
+    const unsigned opcode = one ? instruction.opcode_of_one : instruction.opcode;
     const unsigned map = static_cast<unsigned>(instruction.map), middle = (~first & 15u) << 3;
-    const unsigned r = reg & 8 ? 0 : 0x80, b = source & 8 ? 0 : 0x20;
+    const unsigned r = (~reg & 8u) << 4, b = (~source & 8u) << 2;
     if (extended) {
-        const unsigned x = last.is_vector() && source & 16 ? 0 : 0x40;
+        const unsigned x = last.is_vector() ? (~source & 16u) << 2 : 0x40;
         const unsigned spread = last.kind == Operand::Kind::Spread ? 0x10 : 0;
-        put(0x62, r | x | b | (reg & 16 ? 0 : 0x10) | map, 0x80 | middle | 4 | static_cast<unsigned>(prefix),
-            mask | (shape == Shape::Eight ? 0x40 : 0) | spread | (first & 16 ? 0 : 0x08));
+        put(0x62, r | x | b | (~reg & 16u) | map, 0x80 | middle | 4 | prefix,
+            mask | (eight ? 0x40 : 0) | spread | ((~first & 16u) >> 1), opcode);
     } else {
-        const unsigned tail = middle | (shape == Shape::Four ? 4u : 0u) | static_cast<unsigned>(prefix);
+        const unsigned tail = middle | (shape == Shape::Four ? 4u : 0u) | prefix;
         if (b && !instruction.wide && instruction.map == Map::M0F)
-            put(0xC5, r | tail);
+            put(0xC5, r | tail, opcode);
         else
-            put(0xC4, r | 0x40 | b | map, (instruction.wide ? 0x80u : 0u) | tail);
+            put(0xC4, r | 0x40 | b | map, (instruction.wide ? 0x80u : 0u) | tail, opcode);
     }
-    put(shape == Shape::One ? instruction.opcode_of_one : instruction.opcode);
-    locate(reg, last, extended ? unit : 1, immediate);
-}
-
-// `unit`: short offsets are counted in so many bytes.
-void Assembler::locate(unsigned reg, const Operand& last, std::int32_t unit, int immediate) {
-    const unsigned middle = (reg & 7u) << 3;
-    const std::int32_t offset = last.memory.offset;
-    switch (last.kind) {
-        case Operand::Kind::Vector:
-            put(0xC0 | middle | (last.vector & 7u));
-            break;
-        case Operand::Kind::Pool:
-            put(0x05 | middle);
-            refer_to(static_cast<std::size_t>(last.number) * number_size, immediate < 0 ? 0 : 1);
-            break;
-        default: {
-            const bool near = offset % unit == 0 && offset / unit >= -128 && offset / unit < 128;
-            put((near ? 0x40u : 0x80u) | middle | low(of(last.memory.base)));
-            if (near)
-                put(static_cast<std::uint8_t>(offset / unit));
-            else
-                number(offset);
-        }
+    if (last.is_vector()) {
+        put(0xC0 | (reg & 7u) << 3 | (source & 7u));
+    } else if (in_memory) {
+        locate(reg, last.memory, extended ? unit : 0);
+    } else {
+        put(0x05 | (reg & 7u) << 3);
+        refer_to(static_cast<std::size_t>(last.number) * number_size, immediate < 0 ? 0 : 1);
     }
     if (immediate >= 0) put(static_cast<unsigned>(immediate));
+}
+
+// An offset in one byte counts 1 << `unit` bytes. Without a branch on which it is.
+void Assembler::locate(unsigned reg, Memory memory, unsigned unit) {
+    const bool near = is_near(memory.offset, unit);
+    put((near ? 0x40u : 0x80u) | (reg & 7u) << 3 | low(of(memory.base)));
+    const std::int32_t written = near ? memory.offset >> unit : memory.offset;
+    std::memcpy(at_, &written, sizeof written);
+    at_ += near ? 1 : 4;
 }
 
 void Assembler::refer_to(std::size_t pool_offset, std::size_t immediates) {
@@ -179,7 +169,7 @@ void Assembler::argument(unsigned number, Memory address_of) {
     make_room();
     const Register to = arguments[number], base = of(address_of.base);
     put(0x48u | (high(to) ? 4u : 0u) | (high(base) ? 1u : 0u), 0x8D);  // lea
-    locate(static_cast<unsigned>(to), address_of, 1, -1);
+    locate(static_cast<unsigned>(to), address_of, 0);
 }
 
 void Assembler::call(std::uint64_t function) {

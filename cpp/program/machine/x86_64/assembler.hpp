@@ -103,10 +103,12 @@ class Assembler {
     // Of the System V calling convention.
     static constexpr Register arguments[] = {Register::rdi, Register::rsi, Register::rdx, Register::rcx, Register::r8};
 
-    static constexpr unsigned low(Register r) { return static_cast<unsigned>(r) & 7; }
+    static constexpr unsigned number_of(Register r) { return static_cast<unsigned>(r); }
+    static constexpr unsigned low(Register r) { return number_of(r) & 7; }
     static constexpr bool high(Register r) { return static_cast<unsigned>(r) >= 8; }
     static constexpr Register of(Base base) {
-        return base == Base::Values ? Register::rbx : base == Base::Adjoints ? Register::rbp : Register::r15;
+        constexpr std::uint64_t numbers = 0x0F0503;  // r15, rbp, rbx: as good as random, so by no branch
+        return static_cast<Register>(numbers >> 8 * static_cast<unsigned>(base) & 0xFF);
     }
 
     void push(Register r);
@@ -115,7 +117,12 @@ class Assembler {
     void move(Register to, std::uint64_t number);
     void encode(Shape shape, const Instruction& instruction, std::uint8_t reg, std::uint8_t first, const Operand& last,
                 int immediate = -1, unsigned mask = 0);
-    void locate(unsigned reg, const Operand& last, std::int32_t unit, int immediate);
+    // Whether an offset in so many bytes, a power of two, fits into one.
+    static constexpr bool is_near(std::int32_t offset, unsigned unit) {
+        const std::int32_t count = offset >> unit;
+        return count << unit == offset && count == static_cast<std::int8_t>(count);
+    }
+    void locate(unsigned reg, Memory memory, unsigned unit);
     void refer_to(std::size_t pool_offset, std::size_t immediates);
 
     // Room for an instruction of any kind.
@@ -123,11 +130,11 @@ class Assembler {
         if (end_ - at_ < 16) grow(16);
     }
     void grow(std::size_t more);
-    void put(unsigned byte) { *at_++ = static_cast<std::uint8_t>(byte); }
     template <class... Bytes>
-    void put(unsigned byte, Bytes... bytes) {
-        put(byte);
-        (put(static_cast<unsigned>(bytes)), ...);
+    void put(Bytes... bytes) {
+        std::uint8_t* at = at_;  // which a byte could be a part of
+        ((*at++ = static_cast<std::uint8_t>(bytes)), ...);
+        at_ = at;
     }
     template <class Integer>
     void number(Integer value) {
