@@ -171,6 +171,13 @@ void Emitter::reverse() {
     emit_.leave(Direction::Reverse);
 }
 
+std::unique_ptr<const Pages> Emitter::finish() {
+    const std::size_t used = emit_.finish().size();
+    Pages pages = emit_.pages();
+    if (!pages.execute(used)) return nullptr;
+    return std::make_unique<const Pages>(std::move(pages));
+}
+
 // --- Steps, and the registers and places of numbers
 
 void Emitter::begin_step(std::uint32_t now) {

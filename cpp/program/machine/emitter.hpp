@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <span>
+#include <memory>
 #include <vector>
 
 #include "../graph.hpp"
@@ -16,6 +16,7 @@
 #include "../schedules/row_schedule.hpp"
 #include "../schedules/wants.hpp"
 #include "contributions.hpp"
+#include "pages.hpp"
 #include "placement.hpp"
 #include "steps.hpp"
 #include "target.hpp"
@@ -35,7 +36,8 @@ class Emitter {
     void reverse();
 
     std::size_t size() const { return emit_.size(); }
-    std::span<const std::uint8_t> finish() { return emit_.finish(); }
+    // Null where the system refuses to execute it.
+    std::unique_ptr<const Pages> finish();
 
   private:
     // Adjoints are numbers, too.

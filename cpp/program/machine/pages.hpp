@@ -3,25 +3,31 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <span>
+#include <utility>
 
 namespace kilograd::program::machine {
 
 class Pages {
   public:
-    // Null where the system has no memory or refuses to execute any.
-    static std::unique_ptr<const Pages> make(std::span<const std::uint8_t> bytes);
+    // At least so many bytes, to be written. Throws std::bad_alloc.
+    explicit Pages(std::size_t size);
+    Pages(Pages&& other) noexcept : begin_(std::exchange(other.begin_, nullptr)), size_(other.size_) {}
+    Pages& operator=(Pages&& other) noexcept {
+        std::swap(begin_, other.begin_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
     ~Pages();
-    Pages(const Pages&) = delete;
-    Pages& operator=(const Pages&) = delete;
 
-    const void* begin() const { return begin_; }
+    std::uint8_t* begin() const { return begin_; }
     std::size_t size() const { return size_; }
 
+    // From now on executable, and not writable. What is behind the bytes in use goes back to the system. False where
+    // the system refuses to execute any.
+    bool execute(std::size_t used);
+
   private:
-    Pages(void* begin, std::size_t size) : begin_(begin), size_(size) {}
-    void* begin_;
+    std::uint8_t* begin_;
     std::size_t size_;
 };
 

@@ -47,9 +47,9 @@ RowMachine::RowMachine(const Graph& graph, const RowSchedule& schedule, Wants wa
     emitter.forward();
     const std::size_t reverse = emitter.size();
     if (wants.any()) emitter.reverse();
-    pages_ = Pages::make(emitter.finish());
+    pages_ = emitter.finish();
     if (!pages_) return;
-    const auto* begin = static_cast<const std::uint8_t*>(pages_->begin());
+    const std::uint8_t* const begin = pages_->begin();
     forward_ = reinterpret_cast<Forward>(reinterpret_cast<std::uintptr_t>(begin));
     reverse_ = reinterpret_cast<Reverse>(reinterpret_cast<std::uintptr_t>(begin + reverse));
     const std::string of = " of " + std::to_string(schedule.size() - schedule.leaf_count()) + " ops, " +

@@ -1,6 +1,7 @@
 #include "assembler.hpp"
 
 #include <bit>
+#include <cstring>
 
 namespace kilograd::program::machine::aarch64 {
 
@@ -171,7 +172,13 @@ std::span<const std::uint8_t> Assembler::finish() {
             put(static_cast<std::uint32_t>(value));
             put(static_cast<std::uint32_t>(value >> 32));
         }
-    return {reinterpret_cast<const std::uint8_t*>(words_.data()), words_.size() * 4};
+    return {reinterpret_cast<const std::uint8_t*>(words_.data()), size()};
+}
+
+Pages Assembler::pages() const {
+    Pages pages(size());
+    std::memcpy(pages.begin(), words_.data(), size());
+    return pages;
 }
 
 }  // namespace kilograd::program::machine::aarch64

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../operand.hpp"
+#include "../pages.hpp"
 
 namespace kilograd::program::machine::aarch64 {
 
@@ -76,6 +77,8 @@ class Assembler {
 
     // The code, and the numbers behind it. Nothing is written after that.
     std::span<const std::uint8_t> finish();
+    // Memory in which it stands.
+    Pages pages() const;
 
   private:
     struct Access {

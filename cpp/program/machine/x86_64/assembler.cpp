@@ -18,19 +18,15 @@ constexpr std::size_t number_size = 64;
 }  // namespace
 
 Assembler::Assembler(Shape shape, bool many, std::size_t expected)
-    : shape_(shape),
-      many_(many),
-      bytes_(std::make_unique_for_overwrite<std::uint8_t[]>(expected)),
-      at_(bytes_.get()),
-      end_(at_ + expected) {}
+    : shape_(shape), many_(many), pages_(expected), at_(pages_.begin()), end_(at_ + pages_.size()) {}
 
 void Assembler::grow(std::size_t more) {
-    const std::size_t used = size(), room = 2 * used + more;
-    auto bytes = std::make_unique_for_overwrite<std::uint8_t[]>(room);
-    std::memcpy(bytes.get(), bytes_.get(), used);
-    bytes_ = std::move(bytes);
-    at_ = bytes_.get() + used;
-    end_ = bytes_.get() + room;
+    const std::size_t used = size();
+    Pages pages(2 * used + more);
+    std::memcpy(pages.begin(), pages_.begin(), used);
+    pages_ = std::move(pages);
+    at_ = pages_.begin() + used;
+    end_ = pages_.begin() + pages_.size();
 }
 
 // A prefix of two, three (VEX) or four bytes (EVEX), the opcode, the operands, and the immediate. Fields of registers
@@ -195,7 +191,7 @@ std::span<const std::uint8_t> Assembler::finish() {
     const std::size_t pool = (size() + number_size - 1) / number_size * number_size;
     const std::size_t all = pool + std::size(bits_of_numbers) * number_size + functions_.size() * 8;
     if (const std::size_t more = all - size(); static_cast<std::size_t>(end_ - at_) < more) grow(more);
-    std::uint8_t* const begin = bytes_.get();
+    std::uint8_t* const begin = pages_.begin();
     std::fill(at_, begin + pool, std::uint8_t{0xCC});
     for (const Reference& reference : references_) {
         const auto offset = static_cast<std::uint32_t>(pool + reference.offset - reference.from);

@@ -9,11 +9,12 @@
 
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "../operand.hpp"
+#include "../pages.hpp"
 
 namespace kilograd::program::machine::x86_64 {
 
@@ -59,7 +60,7 @@ class Assembler {
 
     bool spreads() const { return shape_ == Shape::Eight; }
     std::uint8_t registers() const { return many_ ? 32 : 16; }
-    std::size_t size() const { return static_cast<std::size_t>(at_ - bytes_.get()); }
+    std::size_t size() const { return static_cast<std::size_t>(at_ - pages_.begin()); }
 
     // to = a (instruction) b
     void operator()(const Instruction& instruction, std::uint8_t to, std::uint8_t a, const Operand& b) {
@@ -96,6 +97,8 @@ class Assembler {
 
     // The code, and the numbers behind it. Nothing is written after that.
     std::span<const std::uint8_t> finish();
+    // The memory in which it stands.
+    Pages pages() { return std::move(pages_); }
 
   private:
     // As instructions number them.
@@ -149,7 +152,7 @@ class Assembler {
 
     const Shape shape_;
     const bool many_;
-    std::unique_ptr<std::uint8_t[]> bytes_;
+    Pages pages_;
     std::uint8_t *at_, *end_;
     std::vector<Reference> references_;
     std::vector<std::uint64_t> functions_;  // their addresses stand behind the numbers
