@@ -351,3 +351,24 @@ def test_code_for_another_instruction_set_does_not_count(monkeypatch: pytest.Mon
     assert program.code.endswith(" bytes for 8 rows at a time")
     monkeypatch.setenv("KILOGRAD_ISA", "avx2")
     assert program.code == "interpreted: the machine code made before is for avx512"
+
+
+@pytest.mark.parametrize("turns", range(2, 60, 3))
+def test_code_that_comes_between_the_two_sweeps_of_a_loop_changes_nothing(turns: int) -> None:
+    """What the kernels left in a frame is not for machine code, which keeps numbers elsewhere."""
+
+    def function(a: Any) -> Any:
+        def step(carry: Any, x: Any) -> Any:
+            p, q = carry
+            r = np.tanh(p * x + a[0]) / (2.0 + q**2)
+            chosen = kilograd.where(q > p, np.exp(-q * q), np.sqrt(1.0 + p * p))
+            return (r + 0.3 * np.sin(q), chosen), abs(p - q) * r
+
+        (p, q), ys = kilograd.scan(step, (a[0], a[1]), np.linspace(-1.0, 1.0, turns))
+        return p * q + ys.sum()
+
+    f = kilograd.compile(function)
+    a = np.array([0.4, 0.7])
+    first = f.grad(a)
+    for _ in range(900 // turns):
+        np.testing.assert_array_equal(f.grad(a), first)

@@ -294,6 +294,7 @@ void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep
                    : nullptr;
     const RowEngine tester = test ? test->engine(rows.kernels, 0) : engine;
     const bool all = keep && keeps_frames(turn);
+    kept.frames_by = engine.machine;
     const std::size_t room = turn.room(), s = stride();
     const double* shared = x.value + n_inputs() - shape_.shared;
     double* const carried = kept.buffers[Carried].take(shape_.carried, false).value;
@@ -325,8 +326,10 @@ void Loop::run_frames(const Rows& rows, Input x, Output y, Kept& kept, bool keep
 void Loop::run_frames_back(const Rows& rows, Input x, Input w, Output dx, Kept& kept, std::size_t turns,
                            std::size_t at) const {
     const RowTurn& turn = row_turn(true);
-    const RowEngine engine = turn.engine(rows.kernels, turns);
     const bool all = keeps_frames(turn);
+    // Frames are read by what left them: machine code that has come since has other places for what it keeps.
+    const RowEngine now = turn.engine(rows.kernels, turns),
+                    engine = all ? RowEngine{rows.kernels, kept.frames_by} : now;
     const std::size_t room = turn.room(), s = stride();
     double* const first = kept.frames.take(all ? room * (shape_.turns + 1) : room * s);
     double* const carried = kept.buffers[Carried].take(shape_.carried, false).value;

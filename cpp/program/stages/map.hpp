@@ -68,11 +68,16 @@ class Room {
     std::size_t size_ = 0;
 };
 
+namespace machine {
+class RowMachine;
+}
+
 // What a forward sweep leaves to the reverse sweep, and room for both.
 struct Kept {
     std::vector<double> numbers;
-    Room frames;                     // loops over a single row: of its turns
-    std::vector<std::size_t> turns;  // while loops: of each row
+    Room frames;                                     // loops over a single row: of its turns
+    const machine::RowMachine* frames_by = nullptr;  // the machine code that left them so; null: the kernels
+    std::vector<std::size_t> turns;                  // while loops: of each row
     std::vector<Kept> parts;
     std::vector<Buffer> buffers;
     bool loaded[2] = {false,
