@@ -247,7 +247,7 @@ def of_argument(argument: Any, numbers: Collected) -> Structure:
 
 def is_foreign(thing: Any) -> bool:
     """Whether something that gives an array is none of NumPy's kind itself, as a data frame or a matrix."""
-    if isinstance(thing, np.ndarray):
+    if isinstance(thing, (np.ndarray, complexes.Complex)):
         return isinstance(thing, np.matrix)
     return hasattr(thing, "__array__") and not isinstance(thing, type) and not hasattr(thing, "__array_namespace__")
 
