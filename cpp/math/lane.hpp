@@ -170,6 +170,39 @@ KILOGRAD_INLINE double get(Lane a, int k) {
 #endif
 }
 
+// Whether there is a transpose() that is better than numbers one by one.
+#if (defined(__AVX512F__) && KILOGRAD_LANES == 8) || (defined(__AVX2__) && KILOGRAD_LANES == 4)
+inline constexpr bool transposes = true;
+#else
+inline constexpr bool transposes = false;
+#endif
+// Lane j of x[i] becomes lane i of x[j].
+KILOGRAD_INLINE void transpose([[maybe_unused]] Lane (&x)[width]) {
+#if defined(__AVX512F__) && KILOGRAD_LANES == 8
+    __m512d pairs[8], fours[8];
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm512_unpacklo_pd(x[i].v, x[i + 1].v);
+        pairs[i + 1] = _mm512_unpackhi_pd(x[i].v, x[i + 1].v);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int j = 0; j < 2; ++j) {
+            fours[i + j] = _mm512_shuffle_f64x2(pairs[i + j], pairs[i + j + 2], 0x88);
+            fours[i + j + 2] = _mm512_shuffle_f64x2(pairs[i + j], pairs[i + j + 2], 0xDD);
+        }
+    for (int j = 0; j < 4; ++j) {
+        x[j].v = _mm512_shuffle_f64x2(fours[j], fours[j + 4], 0x88);
+        x[j + 4].v = _mm512_shuffle_f64x2(fours[j], fours[j + 4], 0xDD);
+    }
+#elif defined(__AVX2__) && KILOGRAD_LANES == 4
+    const __m256d a = _mm256_unpacklo_pd(x[0].v, x[1].v), b = _mm256_unpackhi_pd(x[0].v, x[1].v);
+    const __m256d c = _mm256_unpacklo_pd(x[2].v, x[3].v), d = _mm256_unpackhi_pd(x[2].v, x[3].v);
+    x[0].v = _mm256_permute2f128_pd(a, c, 0x20);
+    x[1].v = _mm256_permute2f128_pd(b, d, 0x20);
+    x[2].v = _mm256_permute2f128_pd(a, c, 0x31);
+    x[3].v = _mm256_permute2f128_pd(b, d, 0x31);
+#endif
+}
+
 // table[index % 16] in each lane.
 KILOGRAD_INLINE Lane lookup(const double (&table)[16], Bits index) {
 #if defined(__AVX512F__) && KILOGRAD_LANES == 8

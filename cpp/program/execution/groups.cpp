@@ -50,28 +50,35 @@ class Groups {
 
   private:
     void run_shard(std::size_t shard) {
-        const std::size_t size = schedule_.size() * width_;
-        const Scratch scratch(Scratch::Of::Shard, (request_.reverse() ? 2 : 1) * size);
-        double *values = scratch.data(), *result = results_.data() + shard * result_size_;
-        const std::size_t last = std::min(request_.rows, (shard + 1) * shard_rows_);
+        const std::size_t size = schedule_.size() * width_ * (request_.reverse() ? 2 : 1);
+        const Scratch scratch(Scratch::Of::Shard, size + result_size_ * width_);
+        double *values = scratch.data(), *lanes = values + size, *result = results_.data() + shard * result_size_;
+        std::size_t first = shard * shard_rows_;
+        const std::size_t last = std::min(request_.rows, first + shard_rows_);
         schedule_.load_constants(width_, values);
         schedule_.load_parameters(request_.parameters, width_, values);
         Pace pace;
-        for (std::size_t first = shard * shard_rows_; first < last; first += width_) {
-            pace(schedule_.size());
-            run_group({first, std::min(width_, last - first)}, values, result);
+        if (last - first >= width_) {
+            std::fill_n(lanes, result_size_ * width_, 0.0);
+            for (; last - first >= width_; first += width_) {
+                pace(schedule_.size());
+                run_group({first, width_}, values, lanes);
+            }
+            engine_.kernels.sum_lanes(lanes, result_size_, result);
         }
+        if (first != last) run_group({first, last - first}, values, result);
     }
 
     struct Group {
         std::size_t first, count;  // rows
     };
 
-    void run_group(Group group, double* values, double* result) const {
+    // `sums` are vectors for a whole group, and numbers for what is left of one.
+    void run_group(Group group, double* values, double* sums) const {
         load(group, values);
         if (engine_.forward(schedule_, values) && request_.check)
             for (std::size_t r = 0; r < group.count; ++r) diagnose(graph_, request_, group.first + r);
-        if (request_.values) store_values(group, values, result);
+        if (request_.values) store_values(group, values, sums);
         if (!request_.reverse()) return;
         double* adjoints = values + schedule_.size() * width_;
         engine_.clear(schedule_, graph_, adjoints);
@@ -81,7 +88,8 @@ class Groups {
         }
         engine_.reverse(schedule_, values, adjoints);
         if (request_.dx) store_gradients(group, adjoints);
-        if (request_.dp) add_up(schedule_.parameters(), group, adjoints, result + sums_);
+        if (request_.dp)
+            add_up(schedule_.parameters(), group, adjoints, sums + sums_ * (group.count == width_ ? width_ : 1));
     }
 
     void load(Group group, double* values) const {
@@ -122,6 +130,7 @@ class Groups {
 
     // What stands at `leaves`, to sums over rows.
     void add_up(const std::vector<Leaf>& leaves, Group group, const double* from, double* sums) const {
+        if (group.count == width_) return engine_.kernels.rows_add(leaves.data(), leaves.size(), from, sums);
         for (const Leaf& leaf : leaves) {
             double sum = sums[leaf.number];
             for (std::size_t r = 0; r < group.count; ++r) sum += from[leaf.position * width_ + r];
@@ -129,9 +138,9 @@ class Groups {
         }
     }
 
-    void store_values(Group group, const double* values, double* result) const {
+    void store_values(Group group, const double* values, double* sums) const {
         if (!sums_) return store(outputs_at_, group, values, request_.values + group.first * outputs_, outputs_, 1);
-        add_up(outputs_at_, group, values, result);
+        add_up(outputs_at_, group, values, sums);
     }
 
     void store_gradients(Group group, const double* adjoints) const {

@@ -54,6 +54,7 @@ constexpr Kernels make_table(std::index_sequence<k...>) {
             rows_reverse,
             rows_load,
             rows_store,
+            rows_add,
             row_locals,
             row_functions,
             &ones,

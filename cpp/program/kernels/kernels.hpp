@@ -174,6 +174,8 @@ struct Kernels {
                       std::ptrdiff_t column_step, double* values);
     void (*rows_store)(const Leaf*, std::size_t count, const double* values, double* table, std::ptrdiff_t row_step,
                        std::ptrdiff_t column_step);
+    // To the vectors of `sums` by the leaves' numbers.
+    void (*rows_add)(const Leaf*, std::size_t count, const double* values, double* sums);
     // What row_reverse() makes first, in `local`; and one run of row_forward(), of functions.
     void(KILOGRAD_SYSTEM_V* row_locals)(const RowCode&, const double* values, double* local);
     bool(KILOGRAD_SYSTEM_V* row_functions)(const RowCode&, const Run&, double* values);

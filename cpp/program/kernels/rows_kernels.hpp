@@ -140,21 +140,60 @@ KILOGRAD_INLINE Lane collected(const double* p, Size step) {
     return step == 1 ? Lane::load(p) : collected([&](Size lane) { return p[lane * step]; });
 }
 
+// Calls f(first) for a vector's width of leaves that stand side by side in a row, the last of a stretch twice where it
+// has no whole number of vectors, and g(leaf) for the others.
+template <class F, class G>
+KILOGRAD_INLINE void for_stretches(const Leaf* leaf, const Leaf* end, bool side_by_side, F&& f, G&& g) {
+    while (leaf != end) {
+        const Leaf* last = leaf + 1;
+        while (last != end && last->number == last[-1].number + 1) ++last;
+        if (side_by_side && last - leaf >= width) {
+            for (; last - leaf > width; leaf += width) f(leaf);
+            f(last - width);
+        } else {
+            for (; leaf != last; ++leaf) g(*leaf);
+        }
+        leaf = last;
+    }
+}
+
 void rows_load(const Leaf* leaves, std::size_t count, const double* table, Size row_step, Size column_step, double* v) {
-    for (const Leaf *leaf = leaves, *end = leaves + count; leaf != end; ++leaf)
-        put(v, leaf->position, collected(table + static_cast<Size>(leaf->number) * column_step, row_step));
+    for_stretches(
+        leaves, leaves + count, transposes && column_step == 1,
+        [&](const Leaf* leaf) {
+            Lane x[width];
+            for (int k = 0; k < width; ++k) x[k] = Lane::load(table + leaf->number + k * row_step);
+            transpose(x);
+            for (int k = 0; k < width; ++k) put(v, leaf[k].position, x[k]);
+        },
+        [&](const Leaf& leaf) {
+            put(v, leaf.position, collected(table + static_cast<Size>(leaf.number) * column_step, row_step));
+        });
 }
 
 void rows_store(const Leaf* leaves, std::size_t count, const double* v, double* table, Size row_step,
                 Size column_step) {
-    for (const Leaf *leaf = leaves, *end = leaves + count; leaf != end; ++leaf) {
-        double* to = table + static_cast<Size>(leaf->number) * column_step;
-        const Lane y = lanes_at(v, leaf->position);
-        if (row_step == 1)
-            y.store(to);
-        else
-            for (int k = 0; k < width; ++k) to[k * row_step] = get(y, k);
-    }
+    for_stretches(
+        leaves, leaves + count, transposes && column_step == 1,
+        [&](const Leaf* leaf) {
+            Lane x[width];
+            for (int k = 0; k < width; ++k) x[k] = lanes_at(v, leaf[k].position);
+            transpose(x);
+            for (int k = 0; k < width; ++k) x[k].store(table + leaf->number + k * row_step);
+        },
+        [&](const Leaf& leaf) {
+            double* to = table + static_cast<Size>(leaf.number) * column_step;
+            const Lane y = lanes_at(v, leaf.position);
+            if (row_step == 1)
+                y.store(to);
+            else
+                for (int k = 0; k < width; ++k) to[k * row_step] = get(y, k);
+        });
+}
+
+void rows_add(const Leaf* leaves, std::size_t count, const double* v, double* sums) {
+    for (const Leaf *leaf = leaves, *end = leaves + count; leaf != end; ++leaf)
+        add_to(sums, leaf->number, lanes_at(v, leaf->position));
 }
 
 }  // namespace
