@@ -122,7 +122,24 @@ def test_results_are_the_kernels_to_the_last_bit(rows: int, wrt: str):
     assert interpreted.code == "interpreted: code=False"
 
 
-@has_code
+@pytest.mark.parametrize("width", [1, 3, 7, 8, 9, 13, 30])
+@pytest.mark.parametrize("count", [7, 8, 21, 300])
+def test_rows_of_arithmetic_are_rows_one_by_one(width: int, count: int):
+    dice = random.Random(width)
+    inputs, weights = [Value(1.0) for _ in range(width)], [Value(dice.uniform(-1.0, 1.0)) for _ in range(3)]
+    outputs = [dice.choice(inputs) * x * weights[k % 3] + dice.choice(inputs) for k, x in enumerate(inputs)]
+    program = Program(outputs, inputs, weights)
+    table = np.random.default_rng(width).normal(size=(2 * count, 2 * width))
+    first = table[:count, :width]
+    for x in (first.copy(), np.asfortranarray(first), table[::-2, ::2], table[:count, ::-2]):
+        near = {"rtol": 1e-13, "atol": 1e-13}
+        np.testing.assert_allclose(program(x), [program(row) for row in x], **near)
+        np.testing.assert_allclose(program.jacobian(x), [program.jacobian(row) for row in x], **near)
+        alone = [np.concatenate(program.value_and_grad(row, "parameters")) for row in x]
+        together = np.concatenate(program.value_and_grad(x, "parameters", reduce="sum"))
+        np.testing.assert_allclose(together, [math.fsum(column) for column in np.transpose(alone)], atol=1e-11)
+
+
 def test_copies_and_derivatives_of_a_program_without_code_have_none():
     program = made(60, code=False)
     for same in (copy.copy(program), copy.deepcopy(program), pickle.loads(pickle.dumps(program))):

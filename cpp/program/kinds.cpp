@@ -14,11 +14,11 @@ Kinds::Kinds(const Graph& graph, bool promoted) {
         if (!varies[n]) {
             uniform += size;
         } else if (node.code != Code::dot) {
-            varying += size;
+            (is_arithmetic(node.code) ? arithmetic : functions) += size;
         } else {
             const auto is_square = [&](const Term& term) { return term.b != none && varies[term.a] && varies[term.b]; };
             const bool linear = std::none_of(graph.terms.begin() + node.a, graph.terms.begin() + node.b, is_square);
-            (linear ? matrices : varying) += size;
+            (linear ? matrices : arithmetic) += size;
         }
     }
 }

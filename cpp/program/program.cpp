@@ -101,8 +101,7 @@ const Kinds& Program::kinds(bool promoted) const {
 void Program::run(const Request& request, const Kernels& kernels) const {
     if (request.rows == 1 && !request.dual() && !request.promoted && !request.unit_weights)
         run_row(graph_, row(request.wants()), request, {kernels, machine(request.wants(), kernels, false, 1)});
-    else if (can_run_groups(request) &&
-             kinds(request.promoted).suit_groups(request.rows, static_cast<std::size_t>(kernels.width)))
+    else if (can_run_groups(request) && kinds(request.promoted).suit_groups(request.rows, kernels))
         run_groups(graph_, row(request.wants()), request,
                    {kernels,
                     machine(request.wants(), kernels, true,
