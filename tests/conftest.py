@@ -41,7 +41,8 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     before = kilograd.live_nodes()  # collected after the test before
     yield
     request.node.funcargs.clear()  # the values of fixtures, which pytest would keep a little longer
-    gc.collect()
+    while gc.collect():  # without a GIL, classes and functions that one collection frees may hold what the next one does
+        pass
     after = kilograd.live_nodes()
     report = getattr(request.node, "call_report", None)
     if report is not None and report.passed:  # the traceback of a failed test holds its values

@@ -1,15 +1,18 @@
-"""Several threads, each with graphs of its own, under the GIL."""
+"""Several threads, with graphs of their own and with shared ones."""
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+import kilograd
 from kilograd import Value, no_grad
 
 THREADS = 6
@@ -93,6 +96,98 @@ def test_one_parameter_read_by_all():
 
     together(work)
     assert w.label == "w"
+
+
+def test_each_addition_to_a_shared_gradient_is_whole():
+    w = Value(3.0)
+
+    def work(i: int) -> None:
+        for _ in range(500):
+            (w * float(i + 1)).backward()
+
+    together(work)
+    assert w.grad == 500.0 * sum(range(1, THREADS + 1))
+
+
+def test_graphs_of_several_threads_become_one():
+    ends: list[Value] = [Value(0.0)] * THREADS
+
+    def work(i: int) -> None:
+        x = Value(float(i), label=f"x{i}")
+        y = x
+        for _ in range(3000):  # more than a chunk of the tape
+            y = y + 1.0
+        ends[i] = y * y
+
+    together(work)
+    root = sum(ends[1:], ends[0])
+    root.backward()
+    assert root.data == sum((i + 3000.0) ** 2 for i in range(THREADS))
+    for i, end in enumerate(ends):
+        node = end
+        while node._children:
+            node = node._children[0]
+        assert (node.label, node.grad) == (f"x{i}", 2.0 * (i + 3000.0))
+
+
+def test_a_graph_is_replayed_in_another_thread():
+    x = Value(2.0)
+    y = (x * x).exp()
+    y.forward()
+    found = []
+
+    def work(i: int) -> None:
+        if i == 0:
+            found.append(y.forward())
+
+    together(work)
+    x.data = 0.5
+    assert found == [y.data] or found[0] != y.forward()
+    assert y.forward() == Value(0.25).exp().data
+
+
+def test_copies_of_one_graph_in_all_threads():
+    x = Value(2.0, label="x")
+    y = (x * 3.0 + 1.0).tanh()
+
+    def work(i: int) -> None:
+        for _ in range(30):
+            twin = copy.deepcopy(y)
+            assert twin.data == y.data
+            twin = pickle.loads(pickle.dumps(y))
+            twin.backward()
+            assert twin is not y
+
+    together(work)
+    assert x.grad == 0.0
+
+
+def test_optimizers_of_several_threads():
+    def work(i: int) -> None:
+        parameters = [Value(float(k)) for k in range(10)]
+        optimizer = kilograd.optim.SGD(parameters, lr=0.1)
+        for _ in range(50):
+            loss = sum((p - 1.0) ** 2 for p in parameters)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        assert all(abs(p.data - 1.0) < 1e-3 for p in parameters)
+
+    together(work)
+
+
+def test_networks_of_several_threads_and_a_shared_one():
+    shared = kilograd.MLP(3, [4, 1])
+    wanted = shared([1.0, 2.0, 3.0]).data
+
+    def work(i: int) -> None:
+        own = kilograd.MLP(3, [4, 1])
+        first = own([1.0, 2.0, 3.0]).data
+        for _ in range(50):
+            assert own([1.0, 2.0, 3.0]).data == first
+            assert shared([1.0, 2.0, 3.0]).data == wanted
+
+    together(work)
 
 
 def test_no_grad_holds_for_its_own_thread():

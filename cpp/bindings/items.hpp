@@ -6,6 +6,8 @@
 
 #include <cstddef>
 
+#include "section.hpp"
+
 namespace kilograd {
 
 class Items {
@@ -17,6 +19,7 @@ class Items {
 
     // False with an error set; a TypeError with this message where the object is not iterable.
     bool take(PyObject* object, const char* message) {
+        const Outside outside;
         tuple_ = PySequence_Fast(object, message);
         if (tuple_ && !PyTuple_CheckExact(tuple_)) {
             PyObject* list = tuple_;

@@ -2,10 +2,10 @@
 
 namespace kilograd {
 
-int no_grad_blocks = 0;
+Counter no_grad_blocks{};
 thread_local int no_grad_depth = 0;
 thread_local PyObject* notes = nullptr;
-int tracing_threads = 0;
+Counter tracing_threads{};
 
 bool enter_no_grad() {
     if (refuse_while_tracing("no_grad()")) return false;
@@ -25,7 +25,8 @@ PyObject* trace_into(PyObject* list) {
     PyObject* before = notes;
     Py_XINCREF(list);
     notes = list;
-    tracing_threads += (list ? 1 : 0) - (before ? 1 : 0);
+    if (list && !before) ++tracing_threads;
+    if (before && !list) --tracing_threads;
     return before;
 }
 

@@ -10,16 +10,18 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "../engine/threading.hpp"
+
 namespace kilograd {
 
 // How many no_grad() blocks are open in any thread: a plain global, because a thread-local look-up in every operation
 // would cost a tenth of it.
-extern int no_grad_blocks;
+extern Counter no_grad_blocks;
 extern thread_local int no_grad_depth;
 
 // The list of notes of this thread, an owned reference, and the number of threads that have one: a plain global again.
 extern thread_local PyObject* notes;
-extern int tracing_threads;
+extern Counter tracing_threads;
 
 inline bool tracing() { return tracing_threads != 0 && notes; }
 inline bool recording() { return no_grad_blocks == 0 || no_grad_depth == 0 || tracing(); }

@@ -34,6 +34,12 @@ py::list op_table() {
     return rows;
 }
 
+std::size_t live_nodes() {
+    std::size_t count = 0;
+    for_each_arena([&] { count += arena().live_nodes(); });
+    return count;
+}
+
 // The arena, the types and pybind11 itself count on one interpreter; in another one they would wait for its GIL for
 // ever.
 bool in_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
@@ -45,7 +51,7 @@ constexpr const char* subinterpreter =
 // pybind11's initialisation under another name: ours looks first whether it may run.
 #define PyInit__core kilograd_init_core
 
-PYBIND11_MODULE(_core, m) {
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     if (!in_main_interpreter()) throw py::import_error(subinterpreter);  // from CPython 3.13 on only known now
     m.doc() = "The compiled core of kilograd.";
     // pybind11 says by a std::runtime_error that it could not allocate something: the boundary knows better.
@@ -96,21 +102,22 @@ PYBIND11_MODULE(_core, m) {
         py::options options;
         options.disable_function_signatures();
         m.def(
-            "live_nodes", [] { return arena.live_nodes(); }, "live_nodes()\n--\n\nThe number of nodes alive now.");
+            "live_nodes", live_nodes, "live_nodes()\n--\n\nThe number of nodes alive now.");
         m.def(
-            "reserved_bytes", [] { return arena.reserved_bytes(); },
+            "reserved_bytes", [] { return mapped_bytes(); },
             "reserved_bytes()\n--\n\nThe memory that the arena holds, in bytes.");
         const auto define = [&](const std::string& name, Op op) {
             const bool binary = info(op).arity == Arity::Binary;
             const std::string doc = name + (binary ? "(a, b, /)\n--\n\n" : "(a, /)\n--\n\n") + info(op).doc;
             if (binary)
                 m.def(
-                    name.c_str(), [op](py::object a, py::object b) { return checked(apply_row(op, a.ptr(), b.ptr())); },
+                    name.c_str(),
+                    within([op](py::object a, py::object b) { return checked(apply_row(op, a.ptr(), b.ptr())); }),
                     py::arg("a"), py::arg("b"), py::pos_only(), doc.c_str());
             else
                 m.def(
-                    name.c_str(), [op](py::object a) { return checked(apply_row(op, a.ptr(), nullptr)); }, py::arg("a"),
-                    py::pos_only(), doc.c_str());
+                    name.c_str(), within([op](py::object a) { return checked(apply_row(op, a.ptr(), nullptr)); }),
+                    py::arg("a"), py::pos_only(), doc.c_str());
         };
         define("maximum", Op::maximum);
         define("minimum", Op::minimum);
@@ -121,18 +128,19 @@ PYBIND11_MODULE(_core, m) {
                 define(name, op);
             else
                 m.def(
-                    name.c_str(), [op](py::object x, int order) { return checked(apply_order(op, x.ptr(), order)); },
+                    name.c_str(),
+                    within([op](py::object x, int order) { return checked(apply_order(op, x.ptr(), order)); }),
                     py::arg("x"), py::arg("order"), py::pos_only(), info(op).doc);
         }
     }
     m.def(
         "_operations_backward",
-        [](py::object root) {
+        within([](py::object root) {
             if (!is_value(root.ptr())) throw py::type_error("a Value is expected");
             py::list found;
             for (Node* node : ancestors(node_of(root.ptr())).interior) found.append(checked(handle_of(node)));
             return found;
-        },
+        }),
         py::arg("root"), py::pos_only(), "The operations below a Value in the order in which backward() visits them.");
     m.def("_enter_no_grad", [] {
         if (!enter_no_grad()) throw py::error_already_set();

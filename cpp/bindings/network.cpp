@@ -189,6 +189,7 @@ class Call {
     }
 
     py::object in_python(PyObject* callable, const py::object& argument) {
+        const Outside outside;
         py::object result = checked(PyObject_CallOneArg(callable, argument.ptr()));
         forget();
         return result;

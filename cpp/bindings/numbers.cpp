@@ -1,5 +1,6 @@
 #include "numbers.hpp"
 
+#include <atomic>
 #include <cmath>
 #include <cstdarg>
 #include <cstring>
@@ -30,10 +31,10 @@ bool is_instance(PyObject* object, const char* numpy_type) {
 
 // numpy.float64, numpy.int64 or numpy.float32, once NumPy is there.
 PyTypeObject* numpy_type(Kind kind) {
-    static PyTypeObject* types[3] = {nullptr, nullptr, nullptr};
+    static std::atomic<PyTypeObject*> types[3] = {nullptr, nullptr, nullptr};
     constexpr const char* names[] = {"float64", "int64", "float32"};
     const int index = kind / 2 - 1;
-    PyTypeObject*& type = types[index];
+    std::atomic<PyTypeObject*>& type = types[index];
     if (type) return type;
     PyObject* found = numpy_attribute(names[index]);
     if (found && PyType_Check(found)) type = reinterpret_cast<PyTypeObject*>(found);
@@ -47,11 +48,13 @@ struct ScalarType {
 };
 constexpr int known_limit = 16;
 ScalarType known[known_limit];
-int known_count = 0;
+std::atomic<int> known_count{0};
+Door door;  // to new ones
 
 bool numpy_scalar_kind(PyObject* object, Kind& kind) {
     PyTypeObject* type = Py_TYPE(object);
-    for (int i = 0; i < known_count; ++i) {
+    const int count = known_count.load(std::memory_order_acquire);
+    for (int i = 0; i < count; ++i) {
         if (known[i].type == type) {
             kind = known[i].kind;
             return true;
@@ -66,7 +69,12 @@ bool numpy_scalar_kind(PyObject* object, Kind& kind) {
     } else {
         return false;
     }
-    if (known_count < known_limit && !(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) known[known_count++] = {type, kind};
+    if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) return true;
+    const Alone alone(door);
+    if (const int next = known_count; next < known_limit) {
+        known[next] = {type, kind};
+        known_count.store(next + 1, std::memory_order_release);
+    }
     return true;
 }
 
@@ -116,6 +124,7 @@ PyObject* ask_tables(const char* function, const char* format, ...) {
     va_start(parts, format);
     PyObject* arguments = callable ? Py_VaBuildValue(format, parts) : nullptr;
     va_end(parts);
+    const Outside outside;
     PyObject* result = arguments ? PyObject_CallObject(callable, arguments) : nullptr;
     Py_XDECREF(arguments);
     Py_XDECREF(callable);

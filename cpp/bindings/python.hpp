@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "section.hpp"
+
 namespace kilograd {
 
 // A reference to an object, or none.
@@ -43,6 +45,7 @@ template <class Result, class... Args, Result (*fn)(Args...)>
 struct Slot<fn> {
     static Result call(Args... args) noexcept {
         try {
+            [[maybe_unused]] const Section section = enter(args...);
             return fn(args...);
         } catch (...) {
             set_error_from_exception();

@@ -34,8 +34,8 @@ inline bool to_term(PyObject* object, std::vector<nn::Term>& out) {
 inline PyObject* to_object(nn::Term term) {
     auto [node, handle] = term.leave();
     if (handle) return static_cast<PyObject*>(handle);
-    if (!node->handle) return new_handle(node);
-    PyObject* object = Py_NewRef(static_cast<PyObject*>(node->handle));
+    PyObject* object = living_handle(node);
+    if (!object) return new_handle(node);
     release_node(node);
     return object;
 }
@@ -50,6 +50,7 @@ inline pybind11::object to_py(nn::Term term) {
 template <class Fn>
 PyObject* guarded(Fn&& body) {
     PyObject* result = nullptr;
+    [[maybe_unused]] const Section section = enter();
     try {
         result = body().release().ptr();
     } catch (...) {

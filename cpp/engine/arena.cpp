@@ -2,9 +2,9 @@
 
 #include <new>
 
-namespace kilograd {
+#include "order.hpp"
 
-Arena arena;
+namespace kilograd {
 
 Chunk* Arena::take_block(bool pool) {
     void* block = spare_;
@@ -16,6 +16,9 @@ Chunk* Arena::take_block(bool pool) {
     }
     ++(pool ? pool_chunks_ : tape_chunks_);
     Chunk* chunk = new (block) Chunk{.pool = pool};
+#ifdef KILOGRAD_FREE_THREADED
+    chunk->opened_by = this;
+#endif
     if (!pool) poison(chunk->begin(), Chunk::slots * sizeof(Node));
     return chunk;
 }
@@ -62,6 +65,59 @@ void Arena::retire(Chunk* chunk) {  // never the last one: that one is open
     if (chunk->previous) chunk->previous->next = chunk->next;
     chunk->next->previous = chunk->previous;
     give_block(chunk);
+}
+
+// The slots of the last chunk that were not handed out count as dead; another chunk will follow it.
+void Arena::close_chunk() {
+    const auto left = static_cast<std::uint32_t>(bump_end_ - bump_);
+    for (; bump_ != bump_end_; ++bump_) {
+        unpoison(static_cast<Tag*>(bump_), sizeof(Tag));
+        static_cast<Tag&>(*bump_) = {0, Op::leaf, Kinds{}, 0, 0};
+    }
+    last_->freed += left;
+    last_->used = Chunk::slots;
+}
+
+void Arena::absorb(Arena& other) {
+    if (other.last_) {
+        std::size_t first = given_;
+        Chunk* oldest = other.last_;
+        while (oldest->previous) oldest = oldest->previous;
+        for (Chunk* chunk = oldest; chunk; chunk = chunk->next, first += Chunk::slots) chunk->first = first;
+        Chunk* const closed = last_;
+        if (closed) {
+            close_chunk();
+            closed->next = oldest;
+            oldest->previous = closed;
+        }
+        last_ = other.last_;
+        bump_ = other.bump_;
+        bump_end_ = other.bump_end_;
+        given_ = first;
+        if (closed && closed->freed == closed->used) retire(closed);
+    }
+    if (Chunk* end = other.room_) {
+        while (end->next) end = end->next;
+        end->next = room_;
+        if (room_) room_->previous = end;
+        room_ = other.room_;
+    }
+    if (Chunk* end = other.spare_) {
+        while (end->next) end = end->next;
+        end->next = spare_;
+        spare_ = other.spare_;
+    }
+    spare_count_ += other.spare_count_;
+    tape_chunks_ += other.tape_chunks_;
+    pool_chunks_ += other.pool_chunks_;
+    other.bump_ = other.bump_end_ = nullptr;
+    other.last_ = other.room_ = other.spare_ = nullptr;
+    other.spare_count_ = other.given_ = other.tape_chunks_ = other.pool_chunks_ = 0;
+    other.orders = {};
+}
+
+HeldChunk::~HeldChunk() {
+    if (++chunk_->freed == chunk_->used) arena().retire(chunk_);
 }
 
 void Arena::link_room(Chunk* chunk) {
@@ -114,5 +170,72 @@ std::size_t Arena::dead_interior() const {
     for (const Chunk* chunk = last_; chunk; chunk = chunk->previous) dead -= Chunk::slots - chunk->freed;
     return dead;
 }
+
+#ifdef KILOGRAD_FREE_THREADED
+
+Arena common_arena;
+thread_local Arena* entered = nullptr;
+
+namespace {
+
+Door door;                    // to the next two
+std::vector<Arena*> all{&common_arena};
+std::vector<Arena*> ownerless;  // their threads have ended; graphs of theirs may live on
+
+// What a thread has for its own, until it ends.
+class Ownership {
+  public:
+    Ownership() = default;
+    Ownership(const Ownership&) = delete;
+    Ownership& operator=(const Ownership&) = delete;
+    ~Ownership() {
+        if (!own_ || own_ == &common_arena) return;
+        const Alone alone(door);
+        ownerless.push_back(own_);
+    }
+    Arena& get() {
+        if (!own_) take();
+        if (own_->joined.load(std::memory_order_acquire)) own_ = &common_arena;
+        return *own_;
+    }
+
+  private:
+    void take() {
+        const Alone alone(door);
+        while (!own_ && !ownerless.empty()) {
+            own_ = ownerless.back();
+            ownerless.pop_back();
+            if (own_->joined.load(std::memory_order_acquire)) own_ = nullptr;
+        }
+        if (own_) return;
+        all.reserve(all.size() + 1);
+        ownerless.reserve(all.size() + 1);  // so that a thread can end
+        own_ = new Arena;
+        all.push_back(own_);
+    }
+
+    Arena* own_ = nullptr;
+};
+thread_local Ownership ownership;
+
+}  // namespace
+
+Arena& own_arena() { return ownership.get(); }
+
+void join(Arena& arena) {
+    common_arena.absorb(arena);
+    arena.joined.store(true, std::memory_order_release);
+}
+
+std::vector<Arena*> arenas() {
+    const Alone alone(door);
+    return all;
+}
+
+#else
+
+Arena the_arena;
+
+#endif
 
 }  // namespace kilograd

@@ -4,19 +4,30 @@
 // chunk order are creation order, which is a topological order. A chunk whose nodes have all died is taken out whole.
 // The pool hands out leaves from free lists, so that a long-lived parameter never pins a chunk of the tape.
 // AddressSanitizer knows of a dead node that only its Tag may be read, which a sweep does.
-// Single-threaded by contract: callers hold the GIL.
+//
+// All that a node reaches is in one arena, and one thread at a time works in an arena. Where the GIL lets one thread in
+// at a time there is one. In a free-threaded Python each thread begins with one of its own, and so graphs of different
+// threads are built and differentiated in parallel; an operation on nodes of two arenas joins both to the common one,
+// for good: what has met takes turns from then on. `arena()` is the one that the running thread is in. Whoever calls
+// the engine has entered it (see bindings/section.hpp), and no engine code leaves it.
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <vector>
 
 #include "node.hpp"
 #include "pages.hpp"
 #include "poison.hpp"
 
 namespace kilograd {
+
+class Arena;
 
 struct Chunk {
     static constexpr std::uint32_t open = std::numeric_limits<std::uint32_t>::max();
@@ -27,6 +38,9 @@ struct Chunk {
     std::uint32_t used = open;  // tape: slots handed out, or `open` while the chunk is being filled
     std::uint32_t freed = 0;    // tape: slots that died; pool: slots on the free list
     std::size_t first = 0;      // tape: how many slots had been handed out before its own
+#ifdef KILOGRAD_FREE_THREADED
+    Arena* opened_by = nullptr;
+#endif
     bool pool = false;
     bool dirty = false;  // the running sweep has marked a node in here
 
@@ -41,8 +55,26 @@ struct Chunk {
 };
 static_assert(sizeof(Chunk) <= Chunk::header);
 
+struct TopologicalOrder;
+
+// The orders of roots that are replayed: a few, so that a training and a validation loss can take turns.
+struct KeptOrders {
+    struct Entry {
+        Node* root = nullptr;
+        std::shared_ptr<const TopologicalOrder> order;
+    };
+    std::array<Entry, 4> entries;
+    std::size_t next = 0;
+};
+
 class Arena {
   public:
+    KeptOrders orders;
+#ifdef KILOGRAD_FREE_THREADED
+    std::atomic<bool> joined{false};  // to the common one, which has all that was in here
+    std::uint8_t lock = 0;            // the host's
+#endif
+
     Node* new_node() {
         if (bump_ == bump_end_) [[unlikely]]
             open_chunk();
@@ -107,9 +139,12 @@ class Arena {
                 if (node->refs) fn(node);
     }
 
+    // Takes over all chunks of another, none of whose nodes refers to a node in here or the other way round: behind its
+    // own on the tape. Needs no memory.
+    void absorb(Arena& other);
+
     std::size_t live_nodes() const;
     std::size_t dead_interior() const;  // how many nodes of the tape ever died: differences count
-    std::size_t reserved_bytes() const { return mapped_bytes(); }
 
   private:
     friend class HeldChunk;
@@ -119,6 +154,7 @@ class Arena {
     void retire(Chunk* chunk);
     void link_room(Chunk* chunk);
     void unlink_room(Chunk* chunk);
+    void close_chunk();
     void map_spare_blocks(std::size_t nodes, std::size_t leaves);
     Chunk* take_block(bool pool);
     void give_block(Chunk* chunk);
@@ -134,7 +170,33 @@ class Arena {
     std::size_t pool_chunks_ = 0;
 };
 
-extern Arena arena;
+#ifdef KILOGRAD_FREE_THREADED
+
+extern Arena common_arena;
+extern thread_local Arena* entered;
+inline Arena& arena() { return *entered; }
+
+// Where a node is. It may be joined to the common arena meanwhile, unless the caller has entered it.
+inline Arena& arena_of(const Node* node) {
+    Arena* const opened_by = Chunk::of(node)->opened_by;
+    return opened_by->joined.load(std::memory_order_acquire) ? common_arena : *opened_by;
+}
+
+// That of this thread, in which its next leaf will be; the common one where it was joined.
+Arena& own_arena();
+
+// Moves all that is in an arena to the common one. The caller has locked both.
+void join(Arena& arena);
+
+// All that there are, joined ones too. They live as long as the process.
+std::vector<Arena*> arenas();
+
+#else
+
+extern Arena the_arena;
+inline Arena& arena() { return the_arena; }
+
+#endif
 
 // A chunk of the tape that outlives the death of its nodes, as long as this lives.
 class HeldChunk {
@@ -142,9 +204,7 @@ class HeldChunk {
     explicit HeldChunk(Chunk* chunk) : chunk_(chunk) { --chunk->freed; }
     HeldChunk(const HeldChunk&) = delete;
     HeldChunk& operator=(const HeldChunk&) = delete;
-    ~HeldChunk() {
-        if (++chunk_->freed == chunk_->used) arena.retire(chunk_);
-    }
+    ~HeldChunk();
 
   private:
     Chunk* chunk_;

@@ -34,7 +34,7 @@ void give_fan(Node* node) {
 }
 
 void OverwrittenData::note(Node* node) {
-    const std::size_t now = arena.place();
+    const std::size_t now = arena().place();
     if (now != written_) {
         settle();
         written_ = now;
@@ -53,7 +53,7 @@ void OverwrittenData::give_fans() {
         const Data* old = saved(operand);
         return old ? *old : Data{operand->data, operand->kinds.data};
     };
-    arena.for_each_node_between(settled_, written_, [&](Node* node) {
+    arena().for_each_node_between(settled_, written_, [&](Node* node) {
         if (node->op != Op::mul || !node->is_fixed()) return;
         const Data a = data_of(node->a), b = data_of(node->b);
         become_linear(node, {node->a, b.value, b.kind}, {node->b, a.value, a.kind});

@@ -9,7 +9,7 @@
 namespace kilograd {
 
 Hooks hooks;
-std::size_t rules_alive = 0;
+Counter rules_alive{};
 
 const ValueFn value_of[op_count] = {
     nullptr, nullptr, nullptr,  // leaf, custom, linear: not evaluated
@@ -57,8 +57,8 @@ struct SpareFan {
 };
 constexpr std::uint32_t small_fan = 2;
 constexpr std::uint32_t spare_fans_limit = sanitized ? 0 : 1 << 16;  // 4 MiB, as much as pages.cpp keeps
-SpareFan* spare_fans = nullptr;
-std::uint32_t spare_fans_count = 0;
+KILOGRAD_PER_THREAD SpareFan* spare_fans = nullptr;
+KILOGRAD_PER_THREAD std::uint32_t spare_fans_count = 0;
 
 }  // namespace
 
@@ -85,7 +85,7 @@ void free_fan(Fan* fan) noexcept {
 Node* record_fan(Op op, double y, Kind kind, Fan* fan, std::uint8_t family, std::uint8_t dialect) {
     std::unique_ptr<Fan, decltype(&free_fan)> taken(fan, free_fan);
     for (Fan::Edge& edge : *fan) dialect |= edge.operand->flags & ExactInts;
-    Node* node = arena.new_node();
+    Node* node = arena().new_node();
     taken.release();
     static_cast<Edges&>(*node) = {.data = y, .grad = 0.0, .a = nullptr, .b = nullptr, .fan = fan, .handle = nullptr};
     static_cast<Tag&>(*node) = {.refs = 1,
@@ -110,10 +110,10 @@ void destroy(Node* root) {
     Node* stack = nullptr;
     auto free_node = [](Node* node) {
         if (node->has_fan()) free_fan(node->fan);
-        arena.recycle(node);
+        arena().recycle(node);
     };
     auto push = [&stack](Node* node) {
-        if (node->is_leaf()) return arena.recycle(node);
+        if (node->is_leaf()) return arena().recycle(node);
         node->handle = stack;
         stack = node;
     };
@@ -131,7 +131,7 @@ void destroy(Node* root) {
     Sweep sweep;
     auto bury = [&](Node* dead) {
         if (dead->is_leaf()) {
-            arena.recycle(dead);
+            arena().recycle(dead);
         } else {
             sweep.mark(dead);
         }

@@ -1,8 +1,8 @@
 // Building and freeing a graph. No Python in here.
 //
 // Idiom: evaluate() gives a value or a fault and builds nothing; record() builds a node from a value and cannot be
-// refused. A node dies with the last reference to it, and what it held alone with it, without recursion. Callers hold
-// the GIL; Python enters only through `hooks`.
+// refused. A node dies with the last reference to it, and what it held alone with it, without recursion. Python enters
+// only through `hooks`.
 #pragma once
 
 #include <cmath>
@@ -30,7 +30,7 @@ struct Hooks {
 extern Hooks hooks;
 
 // Nodes alive that carry Flag::Rule: while there are none, backward() needs no list of what it will visit.
-extern std::size_t rules_alive;
+extern Counter rules_alive;
 
 // --- values ------------------------------------------------------------------------------------------------------
 
@@ -55,7 +55,7 @@ inline std::uint8_t new_grad_kind(std::uint8_t dialect) { return dialect ? IntKi
 
 // A new leaf. The caller owns one reference, as with every node that is made here.
 inline Node* new_leaf(double data, Kind kind, std::uint8_t family, std::uint8_t dialect) {
-    Node* node = arena.new_leaf();
+    Node* node = arena().new_leaf();
     node->data = data;
     node->grad = 0.0;
     node->a = node->b = nullptr;
@@ -102,12 +102,12 @@ inline Node* fill(Node* node, const Tag& tag, double y, Node* a, Node* b, double
 // A new node over a and b (b may be null) with value y, which takes over the caller's references to them. Where there
 // is no memory for it they stay the caller's, as everywhere here.
 inline Node* adopt(const Tag& tag, double y, Node* a, Node* b, double c = 0.0) {
-    return fill(arena.new_node(), tag, y, a, b, c);
+    return fill(arena().new_node(), tag, y, a, b, c);
 }
 
 // A new node for `op` over a and b (b may be null) with value y. It takes the family of `like`.
 inline Node* record(Op op, double y, Kind kind, Node* a, Node* b, double c, Kind constant, const Node* like) {
-    Node* node = arena.new_node();
+    Node* node = arena().new_node();
     ++a->refs;
     if (b) ++b->refs;
     return fill(node, new_tag(op, kind, constant, like, dialect_over(a, b)), y, a, b, c);

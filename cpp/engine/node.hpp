@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "../ops.hpp"
+#include "threading.hpp"
 
 namespace kilograd {
 

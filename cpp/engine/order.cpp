@@ -203,18 +203,11 @@ std::vector<Node*> depth_first(Node* root, Order order) {
 
 namespace {
 
-// A few, so that a training and a validation loss can take turns.
-constexpr std::size_t kept = 4;
-struct Entry {
-    Node* root = nullptr;
-    std::shared_ptr<const TopologicalOrder> order;
-};
-std::array<Entry, kept> entries;
-std::size_t next_entry = 0;
+using Entry = KeptOrders::Entry;
 
 Entry* find(const Node* root) {
     if (root->refs.has(References::Replayed))
-        for (Entry& entry : entries)
+        for (Entry& entry : arena().orders.entries)
             if (entry.root == root) return &entry;
     return nullptr;
 }
@@ -265,10 +258,11 @@ std::shared_ptr<const TopologicalOrder> keep_order(Node* root) {
         if (((*node)->op == Op::linear || (*node)->is_fixed()) && !order->fixed) order->fixed = *node;
     }
     // An entry whose root died keeps its address, which another node may have now: a root has one entry.
+    auto& [entries, next] = arena().orders;
     auto entry = std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.root == root; });
     if (entry == entries.end()) {
-        entry = entries.begin() + static_cast<std::ptrdiff_t>(next_entry);
-        next_entry = (next_entry + 1) % kept;
+        entry = entries.begin() + static_cast<std::ptrdiff_t>(next);
+        next = (next + 1) % entries.size();
     }
     *entry = Entry{root, order};
     root->refs.set(References::Replayed, true);

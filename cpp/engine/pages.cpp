@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "threading.hpp"
+
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
@@ -66,6 +68,8 @@ void advise_huge([[maybe_unused]] void* region) {
 
 #endif
 
+Door door;  // to all that follows
+
 // Single blocks that are mapped, and those of them that are free.
 std::size_t singles = 0;
 std::vector<void*> free_singles;
@@ -122,6 +126,7 @@ void* cut_block() {
 }  // namespace
 
 void* map_block() {
+    const Alone alone(door);
     if (!free_singles.empty()) {
         void* block = free_singles.back();
         free_singles.pop_back();
@@ -137,6 +142,7 @@ void* map_block() {
 }
 
 void unmap_block(void* block) noexcept {
+    const Alone alone(door);
     auto found = regions.find(address(block) & ~(region_size - 1));
     if (found == regions.end()) {
         if (free_singles.size() < single_blocks) {
@@ -160,6 +166,9 @@ void unmap_block(void* block) noexcept {
     }
 }
 
-std::size_t mapped_bytes() { return singles * page_block + regions.size() * region_size; }
+std::size_t mapped_bytes() {
+    const Alone alone(door);
+    return singles * page_block + regions.size() * region_size;
+}
 
 }  // namespace kilograd

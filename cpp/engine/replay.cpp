@@ -125,7 +125,7 @@ void recompute_pairs(const TopologicalOrder::Run& run) {
 
 template <bool Save>
 Replay forward_native(const TopologicalOrder& order) {
-    static std::vector<State> before;  // nothing else runs meanwhile
+    static KILOGRAD_PER_THREAD std::vector<State> before;  // nothing else runs meanwhile
     if (Save && before.size() < order.count) before.resize(order.count);
     State* state = before.data();
     Replay result;

@@ -31,8 +31,8 @@ class Sweep {
     // From the root's own place, or from the end of the tape. `fn(node)` may recycle the node.
     template <class Fn>
     void run(Node* root, Fn&& fn) {
-        Chunk* chunk = root ? Chunk::of(root) : arena.last();
-        Node* node = root ? root + 1 : arena.end_of(chunk);
+        Chunk* chunk = root ? Chunk::of(root) : arena().last();
+        Node* node = root ? root + 1 : arena().end_of(chunk);
         while (pending_) {
             Chunk* const previous = chunk->previous;
             if (chunk->dirty) {

@@ -76,7 +76,7 @@ Term Builder::apply(Op op, const Term& a, const Term& b) const {
 
 Term Builder::plain_neuron(std::span<Node* const> w, const std::vector<Term>& x, Node* bias, bool bias_first,
                            Activation activation, std::uint8_t dialect) const {
-    arena.reserve(2 * w.size() + 2, w.size() + 1);  // so that nothing fails half-way
+    arena().reserve(2 * w.size() + 2, w.size() + 1);  // so that nothing fails half-way
     // All results are floats, and each takes over the reference to the one before.
     const Tag product_tag = new_tag(Op::mul, FloatKind, FloatKind, bias, dialect);
     const Tag sum_tag = new_tag(Op::add, FloatKind, FloatKind, bias, dialect);

@@ -77,7 +77,7 @@ Call::Call(const Recorded& recorded, const py::tuple& parameters, py::handle x, 
     parameters_.reserve(program_.n_parameters());
     for (py::handle value : parameters) {
         if (is_value(value.ptr())) {
-            parameters_.push_back(node_of(value.ptr())->data);
+            parameters_.push_back(data_of_value(value.ptr()));
         } else if (Doubles::check_(value)) {  // of a shared argument of a compiled function
             const py::array numbers = contiguous(value, "parameters");
             const auto* from = static_cast<const double*>(numbers.data());

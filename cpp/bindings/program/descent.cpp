@@ -49,11 +49,12 @@ class Descent {
     bool compute() {
         for (std::size_t k = 0; k < nodes_.size(); ++k) data_[k] = nodes_[k]->data;
         work_ += request_.rows * program_.graph().nodes.size();
-        const bool lets_others_run = work_ > patience;
+        const bool lets_others_run = free_threaded || work_ > patience;
         const std::uint64_t asked = signals_.times_asked();
         try {
             if (lets_others_run) {
                 work_ = 0;
+                const Outside outside;
                 const py::gil_scoped_release released;
                 program_.run(request_, kernels_);
             } else {

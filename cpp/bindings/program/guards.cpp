@@ -138,7 +138,7 @@ class Guards {
     std::vector<std::pair<std::uint32_t, double>> read_parameters() const {
         std::vector<std::pair<std::uint32_t, double>> parameters;
         for (const auto& [number, parameter] : parameters_)
-            parameters.emplace_back(number, node_of(parameter.ptr())->data);
+            parameters.emplace_back(number, data_of_value(parameter.ptr()));
         return parameters;
     }
 
@@ -252,10 +252,10 @@ void add_guards(py::module_& m) {
         .def("__len__", &Guards::size)
         .def("hold_at", &Guards::hold_at)
         .def("holds", &Guards::holds);
-    m.def("_dead_interior", [] { return arena.dead_interior(); });
-    m.def("_guards", [](const std::vector<Note>& notes, const std::vector<py::object>& inputs) {
+    m.def("_dead_interior", within([] { return arena().dead_interior(); }));
+    m.def("_guards", within([](const std::vector<Note>& notes, const std::vector<py::object>& inputs) {
         return Box<Guards>::make(std::make_unique<Guards>(notes, inputs));
-    });
+    }));
 }
 
 }  // namespace kilograd

@@ -78,9 +78,10 @@ py::object add_gradients(const Recorded& self, const py::tuple& parameters, py::
     call.request.dp = gradient.data();
     call.run();
     for (std::size_t k = 0; k < parameters.size(); ++k) {
-        Node* node = node_at(parameters, k);
-        node->grad += gradient[k];
-        node->kinds.grad = FloatKind;
+        at_node(PyTuple_GET_ITEM(parameters.ptr(), static_cast<py::ssize_t>(k)), [&](Node* node) {
+            node->grad += gradient[k];
+            node->kinds.grad = FloatKind;
+        });
     }
     return shown(values, out);
 }
@@ -231,7 +232,7 @@ void add_program(py::module_& m) {
         .def("forward", forward)
         .def("value_and_grad", value_and_grad)
         .def("backward", add_gradients)
-        .def("descend", descend)
+        .def("descend", within(descend))
         .def("vjp", vjp)
         .def("jvp", jvp)
         .def("hvp", hvp)
@@ -251,11 +252,11 @@ void add_program(py::module_& m) {
         .def_property_readonly("n_inputs", [](const Recorded& self) { return self.program.n_inputs(); })
         .def_property_readonly("shape", [](const Recorded& self) { return py::tuple(py::cast(self.shape)); })
         .def("__len__", op_count_of);
-    m.def("_record", record_graph, arg("outputs"), arg("shape"), arg("inputs"), arg("parameters"), arg("cut") = false,
+    m.def("_record", within(record_graph), arg("outputs"), arg("shape"), arg("inputs"), arg("parameters"), arg("cut") = false,
           "A graph as (program, list of its parameters).");
-    m.def("_boundary", boundary, arg("values"), arg("inner"), arg("since"),
+    m.def("_boundary", within(boundary), arg("values"), arg("inner"), arg("since"),
           "What Values are computed from: held leaves, those of `inner`, and what is older than `since`.");
-    m.def("_shared_results", shared_results, arg("values"), arg("inner"),
+    m.def("_shared_results", within(shared_results), arg("values"), arg("inner"),
           "Results of operations on the way from `inner` to Values that are of use elsewhere too.");
     m.def("_load_program", load, arg("data"), "What _Program.dump wrote, as (program, data of its parameters).");
     m.def(

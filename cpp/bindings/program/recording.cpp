@@ -210,7 +210,7 @@ py::list boundary(const py::list& values, const py::list& inner, const py::objec
     std::vector<Chunk*> younger;  // than the chunk of the node `since`
     Node* const mark = since.is_none() ? nullptr : node_of(since.ptr());
     Chunk* const own = mark ? Chunk::of(mark) : nullptr;
-    for (Chunk* chunk = mark ? arena.last() : nullptr; chunk && chunk != own; chunk = chunk->previous)
+    for (Chunk* chunk = mark ? arena().last() : nullptr; chunk && chunk != own; chunk = chunk->previous)
         younger.push_back(chunk);
     std::sort(younger.begin(), younger.end());
     const auto stop = [&](Node* node) {

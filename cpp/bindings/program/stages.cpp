@@ -154,7 +154,7 @@ class StageCall {
         : map_(*stage.map), check_(check) {
         for (py::handle value : parameters) {
             if (!is_value(value.ptr())) throw py::type_error("parameters must be Values");
-            parameters_.push_back(node_of(value.ptr())->data);
+            parameters_.push_back(data_of_value(value.ptr()));
         }
         if (parameters_.size() > map_.n_inputs()) throw py::value_error("wrong number of parameters");
         n_ = map_.n_inputs() - parameters_.size();

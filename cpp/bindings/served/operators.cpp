@@ -222,7 +222,7 @@ PyObject* binary_slot(PyObject* left, PyObject* right) {
         if (is_exact_value(left) && is_exact_value(right) && no_grad_blocks == 0) [[likely]] {
             Node *const a = node_of(left), *const b = node_of(right);
             if (const Tag* result = plain_result<index>(a, b)) [[likely]] {
-                Node* node = arena.new_node();
+                Node* node = arena().new_node();
                 ++a->refs;
                 ++b->refs;
                 ++built_natively;

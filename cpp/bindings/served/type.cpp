@@ -29,8 +29,7 @@ PyObject* served_new(PyTypeObject* type, PyObject*, PyObject*) {
         return nullptr;
     }
     node->flags |= Stateful;  // its class must come back with it
-    handle->node = node;
-    node->handle = handle;
+    bound(as_object(handle), node);
     if (served_of(node)->bare ? !make_bare(handle) : served_of(node)->rule && !set_method_rule(handle)) {
         Py_DECREF(handle);
         return nullptr;

@@ -73,6 +73,7 @@ PyObject* wrap_or_null(Node* node) { return node ? wrap(node) : nullptr; }
 // numpy.<ufunc>(left, right), elementwise. Arrays leave the operator to us (see __array_priority__) so that NumPy's
 // scalars do not turn into 0-d arrays on the way.
 PyObject* array_operation(const char* ufunc, PyObject* left, PyObject* right) {
+    const Outside outside;
     PyObject* numpy = PyImport_ImportModule("numpy");
     PyObject* result = numpy ? PyObject_CallMethod(numpy, ufunc, "OO", left, right) : nullptr;
     Py_XDECREF(numpy);

@@ -205,7 +205,7 @@ void adopt_class(Handle* handle) {
 }
 
 int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
-    static OwnNumbers own;
+    static KILOGRAD_PER_THREAD OwnNumbers own;
     if (setter set = own.setter_of(Py_TYPE(self), name)) return set(self, value, nullptr);
     PyTypeObject* const before = Py_TYPE(self);
     if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;

@@ -144,9 +144,7 @@ PyObject* value_new(PyTypeObject* type, PyObject*, PyObject*) {
         return nullptr;
     }
     node->flags |= Stateful;  // its class must come back with it
-    as_handle(self)->node = node;
-    node->handle = self;
-    return self;
+    return bound(self, node);
 }
 
 // Gives a Value that exists what was made for it by a call of __init__; takes over the reference to `made`.

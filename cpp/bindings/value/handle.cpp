@@ -12,6 +12,7 @@
 #include "../numbers.hpp"
 #include "dispatch.hpp"
 #include "late_tracking.hpp"
+#include "../python.hpp"
 #include "value.hpp"
 
 namespace kilograd {
@@ -21,7 +22,7 @@ PyTypeObject* value_type = nullptr;
 PyTypeObject* family_types[256] = {};
 Handle* free_list = nullptr;
 int free_list_size = 0;
-std::size_t foreign_alive = 0;
+Counter foreign_alive{};
 
 static bool keeping_objects = false;  // some family keeps the objects of all its nodes
 
@@ -30,11 +31,12 @@ namespace {
 // What a release leaves behind for the outermost one to end when it has done its work: no Python runs in its midst,
 // and a chain of a million handles, each holding the next, dies in a loop and not in a recursion. None of it needs
 // memory, of which there may be none.
-Handle* dead = nullptr;            // handles that have left their nodes, linked through `node`
-std::vector<PyObject*> abandoned;  // references to instances of subclasses, which die in Python's way
-std::size_t pinned_instances = 0;  // each has its place in `abandoned` reserved
-bool releasing = false;
-Node* letting_go = nullptr;  // the node whose own reference to its handle is being dropped
+KILOGRAD_PER_THREAD Handle* dead = nullptr;            // handles that have left their nodes, linked through `node`
+KILOGRAD_PER_THREAD std::vector<PyObject*> abandoned;  // of subclasses, whose instances die in Python's way
+KILOGRAD_PER_THREAD std::size_t pinned_instances = 0;  // each has its place in `abandoned` reserved
+KILOGRAD_PER_THREAD bool releasing = false;
+KILOGRAD_PER_THREAD Node* letting_go = nullptr;  // the node whose own reference to its handle is being dropped
+KILOGRAD_PER_THREAD bool let_go = false;         // and its handle has died of it
 
 void abandon(PyObject* self) {
     try {
@@ -45,28 +47,32 @@ void abandon(PyObject* self) {
 
 bool release_handle(void* object) {
     auto* self = static_cast<PyObject*>(object);
-    const bool exact = is_exact_value(self), last = Py_REFCNT(self) == 1;
+    // Where threads run in parallel it may be the last reference whatever the count says now.
+    const bool exact = is_exact_value(self), last = free_threaded || Py_REFCNT(self) == 1;
     if (!exact && pinned_instances) --pinned_instances;
     if (last && !exact) {
         abandon(self);
         return false;
     }
+    Node* const node = node_of(self);
     if (last) {
-        Node* node = node_of(self);
         ++node->refs;             // the caller's: the handle drops its own
         node->flags |= Stateful;  // what dies by dealloc_slow frees no node that is held and runs no Python
     }
     const bool outer = std::exchange(releasing, true);
-    Node* const outer_node = std::exchange(letting_go, node_of(self));
+    Node* const outer_node = std::exchange(letting_go, node);
+    let_go = false;
     Py_DECREF(self);
     letting_go = outer_node;
     releasing = outer;
-    return last;
+    if (last && !let_go) --node->refs;  // another thread had got a reference, or has to count the last ones
+    return let_go;
 }
 
 bool run_rule(Node* node) {
     Handle* handle = static_cast<Handle*>(node->handle);
     PyObject* rule = Py_NewRef(handle->state->rule);
+    const Outside outside;
     PyObject* result = PyObject_CallNoArgs(rule);
     Py_DECREF(rule);
     Py_XDECREF(result);
@@ -76,6 +82,7 @@ bool run_rule(Node* node) {
 // The rule that recomputes a node's data: an attribute of its handle, or of the handle's class. Null without one.
 PyObject* forward_rule(Node* node) {
     PyObject* handle = unseen_handle_of(node);
+    const Outside outside;
     PyObject* rule = handle ? PyObject_GetAttrString(handle, "_forward") : nullptr;
     Py_XDECREF(handle);
     return rule;
@@ -89,13 +96,19 @@ bool has_forward(Node* node) {
 }
 
 bool run_forward(Node* node) {
-    PyObject* rule = forward_rule(node);
-    PyObject* result = rule ? PyObject_CallNoArgs(rule) : nullptr;
-    Py_XDECREF(rule);
-    Number number{node->data, static_cast<Kind>(node->kinds.data)};
-    bool ok = result && (result == Py_None || require_number(result, "what _forward() returns", number));
-    Py_XDECREF(result);
-    if (!ok) return false;
+    Number number{};
+    bool given = false;
+    {
+        PyObject* rule = forward_rule(node);
+        const Outside outside;
+        PyObject* result = rule ? PyObject_CallNoArgs(rule) : nullptr;
+        Py_XDECREF(rule);
+        given = result && result != Py_None;
+        const bool ok = result && (!given || require_number(result, "what _forward() returns", number));
+        Py_XDECREF(result);
+        if (!ok) return false;
+    }
+    if (!given) number = {node->data, static_cast<Kind>(node->kinds.data)};
     node->data = number.value;
     node->kinds.data = number.kind;
     return true;
@@ -104,7 +117,9 @@ bool run_forward(Node* node) {
 // Throws std::bad_alloc where there is no memory; then nothing has changed.
 void pin(Node* node) {
     if (node->has(OwnsHandle)) return;
-    auto* self = static_cast<PyObject*>(node->handle);
+    const Owned handle(living_handle(node));
+    PyObject* const self = handle.get();
+    if (!self) return;
     if (!is_exact_value(self)) {
         const std::size_t needed = abandoned.size() + pinned_instances + 1;
         if (abandoned.capacity() < needed) abandoned.reserve(2 * needed);
@@ -121,13 +136,17 @@ void track(Handle* handle) {
     if (handle->node->has(OwnsHandle)) note_late_tracking();
 }
 
-// Nothing refers to the handle any more: it leaves its node, whose reference is the caller's.
-void leave_node(Handle* handle) {
-    Node* node = handle->node;
+// A node has no handle any more.
+void forget_handle(Node* node) {
     if (node->has(Rule)) --rules_alive;
     set_foreign(node, false);
     node->flags &= static_cast<std::uint8_t>(~(Stateful | Tracked | Rule));
     node->handle = nullptr;
+}
+
+// Nothing refers to the handle any more: it leaves its node, whose reference is the caller's.
+void leave_node(Handle* handle) {
+    if (handle->node->handle == handle) forget_handle(handle->node);
     handle->node = reinterpret_cast<Node*>(dead);
     dead = handle;
 }
@@ -153,6 +172,7 @@ void release_pending() {
     if ((!dead && abandoned.empty()) || releasing) return;
     releasing = true;
     while (dead || !abandoned.empty()) {
+        const Outside outside;
         if (dead) {
             end_handle(std::exchange(dead, reinterpret_cast<Handle*>(dead->node)));
         } else {
@@ -169,6 +189,38 @@ void release_node(Node* node) {
     release_pending();
 }
 
+#ifdef KILOGRAD_FREE_THREADED
+
+// A reference where there is one still: the object may be dying in another thread. See how CPython counts in object.h:
+// the thread that made an object counts by itself, all others in the upper bits of ob_ref_shared.
+static bool try_incref(PyObject* object) {
+    if (object->ob_tid == _Py_ThreadId()) {
+        Py_INCREF(object);  // it dies in this thread alone, which is here
+        return true;
+    }
+    std::atomic_ref<Py_ssize_t> shared(object->ob_ref_shared);
+    Py_ssize_t seen = shared.load(std::memory_order_relaxed);
+    while (seen != 0 && seen != _Py_REF_MERGED)
+        if (shared.compare_exchange_weak(seen, seen + (Py_ssize_t{1} << _Py_REF_SHARED_SHIFT))) return true;
+    return false;
+}
+
+PyObject* living_handle(Node* node) {
+    auto* self = static_cast<PyObject*>(node->handle);
+    if (!self || try_incref(self)) return self;
+    forget_handle(node);
+    return nullptr;
+}
+
+#endif
+
+// Lets threads that did not make an object ask for a reference.
+static void share([[maybe_unused]] PyObject* object) {
+#ifdef KILOGRAD_FREE_THREADED
+    object->ob_ref_shared |= _Py_REF_MAYBE_WEAKREF;  // nobody else knows it yet
+#endif
+}
+
 // --- making and ending handles -----------------------------------------------------------------------------------
 
 PyObject* allocate_handle(Node* node) {
@@ -181,13 +233,18 @@ PyObject* allocate_handle(Node* node) {
     handle->state = nullptr;
     handle->weakrefs = nullptr;
     handle->dict = nullptr;
-    handle->node = node;
-    node->handle = handle;
-    return as_object(handle);
+    return bound(as_object(handle), node);
+}
+
+PyObject* bound(PyObject* self, Node* node) {
+    as_handle(self)->node = node;
+    node->handle = self;
+    share(self);
+    return self;
 }
 
 PyObject* unseen_handle_of(Node* node) {
-    if (node->handle) return Py_NewRef(static_cast<PyObject*>(node->handle));
+    if (PyObject* self = living_handle(node)) return self;
     ++node->refs;
     return new_handle(node);
 }
@@ -214,9 +271,7 @@ PyObject* handle_of_type(Node* node, PyTypeObject* type) {
         release_node(node);
         return nullptr;
     }
-    as_handle(self)->node = node;
-    node->handle = self;
-    return with_state(self);
+    return with_state(bound(self, node));
 }
 
 bool keep_objects(PyObject* type, bool keep) {
@@ -235,9 +290,10 @@ bool keep_objects(PyObject* type, bool keep) {
 // Python has let go of a handle whose node lives on. Where somebody may know the object, by a weak reference or by its
 // address, the node takes it over, as if the last reference had never gone.
 static bool node_takes_over(PyObject* self, Node* node) {
-    if (node->refs == 1 || node == letting_go || !(as_handle(self)->weakrefs || families[node->family].keeps_objects))
+    if (node->refs == 1 || node == letting_go || node->handle != self || !(as_handle(self)->weakrefs || families[node->family].keeps_objects))
         return false;
     _Py_NewReference(self);
+    share(self);
     node->flags |= OwnsHandle;
     if (node->has(Tracked)) note_late_tracking();
     return true;
@@ -262,11 +318,12 @@ KILOGRAD_NOINLINE static void dealloc_slow(PyObject* self) {
     Node* node = handle->node;
     if (node_takes_over(self, node)) return;
     PyObject_GC_UnTrack(self);
-    if (node->has(Stateful | Tracked) || handle->weakrefs) {
+    if (node == letting_go) let_go = true;
+    if (node->has(Stateful | Tracked) || handle->state || handle->dict || handle->weakrefs) {
         leave_node(handle);
     } else {
         PyTypeObject* type = Py_TYPE(self);
-        node->handle = nullptr;
+        if (node->handle == handle) node->handle = nullptr;
         type->tp_free(self);
         Py_DECREF(type);
     }
@@ -276,6 +333,9 @@ KILOGRAD_NOINLINE static void dealloc_slow(PyObject* self) {
 void handle_dealloc(PyObject* self) {
     Handle* handle = as_handle(self);
     Node* node = handle->node;
+#ifdef KILOGRAD_FREE_THREADED
+    const Section section(arena_of(node));
+#endif
     // A handle of a subclass is Stateful.
     if (node->has(Stateful | Tracked) || handle->weakrefs || keeping_objects || free_list_size == free_list_limit)
         [[unlikely]]
@@ -301,6 +361,7 @@ static int handle_traverse(PyObject* self, visitproc visit, void* arg) {
 }
 
 static int handle_clear(PyObject* self) {
+    [[maybe_unused]] const Section section = enter(self);
     Handle* handle = as_handle(self);
     Py_CLEAR(handle->dict);
     if (handle->state) Py_CLEAR(handle->state->operands);
@@ -366,8 +427,9 @@ bool bind_operands(Handle* handle) {
     PyObject* operands = state ? PyTuple_New(tracked) : nullptr;
     if (!operands) return false;
     for_each_operand(handle->node, [&](Node* operand) {
-        if (operand->has(Tracked))
-            PyTuple_SET_ITEM(operands, --tracked, Py_NewRef(static_cast<PyObject*>(operand->handle)));
+        if (!operand->has(Tracked)) return;
+        PyObject* object = living_handle(operand);
+        PyTuple_SET_ITEM(operands, --tracked, object ? object : Py_NewRef(Py_None));
     });
     Py_XSETREF(state->operands, operands);
     track(handle);
@@ -406,10 +468,13 @@ static PyMemberDef members[] = {
 };
 
 static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool grads) {
+    static Door door;
+    const Alone alone(door);
     if (families.size() > 255) {
         PyErr_SetString(PyExc_RuntimeError, "new_family: the limit of 256 families in a process is reached");
         return false;
     }
+    families.reserve(256);  // others read it
     type->tp_vectorcall = Slot<value_vectorcall>::call;
     Py_INCREF(type);  // nodes refer to a family by number: it lives as long as the process
     family_types[families.size()] = type;

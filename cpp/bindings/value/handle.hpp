@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "../../engine/graph.hpp"
+#include "../section.hpp"
 
 namespace kilograd {
 
@@ -74,11 +75,34 @@ inline bool is_value(PyObject* object) {
 }
 inline Handle* as_handle(PyObject* object) { return reinterpret_cast<Handle*>(object); }
 inline PyObject* as_object(Handle* handle) { return reinterpret_cast<PyObject*>(handle); }
-inline Node* node_of(PyObject* value) { return as_handle(value)->node; }
+// Whoever has a node from elsewhere than another node.
+inline Node* bring(Node* node) {
+#ifdef KILOGRAD_FREE_THREADED
+    if (&arena_of(node) != entered) [[unlikely]]
+        join_with(node);
+#endif
+    return node;
+}
+inline Node* node_of(PyObject* value) { return bring(as_handle(value)->node); }
+
+// What a function makes of a Value's node, in its arena.
+template <class Fn>
+auto at_node(PyObject* value, Fn&& fn) {
+    [[maybe_unused]] const Section section = enter(value);
+    return fn(node_of(value));
+}
+inline double data_of_value(PyObject* value) {
+    return at_node(value, [](const Node* node) { return node->data; });
+}
 
 // Dead handles wait here for the next node, with their type still set and counted: with the list an eager operation
-// costs about what a float operation costs, without it half as much again.
+// costs about what a float operation costs, without it half as much again. Where threads run in parallel CPython's own
+// memory is as fast.
+#ifdef KILOGRAD_FREE_THREADED
+inline constexpr int free_list_limit = 0;
+#else
 inline constexpr int free_list_limit = sanitized ? 0 : 256;
+#endif
 extern Handle* free_list;  // linked through `node`
 extern int free_list_size;
 
@@ -108,10 +132,21 @@ inline PyObject* new_handle(Node* node) {
     return as_object(handle);
 }
 
+// The handle that a node has: a new reference; null where there is none, or where Python's last reference is gone and
+// only the end of the handle is still to come.
+#ifdef KILOGRAD_FREE_THREADED
+PyObject* living_handle(Node* node);
+#else
+inline PyObject* living_handle(Node* node) { return Py_XNewRef(static_cast<PyObject*>(node->handle)); }
+#endif
+
 // The handle of a node, made if need be: a new reference. For Python, which may remember its address from now on.
 PyObject* handle_of(Node* node);
 // The same for our own use, where no Python code sees it.
 PyObject* unseen_handle_of(Node* node);
+
+// The fresh object of a class, as the handle of a node that has none: takes over the caller's reference to the node.
+PyObject* bound(PyObject* self, Node* node);
 
 // A handle of a given class for a node that has none yet: takes over the caller's reference to the node, as new_handle.
 PyObject* handle_of_type(Node* node, PyTypeObject* type);
@@ -138,11 +173,11 @@ void pin_state(Node* node);
 // allocation may start one) leaves what is tracked late for the next.
 class HalfBuilt {
   public:
-    HalfBuilt() { ++depth; }
+    HalfBuilt() { ++count; }
     HalfBuilt(const HalfBuilt&) = delete;
     HalfBuilt& operator=(const HalfBuilt&) = delete;
-    ~HalfBuilt() { --depth; }
-    static inline int depth = 0;
+    ~HalfBuilt() { --count; }
+    static inline Counter count{};
 };
 
 // For builders that make consumers without handles: pins the state of every operand. False where an operand is
@@ -157,7 +192,7 @@ void forget_names(Handle* handle);                       // its label, op and ru
 PyObject* replace_node(Handle* handle, Node* node);  // a handle that alone holds its node gets another; borrowed handle
 
 // A foreign node has numbers or operands that the engine cannot hold: the object is kept in the handle's __dict__.
-extern std::size_t foreign_alive;
+extern Counter foreign_alive;
 inline void set_foreign(Node* node, bool foreign) {
     if (node->is_foreign() == foreign) return;
     node->refs.set(References::Foreign, foreign);

@@ -1,5 +1,6 @@
 #include "late_tracking.hpp"
 
+#include <atomic>
 #include <cstring>
 #include <new>
 #include <unordered_map>
@@ -11,13 +12,20 @@ namespace kilograd {
 
 namespace {
 
+#ifdef KILOGRAD_FREE_THREADED
+std::atomic<bool> late_tracking{false};
+constexpr int first_watched = 0;  // there is one generation, whatever it is called
+#else
 bool late_tracking = false;  // some node is both Tracked and pinned
+constexpr int first_watched = 1;
+#endif
 
 bool pinned_tracked(const Node* node) { return node->has(Tracked) && node->has(OwnsHandle); }
 
 // Brings what is tracked late into the collector's sight: binds all that was built on it, which is tracked in turn.
 // Where every other reference to a pinned node is an edge from a bound consumer, its pin is no longer needed.
-void expose_late_tracking() {
+// False where one of them still is.
+bool expose_late_tracking() {
     struct Handles : std::vector<PyObject*> {
         ~Handles() {
             for (PyObject* handle : *this) Py_XDECREF(handle);
@@ -25,7 +33,7 @@ void expose_late_tracking() {
     } made;  // held until they are bound
     std::unordered_map<Node*, std::uint32_t> edges;
     bool complete = true;
-    arena.for_each_node([&](Node* node) {
+    arena().for_each_node([&](Node* node) {
         bool over_tracked = false;
         for_each_operand(node, [&](Node* operand) { over_tracked = over_tracked || pinned_tracked(operand); });
         if (!over_tracked || !complete) return;
@@ -36,16 +44,25 @@ void expose_late_tracking() {
         for_each_operand(node, [&](Node* operand) { edges[operand] += pinned_tracked(operand); });
         if (node->refs > 1) pin_state(node);
     });
-    late_tracking = false;
+    bool all = complete;
     for (auto [node, count] : edges) {
         if (!pinned_tracked(node)) continue;
         if (complete && node->refs == count + 1) {
             node->flags &= static_cast<std::uint8_t>(~OwnsHandle);
             hooks.release_handle(node->handle);  // its consumers' handles hold it
         } else {
-            late_tracking = true;
+            all = false;
         }
     }
+    return all;
+}
+
+void expose_everywhere() {
+    late_tracking = false;
+    for_each_arena([] {
+        if (!expose_late_tracking()) late_tracking = true;
+        release_pending();
+    });
 }
 
 // In gc.callbacks from the first such node on. The youngest generation is left out: it is collected every few hundred
@@ -55,9 +72,9 @@ PyObject* before_collection(PyObject*, PyObject* args) {
     PyObject* info;
     if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
     PyObject* generation = PyDict_GetItemString(info, "generation");
-    if (late_tracking && HalfBuilt::depth == 0 && std::strcmp(phase, "start") == 0 && generation &&
-        PyLong_AsLong(generation) > 0)
-        expose_late_tracking();
+    if (late_tracking && HalfBuilt::count == 0 && std::strcmp(phase, "start") == 0 && generation &&
+        PyLong_AsLong(generation) >= first_watched)
+        expose_everywhere();
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NONE;
 }
@@ -68,9 +85,8 @@ PyMethodDef before_collection_method = method<before_collection>("kilograd_befor
 
 void note_late_tracking() {
     late_tracking = true;
-    static bool watching = false;
-    if (watching) return;
-    watching = true;
+    static std::atomic<bool> watching{false};
+    if (watching.exchange(true)) return;
     PyObject* gc = PyImport_ImportModule("gc");
     PyObject* callbacks = gc ? PyObject_GetAttrString(gc, "callbacks") : nullptr;
     PyObject* callback = callbacks ? PyCFunction_New(&before_collection_method, nullptr) : nullptr;

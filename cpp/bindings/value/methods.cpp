@@ -53,12 +53,12 @@ class KeptLosses {
   public:
     // False with an error set, where the warning is one.
     bool warned() {
-        if (arena.reserved_bytes() < look_at_) [[likely]]
+        if (mapped_bytes() < look_at_) [[likely]]
             return true;
-        look_at_ = 2 * arena.reserved_bytes();
-        const std::size_t nodes = arena.live_nodes();
+        look_at_ = 2 * mapped_bytes();
+        const std::size_t nodes = arena().live_nodes();
         std::size_t losses = 0;
-        arena.for_each_node([&](Node* node) { losses += node->refs == 1 && node->handle && node->grad != 0.0; });
+        arena().for_each_node([&](Node* node) { losses += node->refs == 1 && node->handle && node->grad != 0.0; });
         if (nodes < many_nodes || losses < many_losses) return true;
         look_at_ = std::numeric_limits<std::size_t>::max();
         const Owned module(PyImport_ImportModule("kilograd.modes"));
@@ -74,7 +74,8 @@ class KeptLosses {
   private:
     static constexpr std::size_t many_nodes = 1'000'000, many_losses = 100;
     std::size_t look_at_ = many_nodes * sizeof(Node);
-} kept_losses;
+};
+KILOGRAD_PER_THREAD KeptLosses kept_losses;
 
 PyObject* value_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
     static const char* names[] = {"grad", nullptr};

@@ -137,6 +137,7 @@ py::list states_of(const Snapshot& snapshot) {
 }
 
 void set_states(Snapshot& snapshot, py::list states) {
+    snapshot.brought();
     for (py::handle item : py::tuple(states)) {
         py::tuple entry = py::reinterpret_borrow<py::tuple>(item);
         py::object self = checked(handle_of(snapshot.interior.at(py::cast<std::size_t>(entry[0]))));
@@ -148,14 +149,14 @@ void set_states(Snapshot& snapshot, py::list states) {
 // As pickle does by itself: what is met again while the leaves are being copied is not copied twice.
 py::object deepcopy(py::object self, py::dict memo) {
     py::object copy = py::module_::import("copy").attr("deepcopy");
-    auto& snapshot = Box<Snapshot>::expect(self.ptr());
+    Snapshot& snapshot = Box<Snapshot>::expect(self.ptr()).brought();
     py::int_ key(reinterpret_cast<std::uintptr_t>(self.ptr()));  // id(self)
     py::list externals = copy(externals_of(snapshot), memo);
     if (memo.contains(key)) return memo[key];
     py::object twin =
         Box<Snapshot>::make(load_snapshot(dump(snapshot), externals, types_of(snapshot), classes_of(snapshot)));
     memo[key] = twin;
-    auto& made = Box<Snapshot>::expect(twin.ptr());
+    Snapshot& made = Box<Snapshot>::expect(twin.ptr()).brought();
     for (std::size_t i = 0; i < made.interior.size(); ++i) share_rule(snapshot.interior[i], made.interior[i]);
     set_states(made, copy(states_of(snapshot), memo));
     return twin;
@@ -171,7 +172,7 @@ PyObject* leaf_function(PyObject*, PyObject* args) {
 
 PyObject* pick_function(PyObject*, PyObject* args) {
     auto [owner, place] = py::cast<std::tuple<py::object, std::size_t>>(py::handle(args));
-    const auto& snapshot = Box<Snapshot>::expect(owner.ptr());
+    const Snapshot& snapshot = Box<Snapshot>::expect(owner.ptr()).brought();
     const std::size_t first = snapshot.first_interior();
     if (place < first || place - first >= snapshot.interior.size()) throw py::value_error("Snapshot: no such node");
     return handle_of(snapshot.interior[place - first]);
@@ -245,15 +246,16 @@ void add_pickle(PyObject* module) {
     if (PyModule_AddFunctions(module, functions) < 0) throw py::error_already_set();
     BoxedType<Snapshot> type("kilograd._core.Snapshot",
                              "The nodes of a graph as flat arrays: what pickle and deepcopy see of it.");
-    type.def("__reduce__", [](const Snapshot& snapshot) {
+    type.def("__reduce__", within([](Snapshot& snapshot) {
+        snapshot.brought();
         return py::make_tuple(
             core_function("_load"),
             py::make_tuple(dump(snapshot), externals_of(snapshot), types_of(snapshot), classes_of(snapshot)),
             states_of(snapshot));
-    });
-    type.def("__deepcopy__", deepcopy);
+    }));
+    type.def("__deepcopy__", within(deepcopy));
     // pybind11 takes a function of the name __setstate__ for a constructor.
-    type.def("_set_states", set_states);
+    type.def("_set_states", within(set_states));
     type.type().attr("__setstate__") = type.type().attr("__dict__")["_set_states"];
 }
 

@@ -31,6 +31,11 @@ class Snapshot {
         where.push_back(node);
         ++node->refs;
     }
+    Snapshot& brought() {  // the caller's arena has it from now on
+        for (const std::vector<Node*>* nodes : {&interior, &leaves, &externals})
+            if (!nodes->empty()) bring(nodes->front());
+        return *this;
+    }
     void publish();  // makes the interior nodes known to find()
     std::size_t first_interior() const { return externals.size() + leaves.size(); }
     static constexpr auto absent = static_cast<std::size_t>(-1);

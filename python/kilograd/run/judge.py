@@ -85,6 +85,8 @@ def serve(cls: Any) -> Any:
     judgement = Judgement(cls.__name__, cls.__module__)
     judgements.append(judgement)
     try:
+        if not getattr(sys, "_is_gil_enabled", lambda: True)():
+            raise LeftAlone("threads run in parallel in this Python, and classes are served where they take turns")
         flat = flattened(cls)
         names = inherited(cls)
         check_bases(names)

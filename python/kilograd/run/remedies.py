@@ -8,6 +8,7 @@ __all__ = ["remedy"]
 
 # The first that is found in the reason counts.
 REMEDIES = (
+    (r"threads run in parallel", "set PYTHON_GIL=1"),
     (
         r"changes the global|uses the global '.*(count|id|tape|log).*'",
         "let nodes be made without a trace outside of them: count, log or record in the code that uses them",

@@ -1,0 +1,95 @@
+#include "section.hpp"
+
+#ifdef KILOGRAD_FREE_THREADED
+
+#include <stdexcept>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include "value/handle.hpp"
+
+namespace kilograd {
+
+namespace {
+
+static_assert(sizeof(PyMutex) == sizeof(Arena::lock));
+PyMutex* lock_of(Arena& arena) { return reinterpret_cast<PyMutex*>(&arena.lock); }
+
+// Only in join_with() a thread waits for one lock while it has another one.
+void leave() { PyMutex_Unlock(lock_of(*std::exchange(entered, nullptr))); }
+
+void enter(Arena& arena) {
+    Arena* next = &arena;
+    PyMutex_Lock(lock_of(*next));
+    if (next->joined.load(std::memory_order_relaxed)) {
+        PyMutex_Unlock(lock_of(*next));
+        next = &common_arena;
+        PyMutex_Lock(lock_of(*next));
+    }
+    entered = next;
+}
+
+// Leaves what it is in for as long as it runs something else.
+Arena* change(Arena* to) {
+    Arena* const before = entered;
+    if (before == to) return before;
+    if (before) leave();
+    if (to) enter(*to);
+    return before;
+}
+
+void change_back(Arena* to) {
+    if (entered == to) return;
+    if (entered) leave();
+    if (to) enter(*to);
+}
+
+PyMutex joining = {0};
+
+#if defined(__unix__) || defined(__APPLE__)
+// In a child there is the thread that forked alone, and nobody gives back what others had locked.
+void unlock_in_child() {
+    joining = {0};
+    for (Arena* arena : arenas()) *lock_of(*arena) = {0};
+    if (Arena* const mine = entered) PyMutex_Lock(lock_of(*mine));
+}
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, unlock_in_child);
+#endif
+
+}  // namespace
+
+Section::Section(Arena& arena) : before_(change(&arena)) {}
+Section::~Section() { change_back(before_); }
+
+Outside::Outside() : before_(change(nullptr)) {}
+Outside::~Outside() { change_back(before_); }
+
+Arena& arena_of_value(PyObject* value) { return arena_of(as_handle(value)->node); }
+
+Arena& arena_for(std::initializer_list<PyObject*> objects) {
+    for (PyObject* object : objects)
+        if (object && is_value(object)) return arena_of_value(object);
+    return own_arena();
+}
+
+void join_with(const Node* node) {
+    Arena* const mine = entered;
+    if (!mine) throw std::logic_error("kilograd: a node outside of its arena");
+    leave();
+    PyMutex_Lock(&joining);
+    PyMutex_Lock(lock_of(common_arena));
+    for (Arena* arena : {mine, &arena_of(node)}) {
+        if (arena->joined.load(std::memory_order_relaxed) || arena == &common_arena) continue;
+        PyMutex_Lock(lock_of(*arena));
+        join(*arena);
+        PyMutex_Unlock(lock_of(*arena));
+    }
+    PyMutex_Unlock(&joining);
+    entered = &common_arena;
+}
+
+}  // namespace kilograd
+
+#endif
