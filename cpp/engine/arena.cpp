@@ -178,9 +178,16 @@ thread_local Arena* entered = nullptr;
 
 namespace {
 
-Door door;                    // to the next two
-std::vector<Arena*> all{&common_arena};
-std::vector<Arena*> ownerless;  // their threads have ended; graphs of theirs may live on
+// All arenas, and those whose threads have ended: graphs of theirs may live on. Threads may outlive destructors of
+// globals, so it has none.
+struct Registry {
+    Door door;
+    std::vector<Arena*> all{&common_arena}, ownerless;
+};
+Registry& registry() {
+    static Registry& only = *new Registry;
+    return only;
+}
 
 // What a thread has for its own, until it ends.
 class Ownership {
@@ -190,8 +197,8 @@ class Ownership {
     Ownership& operator=(const Ownership&) = delete;
     ~Ownership() {
         if (!own_ || own_ == &common_arena) return;
-        const Alone alone(door);
-        ownerless.push_back(own_);
+        const Alone alone(registry().door);
+        registry().ownerless.push_back(own_);
     }
     Arena& get() {
         if (!own_) take();
@@ -201,6 +208,7 @@ class Ownership {
 
   private:
     void take() {
+        auto& [door, all, ownerless] = registry();
         const Alone alone(door);
         while (!own_ && !ownerless.empty()) {
             own_ = ownerless.back();
@@ -228,8 +236,8 @@ void join(Arena& arena) {
 }
 
 std::vector<Arena*> arenas() {
-    const Alone alone(door);
-    return all;
+    const Alone alone(registry().door);
+    return registry().all;
 }
 
 #else

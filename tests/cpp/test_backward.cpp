@@ -122,7 +122,7 @@ TEST(what_is_not_reached_is_not_touched) {
     backward(root, 1.0, FloatKind);
     zero_grad(root);
     for (Node* node : {before, beside, after}) CHECK(node->grad == 7.0);
-    arena.for_each_node([](Node* node) { CHECK(!node->has(Marked | Seen)); });
+    arena().for_each_node([](Node* node) { CHECK(!node->has(Marked | Seen)); });
     for (Node* node : {x, before, inside, beside, root, after}) release(node);
 }
 

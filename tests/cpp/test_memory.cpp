@@ -93,14 +93,14 @@ struct Witness {
         zero_grad(y);
         backward(y, 1.0, FloatKind);
         CHECK(x->grad == 6.0 + std::cos(3.0));
-        arena.for_each_node([](Node* node) { CHECK(!node->has(Marked | Seen)); });
+        arena().for_each_node([](Node* node) { CHECK(!node->has(Marked | Seen)); });
     }
 };
 
 void exhaust(
     const std::function<void()>& body, const std::function<void()>& check = [] {}) {
     const Witness witness;
-    const std::size_t before = arena.live_nodes();
+    const std::size_t before = arena().live_nodes();
     for (long n = 0;; ++n) {
         bool through = false;
         failed = false;
@@ -111,7 +111,7 @@ void exhaust(
         } catch (const std::bad_alloc&) {
         }
         left = -1;
-        CHECK(arena.live_nodes() == before);
+        CHECK(arena().live_nodes() == before);
         witness.check();
         check();
         if (through && !failed) {
