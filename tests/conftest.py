@@ -41,7 +41,7 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     before = kilograd.live_nodes()  # collected after the test before
     yield
     request.node.funcargs.clear()  # the values of fixtures, which pytest would keep a little longer
-    while gc.collect():  # without a GIL, classes and functions that one collection frees may hold what the next one does
+    while gc.collect():  # without a GIL, what a class or a function holds is free one collection after it
         pass
     after = kilograd.live_nodes()
     report = getattr(request.node, "call_report", None)

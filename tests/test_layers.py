@@ -45,7 +45,10 @@ INCLUDES = {
     | {"program/stages"},
 }
 # The headers of the engine, from below: each includes only such as stand before it.
-ENGINE = ["pages", "poison", "node", "typed", "arena", "sweep", "graph", "fixed", "order", "backward", "replay"]
+ENGINE = [
+    *("threading", "pages", "poison", "node", "typed", "arena"),
+    *("sweep", "graph", "fixed", "order", "backward", "replay"),
+]
 # For each module or package, those of kilograd that it may never import, at its top or within a function.
 NEVER = {
     "arrays": {"nn", "training", "compiled", "recorded", "run", "cli"},

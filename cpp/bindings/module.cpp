@@ -101,8 +101,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
         // Signatures of our own, as inspect and editors read them.
         py::options options;
         options.disable_function_signatures();
-        m.def(
-            "live_nodes", live_nodes, "live_nodes()\n--\n\nThe number of nodes alive now.");
+        m.def("live_nodes", live_nodes, "live_nodes()\n--\n\nThe number of nodes alive now.");
         m.def(
             "reserved_bytes", [] { return mapped_bytes(); },
             "reserved_bytes()\n--\n\nThe memory that the arena holds, in bytes.");
@@ -110,14 +109,12 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
             const bool binary = info(op).arity == Arity::Binary;
             const std::string doc = name + (binary ? "(a, b, /)\n--\n\n" : "(a, /)\n--\n\n") + info(op).doc;
             if (binary)
-                m.def(
-                    name.c_str(),
-                    within([op](py::object a, py::object b) { return checked(apply_row(op, a.ptr(), b.ptr())); }),
-                    py::arg("a"), py::arg("b"), py::pos_only(), doc.c_str());
+                m.def(name.c_str(),
+                      within([op](py::object a, py::object b) { return checked(apply_row(op, a.ptr(), b.ptr())); }),
+                      py::arg("a"), py::arg("b"), py::pos_only(), doc.c_str());
             else
-                m.def(
-                    name.c_str(), within([op](py::object a) { return checked(apply_row(op, a.ptr(), nullptr)); }),
-                    py::arg("a"), py::pos_only(), doc.c_str());
+                m.def(name.c_str(), within([op](py::object a) { return checked(apply_row(op, a.ptr(), nullptr)); }),
+                      py::arg("a"), py::pos_only(), doc.c_str());
         };
         define("maximum", Op::maximum);
         define("minimum", Op::minimum);
@@ -127,21 +124,19 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
             if (info(op).arity != Arity::Param)
                 define(name, op);
             else
-                m.def(
-                    name.c_str(),
-                    within([op](py::object x, int order) { return checked(apply_order(op, x.ptr(), order)); }),
-                    py::arg("x"), py::arg("order"), py::pos_only(), info(op).doc);
+                m.def(name.c_str(),
+                      within([op](py::object x, int order) { return checked(apply_order(op, x.ptr(), order)); }),
+                      py::arg("x"), py::arg("order"), py::pos_only(), info(op).doc);
         }
     }
-    m.def(
-        "_operations_backward",
-        within([](py::object root) {
-            if (!is_value(root.ptr())) throw py::type_error("a Value is expected");
-            py::list found;
-            for (Node* node : ancestors(node_of(root.ptr())).interior) found.append(checked(handle_of(node)));
-            return found;
-        }),
-        py::arg("root"), py::pos_only(), "The operations below a Value in the order in which backward() visits them.");
+    m.def("_operations_backward", within([](py::object root) {
+              if (!is_value(root.ptr())) throw py::type_error("a Value is expected");
+              py::list found;
+              for (Node* node : ancestors(node_of(root.ptr())).interior) found.append(checked(handle_of(node)));
+              return found;
+          }),
+          py::arg("root"), py::pos_only(),
+          "The operations below a Value in the order in which backward() visits them.");
     m.def("_enter_no_grad", [] {
         if (!enter_no_grad()) throw py::error_already_set();
     });

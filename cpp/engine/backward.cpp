@@ -361,7 +361,8 @@ std::vector<Node*> backward_while_exact(Node* root, Kind seed_kind, Order order)
         root->kinds.grad = seed_kind;
     };
     if (order != Order::Tape) {
-        static KILOGRAD_PER_THREAD std::vector<TopologicalOrder::Run> kept;  // its memory, for the graphs of a training loop
+        static KILOGRAD_PER_THREAD std::vector<TopologicalOrder::Run>
+            kept;  // its memory, for the graphs of a training loop
         std::vector<TopologicalOrder::Run> runs = std::move(kept);
         find_postorder(root, order, runs);
         for (auto& run : runs) unmark(run.end() - 1);

@@ -254,8 +254,8 @@ void add_guards(py::module_& m) {
         .def("holds", &Guards::holds);
     m.def("_dead_interior", within([] { return arena().dead_interior(); }));
     m.def("_guards", within([](const std::vector<Note>& notes, const std::vector<py::object>& inputs) {
-        return Box<Guards>::make(std::make_unique<Guards>(notes, inputs));
-    }));
+              return Box<Guards>::make(std::make_unique<Guards>(notes, inputs));
+          }));
 }
 
 }  // namespace kilograd

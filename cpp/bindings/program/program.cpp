@@ -252,8 +252,8 @@ void add_program(py::module_& m) {
         .def_property_readonly("n_inputs", [](const Recorded& self) { return self.program.n_inputs(); })
         .def_property_readonly("shape", [](const Recorded& self) { return py::tuple(py::cast(self.shape)); })
         .def("__len__", op_count_of);
-    m.def("_record", within(record_graph), arg("outputs"), arg("shape"), arg("inputs"), arg("parameters"), arg("cut") = false,
-          "A graph as (program, list of its parameters).");
+    m.def("_record", within(record_graph), arg("outputs"), arg("shape"), arg("inputs"), arg("parameters"),
+          arg("cut") = false, "A graph as (program, list of its parameters).");
     m.def("_boundary", within(boundary), arg("values"), arg("inner"), arg("since"),
           "What Values are computed from: held leaves, those of `inner`, and what is older than `since`.");
     m.def("_shared_results", within(shared_results), arg("values"), arg("inner"),

@@ -10,9 +10,9 @@
 
 #include "../../portable.hpp"
 #include "../numbers.hpp"
+#include "../python.hpp"
 #include "dispatch.hpp"
 #include "late_tracking.hpp"
-#include "../python.hpp"
 #include "value.hpp"
 
 namespace kilograd {
@@ -290,7 +290,8 @@ bool keep_objects(PyObject* type, bool keep) {
 // Python has let go of a handle whose node lives on. Where somebody may know the object, by a weak reference or by its
 // address, the node takes it over, as if the last reference had never gone.
 static bool node_takes_over(PyObject* self, Node* node) {
-    if (node->refs == 1 || node == letting_go || node->handle != self || !(as_handle(self)->weakrefs || families[node->family].keeps_objects))
+    if (node->refs == 1 || node == letting_go || node->handle != self ||
+        !(as_handle(self)->weakrefs || families[node->family].keeps_objects))
         return false;
     _Py_NewReference(self);
     share(self);

@@ -247,12 +247,12 @@ void add_pickle(PyObject* module) {
     BoxedType<Snapshot> type("kilograd._core.Snapshot",
                              "The nodes of a graph as flat arrays: what pickle and deepcopy see of it.");
     type.def("__reduce__", within([](Snapshot& snapshot) {
-        snapshot.brought();
-        return py::make_tuple(
-            core_function("_load"),
-            py::make_tuple(dump(snapshot), externals_of(snapshot), types_of(snapshot), classes_of(snapshot)),
-            states_of(snapshot));
-    }));
+                 snapshot.brought();
+                 return py::make_tuple(
+                     core_function("_load"),
+                     py::make_tuple(dump(snapshot), externals_of(snapshot), types_of(snapshot), classes_of(snapshot)),
+                     states_of(snapshot));
+             }));
     type.def("__deepcopy__", within(deepcopy));
     // pybind11 takes a function of the name __setstate__ for a constructor.
     type.def("_set_states", within(set_states));
