@@ -191,9 +191,13 @@ void release_node(Node* node) {
 
 #ifdef KILOGRAD_FREE_THREADED
 
-// A reference where there is one still: the object may be dying in another thread. See how CPython counts in object.h:
-// the thread that made an object counts by itself, all others in the upper bits of ob_ref_shared.
+// A reference where there is one still: the object may be dying in another thread. CPython has a function for it from
+// 3.14 on, and counts before as it does since: the thread that made an object by itself, all others in the upper bits
+// of ob_ref_shared.
 static bool try_incref(PyObject* object) {
+#if PY_VERSION_HEX >= 0x030E0000
+    return PyUnstable_TryIncRef(object) != 0;
+#else
     if (object->ob_tid == _Py_ThreadId()) {
         Py_INCREF(object);  // it dies in this thread alone, which is here
         return true;
@@ -203,6 +207,7 @@ static bool try_incref(PyObject* object) {
     while (seen != 0 && seen != _Py_REF_MERGED)
         if (shared.compare_exchange_weak(seen, seen + (Py_ssize_t{1} << _Py_REF_SHARED_SHIFT))) return true;
     return false;
+#endif
 }
 
 PyObject* living_handle(Node* node) {
@@ -216,7 +221,10 @@ PyObject* living_handle(Node* node) {
 
 // Lets threads that did not make an object ask for a reference.
 static void share([[maybe_unused]] PyObject* object) {
-#ifdef KILOGRAD_FREE_THREADED
+#if !defined(KILOGRAD_FREE_THREADED)
+#elif PY_VERSION_HEX >= 0x030E0000
+    PyUnstable_EnableTryIncRef(object);
+#else
     object->ob_ref_shared |= _Py_REF_MAYBE_WEAKREF;  // nobody else knows it yet
 #endif
 }
