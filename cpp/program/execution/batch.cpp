@@ -1,11 +1,11 @@
 #include "batch.hpp"
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "../watch.hpp"
 #include "diagnosis.hpp"
+#include "moves.hpp"
 #include "scratch.hpp"
 #include "threads.hpp"
 
@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t most_shards = 32;
 constexpr std::size_t block_bytes = 96 * 1024;  // half as much costs 8 % (more calls), 16 KB 40 %
 
-constexpr std::size_t tile = 64;  // rows whose columns are moved together, so that a cache line is met once
+constexpr std::size_t tile_vectors = 4;  // which matrix products take together (block_kernels.hpp)
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
@@ -28,23 +28,6 @@ double sum_of(const double* x, std::size_t count) {
         for (std::size_t j = 0; j < 8; ++j) part[j] += x[k + j];
     for (std::size_t j = 0; k < count; ++k, ++j) part[j] += x[k];
     return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
-}
-
-void copy_column(const double* from, std::ptrdiff_t step, std::size_t count, double* to) {
-    if (step == 1)
-        std::copy_n(from, count, to);
-    else
-        for (std::size_t r = 0; r < count; ++r, from += step) to[r] = *from;
-}
-
-// n columns, side by side in rows that are `step` apart: one store of several numbers costs what one of one costs.
-template <std::size_t n>
-void interleave(const std::array<const double*, n>& columns, std::size_t count, double* to, std::size_t step) {
-    for (std::size_t r = 0; r < count; ++r, to += step) {
-        std::array<double, n> row;
-        for (std::size_t k = 0; k < n; ++k) row[k] = columns[k][r];
-        std::copy_n(row.data(), n, to);
-    }
 }
 
 class Batch {
@@ -63,9 +46,11 @@ class Batch {
           result_size_(sum_count_ + 2 * schedule.outputs.size()),
           seed_scale_(request.reduce == Reduce::Mean ? 1.0 / static_cast<double>(request.rows) : 1.0) {
         const std::size_t row_bytes = std::max<std::size_t>(1, schedule.slot_count) * factor_ * sizeof(double);
-        const std::size_t most = std::clamp<std::size_t>(block_bytes / row_bytes / width_, 1, 64) * width_;
+        const std::size_t vectors = std::clamp<std::size_t>(block_bytes / row_bytes / width_, 1, 64);
+        const std::size_t unit = (vectors < tile_vectors ? 1 : tile_vectors) * width_;
+        const std::size_t most = vectors * width_ / unit * unit;
         const std::size_t blocks = std::max<std::size_t>(1, ceil_div(request.rows, most));
-        block_rows_ = ceil_div(ceil_div(std::max<std::size_t>(request.rows, 1), blocks), width_) * width_;
+        block_rows_ = ceil_div(ceil_div(std::max<std::size_t>(request.rows, 1), blocks), unit) * unit;
         const std::size_t block_count = ceil_div(request.rows, block_rows_);
         shard_blocks_ = std::max<std::size_t>(1, ceil_div(block_count, most_shards));
         shard_count_ = ceil_div(block_count, shard_blocks_);
@@ -203,7 +188,7 @@ class Batch {
         Pace pace;
         for (std::size_t k = 0; k < instructions.size(); ++k) {
             suspects |= forward(block, instructions[k]);
-            pace(block.padded);
+            pace(block.padded * instructions[k].count);
         }
         if (suspects && request_.check)
             for (std::size_t r = 0; r < block.count; ++r) diagnose(graph_, request_, block.first + r);
@@ -212,7 +197,7 @@ class Batch {
         seed(block, result + sum_count_ + schedule_.outputs.size());
         for (std::size_t k = instructions.size(); k-- > 0;) {
             if (instructions[k].reverse) backward(block, instructions[k]);
-            pace(block.padded);
+            pace(block.padded * instructions[k].count);
         }
         store_gradients(block);
     }
@@ -265,14 +250,16 @@ class Batch {
     }
     std::ptrdiff_t step(Ref ref) const { return ref.uniform ? 0 : static_cast<std::ptrdiff_t>(width_); }
 
-    ForwardArguments arguments(const Block& block, const LaneInstruction& i) const {
-        return {block.at(i.y),
-                operand(block, i.a),
+    // Instructions that were joined are one over more rows, but for tangents, which are behind the values of each.
+    std::uint32_t calls(const LaneInstruction& i) const { return dual_ ? i.count : 1; }
+    ForwardArguments arguments(const Block& block, const LaneInstruction& i, std::uint32_t call) const {
+        return {block.at(i.y + call),
+                operand(block, {i.a.index + call, i.a.uniform}),
                 i.b.index == none ? nullptr : operand(block, i.b),
                 i.c,
                 step(i.a),
                 i.b.index == none ? 0 : step(i.b),
-                static_cast<std::ptrdiff_t>(block.padded)};
+                static_cast<std::ptrdiff_t>(block.padded * (i.count / calls(i)))};
     }
 
     DotArguments dot_arguments(const Block& block, const LaneInstruction& i) const {
@@ -289,8 +276,13 @@ class Batch {
 
     bool forward(const Block& block, const LaneInstruction& i) const {
         switch (i.kind) {
-            case LaneInstruction::Kind::Elementwise:
-                return (dual_ ? kernels_.forward_dual : kernels_.forward)[index_of(i.code)](arguments(block, i));
+            case LaneInstruction::Kind::Elementwise: {
+                bool suspects = false;
+                for (std::uint32_t call = 0; call < calls(i); ++call)
+                    suspects |=
+                        (dual_ ? kernels_.forward_dual : kernels_.forward)[index_of(i.code)](arguments(block, i, call));
+                return suspects;
+            }
             case LaneInstruction::Kind::Dot:
                 (dual_ ? kernels_.dot_dual : kernels_.dot)(dot_arguments(block, i));
                 return false;
@@ -329,9 +321,15 @@ class Batch {
                     if (index == none) return nullptr;
                     return ref.uniform ? block.sums + index * width_ : block.at(index);
                 };
-                const ReverseArguments a{{arguments(block, i)}, block.at(i.dy), target(i.da, i.a),
-                                         target(i.db, i.b),     i.fresh_a,      i.fresh_b};
-                (dual_ ? kernels_.reverse_dual : kernels_.reverse)[index_of(i.code)](a);
+                for (std::uint32_t call = 0; call < calls(i); ++call) {
+                    const std::uint32_t da = i.da == none ? none : i.da + call;
+                    (dual_ ? kernels_.reverse_dual : kernels_.reverse)[index_of(i.code)]({{arguments(block, i, call)},
+                                                                                          block.at(i.dy + call),
+                                                                                          target(da, i.a),
+                                                                                          target(i.db, i.b),
+                                                                                          i.fresh_a,
+                                                                                          i.fresh_b});
+                }
                 return;
             }
             case LaneInstruction::Kind::Dot:
@@ -445,32 +443,6 @@ class Batch {
         store_rows(
             block.count, columns.size(), [&](std::size_t k) { return columns[k].number; },
             [&](std::size_t k) { return block.at(columns[k].slot) + offset; }, rows, columns_);
-    }
-
-    // `count` numbers from each of several places into columns of rows.
-    template <class Column, class From>
-    static void store_rows(std::size_t count, std::size_t places, Column&& column, From&& from, double* rows,
-                           std::size_t width) {
-        for (std::size_t first = 0; first < count; first += tile) {
-            const std::size_t part = std::min(tile, count - first);
-            const auto at = [&](std::size_t k) { return from(k) + first; };
-            for (std::size_t k = 0; k < places;) {
-                double* to = rows + first * width + column(k);
-                const auto side_by_side = [&](std::size_t n) {
-                    return k + n <= places && column(k + n - 1) == column(k) + n - 1;
-                };
-                if (side_by_side(4)) {
-                    interleave<4>({at(k), at(k + 1), at(k + 2), at(k + 3)}, part, to, width);
-                    k += 4;
-                } else if (side_by_side(2)) {
-                    interleave<2>({at(k), at(k + 1)}, part, to, width);
-                    k += 2;
-                } else {
-                    interleave<1>({at(k)}, part, to, width);
-                    k += 1;
-                }
-            }
-        }
     }
 
     const Graph& graph_;

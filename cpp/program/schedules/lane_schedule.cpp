@@ -397,6 +397,35 @@ class LaneSchedule::Builder {
         }
         std::sort(p_.gradients.begin(), p_.gradients.end(),
                   [](const Load& l, const Load& r) { return l.number < r.number; });
+        join();
+    }
+
+    // Functions of one operand that are alike, as of the neurons of a layer, become one instruction where slot follows
+    // slot: a call less each.
+    void join() {
+        std::vector<LaneInstruction> joined;
+        for (const LaneInstruction& next : p_.instructions)
+            if (!joined.empty() && continues(joined.back(), next))
+                ++joined.back().count;
+            else
+                joined.push_back(next);
+        p_.instructions = std::move(joined);
+    }
+
+    // In reverse the last one was first: then none may write what another reads.
+    static bool continues(const LaneInstruction& i, const LaneInstruction& next) {
+        const auto is_unary = [](const LaneInstruction& of) {
+            return of.kind == LaneInstruction::Kind::Elementwise && of.b.index == none && !of.a.uniform;
+        };
+        const auto follows = [&](std::uint32_t slot, std::uint32_t other) {
+            return slot == none ? other == none : other == slot + i.count;
+        };
+        const auto apart = [&](std::uint32_t read) {
+            return i.da == none || i.da == read || i.da + i.count < read || read + i.count < i.da;
+        };
+        return is_unary(i) && is_unary(next) && i.code == next.code && i.c == next.c && i.reverse == next.reverse &&
+               i.fresh_a == next.fresh_a && follows(i.y, next.y) && follows(i.a.index, next.a.index) &&
+               follows(i.dy, next.dy) && follows(i.da, next.da) && apart(i.y) && apart(i.a.index) && apart(i.dy);
     }
 
     LaneSchedule& p_;

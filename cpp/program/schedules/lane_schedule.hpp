@@ -27,6 +27,7 @@ struct LaneInstruction {
     double c = 0.0;
     std::uint32_t y = none, dy = none, da = none, db = none;
     std::uint32_t first = 0, last = 0;  // Dot: terms; Linear: the group's number
+    std::uint32_t count = 1;            // Elementwise: so many alike, whose slots follow each other
 };
 
 struct LinearGroup {
