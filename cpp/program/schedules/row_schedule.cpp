@@ -56,11 +56,12 @@ class Ready {
 
     // The longest queue of scalar codes; a queue of vector codes where it fills a vector or nothing else is left.
     std::size_t choose() const {
-        std::size_t best = 0, best_score = 0;
+        std::size_t best = 0;
+        std::uint64_t best_score = 0;
         for (std::size_t key : active_) {
             const std::size_t length = queues_[key].size();
             const bool preferred = is_arithmetic(code_of(key)) || length >= 8;
-            const std::size_t score = length + (preferred ? std::size_t{1} << 40 : 0);
+            const std::uint64_t score = length + (preferred ? std::uint64_t{1} << 40 : 0);
             if (score > best_score) {
                 best_score = score;
                 best = key;
