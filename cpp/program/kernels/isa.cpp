@@ -55,11 +55,12 @@ Vectors vectors_of_the_processor() {
     const std::uint32_t kept = kept_registers(), leaf_7 = cpuid(7).b;
     if (!has(kept, xmm, ymm)) return found;
     found.avx2 = has(leaf_7, avx2) && has(cpuid(1).c, fma);
-#ifdef __APPLE__  // which begins to keep them when a thread first uses them
-    constexpr bool keeps_all = true;
+#ifdef __APPLE__
+    constexpr bool late = true;  // it begins to keep them when a thread first uses them
 #else
-    const bool keeps_all = has(kept, masks, zmm, further_zmm);
+    constexpr bool late = false;
 #endif
+    const bool keeps_all = late || has(kept, masks, zmm, further_zmm);
     found.avx512 = found.avx2 && keeps_all && has(leaf_7, avx512f, avx512dq, avx512bw, avx512vl);
     return found;
 }
