@@ -1,6 +1,5 @@
 #include "assembler.hpp"
 
-#include <bit>
 #include <cstring>
 
 namespace kilograd::program::machine::aarch64 {
@@ -112,7 +111,7 @@ void Assembler::enter(Direction, const double* constants) {
     put(0x91000000, frame_pointer, stack);
     move(of(Base::Values), 0);
     move(of(Base::Adjoints), 1);
-    number_into(of(Base::Constants), std::bit_cast<std::uint64_t>(constants));
+    number_into(of(Base::Constants), reinterpret_cast<std::uintptr_t>(constants));
     pools_.push_back(words_.size());
     put(0);  // adrp and add, once the place is known
     put(0);

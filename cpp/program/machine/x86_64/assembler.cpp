@@ -1,7 +1,6 @@
 #include "assembler.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 namespace kilograd::program::machine::x86_64 {
@@ -143,7 +142,7 @@ void Assembler::enter(Direction direction, const double* constants) {
     push(Register::rbp);
     push(Register::r15);  // and the stack is aligned
     move(of(Base::Values), arguments[0]);
-    move(of(Base::Constants), std::bit_cast<std::uint64_t>(constants));
+    move(of(Base::Constants), reinterpret_cast<std::uintptr_t>(constants));
     if (direction == Direction::Reverse) return move(of(Base::Adjoints), arguments[1]);
     make_room();
     put(0x31, 0xED);              // xor ebp, ebp
