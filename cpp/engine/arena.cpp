@@ -107,6 +107,11 @@ void Arena::absorb(Arena& other) {
         end->next = spare_;
         spare_ = other.spare_;
     }
+    if (SpareFans::Fan* end = other.spare_fans.first) {
+        while (end->next) end = end->next;
+        end->next = spare_fans.first;
+        spare_fans = {other.spare_fans.first, spare_fans.count + other.spare_fans.count};
+    }
     spare_count_ += other.spare_count_;
     tape_chunks_ += other.tape_chunks_;
     pool_chunks_ += other.pool_chunks_;
@@ -114,6 +119,7 @@ void Arena::absorb(Arena& other) {
     other.last_ = other.room_ = other.spare_ = nullptr;
     other.spare_count_ = other.given_ = other.tape_chunks_ = other.pool_chunks_ = 0;
     other.orders = {};
+    other.spare_fans = {};
 }
 
 HeldChunk::~HeldChunk() {

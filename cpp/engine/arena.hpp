@@ -67,9 +67,19 @@ struct KeptOrders {
     std::size_t next = 0;
 };
 
+// Dead fans (see graph.cpp), for the next graph.
+struct SpareFans {
+    struct Fan {
+        Fan* next;
+    };
+    Fan* first = nullptr;
+    std::uint32_t count = 0;
+};
+
 class Arena {
   public:
     KeptOrders orders;
+    SpareFans spare_fans;
 #ifdef KILOGRAD_FREE_THREADED
     std::atomic<bool> joined{false};  // to the common one, which has all that was in here
     std::uint8_t lock = 0;            // the host's
