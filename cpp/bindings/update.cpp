@@ -36,9 +36,14 @@ class Nodes {
             PyErr_Format(PyExc_TypeError, "the parameters are a list of Values, not %.200s", Py_TYPE(list)->tp_name);
             return false;
         }
-        nodes_.resize(static_cast<std::size_t>(PyList_GET_SIZE(list)));
+        if constexpr (free_threaded) {  // another thread may change the list meanwhile
+            items_ = Owned(PyList_AsTuple(list));
+            if (!items_) return false;
+            list = items_.get();
+        }
+        nodes_.resize(static_cast<std::size_t>(PySequence_Fast_GET_SIZE(list)));
         for (std::size_t i = 0; i < nodes_.size(); ++i) {
-            PyObject* item = PyList_GET_ITEM(list, static_cast<Py_ssize_t>(i));
+            PyObject* item = PySequence_Fast_GET_ITEM(list, static_cast<Py_ssize_t>(i));
             if (!is_value(item)) {
                 PyErr_Format(PyExc_TypeError, "parameter %zu is no Value but %.200s", i, Py_TYPE(item)->tp_name);
                 return false;
@@ -57,7 +62,7 @@ class Nodes {
         const auto found = std::find_if_not(nodes_.begin(), nodes_.end(), is_leaf);
         if (found == nodes_.end()) return each_once();
         const Py_ssize_t index = found - nodes_.begin();
-        PyObject* item = Py_NewRef(PyList_GET_ITEM(list, index));
+        PyObject* item = Py_NewRef(PySequence_Fast_GET_ITEM(items_ ? items_.get() : list, index));
         PyObject* op = PyObject_GetAttrString(item, "_op");
         Py_DECREF(item);
         if (!op) return false;
@@ -96,6 +101,7 @@ class Nodes {
     static constexpr std::size_t most_kept = 1 << 20;
 
     std::vector<Node*> nodes_;
+    Owned items_;
 };
 
 // An array of float64, or int64, that somebody else owns.
@@ -148,7 +154,8 @@ bool to_double(PyObject* object, double& out) {
 
 // Also for objects that only behave like a Value: a model may be built over another class.
 PyObject* zero_grad(PyObject*, PyObject* parameters) {
-    if (PyList_CheckExact(parameters)) {  // while all are Values, no Python runs that might change the list
+    if (!free_threaded &&
+        PyList_CheckExact(parameters)) {  // while all are Values, no Python runs that might change the list
         const Py_ssize_t count = PyList_GET_SIZE(parameters);
         Py_ssize_t i = 0;
         for (; i < count && is_exact_value(PyList_GET_ITEM(parameters, i)); ++i) {
