@@ -2,7 +2,9 @@
 
 #ifdef KILOGRAD_FREE_THREADED
 
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -17,16 +19,30 @@ namespace {
 static_assert(sizeof(PyMutex) == sizeof(Arena::lock));
 PyMutex* lock_of(Arena& arena) { return reinterpret_cast<PyMutex*>(&arena.lock); }
 
+// Where Python has ended, it ends a thread that asks to run again, by unwinding: within code that has to finish what it
+// began, and through functions that let nothing out. So it stops here, for good.
+void stop_without_python() {
+    while (!PyThreadState_GetUnchecked()) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+void lock(PyMutex* mutex) {
+    struct Stopped {
+        ~Stopped() { stop_without_python(); }
+    } const stopped;
+    if (Py_IsFinalizing()) *mutex = {0};  // no other thread will ever run again and give it back
+    PyMutex_Lock(mutex);
+}
+
 // Only in join_with() a thread waits for one lock while it has another one.
 void leave() { PyMutex_Unlock(lock_of(*std::exchange(entered, nullptr))); }
 
 void enter(Arena& arena) {
     Arena* next = &arena;
-    PyMutex_Lock(lock_of(*next));
+    lock(lock_of(*next));
     if (next->joined.load(std::memory_order_relaxed)) {
         PyMutex_Unlock(lock_of(*next));
         next = &common_arena;
-        PyMutex_Lock(lock_of(*next));
+        lock(lock_of(*next));
     }
     entered = next;
 }
@@ -64,7 +80,10 @@ Section::Section(Arena& arena) : before_(change(&arena)) {}
 Section::~Section() { change_back(before_); }
 
 Outside::Outside() : before_(change(nullptr)) {}
-Outside::~Outside() { change_back(before_); }
+Outside::~Outside() {
+    stop_without_python();
+    change_back(before_);
+}
 
 Arena& arena_of_value(PyObject* value) { return arena_of(as_handle(value)->node); }
 
@@ -78,11 +97,11 @@ void join_with(const Node* node) {
     Arena* const mine = entered;
     if (!mine) throw std::logic_error("kilograd: a node outside of its arena");
     leave();
-    PyMutex_Lock(&joining);
-    PyMutex_Lock(lock_of(common_arena));
+    lock(&joining);
+    lock(lock_of(common_arena));
     for (Arena* arena : {mine, &arena_of(node)}) {
         if (arena->joined.load(std::memory_order_relaxed) || arena == &common_arena) continue;
-        PyMutex_Lock(lock_of(*arena));
+        lock(lock_of(*arena));
         join(*arena);
         PyMutex_Unlock(lock_of(*arena));
     }
