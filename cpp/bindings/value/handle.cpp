@@ -303,6 +303,7 @@ static bool node_takes_over(PyObject* self, Node* node) {
         return false;
     _Py_NewReference(self);
     share(self);
+    if (free_threaded && (node->has(Tracked) || !is_exact_value(self))) PyObject_GC_Track(self);
     node->flags |= OwnsHandle;
     if (node->has(Tracked)) note_late_tracking();
     return true;
@@ -343,6 +344,7 @@ void handle_dealloc(PyObject* self) {
     Handle* handle = as_handle(self);
     Node* node = handle->node;
 #ifdef KILOGRAD_FREE_THREADED
+    PyObject_GC_UnTrack(self);  // a collection while this waits would find it again
     const Section section(arena_of(node));
 #endif
     // A handle of a subclass is Stateful.
