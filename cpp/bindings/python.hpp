@@ -35,6 +35,13 @@ class Owned {
     PyObject* object_ = nullptr;
 };
 
+// Lets go of an object, or of none. What dies of it may run code of somebody else's.
+inline void release_object(PyObject* object) {
+    if (!object) return;
+    const Outside outside;
+    Py_DECREF(object);
+}
+
 // Sets Python's error for the C++ exception that is being handled.
 void set_error_from_exception() noexcept;
 

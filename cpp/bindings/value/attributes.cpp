@@ -55,7 +55,7 @@ int set_name(PyObject* self, PyObject* value, const char* name) {
     HandleState* state = state_of(handle);
     if (!state) return -1;
     mark_state(handle, value);
-    Py_XSETREF(state->*member, Py_NewRef(value));
+    release_object(std::exchange(state->*member, Py_NewRef(value)));
     return 0;
 }
 
@@ -165,7 +165,10 @@ PyObject* get_dict(PyObject* self, void*) {
 }
 
 int set_dict(PyObject* self, PyObject* value, void*) {
-    if (PyObject_GenericSetDict(self, value, nullptr) < 0) return -1;
+    {
+        const Outside outside;
+        if (PyObject_GenericSetDict(self, value, nullptr) < 0) return -1;
+    }
     mark_state(as_handle(self), value);
     return 0;
 }
@@ -208,7 +211,10 @@ int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
     static KILOGRAD_PER_THREAD OwnNumbers own;
     if (setter set = own.setter_of(Py_TYPE(self), name)) return set(self, value, nullptr);
     PyTypeObject* const before = Py_TYPE(self);
-    if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
+    {
+        const Outside outside;
+        if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
+    }
     Handle* handle = as_handle(self);
     if (Py_TYPE(self) != before) adopt_class(handle);  // __class__
     // The value may have become a part of it: in the dict, or in a slot of a subclass.

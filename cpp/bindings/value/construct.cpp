@@ -127,10 +127,10 @@ bool set_names(Handle* handle, PyObject* op_name, PyObject* label) {
     if (!op_name && !label) return true;
     HandleState* state = state_of(handle);
     if (!state) return false;
-    if (op_name) Py_XSETREF(state->op, Py_NewRef(op_name));
-    if (label) Py_XSETREF(state->label, Py_NewRef(label));
     mark_state(handle, op_name);
     if (label) mark_state(handle, label);
+    if (op_name) release_object(std::exchange(state->op, Py_NewRef(op_name)));
+    if (label) release_object(std::exchange(state->label, Py_NewRef(label)));
     return true;
 }
 

@@ -313,8 +313,8 @@ void forget_names(Handle* handle) {
     HandleState* state = handle->state;
     if (!state) return;
     if (state->rule) set_rule(handle, nullptr);
-    Py_CLEAR(state->label);
-    Py_CLEAR(state->op);
+    release_object(std::exchange(state->label, nullptr));
+    release_object(std::exchange(state->op, nullptr));
 }
 
 KILOGRAD_NOINLINE static void destroy_node(Node* node) {
@@ -374,8 +374,8 @@ static int handle_traverse(PyObject* self, visitproc visit, void* arg) {
 static int handle_clear(PyObject* self) {
     [[maybe_unused]] const Section section = enter(self);
     Handle* handle = as_handle(self);
-    Py_CLEAR(handle->dict);
-    if (handle->state) Py_CLEAR(handle->state->operands);
+    release_object(std::exchange(handle->dict, nullptr));
+    if (handle->state) release_object(std::exchange(handle->state->operands, nullptr));
     forget_names(handle);
     return 0;
 }
@@ -415,7 +415,7 @@ void set_rule(Handle* handle, PyObject* rule) {
         --rules_alive;
     }
     if (rule) mark_state(handle, rule);
-    Py_XDECREF(old);
+    release_object(old);
 }
 
 PyObject* wrap_slow(Node* node) {

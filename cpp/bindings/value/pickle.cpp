@@ -59,8 +59,8 @@ void set_names(Handle* handle, py::handle label, py::handle op) {
         if (name.is_none()) return;
         HandleState* state = state_of(handle);
         if (!state) throw py::error_already_set();
-        Py_XSETREF(state->*slot, Py_NewRef(name.ptr()));
         mark_state(handle, name.ptr());
+        release_object(std::exchange(state->*slot, Py_NewRef(name.ptr())));
     };
     put(&HandleState::label, label);
     put(&HandleState::op, op);
@@ -148,17 +148,20 @@ void set_states(Snapshot& snapshot, py::list states) {
 
 // As pickle does by itself: what is met again while the leaves are being copied is not copied twice.
 py::object deepcopy(py::object self, py::dict memo) {
-    py::object copy = py::module_::import("copy").attr("deepcopy");
+    const auto copy = [&, deepcopy = py::module_::import("copy").attr("deepcopy")](const py::list& objects) {
+        const Outside outside;
+        return py::list(deepcopy(objects, memo));
+    };
     Snapshot& snapshot = Box<Snapshot>::expect(self.ptr()).brought();
     py::int_ key(reinterpret_cast<std::uintptr_t>(self.ptr()));  // id(self)
-    py::list externals = copy(externals_of(snapshot), memo);
+    py::list externals = copy(externals_of(snapshot));
     if (memo.contains(key)) return memo[key];
     py::object twin =
         Box<Snapshot>::make(load_snapshot(dump(snapshot), externals, types_of(snapshot), classes_of(snapshot)));
     memo[key] = twin;
     Snapshot& made = Box<Snapshot>::expect(twin.ptr()).brought();
     for (std::size_t i = 0; i < made.interior.size(); ++i) share_rule(snapshot.interior[i], made.interior[i]);
-    set_states(made, copy(states_of(snapshot), memo));
+    set_states(made, copy(states_of(snapshot)));
     return twin;
 }
 
