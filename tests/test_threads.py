@@ -267,6 +267,148 @@ def test_deletion_with_finalizers_in_all_threads():
     assert len(deleted) == THREADS * 200
 
 
+# What other threads do meanwhile
+
+
+def test_collections_while_another_thread_makes_garbage():
+    class Circle(Value):
+        __slots__ = ("me",)
+
+    def work(i: int) -> None:
+        if i == 0:
+            for _ in range(100):
+                gc.collect()
+        else:
+            for _ in range(2000):
+                x = Circle(1.0)
+                x.me = x
+                y = x * 2.0
+                assert (y + x).data == 3.0
+
+    together(work)
+
+
+class AsksAThread:
+    """Something that, when it dies or is copied, waits for a thread that asks for a Value."""
+
+    def __init__(self, name: str, asked: Value, in_vain: list[str]) -> None:
+        self.name, self.asked, self.in_vain = name, asked, in_vain
+
+    def wait(self) -> None:
+        thread = threading.Thread(target=getattr, args=(self.asked, "data"), daemon=True)
+        thread.start()
+        thread.join(20.0)
+        if thread.is_alive():
+            self.in_vain.append(self.name)
+
+    def __del__(self) -> None:
+        self.wait()
+
+    def __deepcopy__(self, memo: object) -> str:
+        self.wait()
+        return "a copy"
+
+
+def test_what_is_let_go_may_wait_for_another_thread():
+    x = Value(1.0)
+    in_vain: list[str] = []
+
+    def asks(name: str) -> AsksAThread:
+        return AsksAThread(name, x, in_vain)
+
+    def rule_with(held: AsksAThread) -> Callable[[], AsksAThread]:
+        return lambda: held
+
+    y = x * 2.0
+    y.label = asks("label")
+    y.label = ""
+    y.note = asks("attribute")
+    y.note = None
+    y.note = asks("deleted attribute")
+    del y.note
+    y.__dict__["note"] = asks("dict")
+    y.__dict__ = {}
+    y._backward = rule_with(asks("rule"))
+    y._backward = lambda: None
+    y.note = asks("copied")
+    copy.deepcopy(y)
+    leaf = Value(1.0, label=asks("label of what begins anew"))
+    leaf.__init__(2.0)
+    leaf.note = [leaf, asks("in a cycle")]
+    del y, leaf
+    gc.collect()
+    assert not in_vain
+
+
+def test_a_list_that_another_thread_changes():
+    values: list[Value] = []
+
+    class Model(kilograd.Module):
+        def parameters(self) -> list[Value]:
+            return values
+
+    def work(i: int) -> None:
+        for _ in range(2000):
+            if i % 2:
+                values.extend([Value(float(k)) for k in range(40)])
+                values.clear()
+            else:
+                Model().zero_grad()
+                assert len(kilograd.arrays.data(values)) <= 40 * THREADS
+
+    together(work)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="this system does not tell how much memory is used")
+def test_a_thread_that_ends_leaves_no_memory(run_python: Callable[[str], str]):
+    printed = run_python("""
+import threading
+from kilograd import Value
+
+def work():
+    x = Value(1.0)
+    [Value(1.0, (x, x), (1.0, 2.0)) for _ in range(2000)]
+
+def pages_after(count):
+    for _ in range(count):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    return int(open("/proc/self/statm").read().split()[1])
+
+print(-pages_after(20) + pages_after(200))
+""")
+    assert int(printed) < 2000
+
+
+@pytest.mark.skipif(getattr(sys, "_is_gil_enabled", lambda: True)(), reason="threads take turns")
+@pytest.mark.parametrize("work", ["x * 2.0", "over_a_rule().backward()"])
+def test_a_process_ends_while_threads_are_at_work(run_python: Callable[[str], str], work: str):
+    for _ in range(4):
+        printed = run_python(f"""
+import threading, time
+from kilograd import Value
+
+x = Value(1.0)
+kept = [x * 1.0 for _ in range(100)]
+
+def over_a_rule():
+    y = Value(1.0, (x,), "rule")
+    y._backward = lambda: sum(range(100))
+    return y * 1.0
+
+def forever():
+    while True:
+        {work}
+
+for _ in range(4):
+    threading.Thread(target=forever, daemon=True).start()
+time.sleep(0.1)
+print("end")
+""")
+        assert printed == "end\n"
+
+
 # Forks
 
 
