@@ -165,12 +165,11 @@ PyObject* get_dict(PyObject* self, void*) {
 }
 
 int set_dict(PyObject* self, PyObject* value, void*) {
-    {
-        const Outside outside;
-        if (PyObject_GenericSetDict(self, value, nullptr) < 0) return -1;
-    }
-    mark_state(as_handle(self), value);
-    return 0;
+    PyObject* const before = Py_XNewRef(as_handle(self)->dict);
+    const int result = PyObject_GenericSetDict(self, value, nullptr);
+    if (result == 0) mark_state(as_handle(self), value);
+    release_object(before);
+    return result;
 }
 
 // Training loops write `data` and `grad` of every parameter: where the type has these attributes as they stand here,
@@ -207,14 +206,30 @@ void adopt_class(Handle* handle) {
     mark_state(handle, nullptr);  // its class must come back with it
 }
 
+// As PyObject_GenericSetAttr. Setters of somebody else's run outside of the arena, and so does what an attribute lets
+// go. The dict is changed within it: CPython does not hold it meanwhile, and another thread may assign to __dict__.
+int set_plainly(PyObject* self, PyObject* name, PyObject* value) {
+#ifdef KILOGRAD_FREE_THREADED
+    PyObject* const descriptor = PyUnicode_Check(name) ? _PyType_Lookup(Py_TYPE(self), name) : nullptr;
+    if (descriptor && Py_TYPE(descriptor)->tp_descr_set) {
+        const Outside outside;
+        return PyObject_GenericSetAttr(self, name, value);
+    }
+    PyObject *const dict = as_handle(self)->dict, *before = nullptr;
+    if (dict && PyDict_GetItemRef(dict, name, &before) < 0) return -1;
+    const int result = PyObject_GenericSetAttr(self, name, value);
+    release_object(before);
+    return result;
+#else
+    return PyObject_GenericSetAttr(self, name, value);
+#endif
+}
+
 int value_setattr(PyObject* self, PyObject* name, PyObject* value) {
     static KILOGRAD_PER_THREAD OwnNumbers own;
     if (setter set = own.setter_of(Py_TYPE(self), name)) return set(self, value, nullptr);
     PyTypeObject* const before = Py_TYPE(self);
-    {
-        const Outside outside;
-        if (PyObject_GenericSetAttr(self, name, value) < 0) return -1;
-    }
+    if (set_plainly(self, name, value) < 0) return -1;
     Handle* handle = as_handle(self);
     if (Py_TYPE(self) != before) adopt_class(handle);  // __class__
     // The value may have become a part of it: in the dict, or in a slot of a subclass.
