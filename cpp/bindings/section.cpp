@@ -2,6 +2,7 @@
 
 #ifdef KILOGRAD_FREE_THREADED
 
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <thread>
@@ -63,11 +64,13 @@ void change_back(Arena* to) {
 }
 
 PyMutex joining = {0};
+std::atomic<int> joins{0};  // threads that are between two arenas
 
 #if defined(__unix__) || defined(__APPLE__)
 // In a child there is the thread that forked alone, and nobody gives back what others had locked.
 void unlock_in_child() {
     joining = {0};
+    joins = 0;
     for (Arena* arena : arenas()) *lock_of(*arena) = {0};
     if (Arena* const mine = entered) PyMutex_Lock(lock_of(*mine));
 }
@@ -96,6 +99,7 @@ Arena& arena_for(std::initializer_list<PyObject*> objects) {
 void join_with(const Node* node) {
     Arena* const mine = entered;
     if (!mine) throw std::logic_error("kilograd: a node outside of its arena");
+    ++joins;  // whoever is let in sees it
     leave();
     lock(&joining);
     lock(lock_of(common_arena));
@@ -107,6 +111,15 @@ void join_with(const Node* node) {
     }
     PyMutex_Unlock(&joining);
     entered = &common_arena;
+    --joins;
+}
+
+void let_joins_end() {
+    while (joins) {
+        const Outside outside;
+        Py_BEGIN_ALLOW_THREADS std::this_thread::yield();
+        Py_END_ALLOW_THREADS
+    }
 }
 
 }  // namespace kilograd

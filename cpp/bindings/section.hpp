@@ -89,6 +89,10 @@ void for_each_arena(Fn&& fn) {
 // This thread has entered an arena, and the node is in another one.
 void join_with(const Node* node);
 
+// To be called before a node is freed that Values stand for, while they live on: a thread that joins arenas is in none
+// meanwhile, and may have looked up the node. Runs what other threads do.
+void let_joins_end();
+
 #else
 
 class Section {
@@ -108,6 +112,7 @@ template <class Fn>
 void for_each_arena(Fn&& fn) {
     fn();
 }
+inline void let_joins_end() {}
 class Outside {
   public:
     Outside() {}  // it is used, says the compiler

@@ -149,6 +149,7 @@ PyObject* value_new(PyTypeObject* type, PyObject*, PyObject*) {
 
 // Gives a Value that exists what was made for it by a call of __init__; takes over the reference to `made`.
 bool begin_anew(Handle* handle, Node* made) {
+    if (!handle->node->is_leaf() || !made->is_leaf()) let_joins_end();
     Node* node = handle->node;
     bool leaves = node->is_leaf() && made->is_leaf();
     if (node->refs > 1 && !leaves) {
