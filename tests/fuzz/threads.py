@@ -6,6 +6,8 @@ and gradients are what one thread would get. Where threads take turns it is the 
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import gc
 import itertools
 import random
@@ -163,4 +165,44 @@ def run(seed: int) -> None:
 
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """What was wrong once."""
-    yield from ()
+    yield "operands given anew while others join arenas", operands_given_anew
+    yield "attributes and __dict__ of one Value", attributes_of_one_value
+
+
+def operands_given_anew() -> None:
+    x, base = Value(1.0), Value(1.0) * 2.0
+
+    def change() -> None:
+        for _ in range(1500):
+            with contextlib.suppress(RuntimeError):  # something was computed from it
+                x.__init__(2.0, (base,), "operation")
+                x.__init__(3.0)
+
+    def use() -> None:
+        for _ in range(150):
+            at_once(lambda: x * Value(1.0), lambda: Value(1.0) * x)
+
+    at_once(change, use, use)
+
+
+def attributes_of_one_value() -> None:
+    x = Value(1.0)
+
+    def change() -> None:
+        for number in range(2000):
+            x.note = [number]
+            with contextlib.suppress(AttributeError):
+                del x.note
+
+    def replace() -> None:
+        for number in range(2000):
+            x.__dict__ = {"note": [number]}
+
+    at_once(change, change, replace)
+
+
+def at_once(*bodies: Callable[[], object]) -> None:
+    """Run functions in threads of their own; raise what one raises."""
+    with concurrent.futures.ThreadPoolExecutor(len(bodies)) as threads:
+        for done in [threads.submit(body) for body in bodies]:
+            done.result()
