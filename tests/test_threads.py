@@ -282,8 +282,7 @@ def test_collections_while_another_thread_makes_garbage():
             for _ in range(2000):
                 x = Circle(1.0)
                 x.me = x
-                y = x * 2.0
-                assert (y + x).data == 3.0
+                assert (x * 2.0 + x).data == 3.0
 
     together(work)
 
@@ -294,18 +293,15 @@ class AsksAThread:
     def __init__(self, name: str, asked: Value, in_vain: list[str]) -> None:
         self.name, self.asked, self.in_vain = name, asked, in_vain
 
-    def wait(self) -> None:
+    def __del__(self) -> None:
         thread = threading.Thread(target=getattr, args=(self.asked, "data"), daemon=True)
         thread.start()
         thread.join(20.0)
         if thread.is_alive():
             self.in_vain.append(self.name)
 
-    def __del__(self) -> None:
-        self.wait()
-
     def __deepcopy__(self, memo: object) -> str:
-        self.wait()
+        self.__del__()
         return "a copy"
 
 
@@ -316,26 +312,30 @@ def test_what_is_let_go_may_wait_for_another_thread():
     def asks(name: str) -> AsksAThread:
         return AsksAThread(name, x, in_vain)
 
-    def rule_with(held: AsksAThread) -> Callable[[], AsksAThread]:
-        return lambda: held
+    class Hashed(Value):
+        def __hash__(self) -> int:
+            self.ask.__del__()
+            return 1
 
     y = x * 2.0
     y.label = asks("label")
     y.label = ""
     y.note = asks("attribute")
-    y.note = None
     y.note = asks("deleted attribute")
     del y.note
     y.__dict__["note"] = asks("dict")
     y.__dict__ = {}
-    y._backward = rule_with(asks("rule"))
+    y._backward = (lambda held: lambda: held)(asks("rule"))
     y._backward = lambda: None
     y.note = asks("copied")
     copy.deepcopy(y)
+    hashed = Hashed(1.0)
+    hashed.ask = asks("hash")
+    assert len((hashed * x)._prev) == 2
     leaf = Value(1.0, label=asks("label of what begins anew"))
     leaf.__init__(2.0)
     leaf.note = [leaf, asks("in a cycle")]
-    del y, leaf
+    del y, leaf, hashed
     gc.collect()
     assert not in_vain
 

@@ -87,6 +87,7 @@ PyObject* get_children(PyObject* self, void*) {
 
 PyObject* get_prev(PyObject* self, void*) {
     PyObject* children = get_children(self, nullptr);
+    const Outside outside;  // a subclass may have a hash of its own
     PyObject* set = children ? PySet_New(children) : nullptr;
     Py_XDECREF(children);
     return set;

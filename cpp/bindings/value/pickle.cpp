@@ -28,6 +28,7 @@ py::object attributes_of(Handle* handle) {
     if (handle->state && handle->state->rule) slots["_backward"] = py::handle(handle->state->rule);
     if (!is_exact_value(as_object(handle))) {
         py::object self = py::reinterpret_borrow<py::object>(as_object(handle));
+        const Outside outside;
         for (py::handle name : py::tuple(py::module_::import("copyreg").attr("_slotnames")(py::type::of(self))))
             if (py::hasattr(self, name)) slots[name] = self.attr(name);
     }
