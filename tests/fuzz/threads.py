@@ -175,8 +175,8 @@ def operands_given_anew() -> None:
     def change() -> None:
         for _ in range(1500):
             with contextlib.suppress(RuntimeError):  # something was computed from it
-                x.__init__(2.0, (base,), "operation")
-                x.__init__(3.0)
+                Value.__init__(x, 2.0, (base,), "operation")
+                Value.__init__(x, 3.0)
 
     def use() -> None:
         for _ in range(150):
@@ -192,7 +192,7 @@ def attributes_of_one_value() -> None:
         for number in range(2000):
             x.note = [number]
             with contextlib.suppress(AttributeError):
-                del x.note
+                delattr(x, "note")
 
     def replace() -> None:
         for number in range(2000):
