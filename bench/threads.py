@@ -2,7 +2,8 @@
 
 Each thread builds and differentiates graphs of its own, as many as the other. With a GIL two threads take twice as long
 as one; without, as long as one. Rounds are interleaved, and ratios taken within a round: how many times the work of one
-thread two of them do in its time, for operators, for networks, and where both use one network.
+thread two of them do in its time, for operators, for networks, and where both use one network. What two threads of the
+machine and of CPython itself can do tells the same with floats and lists.
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ from collections.abc import Callable
 from kilograd import MLP, Value
 
 ROUNDS = 7
+
+
+def floats(steps: int) -> None:
+    for _ in range(steps):
+        xs = [float(i) for i in range(50)]
+        kept = [xs[0]]
+        for x in xs[1:]:
+            kept.append(kept[-1] * 0.5 + x * x)
 
 
 def operators(steps: int) -> None:
@@ -58,6 +67,7 @@ def main() -> None:
     print(f"CPython {sys.version.split()[0]}, {'with' if gil else 'without'} the GIL: throughput of two threads to one")
     shared = MLP(3, [8, 8, 1])
     works: dict[str, Callable[[], None]] = {
+        "floats and lists": lambda: floats(4000),
         "operators": lambda: operators(2000),
         "networks of their own": lambda: network(2000),
     }

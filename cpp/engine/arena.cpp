@@ -112,12 +112,14 @@ void Arena::absorb(Arena& other) {
         end->next = spare_fans.first;
         spare_fans = {other.spare_fans.first, spare_fans.count + other.spare_fans.count};
     }
+    half_built += other.half_built;
     spare_count_ += other.spare_count_;
     tape_chunks_ += other.tape_chunks_;
     pool_chunks_ += other.pool_chunks_;
     other.bump_ = other.bump_end_ = nullptr;
     other.last_ = other.room_ = other.spare_ = nullptr;
     other.spare_count_ = other.given_ = other.tape_chunks_ = other.pool_chunks_ = 0;
+    other.half_built = 0;
     other.orders = {};
     other.spare_fans = {};
 }

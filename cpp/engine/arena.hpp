@@ -80,6 +80,7 @@ class Arena {
   public:
     KeptOrders orders;
     SpareFans spare_fans;
+    std::uint32_t half_built = 0;  // the host's
 #ifdef KILOGRAD_FREE_THREADED
     std::atomic<bool> joined{false};  // to the common one, which has all that was in here
     std::uint8_t lock = 0;            // the host's

@@ -487,7 +487,15 @@ static bool register_family(PyTypeObject* type, PyObject* name, bool ints, bool 
     }
     families.reserve(256);  // others read it
     type->tp_vectorcall = Slot<value_vectorcall>::call;
-    Py_INCREF(type);  // nodes refer to a family by number: it lives as long as the process
+    // Nodes refer to a family by number: it lives as long as the process.
+#ifdef KILOGRAD_FREE_THREADED
+    // And is counted no more: all threads would meet at the count whenever a handle dies.
+    auto* const object = reinterpret_cast<PyObject*>(type);
+    object->ob_ref_local = _Py_IMMORTAL_REFCNT_LOCAL;
+    object->ob_ref_shared = 0;
+#else
+    Py_INCREF(type);
+#endif
     family_types[families.size()] = type;
     families.push_back({type, Py_NewRef(name), ints, grads, false});
     return true;

@@ -173,11 +173,10 @@ void pin_state(Node* node);
 // allocation may start one) leaves what is tracked late for the next.
 class HalfBuilt {
   public:
-    HalfBuilt() { ++count; }
+    HalfBuilt() { ++arena().half_built; }
     HalfBuilt(const HalfBuilt&) = delete;
     HalfBuilt& operator=(const HalfBuilt&) = delete;
-    ~HalfBuilt() { --count; }
-    static inline Counter count{};
+    ~HalfBuilt() { --arena().half_built; }
 };
 
 // For builders that make consumers without handles: pins the state of every operand. False where an operand is

@@ -60,8 +60,9 @@ bool expose_late_tracking() {
 void expose_everywhere() {
     late_tracking = false;
     for_each_arena([] {
-        if (!expose_late_tracking()) late_tracking = true;
-        release_pending();
+        const bool all = !arena().half_built && expose_late_tracking();
+        if (!all) late_tracking = true;
+        if (!arena().half_built) release_pending();
     });
 }
 
@@ -72,8 +73,7 @@ PyObject* before_collection(PyObject*, PyObject* args) {
     PyObject* info;
     if (!PyArg_ParseTuple(args, "sO!", &phase, &PyDict_Type, &info)) return nullptr;
     PyObject* generation = PyDict_GetItemString(info, "generation");
-    if (late_tracking && HalfBuilt::count == 0 && std::strcmp(phase, "start") == 0 && generation &&
-        PyLong_AsLong(generation) >= first_watched)
+    if (late_tracking && std::strcmp(phase, "start") == 0 && generation && PyLong_AsLong(generation) >= first_watched)
         expose_everywhere();
     if (PyErr_Occurred()) return nullptr;
     Py_RETURN_NONE;
