@@ -224,7 +224,7 @@ for broken in ([part[:, :2] if rank == size - 1 else part for part in own], own)
     try:
         value_and_grad(p, Ranks(broken), parameters=[w.data, 0.0] if broken is own else [0.0, 0.0])
     except ValueError as error:
-        said.append(str(error).split(";")[0][:40])
+        said.append(str(error).split(";")[0][:50])
 if rank == size - 1:
     print([loss.hex() for loss in history.steps + losses.tolist()], *said, sep="\\n")
 """
