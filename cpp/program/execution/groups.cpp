@@ -40,7 +40,10 @@ class Groups {
         if (shards_ == 1)
             run_shard(0);
         else
-            parallel(shards_, request_.threads, [this](std::size_t shard) { run_shard(shard); });
+            parallel(shards_, request_.threads, [this](std::size_t shard) {
+                if (shard) look_up();
+                run_shard(shard);
+            });
         for (std::size_t shard = 1; shard < shards_; ++shard)
             for (std::size_t k = 0; k < result_size_; ++k) results_[k] += results_[shard * result_size_ + k];
         if (request_.values)
@@ -61,7 +64,7 @@ class Groups {
         if (last - first >= width_) {
             std::fill_n(lanes, result_size_ * width_, 0.0);
             for (; last - first >= width_; first += width_) {
-                pace(schedule_.size());
+                pace(schedule_.size() * width_);
                 run_group({first, width_}, values, lanes);
             }
             engine_.kernels.sum_lanes(lanes, result_size_, result);
