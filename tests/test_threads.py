@@ -360,6 +360,7 @@ def test_a_list_that_another_thread_changes():
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="this system does not tell how much memory is used")
+@pytest.mark.skipif("san.so" in os.environ.get("LD_PRELOAD", ""), reason="sanitizers keep memory that was freed")
 def test_a_thread_that_ends_leaves_no_memory(run_python: Callable[[str], str]):
     printed = run_python("""
 import threading
