@@ -102,9 +102,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
         py::options options;
         options.disable_function_signatures();
         m.def("live_nodes", live_nodes, "live_nodes()\n--\n\nThe number of nodes alive now.");
-        m.def(
-            "reserved_bytes", [] { return mapped_bytes(); },
-            "reserved_bytes()\n--\n\nThe memory that the arena holds, in bytes.");
+        m.def("reserved_bytes", mapped_bytes, "reserved_bytes()\n--\n\nThe memory that the arena holds, in bytes.");
         const auto define = [&](const std::string& name, Op op) {
             const bool binary = info(op).arity == Arity::Binary;
             const std::string doc = name + (binary ? "(a, b, /)\n--\n\n" : "(a, /)\n--\n\n") + info(op).doc;

@@ -48,16 +48,8 @@ void enter(Arena& arena) {
     entered = next;
 }
 
-// Leaves what it is in for as long as it runs something else.
-Arena* change(Arena* to) {
-    Arena* const before = entered;
-    if (before == to) return before;
-    if (before) leave();
-    if (to) enter(*to);
-    return before;
-}
-
-void change_back(Arena* to) {
+// From the arena that this thread is in, or none, to another, or none.
+void go(Arena* to) {
     if (entered == to) return;
     if (entered) leave();
     if (to) enter(*to);
@@ -79,13 +71,13 @@ void unlock_in_child() {
 
 }  // namespace
 
-Section::Section(Arena& arena) : before_(change(&arena)) {}
-Section::~Section() { change_back(before_); }
+Section::Section(Arena& arena) : before_(entered) { go(&arena); }
+Section::~Section() { go(before_); }
 
-Outside::Outside() : before_(change(nullptr)) {}
+Outside::Outside() : before_(entered) { go(nullptr); }
 Outside::~Outside() {
     stop_without_python();
-    change_back(before_);
+    go(before_);
 }
 
 Arena& arena_of_value(PyObject* value) { return arena_of(as_handle(value)->node); }
