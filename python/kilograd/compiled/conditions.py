@@ -23,15 +23,15 @@ T = TypeVar("T")
 
 
 class _Thread(threading.local):
-    depth = 0  # how many functions run to be recorded, or to be compared with what was
-    notes: list[Any] | None = None  # of the trace that runs
+    depth: int  # how many functions run to be recorded, or to be compared with what was
+    notes: list[Any] | None  # of the trace that runs
     integers: dict[int, int | None]  # of the ids of arguments, where some are integers: the places of these in the call
     indexed: set[int]  # the places of those that became integers
-    stages: list[Any] | None = None  # of that trace: see `stages`; None where loops run as Python
-    refused = False  # whether a trace ended with an error of an operation, or a refusal
-    chose = False  # whether that trace, or the last, met a choice that conditions would make an operation of
-    told = False  # whether the last trace made a text of a number
-    veiled = False  # whether texts show no digits: see `texts`
+    stages: list[Any] | None  # of that trace: see `stages`; None where loops run as Python
+    refused: bool  # whether a trace ended with an error of an operation, or a refusal
+    chose: bool  # whether that trace, or the last, met a choice that conditions would make an operation of
+    told: bool  # whether the last trace made a text of a number
+    veiled: bool  # whether texts show no digits: see `texts`
 
     def __init__(self) -> None:
         self.depth = 0
