@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fuzz.machine import looped
 
 import kilograd
 from kilograd import Program, Value, _core
@@ -373,18 +374,7 @@ def test_code_for_another_instruction_set_does_not_count(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("turns", range(2, 60, 3))
 def test_code_that_comes_between_the_two_sweeps_of_a_loop_changes_nothing(turns: int) -> None:
     """What the kernels left in a frame is not for machine code, which keeps numbers elsewhere."""
-
-    def function(a: Any) -> Any:
-        def step(carry: Any, x: Any) -> Any:
-            p, q = carry
-            r = np.tanh(p * x + a[0]) / (2.0 + q**2)
-            chosen = kilograd.where(q > p, np.exp(-q * q), np.sqrt(1.0 + p * p))
-            return (r + 0.3 * np.sin(q), chosen), abs(p - q) * r
-
-        (p, q), ys = kilograd.scan(step, (a[0], a[1]), np.linspace(-1.0, 1.0, turns))
-        return p * q + ys.sum()
-
-    f = kilograd.compile(function)
+    f = kilograd.compile(looped(turns))
     a = np.array([0.4, 0.7])
     first = f.grad(a)
     for _ in range(900 // turns):

@@ -123,8 +123,23 @@ def a_seed_that_each_process_draws() -> None:
         raise AssertionError(f"the seed {seed!r} was taken")
 
 
+def targets_that_the_loss_has_not() -> None:
+    """They were found in the step that takes them, and the steps before had been made."""
+    model = kilograd.MLP(2, [3])
+    before = [p.data for p in model.parameters()]
+    parts = [(np.ones((4, 2)), np.array([0, 1, 2, 0])), (np.ones((4, 2)), np.array([0, 1, 2, 7]))]
+    try:
+        distributed.fit(model, parts, loss="cross_entropy", epochs=1, batch_size=2, seed=0)
+    except ValueError as error:
+        if "class" not in str(error) or [p.data for p in model.parameters()] != before:
+            raise AssertionError("it was refused too late, or in other words") from error
+        return
+    raise AssertionError("class 7 of 3 was taken")
+
+
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """What was wrong once."""
     yield "first-batch", the_first_batch_adds_up_as_later_ones_do
     yield "empty-part-of-objects", an_empty_part_of_objects
     yield "seeds-of-processes", a_seed_that_each_process_draws
+    yield "targets-that-the-loss-has-not", targets_that_the_loss_has_not

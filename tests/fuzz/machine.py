@@ -121,8 +121,35 @@ def run(seed: int) -> None:
     check(Writer(random.Random(seed)).text(), seed)
 
 
+def looped(turns: int) -> Callable[[Any], Any]:
+    """A function of a loop of so many turns, long enough for code and with choices in it."""
+
+    def function(a: Any) -> Any:
+        def step(carry: Any, x: Any) -> Any:
+            p, q = carry
+            r = np.tanh(p * x + a[0]) / (2.0 + q**2)
+            chosen = kilograd.where(q > p, np.exp(-q * q), np.sqrt(1.0 + p * p))
+            return (r + 0.3 * np.sin(q), chosen), abs(p - q) * r
+
+        (p, q), ys = kilograd.scan(step, (a[0], a[1]), np.linspace(-1.0, 1.0, turns))
+        return p * q + ys.sum()
+
+    return function
+
+
+def code_between_two_sweeps() -> None:
+    """What the kernels left in a frame was read as if machine code, which came in between, had left it."""
+    a = np.array([0.4, 0.7])
+    for turns in (5, 14, 32, 41, 59):
+        f = kilograd.compile(looped(turns))
+        first = f.grad(a)
+        for _ in range(900 // turns):
+            np.testing.assert_array_equal(f.grad(a), first)
+
+
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
-    """What is easily got wrong."""
+    """What was found, and what is easily got wrong."""
+    yield "code-between-two-sweeps", code_between_two_sweeps
     bodies = {
         "one-turn-loop": "c, y = scan(lambda c, x: (np.sin(c) * x, c), a[0], xs[:1])\n    return c + y.sum()",
         "quotients-in-a-loop": "c, y = scan(lambda c, x: (x / (c * c + 0.1), 1 / c), a[0], xs)\n    return c + y.sum()",
