@@ -80,22 +80,20 @@ Outside::~Outside() {
     go(before_);
 }
 
-Arena& arena_of_value(PyObject* value) { return arena_of(as_handle(value)->node); }
-
 Arena& arena_for(std::initializer_list<PyObject*> objects) {
     for (PyObject* object : objects)
         if (object && is_value(object)) return arena_of_value(object);
     return own_arena();
 }
 
-void join_with(const Node* node) {
+void join_with(Arena& other) {
     Arena* const mine = entered;
     if (!mine) throw std::logic_error("kilograd: a node outside of its arena");
     ++joins;  // whoever is let in sees it
     leave();
     lock(&joining);
     lock(lock_of(common_arena));
-    for (Arena* arena : {mine, &arena_of(node)}) {
+    for (Arena* arena : {mine, &other}) {
         if (arena->joined.load(std::memory_order_relaxed) || arena == &common_arena) continue;
         lock(lock_of(*arena));
         join(*arena);

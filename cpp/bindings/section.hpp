@@ -42,9 +42,6 @@ class Outside {
     Arena* const before_;
 };
 
-// Of a Value that the caller holds.
-Arena& arena_of_value(PyObject* value);
-
 // Of the first Value among these objects, or this thread's own.
 Arena& arena_for(std::initializer_list<PyObject*> objects);
 
@@ -86,8 +83,12 @@ void for_each_arena(Fn&& fn) {
     }
 }
 
-// This thread has entered an arena, and the node is in another one.
-void join_with(const Node* node);
+// This thread has entered an arena: afterwards what is in this one is in there, too.
+void join_with(Arena& arena);
+inline void bring(Arena& arena) {
+    if (&arena != entered) [[unlikely]]
+        join_with(arena);
+}
 
 // To be called before a node is freed that Values stand for, while they live on: a thread that joins arenas is in none
 // meanwhile, and may have looked up the node. Runs what other threads do.

@@ -210,8 +210,7 @@ class Ownership {
     }
     Arena& get() {
         if (!own_) take();
-        if (own_->joined.load(std::memory_order_acquire)) own_ = &common_arena;
-        return *own_;
+        return *(own_ = &own_->home());
     }
 
   private:

@@ -84,6 +84,9 @@ class Arena {
 #ifdef KILOGRAD_FREE_THREADED
     std::atomic<bool> joined{false};  // to the common one, which has all that was in here
     std::uint8_t lock = 0;            // the host's
+
+    // Where that is. It may be joined meanwhile, unless the caller has entered it.
+    inline Arena& home();
 #endif
 
     Node* new_node() {
@@ -187,11 +190,9 @@ extern Arena common_arena;
 extern thread_local Arena* entered;
 inline Arena& arena() { return *entered; }
 
-// Where a node is. It may be joined to the common arena meanwhile, unless the caller has entered it.
-inline Arena& arena_of(const Node* node) {
-    Arena* const opened_by = Chunk::of(node)->opened_by;
-    return opened_by->joined.load(std::memory_order_acquire) ? common_arena : *opened_by;
-}
+inline Arena& Arena::home() { return joined.load(std::memory_order_acquire) ? common_arena : *this; }
+// Of a node that the caller holds.
+inline Arena& arena_of(const Node* node) { return Chunk::of(node)->opened_by->home(); }
 
 // That of this thread, in which its next leaf will be; the common one where it was joined.
 Arena& own_arena();

@@ -246,6 +246,9 @@ PyObject* allocate_handle(Node* node) {
 
 PyObject* bound(PyObject* self, Node* node) {
     as_handle(self)->node = node;
+#ifdef KILOGRAD_FREE_THREADED
+    as_handle(self)->arena = &arena();
+#endif
     node->handle = self;
     share(self);
     return self;
@@ -341,12 +344,12 @@ KILOGRAD_NOINLINE static void dealloc_slow(PyObject* self) {
 }
 
 void handle_dealloc(PyObject* self) {
-    Handle* handle = as_handle(self);
-    Node* node = handle->node;
 #ifdef KILOGRAD_FREE_THREADED
     PyObject_GC_UnTrack(self);  // a collection while this waits would find it again
-    const Section section(arena_of(node));
+    const Section section(arena_of_value(self));
 #endif
+    Handle* handle = as_handle(self);
+    Node* node = handle->node;
     // A handle of a subclass is Stateful.
     if (node->has(Stateful | Tracked) || handle->weakrefs || keeping_objects || free_list_size == free_list_limit)
         [[unlikely]]

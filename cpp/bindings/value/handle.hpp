@@ -38,6 +38,9 @@ struct Handle {
     HandleState* state;
     PyObject* weakrefs;
     PyObject* dict;
+#ifdef KILOGRAD_FREE_THREADED
+    Arena* arena;  // of its nodes, whichever it has: another thread may change the node before this one is entered
+#endif
 };
 
 // What a class of somebody else's, run on the engine (see served/), has beyond Value: what copies and pickles keep.
@@ -75,15 +78,22 @@ inline bool is_value(PyObject* object) {
 }
 inline Handle* as_handle(PyObject* object) { return reinterpret_cast<Handle*>(object); }
 inline PyObject* as_object(Handle* handle) { return reinterpret_cast<PyObject*>(handle); }
+#ifdef KILOGRAD_FREE_THREADED
+inline Arena& arena_of_value(PyObject* value) { return as_handle(value)->arena->home(); }
+#endif
 // Whoever has a node from elsewhere than another node.
 inline Node* bring(Node* node) {
 #ifdef KILOGRAD_FREE_THREADED
-    if (&arena_of(node) != entered) [[unlikely]]
-        join_with(node);
+    bring(arena_of(node));
 #endif
     return node;
 }
-inline Node* node_of(PyObject* value) { return bring(as_handle(value)->node); }
+inline Node* node_of(PyObject* value) {
+#ifdef KILOGRAD_FREE_THREADED
+    bring(arena_of_value(value));
+#endif
+    return as_handle(value)->node;
+}
 
 // What a function makes of a Value's node, in its arena.
 template <class Fn>
