@@ -65,10 +65,71 @@ for isolated in (True, False):
 try:
     import kilograd
 except ImportError as error:
-    print("interpreter" in str(error), end=" ", flush=True)
+    print("process of its own" in str(error), end=" ", flush=True)
 ''')
     interpreters.destroy(other)
 import kilograd
 print(kilograd.Value(1.0) + 1)
 """)
     assert printed == "True True True True Value(data=2.0)\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="concurrent.interpreters is new in Python 3.14")
+@pytest.mark.parametrize("first", ["pass", "import kilograd", "import numpy", "import numpy, kilograd"])
+def test_every_way_into_a_subinterpreter_is_refused(run_python: Callable[[str], str], first: str):
+    printed = run_python(f"""
+import faulthandler
+import threading
+from concurrent import futures, interpreters
+
+faulthandler.dump_traceback_later(100, exit=True)
+{first}
+
+def use():
+    import kilograd
+
+def look():
+    import sys
+    return [name for name in sys.modules if name.startswith("kilograd")]
+
+def again(raised):
+    raise raised.exc_value
+
+def refused(call, *args):
+    try:
+        call(*args)
+    except (ImportError, interpreters.InterpreterError, interpreters.ExecutionFailed) as error:
+        assert "process of its own" in str(error), error
+        print("refused", end=" ")
+
+other = interpreters.create()
+for attempt in range(2):
+    refused(other.exec, "import kilograd")
+    refused(other.exec, "from kilograd import Value")
+    refused(other.exec, "import kilograd.reference")
+    refused(other.call, use)
+threading.excepthook = lambda raised: refused(again, raised)
+other.call_in_thread(use).join()
+assert other.call(look) == []
+
+import kilograd
+
+queue = interpreters.create_queue()
+value = kilograd.Value(3.0)
+queue.put(value)
+assert queue.get().data == 3.0
+queue.put(value)
+other.prepare_main(queue=queue)
+refused(other.exec, "queue.get()")
+with futures.InterpreterPoolExecutor(2) as pool:
+    for submitted in [pool.submit(use) for _ in range(4)]:
+        refused(submitted.result)
+    refused(pool.submit(use).result)
+    assert pool.submit(abs, -1).result() == 1
+left_open = interpreters.create()
+refused(left_open.exec, "import kilograd")
+other.close()
+left_open.close()
+print(kilograd.Value(1.0) + 1)
+""")
+    assert printed == "refused " * 16 + "Value(data=2.0)\n"
