@@ -97,12 +97,18 @@ void add_served(py::module_& m) {
                 auto [place, name, usual, type] =
                     one.cast<std::tuple<py::object, py::object, py::object, py::object>>();
                 const auto dictionary = [](const py::object& of) {
-                    return PyType_Check(of.ptr()) ? reinterpret_cast<PyTypeObject*>(of.ptr())->tp_dict : of.ptr();
+                    if (!PyType_Check(of.ptr())) return of;
+                    auto* const cls = reinterpret_cast<PyTypeObject*>(of.ptr());
+#if PY_VERSION_HEX >= 0x030C0000  // a builtin class has none in tp_dict
+                    return py::reinterpret_steal<py::object>(PyType_GetDict(cls));
+#else
+                    return py::reinterpret_borrow<py::object>(cls->tp_dict);
+#endif
                 };
-                if (!PyDict_Check(dictionary(place)))
-                    throw py::type_error("a switch is in a dictionary, or on a class");
-                changed.push_back({Py_NewRef(dictionary(place)), Py_NewRef(name.ptr()), usual.ptr(),
-                                   type.is_none() ? nullptr : Py_NewRef(dictionary(type))});
+                py::object variables = dictionary(place);
+                if (!PyDict_Check(variables.ptr())) throw py::type_error("a switch is in a dictionary, or on a class");
+                changed.push_back({variables.release().ptr(), Py_NewRef(name.ptr()), usual.ptr(),
+                                   type.is_none() ? nullptr : dictionary(type).release().ptr()});
             }
             own.switches.swap(changed);
             for (const Switch& former : changed) {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType
 
 from kilograd import _core
 from kilograd.harmless import words
@@ -242,6 +242,16 @@ class ServedMeta(type):
     def __mro__(cls) -> Any:
         """The bases in order, without the engine's."""
         return tuple(one for one in _mro(cls) if one is not _core.Served)
+
+    @property
+    def __signature__(cls) -> Any:
+        """That of the author's `__init__`, past which `inspect` looks from Python 3.13 on."""
+        init = cls.__init__  # type: ignore[misc]
+        if not isinstance(init, FunctionType):
+            raise AttributeError("__signature__")
+        import inspect
+
+        return inspect.signature(MethodType(init, cls))
 
     def __init__(cls, *arguments: Any, **keywords: Any) -> None:
         type.__init__(cls, *arguments, **keywords)
