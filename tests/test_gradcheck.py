@@ -359,7 +359,7 @@ def test_the_class_is_as_it_was():
     before = Mine.__init__
     check(lambda a: a.tanh(), 0.5, value_type=Mine)
     assert Mine.__init__ is before
-    with pytest.raises(ValueError, match="math domain"):
+    with pytest.raises(ValueError, match="math domain|expected a positive input"):
         check(lambda a: a.log(), -1.0, value_type=Mine)
     assert Mine.__init__ is before
 
