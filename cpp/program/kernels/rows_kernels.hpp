@@ -31,16 +31,11 @@ bool rows_forward_run(const RowCode& s, const Run& run, double* v) {
 template <Code code>
 void rows_reverse_run(const RowCode& s, const Run& run, const double* v, double* d) {
     constexpr bool binary = info(code).arity == Arity::Binary;
-    if constexpr (is_step(code)) return;
     for (std::uint32_t i = run.begin + run.count; i-- > run.begin;) {
-        const Lane dy = lanes_at(d, i), a = lanes_at(v, s.a[i]);
-        if constexpr (is_choice(code)) {
-            add_to(d, s.b[i], select(a == Lane(0.0), Lane(0.0), dy));
-        } else {
-            const Lane b = binary ? lanes_at(v, s.b[i]) : Lane(0.0), c(s.c[i]), y = lanes_at(v, i);
-            add_to(d, s.a[i], Rule<code>::template da<Lane>(a, b, c, y), dy);
-            if constexpr (binary) add_to(d, s.b[i], Rule<code>::template db<Lane>(a, b, c, y), dy);
-        }
+        const Lane dy = lanes_at(d, i), a = lanes_at(v, s.a[i]), y = lanes_at(v, i), c(s.c[i]);
+        const Lane b = binary ? lanes_at(v, s.b[i]) : Lane(0.0);
+        add_to(d, s.a[i], Rule<code>::template da<Lane>(a, b, c, y), dy);
+        if constexpr (binary) add_to(d, s.b[i], Rule<code>::template db<Lane>(a, b, c, y), dy);
     }
 }
 
@@ -64,7 +59,7 @@ Lane rows_dot(const Term* term, const Term* end, const double* v) {
     return (term != end ? plus(even, *term) : even) + odd;
 }
 
-void rows_forward_dots(const RowCode& s, const Run& run, double* v) {
+bool rows_forward_dots(const RowCode& s, const Run& run, double* v) {
     for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i) {
         if (run.fused != Fused::No) {
             const Lane d = lanes_at(v, s.d[i]);
@@ -73,6 +68,7 @@ void rows_forward_dots(const RowCode& s, const Run& run, double* v) {
         }
         put(v, i, rows_dot(s.terms + s.a[i], s.terms + s.b[i], v));
     }
+    return false;
 }
 
 void rows_reverse_dots(const RowCode& s, const Run& run, const double* v, double* d) {
@@ -98,40 +94,71 @@ void rows_reverse_dots(const RowCode& s, const Run& run, const double* v, double
     }
 }
 
+// Functions: a vector is a block, and its call is the least of what they cost.
+bool rows_forward_functions(const RowCode& s, const Run& run, double* v) {
+    const Forward kernel = forward_table<Lane>[index_of(run.code)];
+    const bool binary = info(run.code).arity == Arity::Binary;
+    const auto at = [v](std::uint32_t k) { return v + std::size_t{k} * width; };
+    bool suspects = false;
+    for (std::uint32_t i = run.begin; i < run.begin + run.count; ++i)
+        suspects |= kernel({at(i), at(s.a[i]), binary ? at(s.b[i]) : nullptr, s.c[i], width, width, width});
+    return suspects;
+}
+
+void rows_reverse_functions(const RowCode& s, const Run& run, const double* v, double* d) {
+    if (is_step(run.code)) return;
+    const Reverse kernel = reverse_table<Lane>[index_of(run.code)];
+    const bool binary = info(run.code).arity == Arity::Binary;
+    const auto at = [](auto* p, std::uint32_t k) { return p + std::size_t{k} * width; };
+    // The block's y is what is written going forward, and read alone in reverse.
+    const auto read = [&](std::uint32_t k) { return const_cast<double*>(at(v, k)); };
+    for (std::uint32_t i = run.begin + run.count; i-- > run.begin;) {
+        const std::uint32_t a = s.a[i], b = binary ? s.b[i] : a;
+        kernel({{read(i), read(a), read(b), s.c[i], width, width, width},
+                at(d, i),
+                is_choice(run.code) ? nullptr : at(d, a),
+                binary ? at(d, b) : nullptr,
+                false,
+                false});
+    }
+}
+
 using ForwardRun = bool (*)(const RowCode&, const Run&, double*);
 using ReverseRun = void (*)(const RowCode&, const Run&, const double*, double*);
-constexpr ForwardRun rows_forward_of[] = {nullptr, nullptr, nullptr,
-#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) rows_forward_run<Code::name>,
+template <Code code>
+constexpr ForwardRun rows_forward_of() {
+    if constexpr (is_arithmetic(code)) return rows_forward_run<code>;
+    return rows_forward_functions;
+}
+template <Code code>
+constexpr ReverseRun rows_reverse_of() {
+    if constexpr (is_arithmetic(code)) return rows_reverse_run<code>;
+    return rows_reverse_functions;
+}
+constexpr ForwardRun rows_forward_table[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) rows_forward_of<Code::name>(),
 #include "../../ops.def"
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
-                                          nullptr};
-constexpr ReverseRun rows_reverse_of[] = {nullptr, nullptr, nullptr,
-#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) rows_reverse_run<Code::name>,
+                                             rows_forward_dots};
+constexpr ReverseRun rows_reverse_table[] = {nullptr, nullptr, nullptr,
+#define KILOGRAD_OP(name, label, arity, edge, value, da, db, doc) rows_reverse_of<Code::name>(),
 #include "../../ops.def"
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
-                                          nullptr};
+                                             rows_reverse_dots};
 
 bool rows_forward(const RowCode& s, double* v) {
     bool suspects = false;
-    for (const Run *run = s.runs, *last = s.runs + s.run_count; run != last; ++run) {
-        if (run->code == Code::dot)
-            rows_forward_dots(s, *run, v);
-        else
-            suspects |= rows_forward_of[index_of(run->code)](s, *run, v);
-    }
+    for (const Run *run = s.runs, *last = s.runs + s.run_count; run != last; ++run)
+        suspects |= rows_forward_table[index_of(run->code)](s, *run, v);
     return suspects;
 }
 
 void rows_reverse(const RowCode& s, const double* v, double* d) {
     for (const Run *run = s.runs + s.run_count, *first = s.runs; run != first;) {
         --run;
-        if (!run->reverse) continue;
-        if (run->code == Code::dot)
-            rows_reverse_dots(s, *run, v, d);
-        else
-            rows_reverse_of[index_of(run->code)](s, *run, v, d);
+        if (run->reverse) rows_reverse_table[index_of(run->code)](s, *run, v, d);
     }
 }
 
