@@ -792,7 +792,8 @@ def test_the_instruction_sets_are_those_that_the_system_tells_of() -> None:
         pytest.skip("nothing to compare with")
     flags = set(next(line for line in cpu.read_text().splitlines() if line.startswith("flags")).split())
     needs = {"avx512": {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx2", "fma"}, "avx2": {"avx2", "fma"}}
-    assert [*(name for name, needed in needs.items() if needed <= flags), "sse2", "scalar"] == SETS
+    expected = [*(name for name, needed in needs.items() if needed <= flags), "sse2"]
+    assert SETS in (expected, [*expected, "scalar"])  # the last is built for the C++ tests
 
 
 EDGES: list[tuple[Callable[[Value], Value], float, type[Exception], str]] = [

@@ -90,8 +90,8 @@ class Program:
     Ctrl-C ends a call within a fraction of a second; what a handler of another signal does, it does as soon. An array
     given as ``out`` then holds the rows that were computed, no gradient has changed, and the program can be used again.
 
-    The instruction set is the best of the machine; the environment variable ``KILOGRAD_ISA`` (``scalar``, ``sse2``,
-    ``avx2``, ``avx512``, ``neon``) chooses another. Results agree with the eager ones to rounding, not to the last bit:
+    The instruction set is the best of the machine; the environment variable ``KILOGRAD_ISA`` (``sse2``, ``avx2``,
+    ``avx512``) chooses another. Results agree with the eager ones to rounding, not to the last bit:
     sums are regrouped, and elementary functions are vector code with errors below 2 ulp.
 
     Examples

@@ -12,7 +12,9 @@ extern const Kernels kernels_avx512, kernels_avx2, kernels_sse2;
 #elif defined(KILOGRAD_ARM_KERNELS)
 extern const Kernels kernels_neon;
 #endif
+#ifdef KILOGRAD_SCALAR_KERNELS
 extern const Kernels kernels_scalar;
+#endif
 
 #if defined(KILOGRAD_X86_KERNELS)
 namespace {
@@ -79,7 +81,9 @@ const std::vector<const Kernels*>& available_kernels() {
 #elif defined(KILOGRAD_ARM_KERNELS)
         t.push_back(&kernels_neon);
 #endif
+#ifdef KILOGRAD_SCALAR_KERNELS
         t.push_back(&kernels_scalar);
+#endif
         return t;
     }();
     return tables;
