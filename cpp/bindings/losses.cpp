@@ -21,17 +21,17 @@ using nn::Builder;
 using nn::Term;
 using nn::Terms;
 
-using Shape = std::vector<std::size_t>;
+using TensorShape = std::vector<std::size_t>;
 
 // Nested sequences of numbers and Values, flattened in order.
 struct Tensor {
     Terms terms;
     std::vector<PyObject*> objects;  // borrowed from `owner`; filled in place of terms when only objects are wanted
-    Shape shape;
+    TensorShape shape;
     std::vector<py::object> owners;  // tuples, which keep the nodes' handles alive
 };
 
-std::string text(const Shape& shape) {
+std::string text(const TensorShape& shape) {
     std::string out = "(";
     for (std::size_t i = 0; i < shape.size(); ++i) out += (i ? ", " : "") + std::to_string(shape[i]);
     return out + (shape.size() == 1 ? ",)" : ")");
@@ -39,9 +39,9 @@ std::string text(const Shape& shape) {
 
 [[noreturn]] void refuse(const std::string& message) { throw py::value_error(message); }
 
-class Reader {
+class TensorReader {
   public:
-    Reader(Tensor& out, const char* what, bool as_terms) : out_(out), what_(what), as_terms_(as_terms) {}
+    TensorReader(Tensor& out, const char* what, bool as_terms) : out_(out), what_(what), as_terms_(as_terms) {}
 
     void read(PyObject* object, std::size_t depth) {
         if (is_element(object)) {
@@ -115,7 +115,7 @@ class Reader {
 
 Tensor read(const py::handle& object, const char* what) {
     Tensor tensor;
-    Reader(tensor, what, true).read(object.ptr(), 0);
+    TensorReader(tensor, what, true).read(object.ptr(), 0);
     return tensor;
 }
 
@@ -132,19 +132,19 @@ py::object finish(Term term) {
 }
 
 // The terms as nested lists of a shape.
-py::object nest(Terms& terms, const Shape& shape, std::size_t depth, std::size_t& next) {
+py::object nest(Terms& terms, const TensorShape& shape, std::size_t depth, std::size_t& next) {
     if (depth == shape.size()) return finish(std::move(terms[next++]));
     py::list list(shape[depth]);
     for (std::size_t i = 0; i < shape[depth]; ++i) list[i] = nest(terms, shape, depth + 1, next);
     return list;
 }
 
-py::object nested(Terms terms, const Shape& shape) {
+py::object nested(Terms terms, const TensorShape& shape) {
     std::size_t next = 0;
     return nest(terms, shape, 0, next);
 }
 
-py::object reduce(const Builder& g, Terms losses, const Shape& shape, const std::string& reduction) {
+py::object reduce(const Builder& g, Terms losses, const TensorShape& shape, const std::string& reduction) {
     if (reduction == "none") return nested(std::move(losses), shape);
     if (reduction == "sum") return finish(nn::total(g, losses, Term(0.0, IntKind)));
     return finish(nn::mean(g, losses));
@@ -193,7 +193,7 @@ Tensor read_rows(const py::object& object, const char* what) {
     return x;
 }
 
-Shape without_last(Shape shape) {
+TensorShape without_last(TensorShape shape) {
     shape.pop_back();
     return shape;
 }
@@ -349,7 +349,7 @@ void add_losses(py::module_& m) {
         "flatten",
         [](const py::object& values, const std::string& what) {
             Tensor tensor;
-            Reader(tensor, what.c_str(), false).read(values.ptr(), 0);
+            TensorReader(tensor, what.c_str(), false).read(values.ptr(), 0);
             py::list flat(tensor.objects.size());
             for (std::size_t i = 0; i < tensor.objects.size(); ++i)
                 flat[i] = py::reinterpret_borrow<py::object>(tensor.objects[i]);

@@ -20,10 +20,10 @@ py::object dict_of(PyObject* object) {
 }
 
 // What flows between layers: terms, a Python list of the same, or both, each made on demand.
-class Signals {
+class Activations {
   public:
-    explicit Signals(py::object list) : list_(std::move(list)) {}
-    explicit Signals(std::vector<Term> terms) : terms_(std::move(terms)), state_(State::Usable) {}
+    explicit Activations(py::object list) : list_(std::move(list)) {}
+    explicit Activations(std::vector<Term> terms) : terms_(std::move(terms)), state_(State::Usable) {}
 
     std::size_t size() const {  // once read, a list that Python changes is what it was
         return state_ == State::Usable ? terms_.size()
@@ -98,13 +98,13 @@ class Signals {
 };
 
 // One call of a network: what was looked up last, valid until Python code runs.
-class Call {
+class NetworkCall {
   public:
-    Call() : builder_(recording()) { weights_.reserve(16); }
+    NetworkCall() : builder_(recording()) { weights_.reserve(16); }
 
     // Adds the neuron's output to outs, or sets `foreign` where that is no plain Value. False where the neuron has to
     // be called in Python.
-    bool neuron(PyObject* neuron, Signals& inputs, std::vector<Term>& outs, py::object& foreign) {
+    bool neuron(PyObject* neuron, Activations& inputs, std::vector<Term>& outs, py::object& foreign) {
         if (!inputs.usable()) return false;
         PyTypeObject* type = Py_TYPE(neuron);
         if (type != neuron_type_) {
@@ -163,7 +163,7 @@ class Call {
         return true;
     }
 
-    Signals layer(PyObject* layer, Signals inputs) {
+    Activations layer(PyObject* layer, Activations inputs) {
         std::vector<Term> outs = std::move(spare_);
         py::object mixed;  // the outputs so far, once one of them was no plain Value
         py::object neurons = checked(PyObject_GetAttr(layer, names().neurons));
@@ -174,7 +174,7 @@ class Call {
             if (!neuron(each.ptr(), inputs, outs, foreign)) take(in_python(each.ptr(), inputs.list()), outs, foreign);
             if (!mixed && !foreign) continue;
             if (!mixed) {
-                mixed = Signals(std::move(outs)).list();
+                mixed = Activations(std::move(outs)).list();
                 outs.clear();
             }
             if (!foreign) {
@@ -185,7 +185,7 @@ class Call {
         }
         spare_ = inputs.take_terms();
         spare_.clear();
-        return mixed ? Signals(mixed) : Signals(std::move(outs));
+        return mixed ? Activations(mixed) : Activations(std::move(outs));
     }
 
     py::object in_python(PyObject* callable, const py::object& argument) {
@@ -287,17 +287,18 @@ bool two_arguments(const char* name, Py_ssize_t count) {
 PyObject* call_neuron(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (!two_arguments("call_neuron", count)) return nullptr;
     return guarded([&]() -> py::object {
-        Signals inputs(as_list(args[1]));
+        Activations inputs(as_list(args[1]));
         std::vector<Term> outs;
         py::object foreign;
-        if (!Call().neuron(args[0], inputs, outs, foreign)) return py::none();
+        if (!NetworkCall().neuron(args[0], inputs, outs, foreign)) return py::none();
         return foreign ? foreign : to_py(std::move(outs[0]));
     });
 }
 
 PyObject* call_layer(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (!two_arguments("call_layer", count)) return nullptr;
-    return guarded([&]() -> py::object { return Call().layer(args[0], Signals(as_list(args[1]))).result(); });
+    return guarded(
+        [&]() -> py::object { return NetworkCall().layer(args[0], Activations(as_list(args[1]))).result(); });
 }
 
 // Feeds x through a sequence of layers.
@@ -306,7 +307,7 @@ PyObject* call_layers(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return guarded([&]() -> py::object {
         py::object layers = PyList_CheckExact(args[0]) ? borrowed(args[0]) : checked(PySequence_List(args[0]));
         py::object out = borrowed(args[1]);
-        Call call;
+        NetworkCall call;
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(layers.ptr());) {
             py::object layer = borrowed(PyList_GET_ITEM(layers.ptr(), i));
             if (!is_native_layer(Py_TYPE(layer.ptr()))) {
@@ -314,7 +315,7 @@ PyObject* call_layers(PyObject*, PyObject* const* args, Py_ssize_t count) {
                 ++i;
                 continue;
             }
-            Signals signals(as_list(out.ptr()));
+            Activations signals(as_list(out.ptr()));
             while (i < PyList_GET_SIZE(layers.ptr())) {
                 layer = borrowed(PyList_GET_ITEM(layers.ptr(), i));
                 if (!is_native_layer(Py_TYPE(layer.ptr()))) break;
@@ -334,18 +335,18 @@ void extend(const py::object& list, PyObject* more) {
 }
 
 // Modules in modules, which may be in themselves.
-class Descent {
+class Nested {
   public:
-    Descent() {
+    Nested() {
         if (Py_EnterRecursiveCall(" while collecting the parameters of a module")) throw py::error_already_set();
     }
-    Descent(const Descent&) = delete;
-    Descent& operator=(const Descent&) = delete;
-    ~Descent() { Py_LeaveRecursiveCall(); }
+    Nested(const Nested&) = delete;
+    Nested& operator=(const Nested&) = delete;
+    ~Nested() { Py_LeaveRecursiveCall(); }
 };
 
 void collect_parameters(const py::object& found, PyObject* module) {
-    const Descent descent;
+    const Nested descent;
     PyTypeObject* type = Py_TYPE(module);
     if (type->tp_getattro == PyObject_GenericGetAttr && type->tp_dictoffset != 0) {
         PyObject* method = look_up(type, names().parameters);

@@ -49,7 +49,7 @@ struct ScalarType {
 constexpr int known_limit = 16;
 ScalarType known[known_limit];
 std::atomic<int> known_count{0};
-Door door;  // to new ones
+Door numbers_door;  // to new ones
 
 bool numpy_scalar_kind(PyObject* object, Kind& kind) {
     PyTypeObject* type = Py_TYPE(object);
@@ -70,7 +70,7 @@ bool numpy_scalar_kind(PyObject* object, Kind& kind) {
         return false;
     }
     if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) return true;
-    const Alone alone(door);
+    const Alone alone(numbers_door);
     if (const int next = known_count; next < known_limit) {
         known[next] = {type, kind};
         known_count.store(next + 1, std::memory_order_release);

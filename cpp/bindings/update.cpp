@@ -21,12 +21,12 @@ namespace {
 
 // The nodes of a list of Values, for one call: Python code, which reading a number may run, can give a Value another
 // node. So they are looked up last.
-class Nodes {
+class ListedNodes {
   public:
-    Nodes() : nodes_(std::move(spare)) {}
-    Nodes(const Nodes&) = delete;
-    Nodes& operator=(const Nodes&) = delete;
-    ~Nodes() {
+    ListedNodes() : nodes_(std::move(spare)) {}
+    ListedNodes(const ListedNodes&) = delete;
+    ListedNodes& operator=(const ListedNodes&) = delete;
+    ~ListedNodes() {
         if (nodes_.capacity() <= most_kept) spare = std::move(nodes_);
     }
     bool take(PyObject* list) {
@@ -184,7 +184,7 @@ PyObject* zero_grad(PyObject*, PyObject* parameters) {
 
 // --- update rules ------------------------------------------------------------------------------------------------
 
-py::object shown(const nn::Setting& setting) {
+py::object python_of(const nn::Setting& setting) {
     if (setting.kind == nn::Setting::Flag) return py::bool_(setting != 0.0);
     if (setting.kind == nn::Setting::Limit && setting == nn::Setting::none) return py::none();
     return py::float_(setting.value);
@@ -219,7 +219,7 @@ nn::Setting& setting_named(const Updater& updater, const std::string& name) {
 // What update_rule() makes the same rule of: (kind, settings, steps, averages), of which some may be None: not begun.
 py::tuple rule_state(const Updater& updater) {
     py::dict settings, averages;
-    for (const nn::Setting* setting : updater.rule->settings) settings[setting->name] = shown(*setting);
+    for (const nn::Setting* setting : updater.rule->settings) settings[setting->name] = python_of(*setting);
     for (const nn::Average* average : updater.rule->averages) {
         py::object values = py::none();
         if (average->begun())
@@ -251,7 +251,7 @@ PyObject* update_rule(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 // The arguments (rule, parameters, ...) of a function: parameters that the rule can train.
-nn::UpdateRule* rule_for(PyObject* object, PyObject* parameters, Nodes& nodes) {
+nn::UpdateRule* rule_for(PyObject* object, PyObject* parameters, ListedNodes& nodes) {
     nn::UpdateRule* const rule = Box<Updater>::expect(object).rule.get();
     if (!nodes.take_leaves(parameters)) return nullptr;
     if (rule->fits(nodes.size())) return rule;
@@ -272,7 +272,7 @@ void refuse_norm(double norm, PyObject* limit) {
 
 PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
     double rate;
-    Nodes nodes;
+    ListedNodes nodes;
     if (!expect_arguments("update", count, 3) || !to_double(args[2], rate)) return nullptr;
     nn::UpdateRule* const rule = rule_for(args[0], args[1], nodes);
     if (!rule) return nullptr;
@@ -282,12 +282,12 @@ PyObject* update(PyObject*, PyObject* const* args, Py_ssize_t count) {
         return nullptr;
     }
     if (rule->step(nodes, rate)) Py_RETURN_NONE;
-    refuse_norm(nn::gradient_norm(nodes, 2.0), shown(rule->clip_norm).ptr());
+    refuse_norm(nn::gradient_norm(nodes, 2.0), python_of(rule->clip_norm).ptr());
     return nullptr;
 }
 
 PyObject* bookmark(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Nodes nodes;
+    ListedNodes nodes;
     if (!expect_arguments("bookmark", count, 2)) return nullptr;
     const nn::UpdateRule* const rule = rule_for(args[0], args[1], nodes);
     if (!rule) return nullptr;
@@ -297,7 +297,7 @@ PyObject* bookmark(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 PyObject* restore(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    Nodes nodes;
+    ListedNodes nodes;
     if (!expect_arguments("restore", count, 3)) return nullptr;
     nn::UpdateRule* const rule = rule_for(args[0], args[1], nodes);
     if (!rule) return nullptr;
@@ -311,7 +311,7 @@ PyObject* restore(PyObject*, PyObject* const* args, Py_ssize_t count) {
 
 PyObject* clip_norm(PyObject*, PyObject* const* args, Py_ssize_t count) {
     double limit, order;
-    Nodes nodes;
+    ListedNodes nodes;
     if (!expect_arguments("clip_norm", count, 3) || !to_double(args[1], limit) || !to_double(args[2], order) ||
         !nodes.take(args[0]))
         return nullptr;
@@ -326,7 +326,7 @@ PyObject* clip_norm(PyObject*, PyObject* const* args, Py_ssize_t count) {
 
 PyObject* clip_value(PyObject*, PyObject* const* args, Py_ssize_t count) {
     double limit;
-    Nodes nodes;
+    ListedNodes nodes;
     if (!expect_arguments("clip_value", count, 2) || !to_double(args[1], limit) || !nodes.take(args[0])) return nullptr;
     nn::limit_values(nodes, limit);
     Py_RETURN_NONE;
@@ -337,7 +337,7 @@ PyObject* clip_value(PyObject*, PyObject* const* args, Py_ssize_t count) {
 template <class Set>
 PyObject* write(PyObject* const* args, Py_ssize_t count, Set set) {
     Buffer<double> numbers;
-    Nodes nodes;
+    ListedNodes nodes;
     if (!expect_arguments("write", count, 2) || !numbers.take(args[1], false) || !nodes.take(args[0]) ||
         !numbers.fits(nodes.size()))
         return nullptr;
@@ -349,7 +349,7 @@ PyObject* write(PyObject* const* args, Py_ssize_t count, Set set) {
 template <auto member>
 PyObject* read(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Buffer<double> out;
-    Nodes nodes;
+    ListedNodes nodes;
     if (!expect_arguments("read", count, 2) || !out.take(args[1], true) || !nodes.take(args[0]) ||
         !out.fits(nodes.size()))
         return nullptr;
@@ -411,14 +411,14 @@ PyObject* take_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 PyObject* all_finite(PyObject*, PyObject* parameters) {
-    Nodes nodes;
+    ListedNodes nodes;
     if (!nodes.take(parameters)) return nullptr;
     return PyBool_FromLong(
         std::all_of(nodes.begin(), nodes.end(), [](const Node* node) { return std::isfinite(node->data); }));
 }
 
 PyObject* require_leaves(PyObject*, PyObject* parameters) {
-    Nodes nodes;
+    ListedNodes nodes;
     if (!nodes.take_leaves(parameters)) return nullptr;
     Py_RETURN_NONE;
 }
@@ -489,7 +489,7 @@ void add_update(py::module_& m) {
     if (PyModule_AddFunctions(m.ptr(), update_functions) < 0) throw py::error_already_set();
     BoxedType<Updater>("kilograd._core._UpdateRule", "The formula of an optimizer with its settings and averages.")
         .def("__getitem__",
-             [](const Updater& self, const std::string& name) { return shown(setting_named(self, name)); })
+             [](const Updater& self, const std::string& name) { return python_of(setting_named(self, name)); })
         .def("__setitem__", [](const Updater& self, const std::string& name,
                                py::handle value) { set(setting_named(self, name), value); })
         .def("__reduce__",

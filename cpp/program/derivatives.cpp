@@ -54,7 +54,7 @@ Pattern pattern_of(std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uin
 
 // How many ops a program of entries may have. Sweeps go over all ops once for each row or column, and are vectors; what
 // is sparse may be too large for them.
-std::size_t most_work(const Graph& graph, const Derivatives::Key& key) {
+std::size_t allowed_work(const Graph& graph, const Derivatives::Key& key) {
     constexpr std::size_t least = 64, small = std::size_t{1} << 17, sparse = std::size_t{1} << 25;
     const std::size_t work = work_of(graph), columns = key.columns.size();
     if (key.sparse) return sparse;
@@ -77,8 +77,8 @@ class Derivatives::Made {
         const std::size_t width = key.columns.size();
         const std::size_t height = key.of == Of::Jacobian ? graph.outputs.size() : width;
         std::optional<Entries> found =
-            key.of == Of::Jacobian ? differentiate(graph, key.columns, most_work(graph, key))
-                                   : differentiate_twice(graph, key.columns, key.weighted, most_work(graph, key));
+            key.of == Of::Jacobian ? differentiate(graph, key.columns, allowed_work(graph, key))
+                                   : differentiate_twice(graph, key.columns, key.weighted, allowed_work(graph, key));
         if (!found) {
             if (key.sparse) pattern = full_pattern(height, width);
             return;

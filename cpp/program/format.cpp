@@ -20,7 +20,7 @@ std::uint64_t hash_of(const char* bytes, std::size_t size) {
 }
 
 template <class Number>
-void write(std::string& out, Number value) {
+void put(std::string& out, Number value) {
     for (std::size_t k = 0; k < sizeof value; ++k) out.push_back(static_cast<char>(value >> (8 * k) & 0xff));
 }
 void write_name(std::string& out, std::string_view name) {
@@ -87,26 +87,26 @@ std::string serialise(const Saved& saved) {
     for (std::size_t n :
          {std::size_t{graph.n_inputs}, std::size_t{graph.n_parameters}, graph.nodes.size(), graph.terms.size(),
           graph.outputs.size(), graph.recorded.size() - static_cast<std::size_t>(unused), saved.shape.size()})
-        write(out, static_cast<std::uint32_t>(n));
+        put(out, static_cast<std::uint32_t>(n));
     for (const Node& node : graph.nodes) {
         write_name(out, info(node.code).name);
-        write(out, node.a);
-        write(out, node.b);
-        write(out, std::bit_cast<std::uint64_t>(node.c));
+        put(out, node.a);
+        put(out, node.b);
+        put(out, std::bit_cast<std::uint64_t>(node.c));
     }
     for (const Term& term : graph.terms) {
-        write(out, term.a);
-        write(out, term.b);
+        put(out, term.a);
+        put(out, term.b);
     }
-    for (std::uint32_t n : graph.outputs) write(out, n);
+    for (std::uint32_t n : graph.outputs) put(out, n);
     for (std::size_t op = 0; op < graph.recorded.size(); ++op) {
         if (graph.recorded[op] == 0) continue;
         write_name(out, op_infos[op].name);
-        write(out, graph.recorded[op]);
+        put(out, graph.recorded[op]);
     }
-    for (std::uint32_t extent : saved.shape) write(out, extent);
-    for (double data : saved.parameters) write(out, std::bit_cast<std::uint64_t>(data));
-    write(out, hash_of(out.data(), out.size()));
+    for (std::uint32_t extent : saved.shape) put(out, extent);
+    for (double data : saved.parameters) put(out, std::bit_cast<std::uint64_t>(data));
+    put(out, hash_of(out.data(), out.size()));
     return out;
 }
 

@@ -59,7 +59,7 @@ void give_unused_slots(Slots& slots, bool wanted, std::index_sequence<indices...
 }
 
 // Comparisons of a class without any: by identity, and with a scalar on either side as that does it.
-PyObject* compare(PyObject* self, PyObject* other, int operation) {
+PyObject* compare_by_identity(PyObject* self, PyObject* other, int operation) {
     if (self == other && (operation == Py_EQ || operation == Py_NE)) return PyBool_FromLong(operation == Py_EQ);
     if (!is_asked(self) || !is_numpy_scalar(other)) Py_RETURN_NOTIMPLEMENTED;
     constexpr int mirrored[] = {Py_GT, Py_GE, Py_EQ, Py_NE, Py_LT, Py_LE};
@@ -90,8 +90,8 @@ void ask_numpy_left(Served& own, bool asked) {
     own.numpy_left = asked;
     give_unused_slots(*own.type->tp_as_number, asked, std::make_index_sequence<std::size(unused)>{});
     if (asked) {
-        own.type->tp_richcompare = Slot<compare>::call;
-    } else if (own.type->tp_richcompare == Slot<compare>::call) {
+        own.type->tp_richcompare = Slot<compare_by_identity>::call;
+    } else if (own.type->tp_richcompare == Slot<compare_by_identity>::call) {
         own.type->tp_richcompare = PyBaseObject_Type.tp_richcompare;
     }
 }

@@ -11,7 +11,7 @@ namespace kilograd {
 
 namespace {
 
-constexpr std::size_t deepest = 10;  // numbers that wait
+constexpr std::size_t deepest_quotient = 10;  // numbers that wait
 
 // What the formulas read: the operands' data, the result's, and its gradient.
 enum Input : std::uint8_t { Left, Right, Result, Gradient, inputs };
@@ -48,7 +48,7 @@ bool combine(QuotientStep::Kind kind, Typed x, Typed y, Typed& out) {
 }
 
 bool evaluate_plain(const std::vector<QuotientStep>& steps, const std::array<Typed, inputs>& given, Typed& out) {
-    std::array<Typed, deepest> stack{};
+    std::array<Typed, deepest_quotient> stack{};
     std::size_t size = 0;
     for (const QuotientStep& step : steps) {
         if (step.kind < QuotientStep::Constant) {
@@ -85,7 +85,7 @@ PyObject* apply(QuotientStep::Kind kind, PyObject* x, PyObject* y) {
 
 // Null with an error set.
 Owned evaluate_objects(const std::vector<QuotientStep>& steps, const std::array<Owned, inputs>& given) {
-    std::array<Owned, deepest> stack;
+    std::array<Owned, deepest_quotient> stack;
     std::size_t size = 0;
     for (const QuotientStep& step : steps) {
         if (step.kind <= QuotientStep::Constant) {
@@ -141,7 +141,7 @@ bool read_steps(PyObject* steps, std::vector<QuotientStep>& out) {
         const auto kind = static_cast<QuotientStep::Kind>(known - std::begin(names));
         depth += kind <= QuotientStep::Constant;
         depth -= kind > QuotientStep::Negative && known != std::end(names);
-        if (known == std::end(names) || depth == 0 || depth > deepest) {
+        if (known == std::end(names) || depth == 0 || depth > deepest_quotient) {
             PyErr_SetString(PyExc_ValueError, "the steps of a rule are others");
             return false;
         }

@@ -125,7 +125,7 @@ PyObject* run_own_rule(PyObject* self, PyObject*) {
     Py_RETURN_NONE;
 }
 
-PyMethodDef own_rule =
+PyMethodDef value_rule =
     method<run_own_rule>("_backward", METH_NOARGS,
                          "Runs the backward rule of this node alone: adds this node's gradient, times the local "
                          "derivatives, into its operands' gradients. Does nothing on a leaf.");
@@ -133,7 +133,7 @@ PyMethodDef own_rule =
 PyObject* get_backward(PyObject* self, void*) {
     HandleState* state = as_handle(self)->state;
     if (state && state->rule) return Py_NewRef(state->rule);
-    return PyCFunction_New(&own_rule, self);
+    return PyCFunction_New(&value_rule, self);
 }
 
 int set_backward(PyObject* self, PyObject* value, void*) {

@@ -16,15 +16,15 @@ namespace {
 PyObject* of_ufuncs = nullptr;  // functions of Python
 PyObject* of_functions = nullptr;
 
-using Operator = PyObject* (*)(PyObject*, PyObject*);
+using PythonOperator = PyObject* (*)(PyObject*, PyObject*);
 template <int comparison>
-PyObject* compare(PyObject* left, PyObject* right) {
+PyObject* compared(PyObject* left, PyObject* right) {
     return PyObject_RichCompare(left, right, comparison);
 }
-const std::array<Operator, 10> operators = {  // of a DLL on Windows: no constants of the compiler's
-    PyNumber_Add,   PyNumber_Subtract, PyNumber_Multiply, PyNumber_TrueDivide, compare<Py_LT>,
-    compare<Py_LE>, compare<Py_EQ>,    compare<Py_NE>,    compare<Py_GT>,      compare<Py_GE>};
-std::array<PyObject*, std::tuple_size_v<decltype(operators)>> ufuncs{};  // NumPy's, of the operators
+const std::array<PythonOperator, 10> python_operators = {  // of a DLL on Windows: no constants of the compiler's
+    PyNumber_Add,    PyNumber_Subtract, PyNumber_Multiply, PyNumber_TrueDivide, compared<Py_LT>,
+    compared<Py_LE>, compared<Py_EQ>,   compared<Py_NE>,   compared<Py_GT>,     compared<Py_GE>};
+std::array<PyObject*, std::tuple_size_v<decltype(python_operators)>> ufuncs{};  // NumPy's, of the operators
 
 // A Value, or a number as Python's: NumPy's would ask NumPy again.
 Owned operand(PyObject* object) {
@@ -38,10 +38,10 @@ Owned operand(PyObject* object) {
 PyObject* array_ufunc(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* names) {
     static PyObject* call = PyUnicode_InternFromString("__call__");
     if (count == 5 && !names && PyUnicode_Check(args[2]) && PyUnicode_Compare(args[2], call) == 0) {
-        for (std::size_t k = 0; k < operators.size(); ++k) {
+        for (std::size_t k = 0; k < python_operators.size(); ++k) {
             if (args[1] != ufuncs[k]) continue;
             const Owned left = operand(args[3]), right = operand(args[4]);
-            if (left && right) return operators[k](left.get(), right.get());
+            if (left && right) return python_operators[k](left.get(), right.get());
             if (PyErr_Occurred()) return nullptr;
             break;
         }
@@ -82,7 +82,7 @@ PyMethodDef ufunc_method = method<array_ufunc>("__array_ufunc__", METH_FASTCALL 
 void set_dispatch(PyObject* ufunc_function, PyObject* function_function, PyObject* operator_ufuncs) {
     of_ufuncs = Py_NewRef(ufunc_function);
     of_functions = Py_NewRef(function_function);
-    for (std::size_t k = 0; k < operators.size(); ++k)
+    for (std::size_t k = 0; k < python_operators.size(); ++k)
         ufuncs[k] = Py_NewRef(PyTuple_GetItem(operator_ufuncs, static_cast<Py_ssize_t>(k)));
 }
 

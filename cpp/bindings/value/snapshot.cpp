@@ -9,14 +9,14 @@ namespace kilograd {
 
 // The living snapshots that hold nodes of a chunk.
 static std::unordered_map<const Chunk*, std::vector<Snapshot*>> published;
-static Door door;  // to it; what it has for a chunk belongs to the arena
+static Door snapshot_door;  // to it; what it has for a chunk belongs to the arena
 
 Snapshot::~Snapshot() {
     [[maybe_unused]] const Section section = enter();
     brought();
     for (Node* node : interior) node->flags &= static_cast<std::uint8_t>(~InSnapshot);
     for (auto& [chunk, range] : ranges_) {
-        const Alone alone(door);
+        const Alone alone(snapshot_door);
         auto found = published.find(chunk);
         if (found == published.end()) continue;  // it had no memory to be published
         std::erase(found->second, this);
@@ -34,7 +34,7 @@ void Snapshot::publish() {
         if (!fresh) {
             range->second.second = i + 1;
         } else {
-            const Alone alone(door);
+            const Alone alone(snapshot_door);
             published[range->first].push_back(this);
         }
     }
@@ -52,7 +52,7 @@ std::size_t Snapshot::place_of(const Node* node) const {
 Snapshot* Snapshot::find(Node* node, std::size_t* place) {
     if (!node->has(InSnapshot)) return nullptr;
     const std::vector<Snapshot*>& known = [&]() -> const std::vector<Snapshot*>& {
-        const Alone alone(door);
+        const Alone alone(snapshot_door);
         return published.find(Chunk::of(node))->second;
     }();
     // The newest first: a list of all values of a chain is pickled as one snapshot for each.

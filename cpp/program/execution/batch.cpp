@@ -13,7 +13,6 @@ namespace kilograd::program {
 
 namespace {
 
-constexpr std::size_t most_shards = 32;
 constexpr std::size_t block_bytes = 96 * 1024;  // half as much costs 8 % (more calls), 16 KB 40 %
 
 constexpr std::size_t tile_vectors = 4;  // which matrix products take together (block_kernels.hpp)

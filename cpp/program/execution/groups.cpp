@@ -12,11 +12,9 @@ namespace kilograd::program {
 
 namespace {
 
-constexpr std::size_t most_shards = 32;
-
-class Groups {
+class GroupedRows {
   public:
-    Groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const RowEngine& engine)
+    GroupedRows(const Graph& graph, const RowSchedule& schedule, const Request& request, const RowEngine& engine)
         : graph_(graph),
           schedule_(schedule),
           request_(request),
@@ -184,7 +182,7 @@ class Groups {
 bool can_run_groups(const Request& request) { return !request.dual(); }
 
 void run_groups(const Graph& graph, const RowSchedule& schedule, const Request& request, const RowEngine& engine) {
-    Groups(graph, schedule, request, engine).run();
+    GroupedRows(graph, schedule, request, engine).run();
 }
 
 }  // namespace kilograd::program

@@ -9,6 +9,9 @@
 
 namespace kilograd::program {
 
+// Into so many shards at most a call over rows is cut: a number of processors would make sums depend on it.
+inline constexpr std::size_t most_shards = 32;
+
 // Runs task(0) ... task(count - 1) on up to `threads` threads, the caller's included. If tasks throw, the exception
 // of the lowest index is thrown after all have ended; indices above a failed one may be left out. What the caller's
 // Watch throws comes first. In a child forked from within a task all tasks are run again.

@@ -42,7 +42,7 @@ void name_code(const void* begin, std::size_t size, const std::string& name) {
         std::snprintf(place, sizeof place, "%zx %zx ", reinterpret_cast<std::size_t>(begin), size);
         const std::string line = place + name + "\n";
         // At once: threads and other compilers write lines of their own.
-        [[maybe_unused]] const auto written = write(file, line.data(), line.size());
+        [[maybe_unused]] const auto written = ::write(file, line.data(), line.size());
     }
     close(file);
 }

@@ -12,41 +12,41 @@ namespace kilograd::program {
 namespace {
 
 // Dependence analysis by overloading: stands in for a number to find which of a, b and y a derivative reads.
-struct Dependence {
+struct Probe {
     unsigned reads = 0;
-    Dependence() = default;
-    explicit Dependence(double) {}
-    explicit Dependence(unsigned mask) : reads(mask) {}
+    Probe() = default;
+    explicit Probe(double) {}
+    explicit Probe(unsigned mask) : reads(mask) {}
 };
 constexpr unsigned reads_a = 1, reads_b = 2, reads_y = 4;
-[[maybe_unused]] Dependence operator|(Dependence a, Dependence b) { return Dependence(a.reads | b.reads); }
-[[maybe_unused]] Dependence operator&(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator+(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator-(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator*(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator/(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator-(Dependence a) { return a; }
-[[maybe_unused]] Dependence operator<(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator<=(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator>(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator>=(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator==(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence operator!=(Dependence a, Dependence b) { return a | b; }
-[[maybe_unused]] Dependence select(Dependence m, Dependence x, Dependence y) { return m | x | y; }
+[[maybe_unused]] Probe operator|(Probe a, Probe b) { return Probe(a.reads | b.reads); }
+[[maybe_unused]] Probe operator&(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator+(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator-(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator*(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator/(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator-(Probe a) { return a; }
+[[maybe_unused]] Probe operator<(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator<=(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator>(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator>=(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator==(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe operator!=(Probe a, Probe b) { return a | b; }
+[[maybe_unused]] Probe select(Probe m, Probe x, Probe y) { return m | x | y; }
 #define KILOGRAD_BINARY(name) \
-    [[maybe_unused]] Dependence name(Dependence a, Dependence b) { return a | b; }
+    [[maybe_unused]] Probe name(Probe a, Probe b) { return a | b; }
 KILOGRAD_BINARY_FUNCTIONS(KILOGRAD_BINARY)
 #undef KILOGRAD_BINARY
 #define KILOGRAD_OF_ORDER(name) \
-    [[maybe_unused]] Dependence name(Dependence a, Dependence) { return a; }
+    [[maybe_unused]] Probe name(Probe a, Probe) { return a; }
 KILOGRAD_FUNCTIONS_OF_ORDERS(KILOGRAD_OF_ORDER)
 #undef KILOGRAD_OF_ORDER
-[[maybe_unused]] Dependence whole_power(Dependence a, Dependence b) { return a | b; }
+[[maybe_unused]] Probe whole_power(Probe a, Probe b) { return a | b; }
 #define KILOGRAD_UNARY(name) \
-    [[maybe_unused]] Dependence name(Dependence a) { return a; }
+    [[maybe_unused]] Probe name(Probe a) { return a; }
 #include "../../unary_functions.def"
 #undef KILOGRAD_UNARY
-[[maybe_unused]] Dependence logistic(Dependence a) { return a; }
+[[maybe_unused]] Probe logistic(Probe a) { return a; }
 
 struct Reads {
     unsigned da = 0, db = 0;
@@ -55,21 +55,26 @@ struct Reads {
 // Made while the library is loaded: a process may be forked in the middle of a function's first call.
 const std::array<Reads, code_count> derivative_reads = [] {
     std::array<Reads, code_count> t{};
-    const Dependence a(reads_a), b(reads_b), c, y(reads_y);
-#define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc)                \
-    t[index_of(Code::name)] = {Rule<Code::name>::da<Dependence>(a, b, c, y).reads, \
-                               Rule<Code::name>::db<Dependence>(a, b, c, y).reads};
+    const Probe a(reads_a), b(reads_b), c, y(reads_y);
+#define KILOGRAD_OP(name, label, arity, edge, value, da_, db_, doc)           \
+    t[index_of(Code::name)] = {Rule<Code::name>::da<Probe>(a, b, c, y).reads, \
+                               Rule<Code::name>::db<Probe>(a, b, c, y).reads};
 #include "../../ops.def"
 #include "../reduced_ops.def"
 #undef KILOGRAD_OP
     return t;
 }();
 
+}  // namespace
+
 // The linear form of a dot of a varying value: uniform multiples of varying values, and at most one uniform value.
 struct Linear {
     std::vector<Term> terms;  // varying operand and coefficient (none: one), by operand
     std::uint32_t bias = none;
 };
+
+namespace {
+
 bool linear_form(const Graph& graph, const std::vector<std::uint8_t>& varying, const Node& node, Linear& form) {
     form = {};
     for (std::uint32_t t = node.a; t < node.b; ++t) {

@@ -38,6 +38,8 @@ FusedForm fused_form(const Graph& graph, const Node& node) {
 // takes the next of a few copies.
 constexpr std::uint32_t most_copies = 8;
 
+}  // namespace
+
 // Nodes that are ready, by code and by whether the reverse sweep needs them.
 class Ready {
   public:
@@ -76,8 +78,6 @@ class Ready {
     std::vector<std::uint32_t> queues_[code_count * 8];
     std::vector<std::size_t> active_;
 };
-
-}  // namespace
 
 class RowSchedule::Builder {
   public:
