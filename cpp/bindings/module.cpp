@@ -42,7 +42,7 @@ std::size_t live_nodes() {
 
 }  // namespace
 
-// pybind11's initialisation under another name: ours, at the end, looks first whether it may run.
+// pybind11's initialisation under another name: ours (init.cpp) looks first whether it may run.
 #define PyInit__core kilograd_init_core
 
 PYBIND11_MODULE(_core, m) {
@@ -162,43 +162,3 @@ PYBIND11_MODULE(_core, m) {
         "Let nobody at the memory of arrays of this class, and of those derived later.");
     add_guards(m);
 }
-
-#undef PyInit__core
-
-namespace {
-
-PyObject* inner = nullptr;  // the definition that pybind11 makes; version 2 makes the module at once
-
-// The arena, the types and pybind11 itself count on one interpreter; in another one they would wait for its GIL for
-// ever. CPython would refuse some of them by itself, without saying what to do, if this claimed to support none.
-PyObject* create_in_main_interpreter(PyObject* spec, PyModuleDef*) {
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-        PyErr_SetString(PyExc_ImportError,
-                        "kilograd works in a process's main interpreter, and this is another one: use it in the main "
-                        "one, or in a process of its own (multiprocessing, ProcessPoolExecutor)");
-        return nullptr;
-    }
-    PyObject* const made = kilograd_init_core();
-    if (!made || PyModule_Check(made)) return made;
-    inner = made;
-    return PyModule_FromDefAndSpec(reinterpret_cast<PyModuleDef*>(inner), spec);
-}
-
-int execute(PyObject* module) { return inner ? PyModule_ExecDef(module, reinterpret_cast<PyModuleDef*>(inner)) : 0; }
-
-PyModuleDef_Slot slots[] = {
-    {Py_mod_create, reinterpret_cast<void*>(create_in_main_interpreter)},
-    {Py_mod_exec, reinterpret_cast<void*>(execute)},
-#ifdef Py_mod_multiple_interpreters
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#endif
-#ifdef KILOGRAD_FREE_THREADED
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, nullptr},
-};
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_core", nullptr, 0, nullptr, slots, nullptr, nullptr, nullptr};
-
-}  // namespace
-
-extern "C" PYBIND11_EXPORT PyObject* PyInit__core() { return PyModuleDef_Init(&definition); }
