@@ -145,7 +145,7 @@ class Differentiator {
         copy.nodes = in_.nodes;
         std::vector<std::uint32_t> column;
         for (const Node& node : copy.nodes) column.push_back(is_leaf(node.code) ? column_in(node) : none);
-        return count_products(copy, column, live_for(gradient_), 2 * limit_);
+        return count_products(copy, column, live_for(gradient_), static_cast<std::size_t>(2 * limit_));
     }
 
     // What may be refused is computed, too.
@@ -425,7 +425,7 @@ class Differentiator {
     }
 
     const Graph& graph_;
-    const std::size_t limit_;
+    const std::uint64_t limit_;               // sums with it hold where a size has 32 bits
     const std::vector<std::uint32_t> place_;  // by number: column
     const std::size_t count_;                 // of columns
     bool is_sweep_ = false, reverse_is_along_ = false;
