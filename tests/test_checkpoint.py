@@ -126,6 +126,8 @@ def test_the_file_needs_no_pickle_and_stands_alone(tmp_path):
     path = tmp_path / "any name"
     kilograd.save(path, model, adam)
     assert [p.name for p in tmp_path.iterdir()] == ["any name"]
+    (tmp_path / "ordinary").touch()
+    assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
     with np.load(path, allow_pickle=False) as archive:
         assert archive["model/layers.1.neurons.0.w"].shape == (4,)
         assert all(archive[name].dtype != object for name in archive.files)

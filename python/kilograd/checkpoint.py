@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
-import tempfile
+import secrets
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -161,13 +161,13 @@ def save(path: str | os.PathLike[str], model: Any, optimizer: Optimizer | None =
     if optimizer is not None:
         arrays |= {f"optimizer/{name}": np.asarray(value) for name, value in optimizer.state_dict().items()}
     target = os.path.abspath(os.fspath(path))
-    number, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=os.path.basename(target), suffix=".part")
+    temporary = f"{target}.{secrets.token_hex(8)}.part"
+    file = open(temporary, "xb")  # noqa: SIM115 - as everyone's files are; those of `tempfile` keep others out
     try:
-        with os.fdopen(number, "wb") as file:
+        with file:
             np.savez(file, **{"format": np.array(_FORMAT), **arrays})  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp keeps others out; an ordinary file does not
         os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
@@ -297,9 +297,3 @@ def _group(name: str) -> str:
 
 def _scalar(array: Any) -> Any:
     return array.item() if array.ndim == 0 else array
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -241,7 +241,7 @@ class Rows:
             return False
         if not (table.flags.c_contiguous and table.flags.aligned):
             return False
-        _core.take_rows(table, which, matrix, first)
+        _core.take_rows(table, which.astype("int64", copy=False), matrix, first)  # not all systems count in 64 bits
         return True
 
     def mapped(self, through: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:
