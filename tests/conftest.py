@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import gc
 import os
 import pathlib
@@ -9,6 +10,8 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -28,6 +31,19 @@ settings.load_profile(os.environ.get("KILOGRAD_HYPOTHESIS", "kilograd"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background; tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+if sys.platform == "emscripten":  # one thread, no processes, and no clock of their time
+    import numpy.testing  # noqa: F401 - before: it asks another process, and takes no for an answer
+
+    def skip(*_: object, **__: object) -> None:
+        pytest.skip("needs another thread or process")
+
+    setattr(concurrent.futures, "ProcessPoolExecutor", skip)  # noqa: B010 - its module has it only when asked
+    for method in ("start", "join"):
+        setattr(threading.Thread, method, skip)
+    setattr(subprocess.Popen, "__init__", skip)  # noqa: B010
+    time.process_time = time.perf_counter
 
 
 def pytest_collection_finish() -> None:

@@ -53,7 +53,7 @@ def test_as_the_function_alone(name: str, kind: Any):
         np.testing.assert_allclose(f.grad(X, kind(k)), slopes, rtol=1e-6, atol=1e-7)
     assert sum(map(len, f._paths.values())) == (2 if name in ("branch", "axis", "moved") else 3)
     assert not hasattr(kilograd.Value, "__and__")
-    ks = np.array([1, 3, 2, 3])
+    ks = np.array([1, 3, 2, 3], dtype=np.int64)
     np.testing.assert_allclose(f.batch(np.array([X] * 4), ks), [function(X, k) for k in ks.tolist()], rtol=1e-13)
 
 
@@ -80,7 +80,7 @@ def test_arrays_of_integers():
 def test_bits_of_arrays_of_integers():
     f = kilograd.compile(lambda x, k: x[:3] * (k & 1) + x[:3] * (k >> 1) + np.bitwise_xor(k, [1, 2, 3]) * x[1])
     for k in ([1, 2, 3], [0, 7, 5], [1, 2, 3]):
-        k = np.array(k)
+        k = np.array(k, dtype=np.int64)
         np.testing.assert_allclose(f(X, k), X[:3] * (k & 1) + X[:3] * (k >> 1) + np.bitwise_xor(k, [1, 2, 3]) * X[1])
     for call in (lambda x: x & 1, lambda x: np.gcd(x, 2), lambda x: x[0] & 1, lambda x: 1 << x[0], lambda x: ~x[0]):
         with pytest.raises(TypeError):
@@ -90,12 +90,12 @@ def test_bits_of_arrays_of_integers():
 
 
 def test_arrays_of_no_dimension_are_arrays():
-    for k in (np.array(3), np.array(3.0)):
+    for k in (np.array(3, dtype=np.int64), np.array(3.0)):
         f = kilograd.compile(lambda x, k: [x[0]] * k + [1.0] * k * x[1] + k.reshape(1) * k[()] * k.sum() + len(k.shape))
         np.testing.assert_allclose(f(X, k), [0.5 * 3 + 1.5 * 3 + 27.0])
         np.testing.assert_allclose(f.jacobian(X, k, argnums=1), [0.5 + 1.5 + 27.0])
     f = kilograd.compile(lambda x, k: sum([x[0]] * k) + x[k] + [1.0, 2.0, 3.0, 4.0][k] + sum(x[i] for i in range(k)))
-    assert f(X, np.array(3)) == pytest.approx(1.5 + 3.0 + 4.0)
+    assert f(X, np.array(3, dtype=np.int64)) == pytest.approx(1.5 + 3.0 + 4.0)
     g = kilograd.compile(lambda x: x**2, argnums=0)
     assert g(np.array(3.0)) == g(3.0) == 9.0
     assert g.grad(np.array(3.0)) == 6.0
@@ -179,7 +179,9 @@ def test_values_are_no_integers_elsewhere():
         NAMES[v]  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("seeds", [3, np.int64(12345678), np.array([3, 2**30])], ids=["int", "int64", "array"])
+@pytest.mark.parametrize(
+    "seeds", [3, np.int64(12345678), np.array([3, 2**30], dtype=np.int64)], ids=["int", "int64", "array"]
+)
 def test_rests_of_integers_that_no_float_holds(seeds):
     def generator(seed, x):
         for _ in range(3):

@@ -6,6 +6,7 @@ import copy
 import gc
 import pathlib
 import re
+import sys
 import weakref
 from collections.abc import Iterator
 from random import Random
@@ -133,7 +134,7 @@ def test_memory_goes_back_to_the_system_after_a_large_graph(no_gc):
     for _ in range(1_000_000):
         x = x * 1.0
     during = kilograd.reserved_bytes()
-    assert during - before > 90 * MIB
+    assert during - before > (90 if sys.maxsize > 2**32 else 80) * MIB  # pointers of half the size
     assert during - before < 130 * MIB
     del x
     assert kilograd.reserved_bytes() <= RESERVE

@@ -142,6 +142,7 @@ def test_rows_of_arithmetic_are_rows_one_by_one(width: int, count: int):
         np.testing.assert_allclose(together, [math.fsum(column) for column in np.transpose(alone)], atol=1e-11)
 
 
+@has_code
 def test_copies_and_derivatives_of_a_program_without_code_have_none():
     program = made(60, code=False)
     for same in (copy.copy(program), copy.deepcopy(program), pickle.loads(pickle.dumps(program))):

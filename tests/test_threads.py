@@ -15,6 +15,8 @@ import pytest
 import kilograd
 from kilograd import Value, no_grad
 
+pytestmark = pytest.mark.skipif(sys.platform == "emscripten", reason="there is one thread")
+
 THREADS = 6
 
 
