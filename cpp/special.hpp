@@ -3,6 +3,8 @@
 // They are defined in math/of_doubles.cpp, most of them by the code of the vectors.
 #pragma once
 
+#include "portable.hpp"
+
 namespace kilograd::scalar {
 
 double log_gamma(double x);

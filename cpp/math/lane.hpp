@@ -1,9 +1,10 @@
 // Lane: KILOGRAD_LANES doubles in one register, with the operators that the op table and the vector math use.
 //
-// The type is the compiler's own vector (GCC and Clang), or a plain double where KILOGRAD_LANES is 1, so one source
-// serves every instruction set; a few lines of intrinsics stand where the compilers' generic code is slow. The
-// header is compiled once per instruction set into different objects of one library, hence the unnamed namespace:
-// nothing here may have external linkage, or the linker could pick an AVX-512 copy for a machine without it.
+// The type is the compiler's own vector (GCC and Clang), that of registers.hpp where the compiler has none, or a plain
+// double where KILOGRAD_LANES is 1, so one source serves every instruction set; a few lines of intrinsics stand where
+// the compilers' generic code is slow. The header is compiled once per instruction set into different objects of one
+// library, hence the unnamed namespace: nothing here may have external linkage, or the linker could pick an AVX-512
+// copy for a machine without it.
 #pragma once
 
 #include <cmath>
@@ -12,7 +13,10 @@
 
 #include "../portable.hpp"
 
-#if defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE2__)
+#if KILOGRAD_LANES > 1 && !defined(KILOGRAD_VECTOR_TYPES)
+#define KILOGRAD_REGISTERS
+#include "registers.hpp"
+#elif defined(KILOGRAD_SSE2)
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
@@ -26,7 +30,7 @@ inline constexpr int width = KILOGRAD_LANES;
 #if KILOGRAD_LANES == 1
 using Raw = double;
 using RawBits = std::uint64_t;
-#else
+#elif !defined(KILOGRAD_REGISTERS)
 using Raw = double __attribute__((vector_size(8 * KILOGRAD_LANES)));
 using RawBits = std::uint64_t __attribute__((vector_size(8 * KILOGRAD_LANES)));
 #endif
@@ -53,6 +57,12 @@ struct Bits {
 struct Lane {
     Raw v;
     Lane() = default;
+#if defined(KILOGRAD_REGISTERS)
+    KILOGRAD_INLINE explicit Lane(double x) : v(all_equal(x)) {}
+    KILOGRAD_INLINE explicit Lane(Raw x) : v(x) {}
+    static KILOGRAD_INLINE Lane load(const double* p) { return Lane(raw_at(p)); }
+    KILOGRAD_INLINE void store(double* p) const { put_at(p, v); }
+#else
 #if KILOGRAD_LANES == 1
     KILOGRAD_INLINE explicit Lane(double x) : v(x) {}
 #else
@@ -65,6 +75,7 @@ struct Lane {
         return r;
     }
     KILOGRAD_INLINE void store(double* p) const { std::memcpy(p, &v, sizeof v); }
+#endif
 };
 
 KILOGRAD_INLINE Lane operator+(Lane a, Lane b) { return Lane(a.v + b.v); }
@@ -73,6 +84,10 @@ KILOGRAD_INLINE Lane operator*(Lane a, Lane b) { return Lane(a.v * b.v); }
 KILOGRAD_INLINE Lane operator/(Lane a, Lane b) { return Lane(a.v / b.v); }
 KILOGRAD_INLINE Lane operator-(Lane a) { return Lane(-a.v); }
 
+#if defined(KILOGRAD_REGISTERS)
+KILOGRAD_INLINE Bits bits(Lane a) { return {bits_of(a.v)}; }
+KILOGRAD_INLINE Lane lane(Bits a) { return Lane(with_bits(a.i)); }
+#else
 KILOGRAD_INLINE Bits bits(Lane a) {
     Bits r;
     std::memcpy(&r.i, &a.v, sizeof r.i);
@@ -83,6 +98,7 @@ KILOGRAD_INLINE Lane lane(Bits a) {
     std::memcpy(&r.v, &a.i, sizeof r.v);
     return r;
 }
+#endif
 // Unsigned: shifts are logical (AVX2 has no other of 64 bits), and what NaN makes of the sums wraps around.
 KILOGRAD_INLINE Bits operator+(Bits a, std::uint64_t b) { return {a.i + b}; }
 KILOGRAD_INLINE Bits operator-(Bits a, std::uint64_t b) { return {a.i - b}; }
@@ -147,7 +163,7 @@ KILOGRAD_INLINE Lane select(Mask m, Lane x, Lane y) {
 KILOGRAD_INLINE bool any(Mask a) {
 #if defined(__AVX2__) && KILOGRAD_LANES == 4
     return _mm256_movemask_pd((__m256d)a.m) != 0;
-#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+#elif defined(KILOGRAD_SSE2) && KILOGRAD_LANES == 2
     return _mm_movemask_pd((__m128d)a.m) != 0;
 #elif KILOGRAD_LANES == 1
     return a.m != 0;
@@ -211,9 +227,15 @@ KILOGRAD_INLINE Lane lookup(const double (&table)[16], Bits index) {
     return Lane(table[index.i & 15]);
 #else
     const RawBits at = index.i & 15;
+#if defined(KILOGRAD_REGISTERS)
+    double r[width];
+    for (int k = 0; k < width; ++k) r[k] = table[at[k]];
+    return Lane::load(r);
+#else
     Raw r;
     for (int k = 0; k < width; ++k) r[k] = table[at[k]];
     return Lane(r);
+#endif
 #endif
 }
 
@@ -228,7 +250,7 @@ KILOGRAD_INLINE Lane least(Lane a, Lane b) {
     return Lane(_mm512_min_pd(a.v, b.v));
 #elif defined(__AVX2__) && KILOGRAD_LANES == 4
     return Lane(_mm256_min_pd(a.v, b.v));
-#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+#elif defined(KILOGRAD_SSE2) && KILOGRAD_LANES == 2
     return Lane((Raw)_mm_min_pd((__m128d)a.v, (__m128d)b.v));
 #else
     return select(a < b, a, b);
@@ -239,7 +261,7 @@ KILOGRAD_INLINE Lane greatest(Lane a, Lane b) {
     return Lane(_mm512_max_pd(a.v, b.v));
 #elif defined(__AVX2__) && KILOGRAD_LANES == 4
     return Lane(_mm256_max_pd(a.v, b.v));
-#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+#elif defined(KILOGRAD_SSE2) && KILOGRAD_LANES == 2
     return Lane((Raw)_mm_max_pd((__m128d)a.v, (__m128d)b.v));
 #else
     return select(a > b, a, b);
@@ -251,7 +273,7 @@ KILOGRAD_INLINE Lane sqrt(Lane a) {
     return Lane(_mm512_sqrt_pd(a.v));
 #elif defined(__AVX2__) && KILOGRAD_LANES == 4
     return Lane(_mm256_sqrt_pd(a.v));
-#elif defined(__SSE2__) && KILOGRAD_LANES == 2
+#elif defined(KILOGRAD_SSE2) && KILOGRAD_LANES == 2
     return Lane(_mm_sqrt_pd(a.v));
 #elif defined(__aarch64__) && KILOGRAD_LANES == 2
     return Lane((Raw)vsqrtq_f64((float64x2_t)a.v));
@@ -262,32 +284,34 @@ KILOGRAD_INLINE Lane sqrt(Lane a) {
 #endif
 }
 
-#if (defined(__AVX512F__) && KILOGRAD_LANES == 8) || (defined(__FMA__) && KILOGRAD_LANES == 4) || \
-    (defined(__aarch64__) && KILOGRAD_LANES <= 2) || (defined(__FMA__) && KILOGRAD_LANES == 1)
+#if (defined(__AVX512F__) && KILOGRAD_LANES == 8) || (defined(KILOGRAD_FMA) && KILOGRAD_LANES == 4) || \
+    (defined(__aarch64__) && KILOGRAD_LANES <= 2) || (defined(KILOGRAD_FMA) && KILOGRAD_LANES == 1)
 #define KILOGRAD_HAS_FMA 1
 #else
 #define KILOGRAD_HAS_FMA 0
 #endif
 
 // a * b + c: with one rounding where the instruction set has that, else with two.
+KILOGRAD_INLINE double mul_add(double a, double b, double c) {
+#if defined(KILOGRAD_FMA) && !defined(KILOGRAD_VECTOR_TYPES)  // there std::fma may be a call
+    return _mm_cvtsd_f64(_mm_fmadd_sd(_mm_set_sd(a), _mm_set_sd(b), _mm_set_sd(c)));
+#elif defined(KILOGRAD_FMA) || defined(__aarch64__)
+    return std::fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
 KILOGRAD_INLINE Lane mul_add(Lane a, Lane b, Lane c) {
 #if defined(__AVX512F__) && KILOGRAD_LANES == 8
     return Lane(_mm512_fmadd_pd(a.v, b.v, c.v));
-#elif defined(__FMA__) && KILOGRAD_LANES == 4
+#elif defined(KILOGRAD_FMA) && KILOGRAD_LANES == 4
     return Lane(_mm256_fmadd_pd(a.v, b.v, c.v));
 #elif defined(__aarch64__) && KILOGRAD_LANES == 2
     return Lane((Raw)vfmaq_f64((float64x2_t)c.v, (float64x2_t)a.v, (float64x2_t)b.v));
 #elif KILOGRAD_HAS_FMA
-    return Lane(std::fma(a.v, b.v, c.v));
+    return Lane(mul_add(a.v, b.v, c.v));
 #else
     return Lane(a.v * b.v + c.v);
-#endif
-}
-KILOGRAD_INLINE double mul_add(double a, double b, double c) {
-#if defined(__FMA__) || defined(__aarch64__)
-    return std::fma(a, b, c);
-#else
-    return a * b + c;
 #endif
 }
 

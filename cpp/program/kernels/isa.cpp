@@ -2,7 +2,14 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <stdexcept>
+
+#include "../../portable.hpp"
+
+#if defined(KILOGRAD_X86_KERNELS) && !defined(KILOGRAD_GNU)
+#include <intrin.h>
+#endif
 
 namespace kilograd::program {
 
@@ -28,15 +35,25 @@ struct Answer {
 
 Answer cpuid(std::uint32_t leaf) {
     Answer answer;
+#ifdef KILOGRAD_GNU
     asm volatile("cpuid" : "=a"(answer.a), "=b"(answer.b), "=c"(answer.c), "=d"(answer.d) : "a"(leaf), "c"(0));
+#else
+    int words[4];
+    __cpuidex(words, static_cast<int>(leaf), 0);
+    std::memcpy(&answer, words, sizeof answer);
+#endif
     return answer;
 }
 
 // Which registers the system keeps for each thread.
 std::uint32_t kept_registers() {
+#ifdef KILOGRAD_GNU
     std::uint32_t low, high;
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return low;
+#else
+    return static_cast<std::uint32_t>(_xgetbv(0));
+#endif
 }
 
 constexpr bool has(std::uint32_t word, auto... bits) {
