@@ -291,3 +291,23 @@ def test_names_that_are_replaced_look_like_ufuncs():
     assert kilograd.compile(function)(3.0) == 9.0
     assert seen[:3] == [True, 2, repr(np.power)]
     assert pickle.loads(seen[3]) is np.power
+
+
+@pytest.mark.parametrize(
+    ("call", "order"),
+    [
+        *[(call, order) for call in ("x.ravel({})", "np.ravel(x, {})", "x.flatten({})") for order in "AK"],
+        *[(call, "A") for call in ("x.reshape(3, 2, {})", "np.reshape(x, (3, 2), {})")],
+    ],
+)
+def test_an_order_in_memory_is_not_recorded(call, order):
+    """Where an argument lies by columns, NumPy gives its columns one after the other, and a path has rows alone."""
+    function = eval(f"lambda x: {call.format(f'order={order!r}')} * x[0, 1]", {"np": np})
+    by_rows = np.arange(6.0).reshape(2, 3)
+    with pytest.raises(TypeError, match="lies in memory.*write order='C'"):
+        kilograd.compile(function)(np.asfortranarray(by_rows))
+    for named in ("C", "F"):
+        function = eval(f"lambda x: {call.format(f'order={named!r}')} * x[0, 1]", {"np": np})
+        for x in (by_rows, np.asfortranarray(by_rows)):
+            assert kilograd.compile(function)(x).tolist() == function(x).tolist()
+    assert kilograd.compile(lambda x: x[0].ravel("K"))(by_rows).tolist() == [0.0, 1.0, 2.0]

@@ -337,6 +337,13 @@ def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "
     return written(mask_of(found) if is_of_bools(a) else traced(found), out)
 
 
+@implements(np.reshape)
+def _reshape(a: Any, shape: Any = None, order: Any = "C", newshape: Any = None, copy: Any = None) -> Any:
+    # Not NumPy's own, which takes the refusal of a method for none, and goes on without the method.
+    found = array_of(a).reshape(newshape if shape is None else shape, order=order)
+    return found.copy() if copy else found
+
+
 @implements(np.apply_along_axis)
 def _apply_along_axis(function: Any, axis: int, array: Any, *args: Any, **options: Any) -> Any:
     moved = np.moveaxis(traced(entries(array)), axis, -1)

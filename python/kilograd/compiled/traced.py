@@ -45,8 +45,28 @@ FLOAT = np.dtype(np.float64)
 SCALARS = (int, float, np.number, np.bool_)
 
 
+def _by_indices(name: str) -> Callable[..., Any]:
+    """A method of arrays that orders entries by their indices, but not as they lie in memory: calls of a path differ in that."""
+    method = getattr(np.ndarray, name)
+
+    def ordered(self: ObjectArray, *args: Any, **options: Any) -> Any:
+        for asked in (options.get("order"), *args):
+            if isinstance(asked, str) and asked.upper() in ("A", "K") and self.ndim > 1:
+                raise refusal(
+                    f"order={asked!r} asks how an array lies in memory, which is not recorded: write order='C' for "
+                    "rows one after the other, 'F' for columns"
+                )
+        return method(self, *args, **options)
+
+    return ordered
+
+
 class ObjectArray(np.ndarray):
     """An array of objects to which NumPy's functions come by its protocols, which `protocols` gives it."""
+
+    ravel = _by_indices("ravel")
+    flatten = _by_indices("flatten")
+    reshape = _by_indices("reshape")
 
     def __getitem__(self, key: Any) -> Any:
         got: Any = super().__getitem__(key if type(key) is int else index_of(key))
