@@ -46,7 +46,7 @@ SCALARS = (int, float, np.number, np.bool_)
 
 
 def _by_indices(name: str) -> Callable[..., Any]:
-    """A method of arrays that orders entries by their indices, but not as they lie in memory: calls of a path differ in that."""
+    """A method that orders entries by their indices, and not as they lie in memory: calls of a path differ there."""
     method = getattr(np.ndarray, name)
 
     def ordered(self: ObjectArray, *args: Any, **options: Any) -> Any:
