@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import random
 import signal
 import sys
@@ -263,7 +262,7 @@ def test_control_c_ends_after_the_step():
 
     def press(history):
         if len(history.losses) == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     history = fit(model, X, Y, epochs=1000, callbacks=[press])
     assert history.interrupted
@@ -276,8 +275,8 @@ def test_pressed_twice_it_interrupts_at_once():
     model = make()
 
     def press(history):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         fit(model, X, Y, epochs=1000, callbacks=[press])

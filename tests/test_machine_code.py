@@ -11,6 +11,7 @@ import pathlib
 import pickle
 import random
 import re
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -302,6 +303,7 @@ def test_a_file_says_nothing_of_code(tmp_path: pathlib.Path):
 
 
 @has_code
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux where code lies")
 def test_perf_finds_names(run_python: Callable[[str], str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("KILOGRAD_PERF_MAP", "1")
     said = run_python(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import pickle
 import random
 import signal
@@ -494,7 +493,7 @@ def test_minimize_can_be_interrupted_and_lets_others_run():
     def press() -> None:
         while parameters[0].data == first:  # no step has been made yet
             time.sleep(0)
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     thread = threading.Thread(target=press)
     thread.start()
