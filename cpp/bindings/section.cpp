@@ -3,7 +3,6 @@
 #ifdef KILOGRAD_FREE_THREADED
 
 #include <atomic>
-#include <chrono>
 #include <stdexcept>
 #include <thread>
 
@@ -20,18 +19,9 @@ namespace {
 static_assert(sizeof(PyMutex) == sizeof(Arena::lock));
 PyMutex* lock_of(Arena& arena) { return reinterpret_cast<PyMutex*>(&arena.lock); }
 
-// Where Python has ended, it ends a thread that asks to run again, by unwinding: within code that has to finish what it
-// began, and through functions that let nothing out. So it stops here, for good.
-void stop_without_python() {
-    while (!PyThreadState_GetUnchecked()) std::this_thread::sleep_for(std::chrono::hours(1));
-}
-
 void lock(PyMutex* mutex) {
-    struct Stopped {
-        ~Stopped() { stop_without_python(); }
-    } const stopped;
     if (Py_IsFinalizing()) *mutex = {0};  // no other thread will ever run again and give it back
-    PyMutex_Lock(mutex);
+    ask_to_run([&] { PyMutex_Lock(mutex); });
 }
 
 // Only in join_with() a thread waits for one lock while it has another one.
@@ -74,11 +64,8 @@ void unlock_in_child() {
 Section::Section(Arena& arena) : before_(entered) { go(&arena); }
 Section::~Section() { go(before_); }
 
-Outside::Outside() : before_(entered) { go(nullptr); }
-Outside::~Outside() {
-    stop_without_python();
-    go(before_);
-}
+Outside::Left::Left() : before(entered) { go(nullptr); }
+Outside::Left::~Left() { go(before); }
 
 Arena& arena_for(std::initializer_list<PyObject*> objects) {
     for (PyObject* object : objects)
@@ -107,8 +94,8 @@ void join_with(Arena& other) {
 void let_joins_end() {
     while (joins) {
         const Outside outside;
-        Py_BEGIN_ALLOW_THREADS std::this_thread::yield();
-        Py_END_ALLOW_THREADS
+        const Released released;
+        std::this_thread::yield();
     }
 }
 

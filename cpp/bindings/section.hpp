@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "../engine/arena.hpp"
+#include "ending.hpp"
 
 namespace kilograd {
 
@@ -33,13 +34,18 @@ class Section {
 
 class Outside {
   public:
-    Outside();
+    Outside() = default;
     Outside(const Outside&) = delete;
     Outside& operator=(const Outside&) = delete;
-    ~Outside();
 
   private:
-    Arena* const before_;
+    struct Left {
+        Left();
+        ~Left();
+        Arena* const before;
+    };
+    const Left left_;
+    const AskedByOthers asked_{};  // ends first
 };
 
 // Of the first Value among these objects, or this thread's own.
@@ -117,6 +123,9 @@ inline void let_joins_end() {}
 class Outside {
   public:
     Outside() {}  // it is used, says the compiler
+
+  private:
+    const AskedByOthers asked_{};
 };
 
 #endif

@@ -194,7 +194,7 @@ py::object Call::narrow(const py::array& wide) {
 
 void Call::run() {
     const program::Kernels& kernels = program::chosen_kernels();  // reads the environment: under the GIL
-    const py::gil_scoped_release released;
+    const Released released;
     program_.run(request, kernels);
 }
 
@@ -202,7 +202,7 @@ void Call::run(double* program::Request::*what, double* to, std::size_t area) {
     request.*what = to;
     if (request.reduce == Reduce::None) return run();
     const program::Kernels& kernels = program::chosen_kernels();
-    const py::gil_scoped_release released;
+    const Released released;
     program::add_up(request, area, to, [&](program::Request& part, std::size_t first, double* results) {
         if (part.tangents) part.tangents += first * all_;
         part.*what = results;
@@ -212,13 +212,13 @@ void Call::run(double* program::Request::*what, double* to, std::size_t area) {
 
 void Call::run_whole(program::Derivatives::Of of, const program::Columns& columns, double* to) {
     const program::Kernels& kernels = program::chosen_kernels();
-    const py::gil_scoped_release released;
+    const Released released;
     program_.derivatives().whole(of, program_, request, columns, to, kernels);
 }
 
 void Call::run_entries(program::Derivatives::Of of, const program::Columns& columns, double* to) {
     const program::Kernels& kernels = program::chosen_kernels();
-    const py::gil_scoped_release released;
+    const Released released;
     program_.derivatives().entries(of, program_, request, columns, to, kernels);
 }
 

@@ -55,7 +55,7 @@ class Descent {
             if (lets_others_run) {
                 work_ = 0;
                 const Outside outside;
-                const py::gil_scoped_release released;
+                const Released released;
                 program_.run(request_, kernels_);
             } else {
                 program_.run(request_, kernels_);

@@ -117,7 +117,7 @@ class Guards {
         const double* x = rows.data();
         std::int8_t* out = result.mutable_data();
         const auto count = static_cast<std::size_t>(rows.shape(0));
-        py::gil_scoped_release release;
+        const Released released;
         if (count == 1)
             look_at<1>(x, 1, parameters, out);
         else

@@ -156,7 +156,7 @@ py::object entries(const Recorded& self, const py::tuple& parameters, py::handle
     const program::Columns columns = columns_of(self.program, wrt);
     std::size_t count;
     {
-        const py::gil_scoped_release released;
+        const Released released;
         count = self.program.derivatives().pattern(of, self.program, columns, call.request.weights != nullptr).size();
     }
     py::array found = call.target(out, call.unless_reduced({{static_cast<py::ssize_t>(count)}}), "out");
@@ -170,7 +170,7 @@ py::tuple pattern(const Recorded& self, bool second, py::handle wrt, bool weight
     const Signals signals;
     const program::Pattern* found;
     {
-        const py::gil_scoped_release released;
+        const Released released;
         found =
             &self.program.derivatives().pattern(second ? Of::Hessian : Of::Jacobian, self.program, columns, weighted);
     }

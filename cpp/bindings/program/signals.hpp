@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include "../../program/watch.hpp"
+#include "../ending.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -45,7 +46,7 @@ class Signals final : public program::Watch {
   private:
     bool ask() override {
         if (main_) {
-            const py::gil_scoped_acquire acquired;
+            const Acquired acquired;
             if (PyErr_CheckSignals() < 0) throw py::error_already_set();
         }
         if (stop_ && stop_->raised()) throw Stopped();

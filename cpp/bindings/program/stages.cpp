@@ -19,6 +19,7 @@
 #include "../../program/stages/loop.hpp"
 #include "../../program/stages/program_map.hpp"
 #include "../../program/stages/sequence.hpp"
+#include "../pybind.hpp"
 #include "../value/handle.hpp"
 #include "call.hpp"
 
@@ -48,20 +49,19 @@ class PythonMap final : public Map {
         : Map(n_inputs, n_outputs), object_(std::move(object)) {}
 
     void forward(const Rows& rows, Input x, Output y, Kept&, bool) const override {
-        const py::gil_scoped_acquire acquired;
+        const Acquired acquired;
         const py::object numbers = array(rows, x.value, n_inputs());
-        store(rows, object_.attr("forward")(numbers), "value", n_outputs(), y.value);
+        store(rows, call("forward", numbers), "value", n_outputs(), y.value);
         if (y.tangent)
-            store(rows, object_.attr("jvp")(numbers, array(rows, x.tangent, n_inputs())), "jvp", n_outputs(),
-                  y.tangent);
+            store(rows, call("jvp", numbers, array(rows, x.tangent, n_inputs())), "jvp", n_outputs(), y.tangent);
     }
 
     void reverse(const Rows& rows, Input x, Input w, Output dx, Kept&) const override {
-        const py::gil_scoped_acquire acquired;
+        const Acquired acquired;
         const py::object numbers = array(rows, x.value, n_inputs()), weights = array(rows, w.value, n_outputs());
-        if (!x.dual()) return store(rows, object_.attr("vjp")(numbers, weights), "vjp", n_inputs(), dx.value);
-        const py::tuple both = object_.attr("second")(numbers, array(rows, x.tangent, n_inputs()), weights,
-                                                      array(rows, w.tangent, n_outputs()));
+        if (!x.dual()) return store(rows, call("vjp", numbers, weights), "vjp", n_inputs(), dx.value);
+        const py::tuple both =
+            call("second", numbers, array(rows, x.tangent, n_inputs()), weights, array(rows, w.tangent, n_outputs()));
         if (both.size() != 2) throw py::type_error("second() gives two arrays");
         store(rows, both[0], "vjp", n_inputs(), dx.value);
         store(rows, both[1], "second derivative", n_inputs(), dx.tangent);
@@ -111,9 +111,16 @@ class PythonMap final : public Map {
     std::size_t bytes() const override { return sizeof *this; }
 
   private:
+    template <class... Arrays>
+    py::object call(const char* name, const Arrays&... arrays) const {
+        const py::object method = object_.attr(name);
+        const py::tuple arguments = py::make_tuple(arrays...);
+        const Outside outside;
+        return checked(PyObject_CallObject(method.ptr(), arguments.ptr()));
+    }
     template <class F>
     void for_groups(F&& f) const {
-        const py::gil_scoped_acquire acquired;
+        const Acquired acquired;
         using Numbers = std::vector<std::size_t>;
         const auto all = [](std::size_t count) {
             Numbers numbers(count);
@@ -178,7 +185,7 @@ class StageCall {
     void run() {
         const program::Kernels& kernels = program::chosen_kernels();
         const Signals signals;
-        const py::gil_scoped_release released;
+        const Released released;
         const bool dual = v_.ptr() != nullptr, reverse = dx || dx_tangents;
         // Numbers kept: less memory that is new to the call, and written and read again by a reverse sweep, as far as
         // that leaves rows for a vector.
@@ -291,7 +298,7 @@ py::tuple stage_pattern(const Stage& self, bool second, py::handle wrt) {
     program::Groups groups;
     bool by_columns = true;
     {
-        const py::gil_scoped_release released;
+        const Released released;
         pattern = program::pattern_of(*self.map, second, columns);
         groups = program::group_columns(pattern, second);
         if (!second) {
