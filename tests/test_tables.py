@@ -173,3 +173,40 @@ def test_integers_beyond_what_a_double_holds():
         w = Value(1.0)
         runs.append(fit(lambda x, w=w: w * x, [1.0, 2.0], y, optimizer=optim.SGD([w]), epochs=1).losses)
     assert runs[0] == runs[1]
+
+
+def to_arrow(frame):
+    pyarrow = pytest.importorskip("pyarrow")
+    return pyarrow.Table.from_pandas(frame)
+
+
+@pytest.mark.parametrize("library", [lambda frame: frame, polars.from_pandas, to_arrow])
+def test_columns_in_another_order_are_refused_where_rows_are_taken_by_places(library):
+    names = ["x", "y", "z"]
+    frame = pandas.DataFrame(np.arange(12.0).reshape(4, 3) / 12, columns=names)
+    same, moved = (library(frame[order]) for order in (names, ["x", "z", "y"]))
+    y = np.arange(4.0)
+    leaves = [Value(0.0) for _ in names]
+    parameter = Value(0.5)
+    program = kilograd.Program((parameter * leaves[0] - leaves[1] * leaves[2]) ** 2, leaves, [parameter])
+    distributed, sgd = kilograd.distributed, optim.SGD([parameter], lr=0.1)
+    model = MLP(3, [1])
+    calls = [
+        lambda table: distributed.value_and_grad(program, [same, table]),
+        lambda table: list(distributed.map_rows(program, [same, table])),
+        lambda table: distributed.minimize(program, [same, table], sgd, steps=2),
+        lambda table: sgd.minimize(program, [same, table], steps=2),
+        lambda table: distributed.fit(model, [(same, y), (table, y)], epochs=1),
+        lambda table: fit(model, [(same, y), (table, y)], epochs=1),
+        lambda table: fit(model, same, y, validation=(table, y), epochs=1),
+    ]
+    for call in calls:
+        before = parameter.data
+        with pytest.raises(ValueError, match="columns are x, z, y, and those of the first table x, y, z: 'z' has"):
+            call(moved)
+        assert parameter.data == before
+        call(same)
+    swapped = distributed.value_and_grad(program, [same, moved], columns=names)
+    assert swapped[0] == distributed.value_and_grad(program, [same, same])[0]
+    assert sgd.minimize(program, [same, frame[names].to_numpy()], steps=1).shape == (1,)  # an array has no names
+    assert sgd.minimize(program, [same, library(frame.set_axis(list("abc"), axis=1))], steps=1).shape == (1,)

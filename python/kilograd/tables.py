@@ -13,7 +13,7 @@ columns. What has no order of columns, or is no number, is refused with what to 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kilograd import _core
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Rows", "array", "is_table", "listed", "numbers", "refuse_unordered", "sample"]
+__all__ = ["Rows", "SameOrder", "array", "is_table", "listed", "names_of", "numbers", "refuse_unordered", "sample"]
+
+T = TypeVar("T")
 
 _NUMPY = ("__array__", "__array_interface__", "__array_struct__")
 _ARROW = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
@@ -249,6 +251,41 @@ class Rows:
         if self._table is None or self._through is not None:
             return Rows(through(self.array()))
         return Rows(self._table, self._which, through)
+
+
+def names_of(table: Any) -> list[Any] | None:
+    """The names of a table's columns; None for what has none, as arrays."""
+    names = getattr(table, "column_names", None)  # Arrow, whose .columns are the columns themselves
+    if names is None:
+        names = getattr(table, "columns", None)
+    return None if names is None else list(names)
+
+
+class SameOrder:
+    """Tables whose rows are taken together, by places: where they have names for their columns, in one order."""
+
+    def __init__(self) -> None:
+        self._first: list[Any] | None = None
+
+    def checked(self, table: T) -> T:
+        """Give a table back.
+
+        Raises
+        ------
+        ValueError
+            If a column has another place than in the first table that came.
+        """
+        names = names_of(table)
+        if names is not None:
+            first = self._first = self._first or names
+            moved = [name for name, there in zip(names, first, strict=False) if name != there and name in first]
+            if moved:
+                raise ValueError(
+                    f"the columns are {', '.join(map(str, names))}, and those of the first table "
+                    f"{', '.join(map(str, first))}: {moved[0]!r} has another place, and rows are taken by places; put "
+                    "all columns in one order, as by table[names]"
+                )
+        return table
 
 
 def _through_arrow(thing: Any, what: str) -> Any:

@@ -137,9 +137,33 @@ def targets_that_the_loss_has_not() -> None:
     raise AssertionError("class 7 of 3 was taken")
 
 
+class Frame:
+    """A table whose columns have names."""
+
+    def __init__(self, columns: str, rows: Any) -> None:
+        self.columns, self._rows = list(columns), rows
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self._rows
+
+
+def columns_in_another_order() -> None:
+    """Rows were taken by places, and gave the sum of other numbers."""
+    x, y, slope = (kilograd.Value(0.5) for _ in range(3))
+    program = kilograd.Program(slope * x - y, inputs=[x, y], parameters=[slope])
+    parts = [Frame("xy", np.ones((2, 2))), Frame("yx", np.array([[1.0, 2.0]]))]
+    try:
+        distributed.value_and_grad(program, parts)
+    except ValueError as error:
+        if "another place" in str(error):
+            return
+    raise AssertionError("a column was taken for another")
+
+
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """What was wrong once."""
     yield "first-batch", the_first_batch_adds_up_as_later_ones_do
     yield "empty-part-of-objects", an_empty_part_of_objects
     yield "seeds-of-processes", a_seed_that_each_process_draws
+    yield "columns-in-another-order", columns_in_another_order
     yield "targets-that-the-loss-has-not", targets_that_the_loss_has_not

@@ -71,8 +71,8 @@ def map_rows(
     TypeError
         If `program` is neither a program nor a compiled function, cannot be pickled, or rows are no numbers.
     ValueError
-        If a part lacks a column or has rows of another width, with the number of the part; here, or when the results
-        are computed. If there is a column ``output`` already.
+        If a part lacks a column, has rows of another width or, without `columns`, its columns in another order, with
+        the number of the part; here, or when the results are computed. If there is a column ``output`` already.
     """
     function = Function(program, threads, check)
     numbers = _parameters(program, parameters)

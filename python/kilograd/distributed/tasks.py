@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -46,6 +46,7 @@ class Table:
 
     columns: Sequence[str] | None = None
     targets: str | Sequence[str] | None = None
+    _order: tables.SameOrder = field(default_factory=tables.SameOrder, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.columns, str) or not isinstance(self.columns, (Iterable, NoneType)):
@@ -59,7 +60,7 @@ class Table:
 
     def rows(self, block: Any) -> NDArray[Any]:
         """The rows of a block, as numbers."""
-        found = tables.numbers(block if self.columns is None else _chosen(block, self.columns), "the rows")
+        found = tables.numbers(self._samples(block), "the rows")
         if found.ndim != 2:
             raise ValueError(f"rows of numbers are needed, and these have the shape {found.shape}")
         return found
@@ -73,25 +74,26 @@ class Table:
                     "y= names the column of the targets"
                 )
             x, y = block
-            return (x if self.columns is None else _chosen(x, self.columns)), y
+            return self._samples(x), y
         targets = self._targets()
-        columns = self.columns
-        if columns is None:
-            columns = [name for name in _names(block) if name not in targets]
+        samples = block
+        if self.columns is None:
+            samples = _chosen(block, [name for name in _names(block) if name not in targets])
         y = tables.numbers(_chosen(block, targets), "y")
-        return _chosen(block, columns), y[:, 0] if isinstance(self.targets, str) else y
+        return self._samples(samples), y[:, 0] if isinstance(self.targets, str) else y
+
+    def _samples(self, block: Any) -> Any:
+        return self._order.checked(block) if self.columns is None else _chosen(block, self.columns)
 
 
 def _names(block: Any) -> list[Any]:
-    names = getattr(block, "column_names", None)  # Arrow, whose .columns are the columns themselves
-    if names is None:
-        names = getattr(block, "columns", None)
+    names = tables.names_of(block)
     if names is None:
         raise TypeError(
             f"columns are named, and {type(block).__name__} has no names for its columns: pass a data frame, or leave "
             "the names out. Targets that are classes are given by their numbers, 0, 1, ..."
         )
-    return list(names)
+    return names
 
 
 def _chosen(block: Any, columns: Sequence[str]) -> Any:

@@ -279,7 +279,8 @@ class Optimizer:
         self, program: Program, blocks: Any, steps: int, *, reduce: Reduce, threads: int, check: bool
     ) -> NDArray[float64]:
         def over_blocks() -> Sums:
-            found = (of_block(program, block, threads=threads, check=check) for block in blocks)
+            order = tables.SameOrder()
+            found = (of_block(program, order.checked(block), threads=threads, check=check) for block in blocks)
             return added(found, len(program.parameters))
 
         return self._minimize_sums(program.parameters, over_blocks, steps, reduce)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from kilograd import tables
 from kilograd.checks import whole_number
 from kilograd.modes import no_grad
 from kilograd.optim import Adam, Optimizer
@@ -112,8 +113,8 @@ def fit(
         If `X` or `y` is no table of numbers: a dict, text, complex numbers, dates.
     ValueError
         If there are no samples, blocks can be gone through but once, lengths differ, rows differ in width or not from
-        what the model takes, an input is missing or not finite, a setting is out of range, or a parameter of the model
-        or the optimizer is no leaf; with ``engine="program"`` also if the loss cannot be recorded. Nothing is changed.
+        what the model takes, data frames have their columns in different orders, an input is missing or not finite, a
+        setting is out of range, or a parameter of the model or the optimizer is no leaf; with ``engine="program"`` also if the loss cannot be recorded. Nothing is changed.
     FloatingPointError
         If the loss becomes NaN or infinite, or the parameters do. They, and the optimizer, are then as they were in
         the last step that had a finite loss.
@@ -144,6 +145,9 @@ def fit(
         held_out = held_out_of_blocks(validation)
     else:
         samples, held_out = hold_out(read_samples(X, y), validation, seed)
+        order = tables.SameOrder()
+        for table in (X, *(validation[:1] if isinstance(validation, tuple) else ())):
+            order.checked(table)
         blocks = [samples]
     if engine not in ("auto", "program", "graph"):
         raise ValueError(f'engine is "auto", "program" or "graph", not {engine!r}')

@@ -150,12 +150,12 @@ class Blocks:
         self._blocks: Iterable[Any] = repeatable(blocks, epochs, "epochs")
 
     def __iter__(self) -> Iterator[Samples]:
-        found = False
+        found, order = False, tables.SameOrder()
         for k, block in enumerate(self._blocks):
             if not isinstance(block, (tuple, list)) or len(block) != 2:
                 raise TypeError(f"block {k} is a pair (X, y) of samples and their targets, not {type(block).__name__}")
             try:
-                samples = Samples(read_rows("X", block[0]), read_rows("y", block[1]))
+                samples = Samples(read_rows("X", order.checked(block[0])), read_rows("y", block[1]))
                 samples.check()
             except (TypeError, ValueError) as error:
                 raise type(error)(f"block {k}: {error}") from None
