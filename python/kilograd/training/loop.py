@@ -114,7 +114,8 @@ def fit(
     ValueError
         If there are no samples, blocks can be gone through but once, lengths differ, rows differ in width or not from
         what the model takes, data frames have their columns in different orders, an input is missing or not finite, a
-        setting is out of range, or a parameter of the model or the optimizer is no leaf; with ``engine="program"`` also if the loss cannot be recorded. Nothing is changed.
+        setting is out of range, or a parameter of the model or the optimizer is no leaf; with ``engine="program"`` also
+        if the loss cannot be recorded. Nothing is changed.
     FloatingPointError
         If the loss becomes NaN or infinite, or the parameters do. They, and the optimizer, are then as they were in
         the last step that had a finite loss.
