@@ -784,6 +784,25 @@ def test_batches_of_several_arguments():
         f.batch(np.array([Value(1.0)]), Y, 1.0, "")
 
 
+@pytest.mark.parametrize("of", [lambda x, m: (x * m).sum(), lambda x, m: np.where(m, x, 0.0).sum()])
+@pytest.mark.parametrize("mask", [np.array([True, False, True]), np.array([[True, False, False]] * 2 + [[False] * 3])])
+def test_an_array_of_bools_is_not_taken_apart_into_rows(of, mask):
+    """Each row had all of it, as if the rows shared it."""
+    f, x = kilograd.compile(of), np.arange(9.0).reshape(3, 3)
+    for call in (f.batch, f.batch.grad, f.batch.hessian):
+        with pytest.raises(TypeError, match="not taken apart into the rows.*astype.float.*None in in_axes"):
+            call(x, mask)
+    with pytest.raises(TypeError, match="not taken apart"):
+        f.batch(x, m=mask)
+    with pytest.raises(TypeError, match="not taken apart"):
+        kilograd.compile(lambda d: of(d["x"], d["m"])).batch({"x": x, "m": mask})
+    numbers = kilograd.compile(lambda x, m: of(x, m > 0))
+    assert numbers.batch(x, mask.astype(float)).tolist() == [of(row, m) for row, m in zip(x, mask, strict=True)]
+    shared = mask.reshape(-1)[:3]
+    assert f.batch(x, shared, in_axes=(0, None)).tolist() == [of(row, shared) for row in x]
+    assert f.batch(x, np.array(True)).tolist() == x.sum(axis=1).tolist()
+
+
 def test_batches_of_constants_and_of_no_rows():
     f = kilograd.compile(lambda x: (x > 0, 1 if x > 0 else x * 0.5))
     with pytest.raises(ValueError, match="first row"):

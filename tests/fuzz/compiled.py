@@ -456,6 +456,18 @@ def row_of(result: Any, like: Any, r: int) -> Any:
     return result[r]
 
 
+def mask_in_a_batch() -> None:
+    """All rows had all of it."""
+    f, x, mask = kilograd.compile(lambda x, m: np.where(m, x, 0.0).sum()), np.eye(2), np.array([True, False])
+    try:
+        found = f.batch(x, mask)
+    except TypeError as error:
+        if "astype(float)" in str(error):
+            return
+        raise
+    raise AssertionError(f"rows that are 1 and 0 by their bools gave {found}")
+
+
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """Functions of which compile once made another number, or another branch, or no batch."""
     nan = math.nan
@@ -679,6 +691,7 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
             [[np.array([0.0, 1.0])], [np.array([-0.5, 1.0])]],
         ),
     }
+    yield "mask-in-a-batch", mask_in_a_batch
     for name, (arguments, body, sets) in bodies.items():
         text = HEADER.format(arguments) + f"    {body}\n"
         yield name, lambda text=text, sets=sets: check(text, sets, random.Random(0))  # type: ignore[misc]

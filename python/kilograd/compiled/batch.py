@@ -59,6 +59,8 @@ class Batch(Derivatives[..., "Array"]):
     ValueError
         If arrays differ in their number of rows; if rows return results of different structure; if there are no rows
         and no call has yet shown what the function returns.
+    TypeError
+        If an array of bools has rows: numbers take its place.
     """
 
     def __init__(self, function: Compiled[..., Any]) -> None:

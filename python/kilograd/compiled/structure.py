@@ -112,6 +112,12 @@ class Mask(NamedTuple):
         return static(np.frombuffer(self.content, dtype=bool).reshape(self.shape).copy())
 
     def of_row(self) -> Structure:
+        if self.shape:  # what is in an array of bools is a matter of the path, and rows may differ in it
+            raise TypeError(
+                f"an array of bools, of shape {self.shape}, is not taken apart into the rows of a batch: pass numbers, "
+                "mask.astype(float), and write mask > 0 in the function; what all rows share is None in in_axes, or no "
+                "argument at all"
+            )
         return self
 
     def of_numbers(self) -> Structure:
