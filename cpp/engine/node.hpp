@@ -128,7 +128,7 @@ struct Node : Edges, Tag {
     bool has_fan() const { return op == Op::custom || op == Op::linear; }
 };
 
-static_assert(sizeof(Node) == (sizeof(void*) == 8 ? 56 : 48));
+static_assert(sizeof(Node) <= (sizeof(void*) == 8 ? 56 : 48));
 
 // A product a * b with b = divisor**-1, which the operator `/` made while tracing. A Value stands for a float then, and
 // its data is a / divisor, rounded once; whatever decides by it has to compute it so.
