@@ -7,12 +7,19 @@
 namespace kilograd::lanes {
 namespace {
 
-// e**2|x| - 1 over e**2|x| + 1 without cancellation
+// (tanh(x) / x - 1) / x**2 in x**2, |x| <= 0.625, relative error of tanh 6.0e-19: a numerator and a denominator
+inline constexpr double tanh_numerator[] = {-0x1.5555555555554p-2, -0x1.4fd1c03012c21p-6, -0x1.a18509a271b39p-13};
+inline constexpr double tanh_denominator[] = {0x1.0000000000000p+0, 0x1.d890eda29d0d0p-2, 0x1.7d8fab212838ep-6,
+                                              0x1.b0eeb396b6f5ep-13};
+
+// Beyond these, 1 - 2 / (exp(2|x|) + 1), which has lost little there; one division serves both.
 inline Lane tanh(Lane x) {
-    const Lane a = abs(x), two(2.0);
-    const Lane e = expm1(select(a > Lane(22.0), Lane(44.0), a + a));
-    const Lane d = e + two, part = d - e;
-    return copy_sign(quotient(e, Lane(0.0), d, (e - (d - part)) + (two - part)), x);
+    const Lane a = abs(x), z = x * x, one(1.0);
+    const Mask near = a < Lane(0.625);
+    const Lane e = exp(least(Lane(44.0), a + a));
+    const Lane over = select(near, a * (z * polynomial(z, tanh_numerator)), Lane(-2.0));
+    const Lane under = select(near, polynomial(z, tanh_denominator), e + one);
+    return copy_sign(select(near, a, one) + over / under, x);
 }
 
 inline Lane logistic(Lane x) {
