@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import copy
+import dataclasses
 import functools
 import io
 import math
@@ -21,6 +22,7 @@ import sys
 import threading
 import warnings
 import zlib
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -801,6 +803,28 @@ def test_an_array_of_bools_is_not_taken_apart_into_rows(of, mask):
     shared = mask.reshape(-1)[:3]
     assert f.batch(x, shared, in_axes=(0, None)).tolist() == [of(row, shared) for row in x]
     assert f.batch(x, np.array(True)).tolist() == x.sum(axis=1).tolist()
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    number: float
+
+
+@pytest.mark.parametrize(
+    ("equal", "of"),
+    [
+        ((0.0, -0.0), lambda c: np.copysign(1.0, c)),
+        (((1,), (1.0,)), lambda c: 2.0 if isinstance(c[0], float) else 3.0),
+        ((Setting(0.0), Setting(-0.0)), lambda c: np.copysign(1.0, c.number)),
+        ((Decimal("0.1"), Decimal("0.10")), lambda c: float(len(str(c)))),
+    ],
+)
+def test_arguments_that_are_equal_and_not_the_same(equal, of):
+    """The second one took the path of the first."""
+    f = kilograd.compile(lambda x, c: x * of(c), static_argnums=1)
+    for c in (*equal, *equal):
+        assert (f(2.0, c), f.grad(2.0, c)) == (2 * of(c), of(c))
+    assert str(f).endswith("2 paths recorded>")
 
 
 def test_batches_of_constants_and_of_no_rows():

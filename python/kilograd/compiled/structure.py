@@ -88,6 +88,14 @@ class Static(NamedTuple):
 
     kind: type
     value: Any
+    text: str = ""
+    """What tells apart what is equal: 0.0 and -0.0, (1,) and (1.0,), Decimal("0.1") and Decimal("0.10")."""
+
+    @classmethod
+    def of(cls, argument: Any) -> Static:
+        kind: Any = type(argument)
+        is_itself = kind.__hash__ is object.__hash__ or kind.__repr__ is object.__repr__
+        return cls(kind, argument, "" if is_itself else repr(argument))
 
     def build(self, leaf: Leaf, static: Keep) -> Any:
         return static(self.value)
@@ -248,7 +256,7 @@ def of_argument(argument: Any, numbers: Collected) -> Structure:
             "a compiled function takes numbers, arrays, lists, tuples and dicts of them, and hashable objects that are "
             f"passed on as they are; not {type(argument).__name__}"
         ) from None
-    return Static(type(argument), argument)
+    return Static.of(argument)
 
 
 def is_foreign(thing: Any) -> bool:
@@ -290,7 +298,7 @@ def static_of(argument: Any) -> Structure:
         hash(argument)
     except TypeError:
         raise TypeError(f"a static argument has to be hashable, and {type(argument).__name__} is not") from None
-    return Static(type(argument), argument)
+    return Static.of(argument)
 
 
 def of_result(result: Any, outputs: list[Any]) -> Structure:
