@@ -827,6 +827,13 @@ def test_arguments_that_are_equal_and_not_the_same(equal, of):
     assert str(f).endswith("2 paths recorded>")
 
 
+def test_keys_that_are_equal_and_not_the_same():
+    f = kilograd.compile(lambda d: sum(v * (2 if isinstance(k, bool) else len(str(k))) for k, v in d.items()))
+    for key, right in [(1, 1), (True, 2), (1.0, 3), (1, 1), ("1", 1), (0.0, 3), (-0.0, 4)]:
+        assert f({key: 2.0}) == 2.0 * right
+        assert f.grad({key: 2.0}) == {key: right}
+
+
 def test_batches_of_constants_and_of_no_rows():
     f = kilograd.compile(lambda x: (x > 0, 1 if x > 0 else x * 0.5))
     with pytest.raises(ValueError, match="first row"):

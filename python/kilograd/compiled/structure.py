@@ -159,15 +159,17 @@ class Named(NamedTuple):
 
     keys: tuple[Any, ...]
     parts: tuple[Structure, ...]
+    told: tuple[Static, ...] = ()
+    """The keys that are no strings, of which 1, 1.0 and True are equal."""
 
     def build(self, leaf: Leaf, static: Keep) -> Any:
         return dict(zip(self.keys, [part.build(leaf, static) for part in self.parts], strict=True))
 
     def of_row(self) -> Structure:
-        return Named(self.keys, tuple([part.of_row() for part in self.parts]))
+        return self._replace(parts=tuple([part.of_row() for part in self.parts]))
 
     def of_numbers(self) -> Structure:
-        return Named(self.keys, tuple([part.of_numbers() for part in self.parts]))
+        return self._replace(parts=tuple([part.of_numbers() for part in self.parts]))
 
     def __str__(self) -> str:
         return f"a dict of {len(self.parts)}"
@@ -244,7 +246,8 @@ def of_argument(argument: Any, numbers: Collected) -> Structure:
     if isinstance(argument, (list, tuple)):
         return Listed(type(argument), tuple([of_argument(part, numbers) for part in argument]))
     if isinstance(argument, dict):
-        return Named(tuple(argument), tuple([of_argument(part, numbers) for part in argument.values()]))
+        told = tuple([Static.of(key) for key in argument if type(key) is not str])
+        return Named(tuple(argument), tuple([of_argument(part, numbers) for part in argument.values()]), told)
     if isinstance(argument, np.ndarray) or (hasattr(argument, "__array__") and not isinstance(argument, type)):
         return _of_array(argument, numbers)
     if isinstance(argument, complex):
