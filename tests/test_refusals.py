@@ -50,6 +50,19 @@ def test_a_call_of_a_library_is_named_as_one_writes_it(name):
     assert remedy in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "told"), [([0.0, 1.0, 2.0], "x has 3 nodes, and y has 4 samples"), ([[0.0, 1.0]], "x has 1 dimension or")]
+)
+def test_simpson_at_nodes_of_another_shape(nodes, told):
+    def integral(x):
+        return scipy.integrate.simpson(x, x=nodes)
+
+    with pytest.raises(ValueError, match="x must be|length of x"):
+        integral(X)
+    with pytest.raises(ValueError, match=re.escape(f"simpson(): {told}")):
+        kilograd.compile(integral)(X)
+
+
 def test_windows_of_pandas():
     pd = pytest.importorskip("pandas")
     for function in (

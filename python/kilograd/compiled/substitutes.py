@@ -19,7 +19,7 @@ import numpy as np
 
 from kilograd import _core
 from kilograd._core import Value
-from kilograd.compiled import fourier, functions, linalg, narrow, special
+from kilograd.compiled import fourier, functions, integrals, linalg, narrow, special
 from kilograd.compiled.complexes import as_complex
 from kilograd.compiled.conditions import refusal, thread
 from kilograd.compiled.integers import integer
@@ -354,6 +354,7 @@ TABLE: dict[str, dict[str, Function]] = {
     "scipy.special": {
         name: _of_values_alone(getattr(special, name)) for name in special.__all__ if name != "elementwise"
     },
+    "scipy.integrate": {"simpson": _of_values_alone(integrals.simpson)},
     "scipy.linalg": {name: _of_values_alone(function) for name, function in linalg.SCIPY.items()},
     "scipy.fft": {name: _of_values_alone(function) for name, function in fourier.SCIPY.items()},
     "numpy.fft": dict.fromkeys(["fftfreq", "rfftfreq"], _frequencies),
