@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import warnings
 
 import mpmath
 import numpy as np
@@ -83,7 +84,7 @@ def assert_same(found, wanted, zeros=True):
 
 
 @pytest.mark.parametrize("text", sorted(OF_ONE))
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore:numpy.fix is deprecated:DeprecationWarning")
 def test_functions_of_one_number_at_the_edges(text):
     function = made(text, "x")
     compiled = kilograd.compile(function)
@@ -99,6 +100,17 @@ def test_functions_of_one_number_at_the_edges(text):
             rows.append(x)
             results.append(found)
     np.testing.assert_allclose(compiled.batch(np.array(rows)), results, rtol=1e-12, atol=0.0)
+
+
+def test_a_name_that_numpy_deprecates_is_recorded_with_its_warning():
+    """`numpy.fix`, from NumPy 2.5 on."""
+    told = []
+    for function in (lambda x: np.fix(x), kilograd.compile(lambda x: np.fix(x))):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert function(-1.5) == -1.0
+        told.append({(each.category, str(each.message)) for each in caught})
+    assert told[1] == told[0]
 
 
 V = np.array([0.3, -1.2, 2.0])

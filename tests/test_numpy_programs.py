@@ -531,6 +531,7 @@ def numbers(result):
 
 
 @pytest.mark.parametrize("name", RUN)
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
 def test_programs_that_run(name):
     function = RUN[name]
     f = kilograd.compile(function)

@@ -154,11 +154,6 @@ def _all_close(*args: Any, **options: Any) -> bool:
     return bool(np.all(_is_close(*args, **options)))
 
 
-@implements(np.fix)
-def _fix(x: Any, out: Any = None) -> Any:
-    return np.trunc(x) if out is None else np.trunc(x, out=out)
-
-
 @implements(np.sinc)
 def _sinc(x: Any) -> Any:
     def one(number: Any) -> Any:
