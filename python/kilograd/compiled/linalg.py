@@ -69,6 +69,10 @@ def _det(a: Any) -> Any:
     return _each(determinant, (_square(a, "det"), 2))[0]
 
 
+_SIGN_AND_LOG: Any = type(np.linalg.slogdet(np.eye(1)))  # named tuples, whose home is private
+_VALUES_AND_VECTORS: Any = type(np.linalg.eigh(np.eye(1)))
+
+
 @implements(np.linalg.slogdet)
 def _slogdet(a: Any) -> Any:
     if _of_constants(a):
@@ -85,12 +89,7 @@ def _slogdet(a: Any) -> Any:
         return made.sign_and_log_size()
 
     sign, size = _each(one, (_square(a, "slogdet"), 2))
-    try:
-        from numpy.linalg._linalg import SlogdetResult
-
-        return SlogdetResult(sign, size)
-    except ImportError:  # before NumPy 2
-        return sign, size
+    return _SIGN_AND_LOG(sign, size)
 
 
 @implements(np.linalg.inv)
@@ -240,12 +239,7 @@ def _eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
     else:
         both = _each(lambda m: computed(EIGENVECTORS[triangle], m), (_square(a, "eigh"), 2))[0]
         values, vectors = both[..., 0, :], both[..., 1:, :]
-    try:
-        from numpy.linalg._linalg import EighResult
-
-        return EighResult(values, vectors)
-    except ImportError:  # before NumPy 2
-        return values, vectors
+    return _VALUES_AND_VECTORS(values, vectors)
 
 
 # --- scipy.linalg

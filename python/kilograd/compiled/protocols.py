@@ -244,7 +244,8 @@ def _compared(ufunc: Any, *operands: Objects) -> Any:
 def constant(result: Any) -> Any:
     """What NumPy gave for constants: arrays of floats as they are kept here, all else as it is."""
     if isinstance(result, tuple):
-        return tuple([constant(part) for part in result])
+        parts = [constant(part) for part in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
     if isinstance(result, np.ndarray) and result.dtype == FLOAT and not isinstance(result, ObjectArray):
         return result.astype(object).view(Traced)
     return result
