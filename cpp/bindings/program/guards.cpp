@@ -190,7 +190,7 @@ class Guards {
             }
             std::int8_t held[width];
             hold<width>(values.data(), held);
-            std::copy_n(held, rows, out + first);
+            for (std::size_t r = 0; r < rows; ++r) out[first + r] = held[r];
         }
     }
 
