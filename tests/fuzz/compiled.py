@@ -468,6 +468,33 @@ def mask_in_a_batch() -> None:
     raise AssertionError(f"rows that are 1 and 0 by their bools gave {found}")
 
 
+def order_in_memory() -> None:
+    """An argument that lies by columns gave rows one after the other."""
+    x = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+
+    def weighted(x: Any) -> Any:
+        return (x.ravel(order="K") * np.arange(6.0)).sum()
+
+    try:
+        found = kilograd.compile(weighted)(x)
+    except TypeError as error:
+        if "order='K'" in str(error):
+            return
+        raise
+    if found != weighted(x):
+        raise AssertionError(f"{found} for {weighted(x)}")
+
+
+def equal_and_not_the_same() -> None:
+    """The second took the path of the first."""
+    of_static = kilograd.compile(lambda x, c: x * len(repr(c)), static_argnums=1)
+    of_keys = kilograd.compile(lambda d: sum(value * len(repr(key)) for key, value in d.items()))
+    for thing in (0.0, -0.0, 1, True, (1,), (1.0,), 0.0, 1):
+        found, right = (of_static(2.0, thing), of_keys({thing: 2.0})), 2.0 * len(repr(thing))
+        if found != (right, right):
+            raise AssertionError(f"{found} for {right} by {thing!r}")
+
+
 def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
     """Functions of which compile once made another number, or another branch, or no batch."""
     nan = math.nan
@@ -692,6 +719,8 @@ def corpus() -> Iterator[tuple[str, Callable[[], None]]]:
         ),
     }
     yield "mask-in-a-batch", mask_in_a_batch
+    yield "order-in-memory", order_in_memory
+    yield "equal-and-not-the-same", equal_and_not_the_same
     for name, (arguments, body, sets) in bodies.items():
         text = HEADER.format(arguments) + f"    {body}\n"
         yield name, lambda text=text, sets=sets: check(text, sets, random.Random(0))  # type: ignore[misc]
